@@ -1,0 +1,1 @@
+"""jaxdiff: diffusion models in JAX and Flax. README.md shows the way in."""

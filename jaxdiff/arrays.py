@@ -1,0 +1,35 @@
+"""The array types of every signature, and the one way shapes are made to meet."""
+
+import jax
+from jaxtyping import Array, Bool, Float, Int, Key, PyTree, UInt8
+
+__all__ = [
+    "Array",
+    "Bool",
+    "Float",
+    "Int",
+    "Key",
+    "PyTree",
+    "UInt8",
+    "expand",
+    "require",
+]
+
+
+def expand(a: Float[Array, "*b"], like: Float[Array, "*s"]) -> Float[Array, "*r"]:
+    """Append axes of length one until `a` has the rank of `like`.
+
+    A time is f32[] or f32[b]; both then multiply an f32[b, ...] without silent
+    rank promotion (the suite runs with promotion forbidden).
+    """
+    return a.reshape(a.shape + (1,) * (like.ndim - a.ndim))
+
+
+def require(condition: object, message: str) -> None:
+    """Raise ValueError(message) unless the condition holds: how makers check arguments.
+
+    Under `jax.vmap` or `jax.grad` of a maker the condition is a tracer, which cannot
+    be looked at; then nothing is checked. Join conditions with `&`, not `and`.
+    """
+    if not isinstance(condition, jax.core.Tracer) and not condition:
+        raise ValueError(message)

@@ -1,0 +1,1 @@
+"""Data sets as sources read by index: one file a kind, each with a make()."""

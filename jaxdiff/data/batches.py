@@ -1,0 +1,156 @@
+"""The loader. The law: a batch is a function of (seed, step) alone.
+
+Row j of step i is at position p = i batch_size + j of an endless list: epoch
+p // len(source), and in it example permutation(seed, epoch)[p % len(source)]. So the
+step is all there is to save, any step can be made first, and any number of processes
+reads the same batches, each its own rows.
+"""
+
+from collections.abc import Iterator
+from functools import lru_cache, partial
+
+import grain
+import numpy as np
+
+from jaxdiff.data.source import Batch, Source
+
+# Third word of Philox's counter: what a stream of random numbers is for.
+SHUFFLE, FLIP = 0, 1
+
+
+def batches(
+    source: Source,
+    *,
+    batch_size: int,
+    seed: int,
+    start: int,
+    stop: int,
+    stack: int = 1,
+    flip: bool = False,
+    process_index: int = 0,
+    process_count: int = 1,
+    shuffle: bool = True,
+    num_threads: int = 2,
+    prefetch: int = 4,
+) -> Iterator[Batch]:
+    """The batches of steps start ... stop - 1, made ahead of time in threads.
+
+    Args:    batch_size: rows of the global batch, over all processes.
+             seed: 0 to 2^64 - 1.  stack: steps put on a leading axis.
+             flip: mirror each image left-right with probability one half.
+             process_index, process_count: this process gets rows
+             process_index * b ... with b = batch_size / process_count.
+             num_threads: 0 to load when asked.  prefetch: items made ahead.
+    Returns: iterator of {"x": f32[k, b, *shape], "label": i32[k, b]} with k = stack,
+             also for 1; fewer in the last item if stack does not divide stop - start.
+             Threads end when it is dropped or closed.
+    Errors:  ValueError for an argument out of range.
+    """
+    make = partial(
+        batch_at,
+        source,
+        batch_size=batch_size,
+        seed=seed,
+        flip=flip,
+        process_index=process_index,
+        process_count=process_count,
+        shuffle=shuffle,
+    )
+    _check(source, batch_size, seed, flip, process_index, process_count)
+    if not 0 <= start <= stop:
+        raise ValueError(f"steps must be 0 <= start <= stop, got {start=}, {stop=}")
+    if stack < 1 or num_threads < 0 or prefetch < 0:
+        raise ValueError(
+            "stack must be at least 1, num_threads and prefetch at least 0, got "
+            f"{stack=}, {num_threads=}, {prefetch=}"
+        )
+    firsts = grain.MapDataset.range(start, stop, stack)
+    items = firsts.map(lambda i: make(np.arange(i, min(i + stack, stop))))
+    options = grain.ReadOptions(
+        num_threads=num_threads, prefetch_buffer_size=prefetch if num_threads else 0
+    )
+    return iter(items.to_iter_dataset(options))
+
+
+def batch_at(
+    source: Source,
+    step: int | np.ndarray,
+    *,
+    batch_size: int,
+    seed: int,
+    flip: bool = False,
+    process_index: int = 0,
+    process_count: int = 1,
+    shuffle: bool = True,
+) -> Batch:
+    """The batch of one step [b, ...], or of i[k] steps [k, b, ...]; see batches()."""
+    _check(source, batch_size, seed, flip, process_index, process_count)
+    rows = batch_size // process_count
+    mine = slice(process_index * rows, (process_index + 1) * rows)
+    steps = np.atleast_1d(step)
+    place = steps[:, None] * batch_size + np.arange(batch_size)[mine]
+    index = examples(place, len(source), seed, shuffle)
+    batch = source.load(index.ravel())
+    if flip:
+        mirror = np.concatenate([flips(seed, i, batch_size)[mine] for i in steps])
+        turned = batch["x"][:, :, ::-1]
+        batch["x"] = np.where(mirror[:, None, None, None], turned, batch["x"])
+    lead = index.shape if np.ndim(step) else (rows,)
+    return {k: v.reshape(lead + v.shape[1:]) for k, v in batch.items()}
+
+
+def examples(place: np.ndarray, n: int, seed: int, shuffle: bool) -> np.ndarray:
+    """Positions in the endless list -> indices of examples, both i64[...]."""
+    epoch, index = np.divmod(place, n)
+    if not shuffle:
+        return index
+    out = np.empty_like(index)
+    for e in np.unique(epoch).tolist():
+        here = epoch == e
+        out[here] = permutation(seed, e, n)[index[here]]
+    return out
+
+
+@lru_cache(maxsize=4)
+def permutation(seed: int, epoch: int, n: int) -> np.ndarray:
+    """The order i64[n] of an epoch; kept, since an epoch's batches all ask for it."""
+    order = _generator(seed, epoch, SHUFFLE).permutation(n)
+    order.flags.writeable = False
+    return order
+
+
+def flips(seed: int, step: int, batch_size: int) -> np.ndarray:
+    """bool[batch_size]: which rows of a step's global batch are mirrored."""
+    return _generator(seed, step, FLIP).random(batch_size) < 0.5
+
+
+def _generator(seed: int, count: int, stream: int) -> np.random.Generator:
+    key = np.array([seed, count], np.uint64)
+    counter = np.array([0, 0, 0, stream], np.uint64)
+    return np.random.Generator(np.random.Philox(key=key, counter=counter))
+
+
+def _check(
+    source: Source,
+    batch_size: int,
+    seed: int,
+    flip: bool,
+    process_index: int,
+    process_count: int,
+) -> None:
+    if batch_size < 1 or process_count < 1 or batch_size % process_count:
+        raise ValueError(
+            f"batch_size must be a positive multiple of process_count, got "
+            f"{batch_size=}, {process_count=}"
+        )
+    if not 0 <= process_index < process_count:
+        raise ValueError(
+            f"process_index must be from 0 to {process_count - 1}, got {process_index=}"
+        )
+    if not 0 <= seed < 2**64:
+        raise ValueError(f"seed must be from 0 to 2**64 - 1, got {seed=}")
+    if flip and not source.is_image:
+        raise ValueError(
+            f"flip=True, but the data have {source.shape=} and are no images; use "
+            "flip=False"
+        )

@@ -1,0 +1,118 @@
+"""A folder of pictures: path/*.png without labels, or path/CLASS/*.png with them."""
+
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from jaxdiff.data import images
+from jaxdiff.data.source import Source
+
+ENDINGS = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif")
+MAX_BYTES = 4 * 2**30
+
+
+def make(
+    path: str,
+    size: int | tuple[int, int] = 0,
+    crop: bool = True,
+    channels: int = 3,
+    low: float = -1.0,
+) -> Source:
+    """Every picture of a folder, decoded now into one uint8 array.
+
+    Args:   path: holds pictures, or folders of pictures: the classes, sorted by name.
+            size: side or (height, width) in pixels, by Pillow's antialiased LANCZOS;
+            0 for pictures that are all of one size.
+            crop: cut the centred part of the goal's aspect first; else squeeze.
+            channels: 3 for RGB, 1 for grey; transparency is laid on white.
+            low: model value of black, white is 1.
+    Errors: FileNotFoundError if there is no such folder. ValueError if it holds no
+            pictures, one that cannot be decoded, pictures of different size (without
+            `size`), or more than 4 GiB of them.
+    """
+    goal = images.target_size(size)
+    images.ranges(low, 255.0)
+    if channels not in (1, 3):
+        raise ValueError(f"channels must be 1 (grey) or 3 (RGB), got {channels=}")
+    files, labels, names = find(path)
+
+    def read(index: np.ndarray) -> np.ndarray:
+        pixels = [read_file(files[i], goal, crop, channels) for i in index]
+        for i, p in zip(index, pixels, strict=True):
+            if p.shape != shape:
+                raise ValueError(
+                    f"{files[i]} is {p.shape[1]}x{p.shape[0]}, but {files[0].name} is "
+                    f"{shape[1]}x{shape[0]}; set size to bring all to one size"
+                )
+        return np.stack(pixels)
+
+    shape = read_file(files[0], goal, crop, channels).shape
+    need = len(files) * int(np.prod(shape))
+    if need > MAX_BYTES:
+        raise ValueError(
+            f"path: the {len(files)} pictures of {path!r} take {need / 2**30:.1f} GiB "
+            "at this size, more than 4; set a smaller size, or prepare them as a TFDS "
+            "data set, which is read from disk"
+        )
+    pixels = images.fill(read, len(files), shape, f"decoding {path}")
+    return images.from_array(pixels, labels, names, low=low)
+
+
+def find(path: str) -> tuple[list[Path], np.ndarray | None, tuple[str, ...]]:
+    """The pictures sorted by class and name, i32[n] labels or None, class names."""
+    root = Path(path).expanduser()
+    if not root.is_dir():
+        raise FileNotFoundError(
+            f"path: there is no folder {path!r} (looked from {Path.cwd()}); give a "
+            "folder of pictures, or of class folders"
+        )
+    classes = sorted(d for d in root.iterdir() if d.is_dir() and d.name[0] != ".")
+    flat = _pictures(root)
+    if flat and not any(_pictures(d) for d in classes):
+        return flat, None, ()
+    if flat:
+        raise ValueError(
+            f"path: {path!r} holds pictures ({flat[0].name}) and class folders "
+            f"({classes[0].name}); move the pictures into a class folder"
+        )
+    files, labels = [], []
+    for k, folder in enumerate(classes):
+        inside = _pictures(folder)
+        if not inside and any(_pictures(d) for d in classes):
+            raise ValueError(
+                f"path: class folder {str(folder)!r} holds no picture "
+                f"({', '.join(ENDINGS)}); fill or remove it"
+            )
+        files += inside
+        labels += [k] * len(inside)
+    if not files:
+        raise ValueError(
+            f"path: {path!r} and the folders in it hold no picture "
+            f"({', '.join(ENDINGS)}); give path/*.png or path/CLASS/*.png"
+        )
+    return files, np.array(labels, np.int32), tuple(d.name for d in classes)
+
+
+def read_file(
+    file: Path, goal: tuple[int, int] | None, crop: bool, channels: int
+) -> np.ndarray:
+    """One picture as uint8[h, w, channels]; ValueError naming the file if broken."""
+    try:
+        with Image.open(file) as image:
+            image.load()
+            fitted = images.fit(images.to_channels(image, channels), goal, crop)
+    # Pillow's decoders raise all of these for broken bytes.
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+        raise ValueError(
+            f"{file} cannot be used as a picture: {error}; replace or remove it"
+        ) from error
+    return images.to_array(fitted)
+
+
+def _pictures(folder: Path) -> list[Path]:
+    return sorted(
+        f
+        for f in folder.iterdir()
+        if f.suffix.lower() in ENDINGS and f.name[0] != "." and f.is_file()
+    )

@@ -1,0 +1,171 @@
+"""From picture files and bytes to uint8 arrays, and from those to a Source."""
+
+import os
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+from PIL import Image, ImageOps
+from tqdm import tqdm
+
+from jaxdiff.data.source import Batch, Source
+
+Maps = tuple[Callable[[np.ndarray], np.ndarray], Callable[[np.ndarray], np.ndarray]]
+
+
+def ranges(low: float, peak: float) -> Maps:
+    """(encode, decode): data units [0, peak] <-> model units [low, 1], both f32.
+
+    Errors: ValueError if low is not finite and below 1.
+    """
+    if not (np.isfinite(low) and low < 1):
+        raise ValueError(
+            f"low must be below 1, the value of white, got {low=}; use -1.0 for "
+            "[-1, 1] or 0.0 for [0, 1]"
+        )
+    scale = np.float32((1 - low) / peak)
+    shift = np.float32(low)
+
+    def encode(pixels: np.ndarray) -> np.ndarray:
+        return pixels.astype(np.float32) * scale + shift
+
+    def decode(x: np.ndarray) -> np.ndarray:
+        return np.clip((np.asarray(x, np.float32) - shift) / scale, 0, peak)
+
+    return encode, decode
+
+
+def from_array(
+    pixels: np.ndarray,
+    labels: np.ndarray | None,
+    class_names: Sequence[str],
+    *,
+    low: float,
+    peak: float = 255.0,
+) -> Source:
+    """A source held in memory.
+
+    Args: pixels uint8[n, h, w, c] in [0, peak]; labels i[n] or None; class_names one a
+          class (none without labels); low: what black becomes in model units.
+    """
+    encode, decode = ranges(low, peak)
+    labels = None if labels is None else labels.astype(np.int32)
+
+    def load(index: np.ndarray) -> Batch:
+        batch = {"x": encode(pixels[index])}
+        if labels is not None:
+            batch["label"] = labels[index]
+        return batch
+
+    return Source(
+        load=load,
+        size=len(pixels),
+        shape=tuple(pixels.shape[1:]),
+        decode=decode,
+        num_classes=0 if labels is None else len(class_names),
+        class_names=tuple(class_names),
+        peak=peak,
+    )
+
+
+def check_labels(labels: Sequence[int], num_classes: int) -> None:
+    """ValueError unless `labels` are different classes out of range(num_classes)."""
+    if labels and not num_classes:
+        raise ValueError(
+            f"labels={tuple(labels)}, but the data set has no labels; use labels=()"
+        )
+    bad = [k for k in labels if not 0 <= k < num_classes]
+    if bad or len(set(labels)) < len(labels):
+        raise ValueError(
+            f"labels must be different numbers from 0 to {num_classes - 1}, got "
+            f"labels={tuple(labels)}; use () for all classes"
+        )
+
+
+def keep_labels(
+    all_labels: np.ndarray, labels: Sequence[int], class_names: Sequence[str]
+) -> tuple[np.ndarray, np.ndarray, tuple[str, ...]]:
+    """Keep the examples of some classes; class i of the result is labels[i].
+
+    Args:    all_labels i[n]; labels: classes to keep, () for all.
+    Returns: index i64[m] of the kept examples, their new labels i32[m], class names.
+    """
+    if not labels:
+        return np.arange(len(all_labels)), all_labels.astype(np.int32), (*class_names,)
+    new = np.full(len(class_names), -1, np.int32)
+    new[list(labels)] = np.arange(len(labels))
+    index = np.flatnonzero(new[all_labels] >= 0)
+    return index, new[all_labels[index]], tuple(class_names[k] for k in labels)
+
+
+def target_size(size: int | Sequence[int]) -> tuple[int, int] | None:
+    """The config field `size` as (height, width); None for 0: as stored."""
+    pair = (size, size) if isinstance(size, int) else tuple(size)
+    if pair == (0, 0):
+        return None
+    if len(pair) != 2 or min(pair) < 1:
+        raise ValueError(
+            f"size must be 0 (as stored), a side or (height, width), got {size=}"
+        )
+    return pair
+
+
+def fit(image: Image.Image, size: tuple[int, int] | None, crop: bool) -> Image.Image:
+    """Resize to (height, width) with Pillow's LANCZOS.
+
+    Its window widens as the picture shrinks, so nothing aliases.
+    crop: first cut the largest centred part that has the goal's aspect; without it
+    the picture is squeezed.
+    """
+    if size is None or (image.height, image.width) == size:
+        return image
+    h, w = size
+    box = None
+    if crop:
+        scale = min(image.width / w, image.height / h)
+        left = (image.width - w * scale) / 2
+        top = (image.height - h * scale) / 2
+        box = (left, top, left + w * scale, top + h * scale)
+    return image.resize((w, h), Image.Resampling.LANCZOS, box)
+
+
+def to_channels(image: Image.Image, channels: int) -> Image.Image:
+    """Turn upright, lay transparency on white, make grey (1) or RGB (3).
+
+    Errors: ValueError for more than 8 bits a value, which Pillow would cut off.
+    """
+    if image.mode.startswith(("I", "F")):
+        raise ValueError(f"has Pillow mode {image.mode}, more than 8 bits a value")
+    image = ImageOps.exif_transpose(image)
+    if image.has_transparency_data:
+        white = Image.new("RGBA", image.size, "white")
+        image = Image.alpha_composite(white, image.convert("RGBA"))
+    return image.convert({1: "L", 3: "RGB"}[channels])
+
+
+def to_array(image: Image.Image) -> np.ndarray:
+    """uint8[h, w, c], c = 1 for grey."""
+    pixels = np.asarray(image)
+    return pixels if pixels.ndim == 3 else pixels[..., None]
+
+
+def fill(
+    read: Callable[[np.ndarray], np.ndarray], n: int, shape: tuple[int, ...], desc: str
+) -> np.ndarray:
+    """All n pictures as uint8[n, *shape], read in threads, with a progress bar.
+
+    read: i64[b] -> uint8[b, *shape]. Pillow decodes without Python's lock, so threads
+    help; the bar shows itself only when the work takes over a second.
+    """
+    out = np.empty((n, *shape), np.uint8)
+    chunks = [np.arange(i, min(i + 32, n)) for i in range(0, n, 32)]
+
+    def put(index: np.ndarray) -> int:
+        out[index] = read(index)
+        return len(index)
+
+    bar = tqdm(desc=desc, total=n, delay=1.0, unit="img", leave=False)
+    with bar, ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
+        for done in pool.map(put, chunks):
+            bar.update(done)
+    return out

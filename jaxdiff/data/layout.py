@@ -1,0 +1,135 @@
+"""How the columns of a table become the columns of x, and back.
+
+A numeric column is one column of x; a categorical column is as many as it has
+categories (one-hot). Every column of x is standardised: (value - mean) / std with the
+population std, one-hot columns too, so that noise of one scale fits them all.
+"""
+
+import difflib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+Columns = Mapping[str, np.ndarray]
+
+
+@dataclass(frozen=True)
+class Column:
+    """One column of the table: x[:, start:stop] holds it.
+
+    categories: sorted, one a column of x; () for a numeric column.
+    """
+
+    name: str
+    start: int
+    stop: int
+    categories: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Layout:
+    """The whole table: its columns in order, and f64[d] mean and std of raw x."""
+
+    columns: tuple[Column, ...]
+    mean: np.ndarray
+    std: np.ndarray
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        return tuple(column.name for column in self.columns)
+
+    @property
+    def width(self) -> int:
+        """Number of columns of x."""
+        return len(self.mean)
+
+    def __getitem__(self, name: str) -> Column:
+        """The column called `name`; a ValueError gives the nearest name."""
+        for column in self.columns:
+            if column.name == name:
+                return column
+        near = difflib.get_close_matches(name, self.names, 1, 0.0)[0]
+        raise ValueError(
+            f"the table has no column {name!r}; did you mean {near!r}? "
+            f"It has: {', '.join(self.names)}"
+        )
+
+
+def decode(layout: Layout, x: np.ndarray) -> dict[str, np.ndarray]:
+    """f[b, d] in model units -> {name: f64[b] in data units, or str[b] by argmax}."""
+    raw = np.asarray(x, np.float64) * layout.std + layout.mean
+    out = {}
+    for column in layout.columns:
+        block = raw[:, column.start : column.stop]
+        if column.categories:
+            out[column.name] = np.array(column.categories)[block.argmax(axis=1)]
+        else:
+            out[column.name] = block[:, 0]
+    return out
+
+
+def encode_rows(
+    layout: Layout, columns: Mapping[str, Any]
+) -> tuple[np.ndarray, np.ndarray]:
+    """Known columns -> x and which of its columns are known; the inverse of decode.
+
+    Args:
+        columns: {name: b values, or one value for all rows}; numbers, or text that
+            reads as a number, for numeric columns, category names for the others.
+            Columns of the table that are left out are unknown.
+    Returns: x f32[b, d] in model units, 0 where unknown; known bool[d].
+    Errors:  ValueError for a column or category that the table does not have, a
+             value that is not a finite number, or columns of different length.
+    """
+    values = {name: np.atleast_1d(np.asarray(v)) for name, v in columns.items()}
+    lengths = {name: len(v) for name, v in values.items()}
+    rows = max(lengths.values(), default=1)
+    for name, n in lengths.items():
+        if n not in (1, rows):
+            raise ValueError(
+                f"column {name!r} has {n} values where another has {rows}; give one "
+                "value for all rows, or as many as the longest column"
+            )
+    raw = np.tile(layout.mean, (rows, 1))
+    known = np.zeros(layout.width, bool)
+    for name, value in values.items():
+        column = layout[name]
+        block = slice(column.start, column.stop)
+        encode = _one_hot if column.categories else _numbers
+        raw[:, block] = encode(column, value)
+        known[block] = True
+    return ((raw - layout.mean) / layout.std).astype(np.float32), known
+
+
+def _one_hot(column: Column, value: np.ndarray) -> np.ndarray:
+    place = {category: i for i, category in enumerate(column.categories)}
+    for v in value:
+        if str(v) not in place:
+            raise ValueError(
+                f"column {column.name!r} has no category {str(v)!r}; it has: "
+                f"{', '.join(column.categories)}"
+            )
+    return np.eye(len(place))[[place[str(v)] for v in value]]
+
+
+def _numbers(column: Column, value: np.ndarray) -> np.ndarray:
+    numbers = [as_number(v) for v in value]
+    for v, number in zip(value, numbers, strict=True):
+        if number is None:
+            raise ValueError(
+                f"column {column.name!r} is numeric, got {v!r}; give a finite number"
+            )
+    return np.array(numbers, np.float64)[:, None]
+
+
+def as_number(value: Any) -> float | None:
+    """The finite number that `value` is or reads as; None where there is none."""
+    if isinstance(value, str) and "_" in value:
+        return None  # float() would read "1_000" as a thousand
+    try:
+        number = float(value)
+    except (TypeError, ValueError):
+        return None
+    return number if np.isfinite(number) else None

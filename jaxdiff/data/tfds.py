@@ -1,0 +1,178 @@
+"""TensorFlow Datasets of images, read by index from ArrayRecord without TensorFlow."""
+
+import difflib
+import io
+import os
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import tensorflow_datasets as tfds
+from PIL import Image
+from tensorflow_datasets.core import constants, read_only_builder
+from tensorflow_datasets.core.registered import DatasetNotFoundError
+from tensorflow_datasets.proto import tf_example_pb2
+from tqdm import tqdm
+
+from jaxdiff.data import images
+from jaxdiff.data.source import Batch, Source
+
+# Below this the whole split is decoded once and kept; above it is read as it is needed.
+MAX_BYTES = 512 * 2**20
+
+
+def make(
+    dataset: str,
+    split: str = "train",
+    data_dir: str = "",
+    labels: tuple[int, ...] = (),
+    size: int | tuple[int, int] = 0,
+    crop: bool = True,
+    low: float = -1.0,
+) -> Source:
+    """A prepared TFDS data set with a feature "image" and maybe a "label".
+
+    Args:   dataset: a name as TFDS has it: "mnist", "imagenet_resized/64x64:0.1.0".
+            split: TFDS's split language: "train[:80%]+validation[:80%]".
+            data_dir: where it was prepared; "" for the environment's TFDS_DATA_DIR,
+            or TFDS's default ~/tensorflow_datasets.
+            labels: classes to keep, in the order of the new classes; () for all.
+            size: side or (height, width) in pixels, by Pillow's antialiased LANCZOS;
+            0 as stored.
+            crop: cut the centred part of the goal's aspect first; else squeeze.
+            low: model value of black, white is 1.
+    Errors: FileNotFoundError if the data set is not there (nothing is downloaded or
+            written). ValueError for a name, split or label that does not exist, files
+            that are not ArrayRecord, or images of different size without `size`.
+    """
+    goal = images.target_size(size)
+    encode, decode = images.ranges(low, 255.0)
+    builder = _builder(dataset, data_dir)
+    channels, shape = _image_shape(builder, goal)
+    names = _class_names(builder)
+    images.check_labels(labels, len(names))
+    records = _open(builder, split)
+    index, kept = np.arange(len(records)), None
+    if names:
+        index, kept, names = images.keep_labels(_labels(records), labels, names)
+    if not len(index):
+        raise ValueError(
+            f"split={split!r} of {dataset} has no example with {labels=}; keep others"
+        )
+
+    def pixels(i: np.ndarray) -> np.ndarray:
+        found = [f["image"].bytes_list.value[0] for f in _features(records, index[i])]
+        return np.stack([_decode(png, channels, goal, crop) for png in found])
+
+    def load(i: np.ndarray) -> Batch:
+        batch = {"x": encode(pixels(i))}
+        return batch if kept is None else batch | {"label": kept[i]}
+
+    if len(index) * int(np.prod(shape)) <= MAX_BYTES:
+        held = images.fill(pixels, len(index), shape, f"decoding {dataset} {split}")
+        return images.from_array(held, kept, names, low=low)
+    return Source(load, len(index), shape, decode, len(names), names, 255.0)
+
+
+def _builder(dataset: str, data_dir: str) -> Any:
+    """TFDS's reader of what is on disk; it runs none of the data set's own code."""
+    given = data_dir or os.environ.get("TFDS_DATA_DIR", "")
+    root = Path(given or constants.DATA_DIR).expanduser()
+    try:
+        # tfds.data_source would build the data set's class, which insists on the
+        # newest version and creates folders; this reads any version and only reads.
+        return read_only_builder.builder_from_files(dataset, data_dir=str(root))
+    except (DatasetNotFoundError, ValueError) as error:
+        name = dataset.split("/")[0].split(":")[0]
+        here = [d.name for d in root.iterdir() if d.is_dir()] if root.is_dir() else []
+        known = tfds.list_builders(with_community_datasets=False)
+        if name not in known and name not in here:
+            near = difflib.get_close_matches(name, here + known, 1, 0.0)[0]
+            raise ValueError(
+                f"dataset: TFDS has no {dataset!r}; did you mean {near!r}? "
+                f"Prepared in {root}: {', '.join(sorted(here)) or 'nothing'}"
+            ) from error
+        raise FileNotFoundError(
+            f"dataset: {dataset!r} is not prepared in {root} (holds: "
+            f"{', '.join(sorted(here)) or 'nothing'}); set data_dir or TFDS_DATA_DIR, "
+            f"or, where there is internet and TensorFlow: tfds build {dataset} "
+            f"--file_format=array_record --data_dir={root}"
+        ) from error
+
+
+def _image_shape(builder: Any, goal: Any) -> tuple[int, tuple[int, int, int]]:
+    """Channels as stored, and (h, w, c) after the resize."""
+    features, name = dict(builder.info.features.items()), builder.info.full_name
+    feature = features.get("image")
+    if not isinstance(feature, tfds.features.Image) or feature.np_dtype != np.uint8:
+        raise ValueError(
+            f"dataset: {name} has no 8-bit feature 'image'; it has: "
+            f"{', '.join(features)}; choose a data set of images"
+        )
+    stored: Any = feature.shape
+    h, w, c = stored
+    if goal is None and (h is None or w is None):
+        raise ValueError(
+            f"size: the images of {name} differ in size; set size to bring all to one"
+        )
+    if c not in (1, 3):
+        raise ValueError(f"dataset: {name} has {c} channels; only 1 and 3 are read")
+    return c, (*(goal or (h, w)), c)
+
+
+def _class_names(builder: Any) -> tuple[str, ...]:
+    label = dict(builder.info.features.items()).get("label")
+    return tuple(label.names) if isinstance(label, tfds.features.ClassLabel) else ()
+
+
+def _open(builder: Any, split: str) -> Any:
+    """The split's records as bytes, by index."""
+    stored = sorted(f.value for f in builder.info.available_file_formats())
+    if "array_record" not in stored:
+        raise ValueError(
+            f"dataset: {builder.data_dir} is stored as {', '.join(stored)}, which "
+            f"cannot be read by index; prepare it with tfds build {builder.name} "
+            "--file_format=array_record"
+        )
+    try:
+        return builder.as_data_source(
+            split=split,
+            deserialize_method=tfds.decode.DeserializeMethod.RAW_BYTES,
+            file_format="array_record",
+        )
+    except (ValueError, AssertionError, FileNotFoundError) as error:
+        names = tuple(builder.info.splits)
+        sizes = ", ".join(f"{k} ({builder.info.splits[k].num_examples})" for k in names)
+        word = "".join(c if c.isalnum() or c == "_" else " " for c in split).split()
+        near = difflib.get_close_matches(word[0] if word else "", names, 1, 0.0)
+        raise ValueError(
+            f"split={split!r} of {builder.info.full_name} cannot be read "
+            f"({' '.join(str(error).split())}); did you mean {near[0]!r}? "
+            f"It has: {sizes}"
+        ) from error
+
+
+def _features(records: Any, index: np.ndarray) -> list[Any]:
+    """The feature maps of some records, unparsed images inside."""
+    raw = records.__getitems__(index.tolist())
+    parse = tf_example_pb2.Example.FromString  # pyright: ignore
+    return [parse(r).features.feature for r in raw]
+
+
+def _labels(records: Any) -> np.ndarray:
+    """The labels of all records i64[n], in one pass that decodes no image."""
+    n, step = len(records), 4096
+    out = np.empty(n, np.int64)
+    for i in tqdm(range(0, n, step), "reading labels", delay=1.0, leave=False):
+        index = np.arange(i, min(i + step, n))
+        found = _features(records, index)
+        out[index] = [f["label"].int64_list.value[0] for f in found]
+    return out
+
+
+def _decode(
+    png: bytes, channels: int, goal: tuple[int, int] | None, crop: bool
+) -> np.ndarray:
+    with Image.open(io.BytesIO(png)) as image:
+        fitted = images.fit(images.to_channels(image, channels), goal, crop)
+    return images.to_array(fitted)

@@ -1,0 +1,101 @@
+"""The denoiser: the only currency between networks, guidance and solvers.
+
+    denoise(x_t f32[b, ...], t f32[] or f32[b], cond) -> Denoised
+
+Everything that changes what a network says (guidance, clipping, inpainting) is a
+function denoiser -> denoiser, so they compose. A denoiser is a `Partial`: parameters,
+schedule and scales are its leaves.
+"""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import jax.numpy as jnp
+from jax.tree_util import Partial
+
+from jaxdiff.arrays import Array, Float, expand
+from jaxdiff.diffusion.inputs import Network
+from jaxdiff.diffusion.predictions import Prediction, to_x0
+from jaxdiff.diffusion.schedules import Schedule, coeffs
+
+
+class Denoised(NamedTuple):
+    """x0: the estimate of the data, f32[b, ...].
+
+    var_frac:  learned-variance fraction in [0, 1] of each value (posterior.py, eq. 4),
+               or None.
+    eps:       the noise estimate where it is *not* (x_t - alpha x0) / sigma, or None:
+               some wrappers change x0 and keep the noise.
+    """
+
+    x0: Array
+    var_frac: Array | None = None
+    eps: Array | None = None
+
+
+Denoise = Callable[..., Denoised]
+
+
+def make_denoise(
+    network: Network,
+    *,
+    schedule: Schedule,
+    prediction: Prediction,
+    learned_variance: bool = False,
+) -> Denoise:
+    """A network's output as an estimate of the data (predictions.py, eq. 3).
+
+    Args: network: Partial (x_t, Coeffs, cond) -> out; with learned_variance its last
+          axis is twice that of x_t and the second half is v, frac = (v + 1) / 2.
+    """
+    split = _split if learned_variance else _whole
+    return Partial(_denoise, Partial(split), network, schedule, prediction)
+
+
+def noise_of(
+    denoised: Denoised, x_t: Array, alpha: Float[Array, ""], sigma: Float[Array, ""]
+) -> Array:
+    """The noise estimate that goes with x0: what is left of x_t; 0 where sigma = 0."""
+    if denoised.eps is not None:
+        return denoised.eps
+    safe = jnp.where(sigma == 0, 1.0, sigma)
+    eps = (x_t - expand(alpha, x_t) * denoised.x0) / expand(safe, x_t)
+    return jnp.where(sigma == 0, jnp.zeros_like(eps), eps)
+
+
+def clip(denoise: Denoise, low: float = -1.0, high: float = 1.0) -> Denoise:
+    """Keep x0 within [low, high]; the noise follows, so that x_t is still their sum."""
+    return Partial(_clip, denoise, low, high)
+
+
+def clip_x0_only(
+    denoise: Denoise, schedule: Schedule, low: float = -1.0, high: float = 1.0
+) -> Denoise:
+    """Keep x0 within [low, high] and the noise as it was: as diffusers' DDIM does."""
+    return Partial(_clip_x0_only, denoise, schedule, low, high)
+
+
+def _whole(out):
+    return out, None
+
+
+def _split(out):
+    out, v = jnp.split(out, 2, axis=-1)
+    return out, (v + 1) / 2
+
+
+def _denoise(split, network, schedule, prediction, x_t, t, cond):
+    c = coeffs(schedule, jnp.broadcast_to(t, x_t.shape[:1]))
+    out, var_frac = split(network(x_t, c, cond))
+    return Denoised(to_x0(prediction(c), c, x_t, out), var_frac)
+
+
+def _clip(denoise, low, high, x_t, t, cond):
+    den = denoise(x_t, t, cond)
+    return den._replace(x0=jnp.clip(den.x0, low, high), eps=None)
+
+
+def _clip_x0_only(denoise, schedule, low, high, x_t, t, cond):
+    den = denoise(x_t, t, cond)
+    eps = noise_of(den, x_t, schedule.alpha(t), schedule.sigma(t))
+    return den._replace(x0=jnp.clip(den.x0, low, high), eps=eps)

@@ -1,0 +1,178 @@
+"""Grids: the times at which a sampler calls the denoiser, falling to 0.
+
+Every grid is f64[n + 1] numpy for n steps: from t = 1 (or the noisiest level asked for)
+to 0. Computed before tracing; the sampler takes the result as an array, so a grid may
+also be swept, learned or written by hand. Each name in `__all__` can be chosen by a
+config; all take (schedule, num_steps).
+"""
+
+import jax.numpy as jnp
+import numpy as np
+
+from jaxdiff.arrays import require
+from jaxdiff.diffusion.schedules import Schedule
+
+__all__ = ["discrete", "karras", "log_snr", "respaced", "uniform"]
+
+Grid = np.ndarray
+
+SPACINGS = ("leading", "linspace", "trailing")
+
+# Grids in noise level need a cleanest level before 0: the schedule's at this time.
+CLEANEST = 1e-3
+
+
+def uniform(schedule: Schedule, num_steps: int) -> Grid:
+    """Equal steps in t. For the EDM schedule these are Karras' steps in sigma."""
+    del schedule
+    return _checked(np.linspace(1.0, 0.0, num_steps + 1), num_steps)
+
+
+def discrete(
+    schedule: Schedule,
+    num_steps: int,
+    total: int = 1000,
+    spacing: str = "leading",
+) -> Grid:
+    """Entries i of a table with `total` steps, as times (i + 1) / total, then 0.
+
+    leading:   i = k (total // n)                   what DDIM's and ADM's code does
+    linspace:  i = round(k (total - 1) / (n - 1))   both ends
+    trailing:  i = round(total - k total / n) - 1   the noisiest end
+    Source: Lin et al. 2023, arXiv:2305.08891, table 2.
+    """
+    del schedule
+    n = num_steps
+    require(
+        spacing in SPACINGS,
+        f"spacing must be one of {', '.join(SPACINGS)}, got {spacing=}",
+    )
+    require(
+        1 <= n <= total,
+        f"num_steps must be from 1 to the table's total={total}, got {num_steps=}",
+    )
+    if spacing == "leading":
+        index = np.arange(n)[::-1] * (total // n)
+    elif spacing == "linspace":
+        index = np.round(np.linspace(0, total - 1, n))[::-1]
+    else:
+        index = np.round(np.arange(total, 0, -total / n)[:n]) - 1
+    return _from_index(index, total, num_steps)
+
+
+def respaced(
+    schedule: Schedule, num_steps: int, sections: str = "", total: int = 1000
+) -> Grid:
+    """Subset of a table as improved DDPM and ADM write it.
+
+    sections: "" (num_steps evenly), "25", "10,15,20" (so many in each equal part) or
+    "ddim25" (the integer stride that gives exactly so many).
+    """
+    del schedule
+    kept = respaced_steps(total, sections or str(num_steps))
+    require(
+        len(kept) == num_steps,
+        f"{sections=} has {len(kept)} steps but num_steps is {num_steps}; "
+        f"set sampler.num_steps={len(kept)}",
+    )
+    return _from_index(np.array(kept[::-1]), total, num_steps)
+
+
+def respaced_steps(total: int, sections: str) -> list[int]:
+    """The entries kept of a table with `total` steps, rising. See `respaced`.
+
+    Source: Nichol & Dhariwal 2021, arXiv:2102.09672, section 4; Dhariwal & Nichol 2021,
+    arXiv:2105.05233. A position is a sum of strides, rounded half to even.
+    """
+    if sections.startswith("ddim"):
+        count = _counts(sections[4:], sections)[0]
+        for stride in range(1, total):
+            if len(range(0, total, stride)) == count:
+                return list(range(0, total, stride))
+        raise ValueError(
+            f"no integer stride takes {count} of {total} steps: {sections=}"
+        )
+    counts = _counts(sections, sections)
+    size, extra = divmod(total, len(counts))
+    kept, start = [], 0
+    for part, count in enumerate(counts):
+        length = size + (part < extra)
+        require(
+            count <= length,
+            f"cannot keep {count} of a part's {length} steps: {sections=}, {total=}",
+        )
+        stride = 1.0 if count == 1 else (length - 1) / (count - 1)
+        place = 0.0
+        for _ in range(count):
+            kept.append(start + round(place))
+            place += stride
+        start += length
+    return kept
+
+
+def log_snr(schedule: Schedule, num_steps: int, min_log_snr: float = -12.0) -> Grid:
+    """Equal steps in log-SNR down to t = .001, then 0. arXiv:2206.00927, section 3.3.
+
+    min_log_snr: the floor, for schedules that end in pure noise.
+    """
+    _require_steps(num_steps)
+    start, end = (float(schedule.log_snr(jnp.asarray(t))) for t in (1.0, CLEANEST))
+    return _from_log_snr(
+        schedule, np.linspace(max(start, min_log_snr), end, num_steps), num_steps
+    )
+
+
+def karras(
+    schedule: Schedule,
+    num_steps: int,
+    sigma_min: float = 0.002,
+    sigma_max: float = 80.0,
+    rho: float = 7.0,
+) -> Grid:
+    """sigma/alpha evenly spaced in its 1/rho-th power, then 0.
+
+    The ends are cut to what the schedule has between t = .001 and t = 1.
+    Source: Karras et al. 2022, arXiv:2206.00364, eq. 5.
+    """
+    _require_steps(num_steps)
+    require(
+        0 < sigma_min < sigma_max and rho > 0,
+        f"need 0 < sigma_min < sigma_max and rho > 0, got {sigma_min=}, {sigma_max=}, "
+        f"{rho=}",
+    )
+    last, first = (
+        np.exp(-0.5 * float(schedule.log_snr(jnp.asarray(t)))) for t in (1.0, CLEANEST)
+    )
+    high, low = min(sigma_max, last), max(sigma_min, first)
+    root = np.linspace(high ** (1 / rho), low ** (1 / rho), num_steps)
+    return _from_log_snr(schedule, -2 * rho * np.log(root), num_steps)
+
+
+def _from_log_snr(schedule, values, num_steps):
+    ts = np.asarray(schedule.t_of(jnp.asarray(values)), np.float64)
+    return _checked(np.append(np.minimum(ts, 1.0), 0.0), num_steps)
+
+
+def _from_index(index, total, num_steps):
+    return _checked(np.append((index + 1) / total, 0.0), num_steps)
+
+
+def _checked(ts, num_steps):
+    _require_steps(num_steps)
+    require(
+        bool(np.all(np.diff(ts) < 0)), f"the grid must fall strictly, got {ts.tolist()}"
+    )
+    return ts
+
+
+def _require_steps(num_steps):
+    require(num_steps >= 1, f"num_steps must be at least 1, got {num_steps=}")
+
+
+def _counts(text, sections):
+    parts = text.split(",")
+    require(
+        all(part.strip().isdigit() and int(part) > 0 for part in parts),
+        f"sections must look like '250', '10,15,20' or 'ddim25', got {sections=}",
+    )
+    return [int(part) for part in parts]

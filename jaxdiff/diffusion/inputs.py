@@ -1,0 +1,65 @@
+"""What the network is shown: a time feature, and x_t perhaps scaled.
+
+A network knows nothing of diffusion: it takes f32[b, ...], one number per example and a
+condition. Each name in `__all__` is a time feature that a config can choose.
+"""
+
+from collections.abc import Callable
+
+import jax.numpy as jnp
+from jax.tree_util import Partial
+
+from jaxdiff.arrays import Array, Float, require
+from jaxdiff.diffusion.schedules import Coeffs
+
+__all__ = ["index", "log_snr", "log_std", "time", "variance"]
+
+Feature = Callable[[Coeffs], Float[Array, "*b"]]
+Network = Callable  # (x_t f32[b, ...], Coeffs of f32[b], cond) -> f32[b, ...]
+
+
+def index(num_steps: int = 1000) -> Feature:
+    """t T - 1: the step 0 ... T - 1 of a table, as DDPM's networks take it."""
+    require(num_steps >= 1, f"num_steps must be at least 1, got {num_steps=}")
+    return Partial(_index, float(num_steps))
+
+
+def time(scale: float = 1.0) -> Feature:
+    """scale t."""
+    return Partial(_time, scale)
+
+
+def log_snr(scale: float = 1.0) -> Feature:
+    """scale log_snr(t). Kingma et al. 2021, arXiv:2107.00630."""
+    return Partial(_log_snr, scale)
+
+
+def log_std() -> Feature:
+    """log(sigma / alpha) / 4: c_noise of Karras et al. 2022, arXiv:2206.00364."""
+    return Partial(_log_snr, -0.125)
+
+
+def variance() -> Feature:
+    """sigma^2: the noise variance, as the Keras DDIM example gives it."""
+    return Partial(_variance)
+
+
+def unit_variance(c: Coeffs, sigma_data: float) -> Float[Array, "*b"]:
+    """c_in = 1 / sqrt(sigma^2 + sigma_data^2 alpha^2): makes x_t of unit variance."""
+    return 1 / jnp.sqrt(c.sigma**2 + (sigma_data * c.alpha) ** 2)
+
+
+def _index(num_steps, c):
+    return c.t * num_steps - 1
+
+
+def _time(scale, c):
+    return scale * c.t
+
+
+def _log_snr(scale, c):
+    return scale * c.log_snr
+
+
+def _variance(c):
+    return jnp.square(c.sigma)

@@ -1,0 +1,139 @@
+"""The training loss, for every system.
+
+(1)  x_t = alpha(t) x0 + sigma(t) eps,   out = network(x_t, t, cond)
+(2)  loss = factor(t) mean distance(out - target)          weights.py, eq. 2
+(3)  bound = KL(q(x_s | x_t, x0) || N(mean of x0_hat, learned variance)) in bits, and at
+     s = 0 -log2 P(x0's level); the mean does not learn from it (improved DDPM's hybrid)
+
+Each name in `__all__` is a distance that a config can choose.
+"""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jax.tree_util import Partial
+
+from jaxdiff import keys as keying
+from jaxdiff.arrays import Array, Float, PyTree, expand, require
+from jaxdiff.diffusion.denoisers import Denoised, make_denoise
+from jaxdiff.diffusion.inputs import Network
+from jaxdiff.diffusion.noises import Noise
+from jaxdiff.diffusion.posterior import (
+    discretized_log_likelihood,
+    kl_normal,
+    log_variance,
+    posterior,
+)
+from jaxdiff.diffusion.predictions import Prediction, make_target
+from jaxdiff.diffusion.schedules import Schedule, coeffs
+from jaxdiff.diffusion.times import TimeSampler
+from jaxdiff.diffusion.weights import Weight, target_factor
+from jaxdiff.keys import Keys
+
+__all__ = ["huber", "mae", "mse"]
+
+Distance = Callable[[Array], Array]
+
+
+class Objective(NamedTuple):
+    """What is minimised. stratified: times evenly spread over the batch (keys.py).
+
+    bound_weight: how much of equation 3 is added, for networks with learned variance;
+    0 is none. bound_steps: the number of steps T whose s = t - 1/T it takes.
+    """
+
+    schedule: Schedule
+    prediction: Prediction
+    times: TimeSampler
+    weight: Weight
+    distance: Distance
+    noise: Noise
+    stratified: bool = True
+    learned_variance: bool = False
+    bound_weight: float = 0.0
+    bound_steps: int = 1000
+
+
+def denoising_loss(
+    keys: Keys, network: Network, x0: Array, cond: PyTree, objective: Objective
+) -> Float[Array, "b"]:
+    """Equation 2 (plus 3) of each example.
+
+    Args: keys: one an example.  network: (x_t, Coeffs, cond) -> out.
+          x0: f32[b, ...].  cond: what the network takes.
+    """
+    draws = keying.draw(jax.random.uniform, keying.fold(keys.key, 0), ())
+    t = objective.times(keys.stratum if objective.stratified else draws)
+    eps = keying.draw(objective.noise, keying.fold(keys.key, 1), x0.shape[1:])
+    c = coeffs(objective.schedule, t)
+    x_t = expand(c.alpha, x0) * x0 + expand(c.sigma, x0) * eps
+    row = objective.prediction(c)
+    output = network(x_t, c, cond)
+    out = jnp.split(output, 2, -1)[0] if objective.learned_variance else output
+    error = objective.distance(out - make_target(row, x0, eps))
+    loss = target_factor(objective.weight, row, c) * _mean(error)
+    if objective.bound_weight:
+        # the finished output as a network: the bound is that of any denoiser
+        said = make_denoise(
+            Partial(lambda *_: output),
+            schedule=objective.schedule,
+            prediction=objective.prediction,
+            learned_variance=True,
+        )(x_t, t, cond)
+        said = said._replace(x0=jax.lax.stop_gradient(said.x0))
+        s = jnp.maximum(t - 1 / objective.bound_steps, 0.0)
+        bound = bound_bits(objective.schedule, t, s, x0, x_t, said)
+        loss = loss + objective.bound_weight * bound
+    return loss
+
+
+def bound_bits(
+    schedule: Schedule,
+    t: Float[Array, "b"],
+    s: Float[Array, "b"],
+    x0: Array,
+    x_t: Array,
+    denoised: Denoised,
+) -> Float[Array, "b"]:
+    """Equation 3: one term of the variational bound, bits per value of x0.
+
+    x0 in [-1, 1] on 256 levels.  denoised.var_frac: f32[b, ...], must be there.
+    """
+    require(denoised.var_frac is not None, "the bound needs learned variance")
+    post = posterior(schedule, t, s)
+    of_x_t, of_x0 = (expand(c, x0) for c in post[:2])
+    mean, guess = of_x_t * x_t + of_x0 * x0, of_x_t * x_t + of_x0 * denoised.x0
+    t_, s_ = expand(t, x0), expand(s, x0)
+    log_var = log_variance(schedule, t_, s_, denoised.var_frac)
+    true_log_var = log_variance(schedule, t_, s_, jnp.zeros_like(t_))
+    kl = kl_normal(mean, true_log_var, guess, log_var)
+    nll = -discretized_log_likelihood(x0, guess, 0.5 * log_var)
+    # half a step above 0 is the first step: s is a difference of rounded times
+    return jnp.where(s < 0.5 * (t - s), _mean(nll), _mean(kl)) / jnp.log(2.0)
+
+
+def mse() -> Distance:
+    """Squared error."""
+    return Partial(jnp.square)
+
+
+def mae() -> Distance:
+    """Absolute error."""
+    return Partial(jnp.abs)
+
+
+def huber(delta: float = 1.0) -> Distance:
+    """Squared error / 2 up to delta, then linear: delta (|e| - delta / 2)."""
+    require(delta > 0, f"delta must be > 0, got {delta=}")
+    return Partial(_huber, delta)
+
+
+def _huber(delta, error):
+    small = jnp.minimum(jnp.abs(error), delta)
+    return small * (jnp.abs(error) - 0.5 * small)
+
+
+def _mean(values):
+    return jnp.mean(values, axis=tuple(range(1, values.ndim)))

@@ -1,0 +1,52 @@
+"""Ancestral sampling of denoising diffusion probabilistic models."""
+
+import jax
+import jax.numpy as jnp
+from jax.tree_util import Partial
+
+from jaxdiff import keys as keying
+from jaxdiff.arrays import expand, require
+from jaxdiff.diffusion.posterior import log_variance, posterior
+from jaxdiff.diffusion.sampling import Solver
+from jaxdiff.diffusion.schedules import Schedule, level
+
+ORDER = 1
+
+# as a fraction between the small and the large variance; None is the network's own
+FRACTIONS = {"small": 0.0, "large": 1.0, "learned": None}
+
+
+def make(schedule: Schedule, *, variance: str = "small") -> Solver:
+    """Draw from p(x_s | x_t): the posterior at the estimate of x0.
+
+    x_s = of_x_t x_t + of_x0 x0 + exp(log_var / 2) z        posterior.py, eq. 2 and 4
+
+    Args:    schedule: the one the denoiser was trained with, on any subset of times.
+             variance: "small" (beta_tilde; the same as DDIM with eta = 1), "large"
+             (beta) or "learned" (the denoiser gives var_frac).
+    Returns: Solver without memory, one denoiser call a step; no noise in the step to 0.
+    Errors:  ValueError for another variance.
+    Source:  Ho et al. 2020, arXiv:2006.11239, algorithm 2; Nichol & Dhariwal 2021,
+             arXiv:2102.09672, eq. 15.
+    """
+    require(
+        variance in FRACTIONS,
+        f"variance must be one of {', '.join(FRACTIONS)}, got {variance=}",
+    )
+    return Solver(Partial(_init), Partial(_step, schedule, FRACTIONS[variance]))
+
+
+def _init(x):
+    del x
+    return ()
+
+
+def _step(schedule, frac, denoise, keys, x, t, s, state):
+    den = denoise(x, t)
+    post = posterior(schedule, t, s)
+    frac = den.var_frac if frac is None else jnp.full_like(x, frac)
+    log_var = log_variance(schedule, expand(t, x), expand(s, x), frac)
+    std = jnp.where(expand(level(schedule, s)[1], x) > 0, jnp.exp(0.5 * log_var), 0.0)
+    z = keying.draw(jax.random.normal, keys, x.shape[1:])
+    x = expand(post.of_x_t, x) * x + expand(post.of_x0, x) * den.x0 + std * z
+    return x, state

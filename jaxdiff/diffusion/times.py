@@ -1,0 +1,79 @@
+"""Which times training sees: each sampler is the quantile function of its density.
+
+(1)  t = sampler(u),  u ~ U[0, 1)
+
+So how u is drawn is another matter: independently per example, or *stratified*, one u
+evenly spread over the batch (keys.py, eq. 3), which steadies the loss for any density.
+Each name in `__all__` can be chosen by a config. All take the schedule, though only
+those that speak of noise levels use it.
+"""
+
+from collections.abc import Callable
+
+import jax
+import jax.numpy as jnp
+from jax.scipy.special import ndtri
+from jax.tree_util import Partial
+
+from jaxdiff.arrays import Array, Float, require
+from jaxdiff.diffusion.schedules import Schedule
+
+__all__ = ["discrete", "logit_normal", "lognormal_sigma", "uniform"]
+
+TimeSampler = Callable[[Float[Array, "b"]], Float[Array, "b"]]
+
+
+def uniform(schedule: Schedule) -> TimeSampler:
+    """t ~ U(0, 1]: never the clean end, where some targets are infinite."""
+    del schedule
+    return Partial(_uniform)
+
+
+def discrete(schedule: Schedule, num_steps: int = 1000) -> TimeSampler:
+    """t uniform on {1, ..., T} / T: the entries of a table. arXiv:2006.11239."""
+    del schedule
+    require(num_steps >= 1, f"num_steps must be at least 1, got {num_steps=}")
+    return Partial(_discrete, float(num_steps))
+
+
+def logit_normal(
+    schedule: Schedule, mean: float = 0.0, std: float = 1.0
+) -> TimeSampler:
+    """logit(t) ~ N(mean, std^2). Esser et al. 2024, arXiv:2403.03206, eq. 19."""
+    del schedule
+    require(std > 0, f"std must be > 0, got {std=}")
+    return Partial(_logit_normal, mean, std)
+
+
+def lognormal_sigma(
+    schedule: Schedule, mean: float = -1.2, std: float = 1.2
+) -> TimeSampler:
+    """log(sigma / alpha) ~ N(mean, std^2): P_mean, P_std of arXiv:2206.00364, table 1.
+
+    The time may pass 1 where sigma may pass the schedule's last; EDM's curve goes on.
+    """
+    require(std > 0, f"std must be > 0, got {std=}")
+    return Partial(_lognormal_sigma, schedule.t_of, mean, std)
+
+
+def _uniform(u):
+    return 1 - u
+
+
+def _discrete(num_steps, u):
+    # u just below 1 may round up to T: the last time is still T / T
+    return jnp.minimum(jnp.floor(u * num_steps) + 1, num_steps) / num_steps
+
+
+def _normal(u):
+    # u = 0 can be drawn, and its normal quantile is -inf
+    tiny = jnp.finfo(u.dtype).eps
+    return ndtri(jnp.clip(u, tiny, 1 - tiny))
+
+
+def _logit_normal(mean, std, u):
+    return jax.nn.sigmoid(mean + std * _normal(u))
+
+
+def _lognormal_sigma(t_of, mean, std, u):
+    return t_of(-2 * (mean + std * _normal(u)))

@@ -1,0 +1,97 @@
+"""Weights of the squared x0-error at each noise level.
+
+(1)  loss = weight(c) |x0_hat - x0|^2
+(2)       = weight(c) / native(c) |out - target|^2       predictions.py, eq. 4
+
+The loss is computed by the second line, so `native` (the plain error of what the network
+predicts) divides nothing. Each name in `__all__` can be chosen by a config.
+"""
+
+from collections.abc import Callable
+
+import jax
+import jax.numpy as jnp
+from jax.tree_util import Partial
+
+from jaxdiff.arrays import Array, Float, require
+from jaxdiff.diffusion.predictions import Row
+from jaxdiff.diffusion.schedules import Coeffs
+
+__all__ = ["edm", "elbo", "eps", "min_snr", "native", "sigmoid", "x0"]
+
+Weight = Callable[[Coeffs], Float[Array, "*b"]] | None
+
+
+def native() -> Weight:
+    """The plain error of the network's own target: no reweighting."""
+    return None
+
+
+def x0() -> Weight:
+    """weight = 1: the plain error of x0."""
+    return Partial(_x0)
+
+
+def eps() -> Weight:
+    """weight = snr: the plain error of eps (L_simple), whatever is predicted."""
+    return Partial(_min_snr, float("inf"))
+
+
+def elbo() -> Weight:
+    """weight = -snr log_snr' / 2: the continuous-time bound, in nats.
+
+    Source: Kingma et al. 2021 (VDM), arXiv:2107.00630, eq. 17.
+    """
+    return Partial(_elbo)
+
+
+def min_snr(gamma: float = 5.0) -> Weight:
+    """weight = min(snr, gamma). Hang et al. 2023, arXiv:2303.09556, eq. 6."""
+    require(gamma > 0, f"gamma must be > 0, got {gamma=}")
+    return Partial(_min_snr, gamma)
+
+
+def sigmoid(bias: float = 2.0) -> Weight:
+    """weight = snr sigmoid(bias - log_snr): eps error weighted by a sigmoid.
+
+    Source: Kingma & Gao 2023, arXiv:2303.00848; Hoogeboom et al. 2024, arXiv:2410.19324.
+    """
+    return Partial(_sigmoid, bias)
+
+
+def edm(sigma_data: float = 0.5) -> Weight:
+    """weight = snr + 1 / sigma_data^2. Karras et al. 2022, arXiv:2206.00364, table 1."""
+    require(sigma_data > 0, f"sigma_data must be > 0, got {sigma_data=}")
+    return Partial(_edm, sigma_data)
+
+
+def target_factor(weight: Weight, row: Row, c: Coeffs) -> Float[Array, "*b"]:
+    """weight / native of equation 2: what multiplies |out - target|^2."""
+    a, b = row
+    if weight is None:
+        return jnp.ones_like(c.t)
+    det = c.alpha * b - c.sigma * a
+    inverse = jnp.where(det == 0, 0.0, c.sigma / jnp.where(det == 0, 1.0, det))
+    return weight(c) * jnp.square(inverse)
+
+
+def _x0(c):
+    return jnp.ones_like(c.t)
+
+
+def _elbo(c):
+    # log_snr' = 2 (alpha' / alpha - sigma' / sigma)
+    falls = c.d_sigma / c.sigma - c.d_alpha / c.alpha
+    return jnp.exp(c.log_snr) * falls
+
+
+def _min_snr(gamma, c):
+    return jnp.minimum(jnp.exp(c.log_snr), gamma)
+
+
+def _sigmoid(bias, c):
+    return jnp.exp(c.log_snr) * jax.nn.sigmoid(bias - c.log_snr)
+
+
+def _edm(sigma_data, c):
+    return jnp.exp(c.log_snr) + 1 / sigma_data**2

@@ -1,0 +1,258 @@
+"""The pieces of a U-Net: group norm, residual block, attention, resampling.
+
+Parameters are float32 always; `dtype` is that of the convolutions and matrix
+products. Norms and the softmax are computed in float32 whatever `dtype` is.
+"""
+
+import math
+from typing import Any, NamedTuple
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+
+from jaxdiff.arrays import Array, Float
+
+__all__ = [
+    "Attention",
+    "Blocks",
+    "Downsample",
+    "GroupNorm",
+    "ResBlock",
+    "Upsample",
+    "attend",
+    "conv",
+    "double",
+    "halve",
+    "num_groups",
+]
+
+# Variance 1 / mean(fan_in, fan_out), uniform, as in DDPM; biases start at zero.
+INIT = nn.initializers.variance_scaling(1.0, "fan_avg", "uniform")
+ZERO = nn.initializers.zeros_init()
+
+
+def conv(
+    features: int, kernel: int, dtype: Any, name: str, *, stride: int = 1, zero=False
+) -> nn.Conv:
+    """Convolution padded by kernel // 2 on every side, also when it strides."""
+    return nn.Conv(
+        features,
+        (kernel, kernel),
+        strides=(stride, stride),
+        padding=kernel // 2,
+        kernel_init=ZERO if zero else INIT,
+        dtype=dtype,
+        name=name,
+    )
+
+
+def num_groups(channels: int) -> int:
+    """The largest divisor of `channels` that is at most min(32, channels / 4).
+
+    32 for every width of the published networks (multiples of 32 from 128 up); groups
+    of about four channels in small ones.
+    """
+    most = max(1, min(32, channels // 4))
+    return next(n for n in range(most, 0, -1) if channels % n == 0)
+
+
+class GroupNorm(nn.Module):
+    """Group normalisation with a learned affine map, and optionally one from outside.
+
+    y = (x - mean) / sqrt(var + 1e-5) scale + bias,   then   y (1 + gain) + shift
+
+    mean and var run over space and the channels of a group (`num_groups`).
+    Source: Wu & He 2018, arXiv:1803.08494.
+    """
+
+    dtype: Any = jnp.float32
+
+    @nn.compact
+    def __call__(
+        self,
+        x: Float[Array, "b h w c"],
+        gain: Float[Array, "b c"] | None = None,
+        shift: Float[Array, "b c"] | None = None,
+    ) -> Float[Array, "b h w c"]:
+        b, h, w, c = x.shape
+        g = num_groups(c)
+        scale = self.param("scale", nn.initializers.ones_init(), (c,))[None]  # (1, c)
+        bias = self.param("bias", ZERO, (c,))[None]  # (1, c)
+        x32 = x.astype(jnp.float32)
+        # Sums over space first: the channels lie side by side in memory, so these two
+        # passes vectorise; what is left is (b, c) and costs nothing.
+        mean = x32.mean((1, 2)).reshape(b, g, c // g)
+        square = jnp.square(x32).mean((1, 2)).reshape(b, g, c // g)
+        mean = mean.mean(2, keepdims=True)  # (b, g, 1)
+        var = jnp.maximum(square.mean(2, keepdims=True) - mean * mean, 0.0)
+        rstd = jax.lax.rsqrt(var + 1e-5)
+        spread = (b, g, c // g)
+        rstd = jnp.broadcast_to(rstd, spread).reshape(b, c)
+        mean = jnp.broadcast_to(mean, spread).reshape(b, c)
+        # Both affine maps fold into one multiply and one add over the image.
+        mul = rstd * scale  # (b, c)
+        add = bias - mean * mul
+        if gain is not None:
+            gain = 1.0 + gain.astype(jnp.float32)
+            mul, add = mul * gain, add * gain
+        if shift is not None:
+            add = add + shift.astype(jnp.float32)
+        y = x32 * mul[:, None, None, :] + add[:, None, None, :]
+        return y.astype(self.dtype)  # (b, h, w, c)
+
+
+def halve(x: Float[Array, "b h w c"]) -> Float[Array, "b h/2 w/2 c"]:
+    """Mean over non-overlapping 2x2 windows; h and w must be even."""
+    b, h, w, c = x.shape
+    return x.reshape(b, h // 2, 2, w // 2, 2, c).mean((2, 4))
+
+
+def double(x: Float[Array, "b h w c"]) -> Float[Array, "b 2*h 2*w c"]:
+    """Nearest-neighbour upsampling: every pixel becomes a 2x2 block."""
+    b, h, w, c = x.shape
+    x = jnp.broadcast_to(x[:, :, None, :, None, :], (b, h, 2, w, 2, c))
+    return x.reshape(b, 2 * h, 2 * w, c)
+
+
+RESAMPLE = {"": lambda x: x, "down": halve, "up": double}
+
+
+class Downsample(nn.Module):
+    """Halve the image: a 3x3 convolution of stride 2, or the mean of 2x2 windows.
+
+    The convolution is padded by one pixel on all four sides (as in ADM; DDPM pads only
+    the far ones).
+    """
+
+    learned: bool
+    dtype: Any = jnp.float32
+
+    @nn.compact
+    def __call__(self, x: Float[Array, "b h w c"]) -> Float[Array, "b h/2 w/2 c"]:
+        if not self.learned:
+            return halve(x)
+        return conv(x.shape[-1], 3, self.dtype, "conv", stride=2)(x)
+
+
+class Upsample(nn.Module):
+    """Double the image: nearest neighbour, then a 3x3 convolution if `learned`."""
+
+    learned: bool
+    dtype: Any = jnp.float32
+
+    @nn.compact
+    def __call__(self, x: Float[Array, "b h w c"]) -> Float[Array, "b 2*h 2*w c"]:
+        x = double(x)  # (b, 2 h, 2 w, c)
+        return conv(x.shape[-1], 3, self.dtype, "conv")(x) if self.learned else x
+
+
+class ResBlock(nn.Module):
+    """Residual block that is told `emb`, and may halve or double the image.
+
+    h = conv3(R swish(norm x));   e = W swish(emb)
+    "add":         h = conv3_0(drop swish(norm(h + e)))
+    "scale_shift": h = conv3_0(drop swish(norm(h) (1 + e_1) + e_2)),   e = [e_1, e_2]
+    out = S(R x) + h
+
+    R resamples without parameters (`resample` is "", "down" or "up"); conv3_0 starts
+    at zero; S is a 1x1 convolution where the width changes and the identity elsewhere.
+    Source: Ho et al. 2020, arXiv:2006.11239 (add); Nichol & Dhariwal 2021,
+    arXiv:2102.09672 (scale_shift); BigGAN, arXiv:1809.11096 (resampling inside).
+    """
+
+    features: int
+    embedding: str = "scale_shift"
+    resample: str = ""
+    dropout: float = 0.0
+    dtype: Any = jnp.float32
+
+    @nn.compact
+    def __call__(
+        self, x: Float[Array, "b h w c"], emb: Float[Array, "b e"], train: bool = False
+    ) -> Float[Array, "b h2 w2 {self.features}"]:
+        resample = RESAMPLE[self.resample]
+        double_width = self.embedding == "scale_shift"
+        h = nn.silu(GroupNorm(self.dtype, name="norm_in")(x))  # (b, h, w, c)
+        h, x = resample(h), resample(x)
+        h = conv(self.features, 3, self.dtype, "conv_in")(h)  # (b, h, w, f)
+        e = nn.Dense(
+            self.features * (2 if double_width else 1),
+            kernel_init=INIT,
+            dtype=self.dtype,
+            name="emb",
+        )(nn.silu(emb))
+        norm = GroupNorm(self.dtype, name="norm_out")
+        if double_width:
+            h = norm(h, *jnp.split(e, 2, axis=-1))  # (b, h, w, f)
+        else:
+            h = norm(h + e[:, None, None, :])  # (b, h, w, f)
+        h = nn.Dropout(self.dropout)(nn.silu(h), deterministic=not train)
+        h = conv(self.features, 3, self.dtype, "conv_out", zero=True)(h)
+        if x.shape[-1] != self.features:
+            # A matrix product per pixel: the 1x1 convolution by its faster name.
+            x = nn.Dense(
+                self.features, kernel_init=INIT, dtype=self.dtype, name="skip"
+            )(x)
+        return x + h  # (b, h, w, f)
+
+
+def attend(
+    q: Float[Array, "b n k d"], k: Float[Array, "b m k d"], v: Float[Array, "b m k d"]
+) -> Float[Array, "b n k d"]:
+    """softmax(q k' / sqrt(d)) v for each of k heads; logits and softmax in float32."""
+    scale = 1.0 / math.sqrt(q.shape[-1])
+    logits = jnp.einsum("bnkd,bmkd->bknm", q * scale, k, preferred_element_type="f4")
+    weights = jax.nn.softmax(logits, axis=-1).astype(v.dtype)  # (b, k, n, m)
+    return jnp.einsum("bknm,bmkd->bnkd", weights, v)
+
+
+class Attention(nn.Module):
+    """Self-attention over pixels with a residual connection.
+
+    out = x + W_0 attend(q, k, v),   [q, k, v] = W norm(x),   W_0 starts at zero
+
+    The width of `qkv` is laid out as (3, heads, d): all queries, all keys, all values.
+    Source: Ho et al. 2020, arXiv:2006.11239; arXiv:1706.03762, section 3.2.
+    """
+
+    heads: int
+    dtype: Any = jnp.float32
+
+    @nn.compact
+    def __call__(self, x: Float[Array, "b h w c"]) -> Float[Array, "b h w c"]:
+        b, h, w, c = x.shape
+        y = GroupNorm(self.dtype, name="norm")(x).reshape(b, h * w, c)  # (b, n, c)
+        qkv = nn.Dense(3 * c, kernel_init=INIT, dtype=self.dtype, name="qkv")(y)
+        qkv = qkv.reshape(b, h * w, 3, self.heads, c // self.heads)
+        y = attend(qkv[:, :, 0], qkv[:, :, 1], qkv[:, :, 2])  # (b, n, heads, d)
+        y = y.reshape(b, h * w, c)
+        y = nn.Dense(c, kernel_init=ZERO, dtype=self.dtype, name="out")(y)
+        return x + y.reshape(b, h, w, c)
+
+
+class Blocks(NamedTuple):
+    """How every block of one network is built: the choices that all levels share."""
+
+    embedding: str = "scale_shift"
+    resblock_updown: bool = False
+    conv_resample: bool = True
+    num_heads: int = 1
+    head_channels: int = 0
+    dropout: float = 0.0
+    dtype: Any = jnp.float32
+    remat: bool = False
+
+    def res(self, features: int, name: str, resample: str = "") -> nn.Module:
+        """A residual block, called with (x, emb, train)."""
+        make = nn.remat(ResBlock, static_argnums=(3,)) if self.remat else ResBlock
+        return make(
+            features, self.embedding, resample, self.dropout, self.dtype, name=name
+        )
+
+    def attention(self, features: int, name: str) -> nn.Module:
+        """Attention in `num_heads` heads, or in heads `head_channels` wide."""
+        make = nn.remat(Attention) if self.remat else Attention
+        return make(
+            self.num_heads or features // self.head_channels, self.dtype, name=name
+        )

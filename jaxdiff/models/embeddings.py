@@ -1,0 +1,93 @@
+"""Scalars and labels as vectors: what a network is told besides its input."""
+
+import math
+from typing import Any
+
+import flax.linen as nn
+import jax.numpy as jnp
+
+from jaxdiff.arrays import Array, Float, Int
+
+__all__ = ["STYLES", "Conditioning", "check_style", "fourier"]
+
+# The sine-first form spaces the frequencies over half - 1, so that the last is exactly
+# 1/max_period; the cosine-first form over half, so that it is never reached.
+STYLES = ("sin_cos", "cos_sin")
+
+
+def check_style(style: str) -> str:
+    """Return `style`, or raise ValueError if `fourier` does not know it."""
+    if style not in STYLES:
+        raise ValueError(
+            f"time_embedding must be one of {', '.join(STYLES)}, got {style=}"
+        )
+    return style
+
+
+def fourier(
+    t: Float[Array, " b"],
+    dim: int,
+    style: str = "sin_cos",
+    max_period: float = 10_000.0,
+) -> Float[Array, "b {dim}"]:
+    """Sines and cosines of t at `dim / 2` geometrically spaced frequencies.
+
+    w_k = max_period^(-k / n),   k = 0 ... half - 1,   half = dim / 2
+    "sin_cos": n = half - 1, [sin(w t), cos(w t)]
+    "cos_sin": n = half,     [cos(w t), sin(w t)]
+
+    Args:    t: in the units the caller likes, w_0 = 1 radian per unit.
+             dim: even and at least 4.  style: one of STYLES.
+    Source:  Ho et al. 2020, arXiv:2006.11239 (sin_cos); Dhariwal & Nichol 2021,
+             arXiv:2105.05233 (cos_sin); both after arXiv:1706.03762, section 3.5.
+    """
+    half = dim // 2
+    n = half - 1 if style == "sin_cos" else half
+    w = jnp.exp(-math.log(max_period) / n * jnp.arange(half, dtype=jnp.float32))
+    angle = t.astype(jnp.float32)[:, None] * w[None, :]  # (b, half)
+    parts = (jnp.sin(angle), jnp.cos(angle))
+    return jnp.concatenate(parts if style == "sin_cos" else parts[::-1], axis=-1)
+
+
+class Conditioning(nn.Module):
+    """One vector from the scalar t and, if there are classes, the label.
+
+    emb = W2 swish(W1 fourier(t)) + table[cond],   f32[b, 4 channels]
+
+    The table has `num_classes` rows and, with `null_class`, one more, number
+    `num_classes`: "no label". It stands in when `cond` is None, and may be given as a
+    label among others. Without classes `cond` is ignored. A label outside the table
+    gives NaN, not some other label's row.
+    """
+
+    channels: int
+    num_classes: int = 0
+    null_class: bool = False
+    style: str = "sin_cos"
+    dtype: Any = jnp.float32
+
+    @nn.compact
+    def __call__(
+        self, t: Float[Array, " b"], cond: Int[Array, " b"] | None = None
+    ) -> Float[Array, "b e"]:
+        width = 4 * self.channels
+        emb = fourier(t, self.channels, self.style)  # (b, channels)
+        emb = nn.Dense(width, dtype=self.dtype, name="time_in")(emb)
+        emb = nn.Dense(width, dtype=self.dtype, name="time_out")(nn.silu(emb))
+        if self.num_classes == 0:
+            return emb  # (b, e)
+        if cond is None:
+            if not self.null_class:
+                raise ValueError(
+                    f"a network of num_classes={self.num_classes} needs a label, got "
+                    f"{cond=}; pass labels, or build it with null_class=True"
+                )
+            cond = jnp.full(t.shape, self.num_classes, jnp.int32)
+        table = nn.Embed(
+            self.num_classes + self.null_class,
+            width,
+            embedding_init=nn.initializers.normal(1.0),
+            dtype=self.dtype,
+            name="label",
+        )
+        return emb + table(cond)  # (b, e)

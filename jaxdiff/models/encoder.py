@@ -1,0 +1,59 @@
+"""The half of the U-Net that goes down, with the middle: `unet.py` adds the way up."""
+
+from typing import Any
+
+import flax.linen as nn
+
+from jaxdiff.arrays import Array, Float
+from jaxdiff.models.blocks import Blocks, Downsample, conv
+
+__all__ = ["Encoder", "widths"]
+
+
+def widths(channels: int, multipliers: tuple[int | float, ...]) -> list[int]:
+    """The number of channels of every level, finest first."""
+    return [int(channels * m) for m in multipliers]
+
+
+class Encoder(nn.Module):
+    """Stem, levels of residual blocks each half as large as the one before, middle.
+
+    stem conv3 -> per level: `num_blocks` x (residual [attention]), then down (except
+    at the last) -> residual, attention, residual
+
+    Attention stands after each residual block of the levels whose feature map has a
+    *height* listed in `attention`, and always in the middle.
+    Returns the middle's output and every feature map on the way, the stem's first:
+    the skips of a U-Net.
+    """
+
+    channels: int
+    multipliers: tuple[int | float, ...]
+    num_blocks: int
+    attention: tuple[int, ...]
+    blocks: Blocks
+
+    @nn.compact
+    def __call__(
+        self, x: Float[Array, "b h w c"], emb: Float[Array, "b e"], train: bool = False
+    ) -> tuple[Float[Array, "b h2 w2 f"], list[Any]]:
+        make, sizes = self.blocks, widths(self.channels, self.multipliers)
+        h = conv(sizes[0], 3, make.dtype, "stem")(x)  # (b, h, w, f_0)
+        skips = [h]
+        for i, features in enumerate(sizes):
+            for j in range(self.num_blocks):
+                h = make.res(features, f"res_{i}_{j}")(h, emb, train)
+                if h.shape[1] in self.attention:
+                    h = make.attention(features, f"attention_{i}_{j}")(h)
+                skips.append(h)  # (b, h / 2^i, w / 2^i, f_i)
+            if i < len(sizes) - 1:
+                if make.resblock_updown:
+                    h = make.res(features, f"down_{i}", "down")(h, emb, train)
+                else:
+                    down = Downsample(make.conv_resample, make.dtype, name=f"down_{i}")
+                    h = down(h)
+                skips.append(h)  # (b, h / 2^(i+1), w / 2^(i+1), f_i)
+        h = make.res(sizes[-1], "middle_in")(h, emb, train)
+        h = make.attention(sizes[-1], "middle_attention")(h)
+        h = make.res(sizes[-1], "middle_out")(h, emb, train)
+        return h, skips

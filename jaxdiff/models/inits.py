@@ -1,0 +1,23 @@
+"""Starting values that flax does not have."""
+
+import math
+
+import jax
+from flax.typing import Initializer
+
+__all__ = ["fan_in_uniform"]
+
+
+def fan_in_uniform(fan_in: int) -> Initializer:
+    """Uniform in +-1 / sqrt(fan_in), for weights *and* biases: PyTorch's default.
+
+    flax initialises biases from their own shape, which does not hold `fan_in`; so the
+    caller says it: kernel height * kernel width * input channels.
+    """
+    bound = 1.0 / math.sqrt(fan_in)
+
+    def init(key, shape, dtype="float32", out_sharding=None):
+        del out_sharding
+        return jax.random.uniform(key, shape, dtype, -bound, bound)
+
+    return init

@@ -1,0 +1,103 @@
+"""A residual perceptron for tables: rows in, rows out."""
+
+import flax.linen as nn
+import jax.numpy as jnp
+
+from jaxdiff.arrays import Array, Float, Int
+from jaxdiff.models.embeddings import fourier
+from jaxdiff.models.inits import fan_in_uniform
+
+__all__ = ["MLP", "make"]
+
+
+def linear(x: Float[Array, "b d"], features: int, name: str) -> nn.Dense:
+    """A linear layer for x that starts as PyTorch's would."""
+    init = fan_in_uniform(x.shape[-1])
+    return nn.Dense(features, kernel_init=init, bias_init=init, name=name)
+
+
+class MLP(nn.Module):
+    """Residual perceptron; t and the label are added once, after the input layers.
+
+    F(x) = L swish(norm(L x))
+    e = L gelu(L fourier(t)) [+ table[cond]]
+    h = F(x) + e;   h = h + F(h), `num_blocks` times;   out = L h
+
+    L: linear with bias, started as PyTorch's (the published program's).  norm: layer
+    norm over `hidden`, epsilon 1e-5.  gelu: the exact one, x Phi(x).  fourier: 'sin_cos'
+    of t as it comes, unscaled: for t in [0, 1] only the first few frequencies move.
+    With `null_class` the table has one more row, number `num_classes`: "no label".
+    """
+
+    columns: int
+    hidden: int = 64
+    num_blocks: int = 3
+    num_classes: int = 0
+    null_class: bool = False
+
+    @nn.compact
+    def __call__(
+        self,
+        x: Float[Array, "b d"],
+        t: Float[Array, " b"],
+        cond: Int[Array, " b"] | None = None,
+        *,
+        train: bool = False,
+    ) -> Float[Array, "b {self.columns}"]:
+        del train
+        e = fourier(t, self.hidden)  # (b, hidden)
+        e = nn.gelu(linear(e, self.hidden, "time_in")(e), approximate=False)
+        e = linear(e, self.hidden, "time_out")(e)  # (b, hidden)
+        if self.num_classes > 0:
+            if cond is None:
+                if not self.null_class:
+                    raise ValueError(
+                        f"a network of num_classes={self.num_classes} needs a label, "
+                        f"got {cond=}; pass labels, or build it with null_class=True"
+                    )
+                cond = jnp.full(t.shape, self.num_classes, jnp.int32)
+            rows = self.num_classes + self.null_class
+            e = e + nn.Embed(rows, self.hidden, name="label")(cond)
+
+        def two_layers(x, name):
+            y = linear(x, self.hidden, f"{name}_in")(x)
+            y = nn.silu(nn.LayerNorm(epsilon=1e-5, name=f"{name}_norm")(y))
+            return linear(y, self.hidden, f"{name}_out")(y)  # (b, hidden)
+
+        h = two_layers(x, "input") + e
+        for i in range(self.num_blocks):
+            h = h + two_layers(h, f"block_{i}")
+        return linear(h, self.columns, "out")(h)  # (b, columns)
+
+
+def make(
+    *,
+    shape: tuple[int, ...],
+    num_classes: int = 0,
+    hidden: int = 64,
+    num_blocks: int = 3,
+    null_class: bool = False,
+) -> MLP:
+    """Build an MLP for rows of `shape` (columns,).
+
+    Errors:  ValueError for a shape that is not a row's, an odd or tiny `hidden`
+             (the embedding of t has as many dimensions), or a null class alone.
+    """
+    shape = tuple(shape)
+    if len(shape) != 1:
+        raise ValueError(
+            f"an mlp needs rows (columns,), got {shape=}; use unet for images"
+        )
+    if hidden < 4 or hidden % 2:
+        raise ValueError(f"hidden must be even and at least 4, got {hidden=}")
+    if num_blocks < 0 or num_classes < 0:
+        raise ValueError(
+            "num_blocks and num_classes cannot be negative, got "
+            f"{num_blocks=}, {num_classes=}"
+        )
+    if null_class and num_classes == 0:
+        raise ValueError(
+            f"null_class needs classes beside it, got {num_classes=}; set "
+            "null_class=False or use labelled data"
+        )
+    return MLP(shape[0], hidden, num_blocks, num_classes, null_class)
