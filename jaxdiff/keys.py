@@ -47,4 +47,4 @@ def fold(keys: Key[Array, "b"], data: int | Int[Array, ""]) -> Key[Array, "b"]:
 
 def draw(random: Draw, keys: Key[Array, "b"], shape: tuple[int, ...]) -> Array:
     """`random(key, shape)` for each key, stacked: f32[b, *shape]."""
-    return jax.vmap(lambda key: random(key, shape, jnp.float_))(keys)
+    return jax.vmap(lambda key: random(key, shape, jnp.result_type(float)))(keys)

@@ -74,7 +74,7 @@ def batches(
 
 def batch_at(
     source: Source,
-    step: int | np.ndarray,
+    step: int | np.integer | np.ndarray,
     *,
     batch_size: int,
     seed: int,
@@ -92,7 +92,9 @@ def batch_at(
     index = examples(place, len(source), seed, shuffle)
     batch = source.load(index.ravel())
     if flip:
-        mirror = np.concatenate([flips(seed, i, batch_size)[mine] for i in steps])
+        mirror = np.concatenate(
+            [flips(seed, i, batch_size)[mine] for i in steps.tolist()]
+        )
         turned = batch["x"][:, :, ::-1]
         batch["x"] = np.where(mirror[:, None, None, None], turned, batch["x"])
     lead = index.shape if np.ndim(step) else (rows,)

@@ -140,7 +140,13 @@ def to_channels(image: Image.Image, channels: int) -> Image.Image:
     if image.has_transparency_data:
         white = Image.new("RGBA", image.size, "white")
         image = Image.alpha_composite(white, image.convert("RGBA"))
-    return image.convert({1: "L", 3: "RGB"}[channels])
+    return convert(image, channels)
+
+
+def convert(image: Image.Image, channels: int) -> Image.Image:
+    """Grey (1) or RGB (3), without a copy where it is that already."""
+    mode = {1: "L", 3: "RGB"}[channels]
+    return image if image.mode == mode else image.convert(mode)
 
 
 def to_array(image: Image.Image) -> np.ndarray:

@@ -87,10 +87,11 @@ def _builder(dataset: str, data_dir: str) -> Any:
         here = [d.name for d in root.iterdir() if d.is_dir()] if root.is_dir() else []
         known = tfds.list_builders(with_community_datasets=False)
         if name not in known and name not in here:
-            near = difflib.get_close_matches(name, here + known, 1, 0.0)[0]
+            near = difflib.get_close_matches(name, here + known, 1)
+            hint = f"; did you mean {near[0]!r}?" if near else ";"
             raise ValueError(
-                f"dataset: TFDS has no {dataset!r}; did you mean {near!r}? "
-                f"Prepared in {root}: {', '.join(sorted(here)) or 'nothing'}"
+                f"dataset: TFDS has no {dataset!r}{hint} prepared in {root}: "
+                f"{', '.join(sorted(here)) or 'nothing'}"
             ) from error
         raise FileNotFoundError(
             f"dataset: {dataset!r} is not prepared in {root} (holds: "
@@ -147,7 +148,7 @@ def _open(builder: Any, split: str) -> Any:
         near = difflib.get_close_matches(word[0] if word else "", names, 1, 0.0)
         raise ValueError(
             f"split={split!r} of {builder.info.full_name} cannot be read "
-            f"({' '.join(str(error).split())}); did you mean {near[0]!r}? "
+            f"({' '.join(str(error).split()).rstrip('.')}); did you mean {near[0]!r}? "
             f"It has: {sizes}"
         ) from error
 
@@ -174,5 +175,6 @@ def _decode(
     png: bytes, channels: int, goal: tuple[int, int] | None, crop: bool
 ) -> np.ndarray:
     with Image.open(io.BytesIO(png)) as image:
-        fitted = images.fit(images.to_channels(image, channels), goal, crop)
-    return images.to_array(fitted)
+        # TFDS has checked the mode and ignores a photo's rotation mark: so does this.
+        plain = images.convert(image, channels)
+        return images.to_array(images.fit(plain, goal, crop))

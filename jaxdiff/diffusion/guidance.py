@@ -10,11 +10,11 @@ import jax
 import jax.numpy as jnp
 from jax.tree_util import Partial
 
-from jaxdiff.arrays import PyTree
+from jaxdiff.arrays import Array, Float, PyTree
 from jaxdiff.diffusion.denoisers import Denoise
 
 
-def cfg(denoise: Denoise, null: PyTree, scale: float) -> Denoise:
+def cfg(denoise: Denoise, null: PyTree, scale: float | Float[Array, ""]) -> Denoise:
     """Classifier-free guidance, equation 1, as one doubled batch.
 
     Args:   null: the condition that means "none", shaped as one example's (for labels

@@ -43,13 +43,8 @@ def posterior(
     return Posterior(ratio * keep, alpha_s * fresh, large * keep, large)
 
 
-def log_variance(
-    schedule: Schedule,
-    t: Float[Array, ""],
-    s: Float[Array, ""],
-    frac: Float[Array, "*b"],
-) -> Float[Array, "*b"]:
-    """Equation 4, finite at s = 0. t, s f[]; frac in [0, 1]: 0 small, 1 large."""
+def log_variance(schedule: Schedule, t: Array, s: Array, frac: Array) -> Array:
+    """Equation 4, finite at s = 0; frac in [0, 1]: 0 small, 1 large. Broadcasts."""
     here = posterior(schedule, t, s)
     first = s <= 0
     then = posterior(schedule, jnp.where(first, 2 * t, t), jnp.where(first, t, s))

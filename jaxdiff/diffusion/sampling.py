@@ -59,7 +59,7 @@ def sample(
     seeds: Key[Array, "b"],
     denoise: Denoise,
     solver: Solver,
-    ts: Float[Array, "n+1"],
+    ts: Float[Array, "times"],
     x_T: Float[Array, "b ..."],
     cond: PyTree = None,
     *,

@@ -45,8 +45,8 @@ class BasicUNet(nn.Module):
     def __call__(
         self,
         x: Float[Array, "b h w c"],
-        t: Float[Array, " b"],
-        cond: Int[Array, " b"] | None = None,
+        t: Float[Array, "b"],
+        cond: Int[Array, "b"] | None = None,
         *,
         train: bool = False,
     ) -> Float[Array, "b h w {self.out_channels}"]:

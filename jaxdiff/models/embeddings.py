@@ -25,7 +25,7 @@ def check_style(style: str) -> str:
 
 
 def fourier(
-    t: Float[Array, " b"],
+    t: Float[Array, "b"],
     dim: int,
     style: str = "sin_cos",
     max_period: float = 10_000.0,
@@ -68,7 +68,7 @@ class Conditioning(nn.Module):
 
     @nn.compact
     def __call__(
-        self, t: Float[Array, " b"], cond: Int[Array, " b"] | None = None
+        self, t: Float[Array, "b"], cond: Int[Array, "b"] | None = None
     ) -> Float[Array, "b e"]:
         width = 4 * self.channels
         emb = fourier(t, self.channels, self.style)  # (b, channels)

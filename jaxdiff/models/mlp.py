@@ -24,7 +24,7 @@ class MLP(nn.Module):
     h = F(x) + e;   h = h + F(h), `num_blocks` times;   out = L h
 
     L: linear with bias, started as PyTorch's (the published program's).  norm: layer
-    norm over `hidden`, epsilon 1e-5.  gelu: the exact one, x Phi(x).  fourier: 'sin_cos'
+    norm over `hidden`, epsilon 1e-5.  gelu: the exact one, x Phi(x).  fourier: sin_cos
     of t as it comes, unscaled: for t in [0, 1] only the first few frequencies move.
     With `null_class` the table has one more row, number `num_classes`: "no label".
     """
@@ -39,8 +39,8 @@ class MLP(nn.Module):
     def __call__(
         self,
         x: Float[Array, "b d"],
-        t: Float[Array, " b"],
-        cond: Int[Array, " b"] | None = None,
+        t: Float[Array, "b"],
+        cond: Int[Array, "b"] | None = None,
         *,
         train: bool = False,
     ) -> Float[Array, "b {self.columns}"]:

@@ -5,7 +5,7 @@ import jax.numpy as jnp
 from jax.tree_util import Partial
 
 from jaxdiff import keys as keying
-from jaxdiff.arrays import expand, require
+from jaxdiff.arrays import Array, Float, expand, require
 from jaxdiff.diffusion.denoisers import noise_of
 from jaxdiff.diffusion.sampling import Solver
 from jaxdiff.diffusion.schedules import Schedule, level
@@ -13,7 +13,7 @@ from jaxdiff.diffusion.schedules import Schedule, level
 ORDER = 1
 
 
-def make(schedule: Schedule, *, eta: float = 0.0) -> Solver:
+def make(schedule: Schedule, *, eta: float | Float[Array, ""] = 0.0) -> Solver:
     """Denoising diffusion implicit step; eta = 1 is ancestral sampling.
 
     x_s = alpha_s x0 + sqrt(sigma_s^2 - up^2) eps + up z

@@ -1,0 +1,208 @@
+"""The whole schema of an experiment: every field, its default and what it means.
+
+A config is `base.get_config()` and the few lines that differ. Choices are written as
+Python would: "cosine", or with fields "ddim(eta=0.5)". The files and functions that
+can be chosen are named beside each field; a wrong name lists them.
+"""
+
+from ml_collections import ConfigDict
+
+
+def get_config() -> ConfigDict:
+    """Defaults: a small class-conditional U-Net on the 8x8 digits."""
+    return ConfigDict(
+        {
+            # The run's one seed: initial weights, data order, times and noise.
+            "seed": 0,
+            # What is trained: a file of jaxdiff/tasks.
+            "task": "diffusion",
+            "data": data(),
+            "model": model(),
+            "diffusion": diffusion(),
+            "train": train(),
+            "sampler": sampler(),
+        }
+    )
+
+
+def data() -> ConfigDict:
+    return ConfigDict(
+        {
+            # A file of jaxdiff/data: digits, iris, tfds, folder, table, synthetic.
+            # Each takes those of the fields below that it has a use for.
+            "name": "digits",
+            # folder: of images, or of class folders of them.  table: a CSV file.
+            "path": "",
+            # table, iris: columns to keep, in order; () for all.
+            "columns": (),
+            # tfds: the data set's name, its split, and where it was prepared
+            # ("" for the environment's TFDS_DATA_DIR).
+            "dataset": "",
+            "split": "train",
+            "data_dir": "",
+            # digits, tfds: the classes to keep; () for all.
+            "labels": (),
+            # tfds, folder: side in pixels after an antialiased resize; 0 as stored.
+            "size": 0,
+            # tfds, folder: cut the centre to the goal's shape first; else squeeze.
+            "crop": True,
+            # folder: 3 for colour, 1 for grey.
+            "channels": 3,
+            # images: the value of black in the model; white is 1.
+            "low": -1.0,
+            # synthetic: (h, w, c) or (columns,), how many classes and examples.
+            "shape": (8, 8, 1),
+            "num_classes": 10,
+            "num_examples": 256,
+            # images: mirror each left to right half of the time.
+            "flip": False,
+        }
+    )
+
+
+def model() -> ConfigDict:
+    return ConfigDict(
+        {
+            # A file of jaxdiff/models: unet, basic_unet, mlp. Each takes those of the
+            # fields below that it has a use for.
+            "name": "unet",
+            # unet: channels * multipliers[i] at level i, each level half as large.
+            "channels": 64,
+            "multipliers": (1, 2),
+            # unet: residual blocks a level.  mlp: residual blocks.
+            "num_blocks": 2,
+            # unet: feature-map heights that get self-attention, by number of heads
+            # or by channels a head (the other 0).
+            "attention": (),
+            "num_heads": 1,
+            "head_channels": 0,
+            # unet: how time and label enter a block: "scale_shift" or "add".
+            "embedding": "scale_shift",
+            # unet: resample inside residual blocks (ADM), or by layers of their own,
+            # with or without a convolution (DDPM).
+            "resblock_updown": False,
+            "conv_resample": True,
+            "dropout": 0.0,
+            # unet: order of the sinusoids, "sin_cos" (DDPM) or "cos_sin" (ADM).
+            "time_embedding": "sin_cos",
+            # unet: channels of a conditioning image laid beside x_t.
+            "extra_channels": 0,
+            # unet: "float32" or "bfloat16" for the arithmetic; parameters stay float32.
+            "dtype": "float32",
+            # unet: recompute blocks in the backward pass, for memory.
+            "remat": False,
+            # mlp: width.
+            "hidden": 64,
+        }
+    )
+
+
+def diffusion() -> ConfigDict:
+    return ConfigDict(
+        {
+            # schedules.py: linear_beta, cosine_beta, scaled_linear_beta, cosine, angle,
+            # linear_log_snr, vp_sde, sigmoid, linear_mix, edm.
+            "schedule": "cosine",
+            # scalings.py: own (as the schedule has it), vp, ve, flow.
+            "scaling": "own",
+            # predictions.py: x0, eps, v, score, velocity, edm.
+            "prediction": "v",
+            # times.py: uniform, discrete, logit_normal, lognormal_sigma; and whether
+            # they are spread evenly over each batch, which steadies the loss.
+            "times": "uniform",
+            "stratified": True,
+            # weights.py: native (the plain error of what is predicted), x0, eps,
+            # min_snr, sigmoid, edm, elbo.
+            "weight": "native",
+            # losses.py: mse, mae, huber.
+            "distance": "mse",
+            # noises.py: normal, uniform.
+            "noise": "normal",
+            # inputs.py: what the network is told of the time: index, time, log_snr,
+            # log_std, variance.
+            "time_feature": "index",
+            # Scale x_t to unit variance for data of this standard deviation; 0: as is.
+            "sigma_data": 0.0,
+            # The condition: "label", or "none" for an unconditional model.
+            "condition": "label",
+            # Share of examples trained without their label (classifier-free guidance).
+            "label_dropout": 0.1,
+            # The network also gives a variance, trained by this much of the bound.
+            "learned_variance": False,
+            "bound_weight": 0.001,
+        }
+    )
+
+
+def train() -> ConfigDict:
+    return ConfigDict(
+        {
+            # Examples a step, over all devices; optimiser steps in all.
+            "batch_size": 128,
+            "num_steps": 1000,
+            # Optimiser steps in one call of the device: more for tiny models.
+            "steps_per_call": 1,
+            # Micro-batches a step whose gradients are averaged, for memory.
+            "accumulate": 1,
+            # optim.py: adam, adamw.  lr_schedules.py: constant, cosine, linear,
+            # inverse_sqrt.  Gradients above this global norm are scaled; 0 is off.
+            "optimizer": "adam",
+            "lr": "constant(peak=1e-3)",
+            "clip_norm": 0.0,
+            # ema.py: constant, warmup, half_life, power.
+            "ema": "warmup(decay=0.999)",
+            # Steps between lines of metrics.jsonl, grids of samples (0: at the end
+            # only) and checkpoints.
+            "log_every": 100,
+            "sample_every": 0,
+            "checkpoint_every": 1000,
+            # Newest checkpoints kept; multiples of keep_every are kept for good.
+            "keep_last": 2,
+            "keep_every": 0,
+            # Images (or rows) in each grid of samples.
+            "num_preview": 100,
+        }
+    )
+
+
+def sampler() -> ConfigDict:
+    return ConfigDict(
+        {
+            # A file of jaxdiff/diffusion/solvers: ddim, ddpm.
+            "solver": "ddim",
+            # grids.py: uniform, discrete, respaced, log_snr, karras.
+            "grid": "uniform",
+            "num_steps": 50,
+            # Classifier-free guidance: 0 unconditional, 1 conditional, more is sharper.
+            "guidance": 1.0,
+            # Keep x0 within the data's range at every step (images only).
+            "clip": True,
+            # Images (or rows) made at once.
+            "batch_size": 500,
+        }
+    )
+
+
+def variant(config: ConfigDict, name: str, **smoke_data) -> ConfigDict:
+    """The config itself for "", or for "smoke" the same experiment in two steps.
+
+    Smoke data is made up, in the shape of the real; smoke_data overrides its fields.
+    """
+    if name == "smoke":
+        config.data.update({"name": "synthetic", "num_examples": 16, **smoke_data})
+        config.train.update(
+            {
+                "batch_size": 4,
+                "num_steps": 2,
+                "steps_per_call": 1,
+                "accumulate": 1,
+                "log_every": 1,
+                "sample_every": 0,
+                "checkpoint_every": 1,
+                "num_preview": 4,
+            }
+        )
+        config.sampler.update({"num_steps": 2, "batch_size": 4})
+    elif name:
+        raise ValueError(f"no variant {name!r} of this config; there is 'smoke'")
+    return config

@@ -1,0 +1,27 @@
+"""Class-conditional 8x8 handwritten digits: the README's main job.
+
+python -m launch.train --config=configs/digits.py --workdir=runs/digits
+
+Costs about three minutes on two CPU cores. A grid then reads 0 to 9 row by row.
+"""
+
+from configs import base
+
+
+def get_config(variant: str = ""):
+    config = base.get_config()
+    config.data.name = "digits"
+    config.model.update({"channels": 32, "multipliers": (1, 2), "num_blocks": 2})
+    config.train.update(
+        {
+            "batch_size": 128,
+            "num_steps": 4000,
+            "steps_per_call": 20,
+            "optimizer": "adamw(weight_decay=0.01)",
+            "lr": "cosine(peak=2e-3, warmup=100)",
+            "clip_norm": 1.0,
+            "sample_every": 1000,
+        }
+    )
+    config.sampler.update({"guidance": 2.0})
+    return base.variant(config, variant, shape=(8, 8, 1), num_classes=10)

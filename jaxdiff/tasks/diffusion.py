@@ -1,0 +1,72 @@
+"""Training a denoiser: a network, an objective and what the network is shown."""
+
+from collections.abc import Callable
+from functools import partial
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+from jax.tree_util import Partial
+
+from jaxdiff import keys as keying
+from jaxdiff.arrays import expand
+from jaxdiff.diffusion import inputs
+from jaxdiff.diffusion.denoisers import make_denoise
+from jaxdiff.diffusion.losses import Objective, denoising_loss
+from jaxdiff.tasks.task import Task
+
+
+def make(
+    network: nn.Module,
+    objective: Objective,
+    *,
+    shape: tuple[int, ...],
+    num_classes: int,
+    label_dropout: float,
+    time_feature: Callable,
+    sigma_data: float,
+) -> Task:
+    """The task of predicting what `objective` says from x_t.
+
+    Args: network: f(x f32[b, *shape], t_feature f32[b], labels i32[b] or None).
+          num_classes: 0 for no condition.  label_dropout: share of examples whose label
+          is replaced by the null class, number num_classes.
+          time_feature: inputs.py.  sigma_data: scales x_t to unit variance; 0 is off.
+    """
+    null = num_classes if num_classes and label_dropout else None
+    scale = sigma_data or None
+
+    def init(key):
+        x, t = jnp.zeros((1, *shape)), jnp.zeros((1,))
+        labels = jnp.zeros((1,), jnp.int32) if num_classes else None
+        return network.init(key, x, t, labels)["params"]
+
+    def loss(params, keys, batch):
+        labels = batch["label"] if num_classes else None
+        if null is not None:
+            u = keying.draw(jax.random.uniform, keying.fold(keys.key, 2), ())
+            labels = jnp.where(u < label_dropout, null, labels)
+        apply = partial(
+            network.apply,
+            train=True,
+            rngs={"dropout": jax.random.fold_in(keys.key[0], 3)},
+        )
+        shown = partial(_network, apply, time_feature, scale, params)
+        return denoising_loss(keys, shown, batch["x"], labels, objective), {}
+
+    def denoiser(params):
+        apply = Partial(network.apply)
+        return make_denoise(
+            Partial(_network, apply, time_feature, scale, params),
+            schedule=objective.schedule,
+            prediction=objective.prediction,
+            learned_variance=objective.learned_variance,
+        )
+
+    return Task(init, loss, denoiser, null)
+
+
+def _network(apply, time_feature, sigma_data, params, x_t, c, cond):
+    if sigma_data is not None:
+        x_t = x_t * expand(inputs.unit_variance(c, sigma_data), x_t)
+    return apply({"params": params}, x_t, time_feature(c), cond)

@@ -1,0 +1,58 @@
+"""Orbax checkpoints of the training state: asynchronous, keep-last and keep-every."""
+
+from pathlib import Path
+
+import jax
+import orbax.checkpoint as ocp
+from absl import logging
+from etils import epath
+
+from jaxdiff.train.state import TrainState
+
+
+def open_manager(
+    directory: Path, *, keep_last: int, keep_every: int = 0
+) -> ocp.CheckpointManager:
+    """Checkpoints under `directory`, one folder a step.
+
+    keep_last: newest ones kept.  keep_every: multiples of it are kept for good; 0: none.
+    """
+    return ocp.CheckpointManager(
+        epath.Path(directory.resolve()),
+        options=ocp.CheckpointManagerOptions(
+            max_to_keep=keep_last, keep_period=keep_every or None
+        ),
+    )
+
+
+def save(manager: ocp.CheckpointManager, state: TrainState) -> None:
+    """Start writing the state; returns once its arrays are copied, so donation is safe.
+
+    A failure to write is raised by the next call or by `manager.close()`.
+    """
+    manager.save(int(state.step), args=ocp.args.StandardSave(state))
+
+
+def restore(
+    manager: ocp.CheckpointManager, like: TrainState, step: int | None = None
+) -> TrainState | None:
+    """The newest whole checkpoint, or the one at `step`; None where there is none.
+
+    One that cannot be read (cut short by a full disk, say) is passed over in favour of
+    the one before, with a warning that names it; it is kept under another name.
+    Errors: ValueError if there are checkpoints and none of them can be read.
+    """
+    steps = sorted(manager.all_steps(), reverse=True)
+    if step is not None:
+        if step not in steps:
+            raise ValueError(f"no checkpoint of step {step}; there are {steps[::-1]}")
+        steps = [step]
+    abstract = jax.tree.map(ocp.utils.to_shape_dtype_struct, like)
+    for at in steps:
+        try:
+            return manager.restore(at, args=ocp.args.StandardRestore(abstract))
+        except Exception as error:  # orbax raises many kinds for a damaged checkpoint
+            logging.warning("checkpoint of step %d cannot be read: %s", at, error)
+    if steps:
+        raise ValueError(f"none of the checkpoints {steps} in {manager.directory} is whole")
+    return None

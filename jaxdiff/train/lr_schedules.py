@@ -1,0 +1,54 @@
+"""Learning-rate schedules: each name in `__all__` can be chosen by a config.
+
+All take the run's number of steps and may rise linearly over `warmup` steps first.
+"""
+
+import jax.numpy as jnp
+import optax
+
+from jaxdiff.arrays import require
+
+__all__ = ["constant", "cosine", "inverse_sqrt", "linear"]
+
+LrSchedule = optax.Schedule
+
+
+def constant(peak: float, num_steps: int, warmup: int = 0) -> LrSchedule:
+    """peak, after a linear rise over `warmup` steps."""
+    del num_steps
+    return _warmed(optax.constant_schedule(peak), peak, warmup)
+
+
+def cosine(peak: float, num_steps: int, warmup: int = 0, end: float = 0.0) -> LrSchedule:
+    """Half a cosine from peak to end at the last step, after `warmup` steps of rise."""
+    left = max(num_steps - warmup, 1)
+    fall = optax.cosine_decay_schedule(peak, left, alpha=end / peak)
+    return _warmed(fall, peak, warmup)
+
+
+def linear(peak: float, num_steps: int, warmup: int = 0, end: float = 0.0) -> LrSchedule:
+    """A straight line from peak to end at the last step, after `warmup` steps."""
+    left = max(num_steps - warmup, 1)
+    return _warmed(optax.linear_schedule(peak, end, left), peak, warmup)
+
+
+def inverse_sqrt(
+    peak: float, num_steps: int, warmup: int = 0, hold: int = 70_000
+) -> LrSchedule:
+    """peak / sqrt(max(n / hold, 1)). Karras et al. 2024, arXiv:2312.02696, eq. 67."""
+    del num_steps
+    require(hold > 0, f"hold must be > 0, got {hold=}")
+
+    def fall(count):
+        return peak / jnp.sqrt(jnp.maximum(count / hold, 1.0))
+
+    return _warmed(fall, peak, warmup)
+
+
+def _warmed(schedule, peak, warmup):
+    require(peak > 0, f"the learning rate must be > 0, got {peak=}")
+    require(warmup >= 0, f"warmup must be >= 0 steps, got {warmup=}")
+    if not warmup:
+        return schedule
+    rise = optax.linear_schedule(0.0, peak, warmup)
+    return optax.join_schedules([rise, schedule], [warmup])

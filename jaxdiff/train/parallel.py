@@ -1,0 +1,65 @@
+"""Data parallelism: the one file that says pmap.
+
+The state is given whole and comes back whole (in_axes and out_axes None): no copies to
+make, none to undo. Only the batch is split, on the axis in front.
+"""
+
+from collections.abc import Callable, Sequence
+
+import jax
+import numpy as np
+
+from jaxdiff.arrays import PyTree, require
+
+AXIS = "data"
+
+
+def pmap_step(step: Callable, devices: Sequence[jax.Device]) -> Callable:
+    """(state, batch, key) -> (state, metrics) over devices.
+
+    batch leaves [d, k, b / d, ...] as from `shard`. The state's buffers are donated.
+    """
+    return jax.pmap(
+        step,
+        axis_name=AXIS,
+        in_axes=(None, 0, None),
+        out_axes=None,  # type: ignore[arg-type]  # None is a prefix like in_axes'
+        devices=list(devices),
+        donate_argnums=0,
+    )
+
+
+def pmap_map(f: Callable, devices: Sequence[jax.Device], split: Sequence[bool]):
+    """f over devices; arguments with split[i] lead with [d, b / d, ...], others whole.
+
+    Outputs lead with [d, ...].
+    """
+    axes = tuple(0 if one else None for one in split)
+    return jax.pmap(f, in_axes=axes, devices=list(devices))
+
+
+def shard(batch: PyTree, num_devices: int, axis: int = 0) -> PyTree:
+    """Split every leaf's `axis` b into num_devices parts, moved in front: [d, ...]."""
+
+    def split(leaf):
+        shape = leaf.shape
+        parts = leaf.reshape(*shape[:axis], num_devices, -1, *shape[axis + 1 :])
+        return np.moveaxis(parts, axis, 0) if axis else parts
+
+    return jax.tree.map(split, batch)
+
+
+def unshard(tree: PyTree) -> PyTree:
+    """[d, b / d, ...] -> [b, ...]."""
+    return jax.tree.map(lambda a: a.reshape(-1, *a.shape[2:]), tree)
+
+
+def check_divides(batch_size: int, accumulate: int, num_devices: int) -> None:
+    """ValueError unless every device gets whole micro-batches of one size."""
+    parts = num_devices * accumulate
+    require(
+        batch_size % parts == 0,
+        f"train.batch_size={batch_size} must divide by devices x train.accumulate = "
+        f"{num_devices} x {accumulate}; the nearest that does: "
+        f"{max(parts, round(batch_size / parts) * parts)}",
+    )

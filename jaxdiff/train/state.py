@@ -1,0 +1,33 @@
+"""The training state: arrays only, so the state is the checkpoint."""
+
+import flax.struct
+import jax
+import jax.numpy as jnp
+import optax
+
+from jaxdiff.arrays import Array, Int, PyTree
+
+
+@flax.struct.dataclass
+class TrainState:
+    """step counts optimiser steps done; ema is the running average of params."""
+
+    step: Int[Array, ""]
+    params: PyTree
+    ema: PyTree
+    opt_state: PyTree
+
+
+def init_state(params: PyTree, tx: optax.GradientTransformation) -> TrainState:
+    """A state at step 0. ema starts as a *copy*: the step donates its buffers."""
+    return TrainState(
+        step=jnp.zeros((), jnp.int32),
+        params=params,
+        ema=jax.tree.map(jnp.copy, params),
+        opt_state=tx.init(params),
+    )
+
+
+def num_params(params: PyTree) -> int:
+    """How many numbers; also of shapes from `jax.eval_shape`."""
+    return sum(leaf.size for leaf in jax.tree.leaves(params))

@@ -1,0 +1,97 @@
+"""The training step, read in one breath, and nothing about devices but an axis's name.
+
+(1)  grads = mean over the global batch of d loss_i / d params
+(2)  params <- params + tx(grads);   ema <- beta(n) ema + (1 - beta(n)) params
+
+Example i of the global batch draws from fold_in(fold_in(seed, step), i), whichever
+device holds it, so the split into devices or micro-batches changes no draw.
+"""
+
+from collections.abc import Callable
+from functools import partial
+
+import jax
+import jax.numpy as jnp
+import optax
+
+from jaxdiff.arrays import Array, Float, Key, PyTree
+from jaxdiff.keys import Keys, batch_keys
+from jaxdiff.train import ema as averaging
+from jaxdiff.train.state import TrainState
+
+Metrics = dict[str, Float[Array, "..."]]
+Loss = Callable[[PyTree, Keys, PyTree], tuple[Float[Array, "b"], Metrics]]
+Step = Callable[[TrainState, PyTree, Key[Array, ""]], tuple[TrainState, Metrics]]
+
+
+def make_train_step(
+    loss: Loss,
+    tx: optax.GradientTransformation,
+    decay: averaging.Decay,
+    *,
+    axis: str | None,
+    accumulate: int = 1,
+) -> Step:
+    """One optimiser step a slice of the leading axis of its batch.
+
+    Args:    loss: (params, keys, batch) -> (f32[b], metrics of f32[b]).
+             axis: the pmap axis to average over, or None for a single device.
+             accumulate: micro-batches whose gradients are averaged; divides b.
+    Returns: (state, batch, key) -> (state, metrics). batch's leaves are [k, b, ...]: k
+             optimiser steps in one call, in a scan, for models so small that dispatch
+             would dominate. metrics' are f32[k].
+    """
+
+    def grad_of(params, keys, batch):
+        def mean_loss(params):
+            losses, metrics = loss(params, keys, batch)
+            metrics = {"loss": losses, **metrics}
+            return jnp.mean(losses), jax.tree.map(jnp.mean, metrics)
+
+        return jax.grad(mean_loss, has_aux=True)(params)
+
+    def accumulated(params, keys, batch):
+        if accumulate == 1:
+            return grad_of(params, keys, batch)
+        parts = jax.tree.map(
+            lambda a: a.reshape(accumulate, -1, *a.shape[1:]), (keys, batch)
+        )
+        zero = jax.eval_shape(lambda p: grad_of(params, *p), jax.tree.map(_first, parts))
+        zero = jax.tree.map(lambda a: jnp.zeros(a.shape, a.dtype), zero)
+
+        def add(total, part):
+            return jax.tree.map(jnp.add, total, grad_of(params, *part)), None
+
+        total, _ = jax.lax.scan(add, zero, parts)
+        return jax.tree.map(lambda a: a / accumulate, total)
+
+    def one(key, state, batch):
+        b = len(jax.tree.leaves(batch)[0])
+        first, devices = (0, 1) if axis is None else _place(axis)
+        keys = batch_keys(
+            jax.random.fold_in(key, state.step),
+            first * b + jnp.arange(b),
+            b * devices,
+        )
+        grads, metrics = accumulated(state.params, keys, batch)
+        if axis is not None:
+            grads, metrics = jax.lax.pmean((grads, metrics), axis)
+        updates, opt_state = tx.update(grads, state.opt_state, state.params)
+        params = optax.apply_updates(state.params, updates)
+        step = state.step + 1
+        ema = averaging.update(state.ema, params, decay(step))
+        metrics["grad_norm"] = optax.global_norm(grads)
+        return TrainState(step, params, ema, opt_state), metrics
+
+    def steps(state, batch, key):
+        return jax.lax.scan(partial(one, key), state, batch)
+
+    return steps
+
+
+def _place(axis):
+    return jax.lax.axis_index(axis), jax.lax.axis_size(axis)
+
+
+def _first(a):
+    return a[0]

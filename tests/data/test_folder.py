@@ -1,0 +1,173 @@
+"""Image folders: what is found, what is refused."""
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from jaxdiff.data import folder
+
+
+def save(path, pixels, **options) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(np.asarray(pixels, np.uint8)).save(path, **options)
+
+
+def flat(value: int, h: int = 4, w: int = 4) -> np.ndarray:
+    return np.full((h, w, 3), value, np.uint8)
+
+
+def test_class_folders_become_labels(tmp_path):
+    for name, value in (("b/2", 40), ("a/1", 10), ("b/1", 30), ("a/2", 20)):
+        save(tmp_path / f"{name}.png", flat(value))
+    (tmp_path / "a" / "notes.txt").write_text("not a picture")
+    (tmp_path / ".cache").mkdir()
+    source = folder.make(str(tmp_path))
+    batch = source[np.arange(4)]
+    assert (source.class_names, source.num_classes) == (("a", "b"), 2)
+    assert batch["label"].tolist() == [0, 0, 1, 1]
+    assert source.decode(batch["x"])[:, 0, 0, 0] == pytest.approx([10, 20, 30, 40])
+    assert source.shape == (4, 4, 3)
+
+
+def test_pictures_without_folders_have_no_labels(tmp_path):
+    for i, ending in enumerate(("png", "bmp", "JPG", "webp", "gif", "jpeg")):
+        save(tmp_path / f"{i}.{ending}", flat(100))
+    source = folder.make(str(tmp_path))
+    batch = source[np.arange(6)]
+    assert set(batch) == {"x"}
+    assert source.num_classes == 0
+    assert source.decode(batch["x"]) == pytest.approx(100, abs=3)  # JPEG is lossy
+
+
+@pytest.mark.parametrize(("low", "black"), [(-1.0, -1.0), (0.0, 0.0)])
+def test_range(tmp_path, low, black):
+    save(tmp_path / "a.png", flat(0))
+    save(tmp_path / "b.png", flat(255))
+    source = folder.make(str(tmp_path), low=low)
+    x = source[np.arange(2)]["x"]
+    assert x[0] == pytest.approx(black)
+    assert x[1] == pytest.approx(1)
+    # Values beyond the range are clipped to pictures that can be saved.
+    assert source.decode(np.full((1, 4, 4, 3), 3.0)).max() == 255
+    assert source.decode(np.full((1, 4, 4, 3), -9.0)).min() == 0
+
+
+def test_transparency_lies_on_white(tmp_path):
+    rgba = np.zeros((4, 4, 4), np.uint8)
+    rgba[:2, :, 3] = 255  # the upper half opaque black, the lower transparent black
+    save(tmp_path / "a.png", rgba)
+    image = folder.make(str(tmp_path))
+    pixels = image.decode(image[np.arange(1)]["x"])[0]
+    assert (pixels[:2] == 0).all()
+    assert pixels[2:] == pytest.approx(255)
+
+
+def test_grey(tmp_path):
+    save(tmp_path / "a.png", np.full((4, 4, 3), (0, 0, 255)))
+    source = folder.make(str(tmp_path), channels=1)
+    assert source.shape == (4, 4, 1)
+    # ITU-R 601: blue is 11.4 % of the luminance.
+    value = source.decode(source[np.arange(1)]["x"])
+    assert value == pytest.approx(0.114 * 255, abs=1)
+
+
+def test_a_ramp_stays_a_ramp_when_shrunk(tmp_path):
+    """Any symmetric window leaves a straight line straight, away from the edges."""
+    ramp = np.broadcast_to(4 * np.arange(64)[None, :, None], (64, 64, 3))
+    save(tmp_path / "a.png", ramp)
+    source = folder.make(str(tmp_path), size=16)
+    row = source.decode(source[np.arange(1)]["x"])[0, 8, 3:-3, 0]
+    # New pixel j covers old pixels 4j ... 4j + 3, whose mean is 4 (4j + 1.5).
+    assert row == pytest.approx(4 * (4 * np.arange(3, 13) + 1.5), abs=0.51)
+
+
+def test_shrinking_does_not_alias(tmp_path):
+    checks = 255 * ((np.arange(64)[:, None] + np.arange(64)) % 2)
+    save(tmp_path / "a.png", np.repeat(checks[..., None], 3, axis=2))
+    source = folder.make(str(tmp_path), size=8)
+    assert source.decode(source[np.arange(1)]["x"]) == pytest.approx(127.5, abs=2)
+
+
+@pytest.mark.parametrize("crop", [True, False])
+def test_crop_keeps_the_middle(tmp_path, crop):
+    wide = np.zeros((8, 24, 3), np.uint8)
+    wide[:, 8:16] = 255  # exactly the middle square is white
+    save(tmp_path / "a.png", wide)
+    source = folder.make(str(tmp_path), size=8, crop=crop)
+    pixels = source.decode(source[np.arange(1)]["x"])
+    if crop:
+        assert pixels == pytest.approx(255)
+    else:
+        assert pixels[0, :, 0] == pytest.approx(0, abs=20)
+        assert pixels.mean() == pytest.approx(85, abs=10)
+
+
+def test_size_may_be_a_pair(tmp_path):
+    save(tmp_path / "a.png", flat(9, 20, 20))
+    assert folder.make(str(tmp_path), size=(4, 6)).shape == (4, 6, 3)
+
+
+def test_a_truncated_picture_is_named(tmp_path):
+    noise = np.random.default_rng(0).integers(0, 255, (32, 32, 3))
+    for name in ("a", "b", "c"):
+        save(tmp_path / "k" / f"{name}.png", noise)
+    broken = tmp_path / "k" / "b.png"
+    broken.write_bytes(broken.read_bytes()[:1000])
+    with pytest.raises(ValueError, match=r"b\.png cannot be used as a picture"):
+        folder.make(str(tmp_path))
+
+
+@pytest.mark.parametrize("content", [b"", b"<html>not found</html>"])
+def test_a_file_that_is_no_picture_is_named(tmp_path, content):
+    (tmp_path / "x.png").write_bytes(content)
+    with pytest.raises(ValueError, match=r"x\.png cannot be used"):
+        folder.make(str(tmp_path))
+
+
+def test_sixteen_bits_are_refused_not_cut_off(tmp_path):
+    Image.fromarray(np.full((4, 4), 40_000, np.uint16)).save(tmp_path / "deep.png")
+    with pytest.raises(ValueError, match=r"deep\.png.*8 bits"):
+        folder.make(str(tmp_path))
+
+
+def test_pictures_of_other_size_are_named(tmp_path):
+    save(tmp_path / "a.png", flat(0))
+    save(tmp_path / "b.png", flat(0, h=5, w=7))
+    with pytest.raises(ValueError, match=r"b\.png is 7x5, but a\.png is 4x4; set size"):
+        folder.make(str(tmp_path))
+    assert len(folder.make(str(tmp_path), size=4)) == 2
+
+
+def test_missing_and_empty_folders(tmp_path):
+    with pytest.raises(FileNotFoundError, match="nowhere"):
+        folder.make(str(tmp_path / "nowhere"))
+    with pytest.raises(ValueError, match="hold no picture"):
+        folder.make(str(tmp_path))
+    save(tmp_path / "a" / "1.png", flat(0))
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(ValueError, match="empty' holds no picture"):
+        folder.make(str(tmp_path))
+    save(tmp_path / "stray.png", flat(0))
+    with pytest.raises(ValueError, match="class folder"):
+        folder.make(str(tmp_path))
+
+
+def test_too_many_pictures_point_to_tfds(tmp_path, monkeypatch):
+    save(tmp_path / "a.png", flat(0))
+    monkeypatch.setattr(folder, "MAX_BYTES", 47)  # the picture takes 48
+    with pytest.raises(ValueError, match="TFDS"):
+        folder.make(str(tmp_path))
+
+
+@pytest.mark.parametrize(
+    ("fields", "words"),
+    [
+        ({"size": -1}, "size=-1"),
+        ({"size": (4, 0)}, r"size=\(4, 0\)"),
+        ({"channels": 4}, "channels=4"),
+        ({"low": 1.0}, r"low=1\.0"),
+    ],
+)
+def test_bad_fields_are_refused_before_any_work(fields, words):
+    with pytest.raises(ValueError, match=words):
+        folder.make("does/not/exist", **fields)

@@ -1,0 +1,207 @@
+"""Tables: reading, refusing, and there and back."""
+
+import numpy as np
+import pytest
+
+from jaxdiff.data import iris, layout, synthetic, table
+
+CSV = "height,kind,weight\n1.5,cat,2\n2.5,dog,4\n3.5,cat,9\n"
+
+
+@pytest.fixture
+def csv_file(tmp_path):
+    def write(text: str, encoding: str = "utf-8") -> str:
+        path = tmp_path / "t.csv"
+        path.write_bytes(text.encode(encoding))
+        return str(path)
+
+    return write
+
+
+def test_columns_of_a_csv(csv_file):
+    source = table.make(csv_file(CSV))
+    x = source[np.arange(3)]["x"]
+    assert (len(source), source.shape, source.num_classes) == (3, (4,), 0)
+    assert not source.is_image
+    # By hand: height has mean 2.5 and population std sqrt(2/3); kind is one-hot over
+    # (cat, dog) with means 2/3, 1/3 and std sqrt(2)/3.
+    root = (3 / 2) ** 0.5
+    assert x[:, 0] == pytest.approx([-root, 0, root], abs=1e-6)
+    assert x[:, 1] == pytest.approx([0.5**0.5, -(2**0.5), 0.5**0.5], abs=1e-6)
+    assert x[:, 2] == pytest.approx([-(0.5**0.5), 2**0.5, -(0.5**0.5)], abs=1e-6)
+
+
+def test_standardised_and_decoded(csv_file):
+    source = table.make(csv_file(CSV))
+    out = source.decode(source[np.arange(3)]["x"])
+    assert list(out) == ["height", "kind", "weight"]
+    assert out["height"] == pytest.approx([1.5, 2.5, 3.5])
+    assert out["kind"].tolist() == ["cat", "dog", "cat"]
+    assert out["weight"] == pytest.approx([2, 4, 9])
+
+
+def test_selecting_columns_keeps_the_order_given(csv_file):
+    source = table.make(csv_file(CSV), columns=("weight", "height"))
+    assert source.layout.names == ("weight", "height")
+
+
+@pytest.mark.parametrize("newline", ["\n", "\r\n"])
+def test_spreadsheet_habits_are_read(csv_file, newline):
+    text = '\ufeffa,"b, c"\n 1 ,"x, y"\n2,z\n\n\n'.replace("\n", newline)
+    source = table.make(csv_file(text))
+    out = source.decode(source[np.arange(2)]["x"])
+    assert out["a"] == pytest.approx([1, 2])
+    assert out["b, c"].tolist() == ["x, y", "z"]
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("", "empty"),
+        ("a,b\n", "no rows"),
+        ("a,b\n1,2\n3,\n", r"line 3, column 'b'.*missing"),
+        ("a,b\n1,2\nNA,4\n", r"line 3, column 'a'.*'NA'"),
+        ("a,b\nnan,2\n3,4\n", r"line 2, column 'a'.*'nan'"),
+        ("a,b\n1,?\n3,4\n", r"line 2, column 'b'.*'\?'"),
+        ("a,b\n1,2\n3\n", r"line 3 has 1 cells, the header 2"),
+        ("a,b\n1,2\n\n3,4\n", r"line 3 has 0 cells"),
+        ("a,b\n1,2,5\n3,4\n", r"line 2 has 3 cells"),
+        ("a,a\n1,2\n3,4\n", r"2 column\(s\) named 'a'"),
+        ("a,\n1,2\n3,4\n", r"named ''"),
+        ("1,2\n3,4\n", "header"),
+        ("a,b\n1,7\n2,7\n", "column 'b' is 7 in every row.*std is 0"),
+        ("a,b\n1,u\n2,u\n", "column 'b' is u in every row"),
+        ("a,b\n0.1,1\n0.1,2\n0.1,3\n", "column 'a' is 0.1 in every row"),
+        ('a,b\n1,"2\n', "not comma-separated"),
+        ("a\n" + "".join(f"{i}\n" for i in range(300)) + "1.5x\n", "line 302.*'1.5x'"),
+    ],
+)
+def test_bad_files_are_refused(csv_file, text, words):
+    path = csv_file(text)
+    with pytest.raises(ValueError, match=words) as error:
+        table.make(path)
+    assert "\n" not in str(error.value)
+    assert path in str(error.value)
+
+
+def test_other_encodings_are_refused(csv_file):
+    with pytest.raises(ValueError, match="UTF-8"):
+        table.make(csv_file("a,b\né,1\nx,2\n", "latin-1"))
+
+
+def test_a_missing_file_is_named(tmp_path):
+    with pytest.raises(FileNotFoundError, match=r"none\.csv"):
+        table.make(str(tmp_path / "none.csv"))
+
+
+def test_unknown_columns_are_named(csv_file):
+    with pytest.raises(ValueError, match=r"no 'hight'; did you mean 'height'"):
+        table.make(csv_file(CSV), columns=("hight",))
+    with pytest.raises(ValueError, match="different"):
+        table.make(csv_file(CSV), columns=("height", "height"))
+
+
+def test_underscored_and_infinite_text_is_no_number():
+    source = table.from_columns({"a": ["1_000", "2"], "b": ["inf", "1"]})
+    assert [c.categories for c in source.layout.columns] == [
+        ("1_000", "2"),
+        ("1", "inf"),
+    ]
+
+
+class Frame:
+    """As much of a DataFrame as from_columns needs; it is no Mapping."""
+
+    def __init__(self, columns):
+        self.items = columns.items
+
+
+@pytest.mark.parametrize("kind", [dict, Frame])
+def test_from_columns(kind):
+    data = {"n": np.array([1, 2, 3]), "flag": np.array([True, False, True])}
+    source = table.from_columns(kind(data | {"s": ["u", "v", "w"]}))
+    assert source.shape == (1 + 2 + 3,)
+    assert source.layout["flag"].categories == ("False", "True")
+    with pytest.raises(ValueError, match="one length"):
+        table.from_columns(kind(data | {"s": ["u", "v"]}))
+
+
+@pytest.mark.parametrize("gap", [None, float("nan"), np.nan, "NA"])
+def test_from_columns_names_the_missing_row(gap):
+    with pytest.raises(ValueError, match="row 1, column 'a'"):
+        table.from_columns({"a": [1.0, gap, 2.0]})
+
+
+def test_samples_written_are_read_back_the_same(tmp_path):
+    rng = np.random.default_rng(0)
+    columns = {"a b": rng.normal(size=20), "k": rng.choice(["x, y", 'q"'], 20)}
+    path = str(tmp_path / "out.csv")
+    table.write_csv(path, columns)
+    data, lines = table.read_csv(path)
+    assert [float(v) for v in data["a b"]] == columns["a b"].tolist()
+    assert data["k"] == columns["k"].tolist()
+    assert lines == list(range(2, 22))
+
+
+def test_iris_is_the_articles_seven_columns():
+    source = iris.make()
+    x = source[np.arange(150)]["x"]
+    assert (len(source), source.shape) == (150, (7,))
+    assert x.mean(axis=0) == pytest.approx(np.zeros(7), abs=1e-5)
+    assert x.std(axis=0) == pytest.approx(np.ones(7), abs=1e-5)
+    # Thirds of the flowers are of each species: (1 - 1/3) / sqrt(2)/3 and its opposite.
+    assert np.unique(np.round(x[:, 4:], 4)) == pytest.approx(
+        [-(0.5**0.5), 2**0.5], 1e-3
+    )
+    out = source.decode(x)
+    assert list(out)[2:] == ["petal length (cm)", "petal width (cm)", "class"]
+    names, counts = np.unique(out["class"], return_counts=True)
+    assert names.tolist() == ["setosa", "versicolor", "virginica"]
+    assert counts.tolist() == [50, 50, 50]
+    # The first flower of Fisher's table.
+    assert [float(out[k][0]) for k in list(out)[:4]] == pytest.approx(
+        [5.1, 3.5, 1.4, 0.2]
+    )
+
+
+def test_encode_rows_undoes_decode():
+    source = iris.make()
+    x = source[np.arange(150)]["x"]
+    again, known = layout.encode_rows(source.layout, source.decode(x))
+    assert known.all()
+    assert again == pytest.approx(x, abs=1e-5)
+
+
+def test_encode_rows_of_some_columns():
+    source = iris.make()
+    given = {"class": "virginica", "petal width (cm)": ["1.5", "2.5"]}
+    x, known = layout.encode_rows(source.layout, given)
+    assert known.tolist() == [False, False, False, True, True, True, True]
+    assert (x[:, :3] == 0).all()
+    out = source.decode(x)
+    assert out["class"].tolist() == ["virginica"] * 2
+    assert out["petal width (cm)"] == pytest.approx([1.5, 2.5])
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        ({"clas": "setosa"}, "no column 'clas'; did you mean 'class'"),
+        ({"class": "rose"}, "no category 'rose'; it has: setosa"),
+        ({"petal width (cm)": "wide"}, "numeric, got .*'wide'"),
+        ({"class": ["setosa"] * 2, "petal width (cm)": [1, 2, 3]}, "2 values"),
+    ],
+)
+def test_encode_rows_refuses(given, words):
+    with pytest.raises(ValueError, match=words):
+        layout.encode_rows(iris.make().layout, given)
+
+
+def test_a_synthetic_table():
+    source = synthetic.make((3,), num_classes=2, size=40)
+    batch = source[np.arange(40)]
+    assert not source.is_image
+    assert batch["x"].mean(axis=0) == pytest.approx(np.zeros(3), abs=1e-5)
+    assert batch["x"].std(axis=0) == pytest.approx(np.ones(3), abs=1e-5)
+    assert set(batch["label"]) == {0, 1}
+    assert "label" not in synthetic.make((3,), num_classes=0)[np.arange(2)]

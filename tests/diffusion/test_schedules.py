@@ -1,0 +1,266 @@
+"""Schedules and scalings: published tables, exact ends, inverses and derivatives."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from jax.tree_util import Partial
+
+from jaxdiff.diffusion import scalings, schedules, tables
+
+EXACT_DATA_END = {
+    "cosine_beta",
+    "edm",
+    "linear_beta",
+    "linear_mix",
+    "scaled_linear_beta",
+    "sigmoid",
+}
+VARIANCE_PRESERVING = set(schedules.__all__) - {"edm", "linear_mix"}
+
+
+def bar(schedule, num_steps, *entries):
+    """alpha_bar at entries of a table: equation 3."""
+    return schedule.alpha(jnp.array([(i + 1) / num_steps for i in entries])) ** 2
+
+
+def ratio(schedule, *t):
+    return schedule.sigma(jnp.array(t)) / schedule.alpha(jnp.array(t))
+
+
+# --- published figures (FACTS.md, "Schedules") ---
+
+
+def test_linear_beta_has_the_published_table(x64, assert_listed):
+    schedule = schedules.linear_beta()
+    assert_listed(bar(schedule, 1000, 0, 499, 999), "0.9999", "0.0785872", "4.0358e-5")
+    assert_listed(ratio(schedule, 1e-3, 1.0), "0.0100005", "157.407")
+    fine = schedules.linear_beta(num_steps=4000)
+    assert_listed(bar(fine, 4000, 3999), "4.24665e-5")
+
+
+def test_linear_beta_agrees_with_the_products_at_every_entry(x64):
+    products, product = [], 1.0
+    for i in range(1000):
+        product *= 1 - (1e-4 + (0.02 - 1e-4) * i / 999)
+        products.append(product)
+    got = bar(schedules.linear_beta(), 1000, *range(1000))
+    np.testing.assert_allclose(got, products, rtol=1e-12)
+
+
+def test_cosine_beta_has_the_published_table(x64, assert_listed):
+    betas = tables.cosine(1000)
+    assert_listed(betas[[0, 999]], "4.12842e-5", "0.999")
+    got = bar(schedules.cosine_beta(), 1000, 499, 998, 999)
+    assert_listed(got, "0.493844", "2.4288e-6", "2.4288e-9")
+
+
+def test_scaled_linear_beta_ends_at_stable_diffusions_noise(x64, assert_listed):
+    assert_listed(ratio(schedules.scaled_linear_beta(), 1.0), "14.6146")
+
+
+def test_zero_terminal_snr_keeps_the_first_and_clears_the_last(assert_listed):
+    table = tables.alpha_bar(tables.linear(1000))
+    mended = tables.zero_terminal_snr(table)
+    assert_listed(mended[0], "0.9999")
+    assert mended[0] == pytest.approx(table[0], rel=1e-14)
+    assert mended[-1] == 0
+    # between the ends sqrt(alpha_bar) is an affine function of what it was
+    slope = np.diff(np.sqrt(mended)) / np.diff(np.sqrt(table))
+    np.testing.assert_allclose(slope, slope[0], rtol=1e-9)
+
+
+def test_cosine_has_the_published_log_snr(x64, assert_listed):
+    got = schedules.cosine().log_snr(jnp.array([0, 0.25, 0.5, 1.0]))
+    assert_listed(got[jnp.array([0, 1, 3])], "20", "1.762619", "-20")
+    assert abs(float(got[2])) < 1e-12
+    np.testing.assert_allclose(got[jnp.array([0, 3])], [20, -20], rtol=1e-10)
+
+
+def test_vp_sde_has_the_published_ends(x64, assert_listed):
+    assert_listed(ratio(schedules.vp_sde(), 1e-3, 1.0), "0.0104860", "152.167")
+
+
+def test_linear_log_snr_has_the_published_ends(x64, assert_listed):
+    schedule = schedules.linear_log_snr()
+    variance = schedule.sigma(jnp.array([0.0, 1.0])) ** 2
+    assert_listed(variance, "1.6745e-6", "0.993307")
+    t = jnp.array([0.0, 0.2, 1.0])
+    np.testing.assert_allclose(schedule.log_snr(t), 13.3 - 18.3 * t, rtol=1e-9)
+
+
+def test_angle_is_the_articles_formula(x64):
+    schedule, t = schedules.angle(), np.linspace(0, 1, 7)
+    start, end = np.arccos(0.95), np.arccos(0.02)
+    angles = start + t * (end - start)
+    np.testing.assert_allclose(schedule.alpha(jnp.asarray(t)), np.cos(angles), 1e-13)
+    np.testing.assert_allclose(schedule.sigma(jnp.asarray(t)), np.sin(angles), 1e-13)
+    assert float(schedule.alpha(jnp.ones(()))) == pytest.approx(0.02, rel=1e-12)
+    assert float(schedule.sigma(jnp.zeros(()))) == pytest.approx(0.3122499, abs=1e-7)
+
+
+def test_sigmoid_is_the_articles_formula(x64):
+    t = np.linspace(0, 1, 9)
+
+    def y(t):
+        return 1 / (1 + np.exp(-6 * ((2 * t - 1) + 0.5)))
+
+    variance = 0.99996 * (y(t) - y(0.0)) / (y(1.0) - y(0.0))
+    schedule = schedules.sigmoid()
+    got = schedule.alpha(jnp.asarray(t)), schedule.sigma(jnp.asarray(t))
+    np.testing.assert_allclose(got[0] ** 2, 1 - variance, rtol=1e-10)
+    np.testing.assert_allclose(got[1] ** 2, variance, rtol=1e-12)
+
+
+def test_linear_mix_is_the_straight_path_exactly():
+    schedule, t = schedules.linear_mix(), jnp.array([0.0, 0.25, 0.75, 1.0])
+    np.testing.assert_array_equal(schedule.alpha(t), [1, 0.75, 0.25, 0])
+    np.testing.assert_array_equal(schedule.sigma(t), [0, 0.25, 0.75, 1])
+
+
+def test_edm_is_a_power_of_time():
+    schedule = schedules.edm(sigma_max=3.0, rho=2.0)
+    t = jnp.array([0.0, 0.5, 1.0])
+    np.testing.assert_array_equal(schedule.alpha(t), [1, 1, 1])
+    np.testing.assert_allclose(schedule.sigma(t), [0, 0.75, 3], rtol=1e-6)
+
+
+# --- every schedule, every scaling ---
+
+
+def test_sigma_starts_at_zero_where_the_source_does(pair, schedule):
+    zero = jnp.zeros(())
+    sigma = float(schedule.sigma(zero))
+    if pair[0] in EXACT_DATA_END:
+        assert sigma == 0
+        assert float(schedule.alpha(zero)) == 1
+    else:
+        assert 0 <= sigma < 0.34  # angle's, the noisiest, is .312, over alpha .329
+
+
+def test_scalings_keep_their_identity_and_the_log_snr(x64, pair, schedule):
+    name, scaling = pair
+    own, t = getattr(schedules, name)(), jnp.linspace(0.01, 1, 50)
+    alpha, sigma = schedule.alpha(t), schedule.sigma(t)
+    if scaling == "vp" or (scaling == "own" and name in VARIANCE_PRESERVING):
+        np.testing.assert_allclose(alpha**2 + sigma**2, 1, rtol=1e-12)
+    if scaling == "ve":
+        np.testing.assert_array_equal(alpha, jnp.ones(50))
+    if scaling == "flow":
+        np.testing.assert_allclose(alpha + sigma, 1, rtol=1e-14)
+    with np.errstate(divide="ignore"):
+        expected = 2 * np.log(np.asarray(own.alpha(t)) / np.asarray(own.sigma(t)))
+        np.testing.assert_allclose(2 * np.log(alpha / sigma), expected, atol=1e-11)
+    np.testing.assert_allclose(schedule.log_snr(t), expected, atol=1e-11)
+
+
+@pytest.mark.parametrize("double", [False, True])
+def test_log_snr_falls_strictly_over_a_thousand_steps(schedule_name, double):
+    with jax.enable_x64(double):
+        schedule = getattr(schedules, schedule_name)()
+        log_snr = schedule.log_snr(jnp.arange(1001) / 1000)
+    assert np.all(np.diff(np.asarray(log_snr)) < 0)
+
+
+def test_t_of_undoes_log_snr(x64, schedule):
+    t = jnp.linspace(0.01, 0.99, 99)
+    np.testing.assert_allclose(schedule.t_of(schedule.log_snr(t)), t, atol=1e-9)
+
+
+def test_t_of_undoes_log_snr_in_single_precision(schedule):
+    # 1e-4 is a tenth of a step of a thousand
+    t = jnp.linspace(0.01, 0.99, 99)
+    np.testing.assert_allclose(schedule.t_of(schedule.log_snr(t)), t, atol=1e-4)
+
+
+def test_coeffs_are_central_differences(x64, schedule):
+    # in the middle of table cells, where the interpolated tables are smooth; the
+    # difference quotient of sigma ~ t^7 errs by 35 (h / t)^2 = 3e-9
+    t, h = (jnp.arange(100, 1000, 57) + 0.5) / 1000, 1e-6
+    c = schedules.coeffs(schedule, t)
+    for value, slope, function in [
+        (c.alpha, c.d_alpha, schedule.alpha),
+        (c.sigma, c.d_sigma, schedule.sigma),
+    ]:
+        np.testing.assert_array_equal(value, function(t))
+        expected = (function(t + h) - function(t - h)) / (2 * h)
+        np.testing.assert_allclose(slope, expected, rtol=1e-7, atol=1e-8)
+    np.testing.assert_allclose(c.log_snr, schedule.log_snr(t), rtol=1e-12)
+
+
+def test_coeffs_are_exact_and_finite_at_both_ends(schedule):
+    t = jnp.array([0.0, 1.0])
+    c = schedules.coeffs(schedule, t)
+    assert all(np.isfinite(leaf).all() for leaf in c)
+    np.testing.assert_array_equal(c.alpha, schedule.alpha(t))
+    np.testing.assert_array_equal(c.sigma, schedule.sigma(t))
+    limit = schedules.LOG_SNR_LIMIT
+    np.testing.assert_allclose(
+        c.log_snr, np.clip(schedule.log_snr(t), -limit, limit), rtol=1e-6
+    )
+
+
+def test_level_is_the_data_at_zero_and_the_schedule_elsewhere():
+    schedule = schedules.angle()  # the one whose own sigma(0) is not 0
+    alpha, sigma = schedules.level(schedule, jnp.array([0.0, 0.5]))
+    assert (float(alpha[0]), float(sigma[0])) == (1, 0)
+    assert float(alpha[1]) == float(schedule.alpha(jnp.array(0.5)))
+    assert float(sigma[1]) == float(schedule.sigma(jnp.array(0.5)))
+
+
+def test_schedules_of_one_maker_share_their_structure():
+    # so that jit, keyed on structure, compiles once for both
+    a, b = schedules.edm(80.0), schedules.edm(50.0)
+    assert jax.tree.structure(a) == jax.tree.structure(b)
+    a, b = schedules.linear_beta(), schedules.linear_beta(beta_end=0.01)
+    assert jax.tree.structure(a) == jax.tree.structure(b)
+
+
+def test_schedule_parameters_differentiate():
+    # sigma = S t^rho: d sigma / d S = t^rho,  d sigma / d rho = S t^rho log t
+    slopes = jax.grad(lambda schedule: schedule.sigma(jnp.array(0.5)))(
+        schedules.edm(3.0, 2.0)
+    )
+    assert [float(leaf) for leaf in jax.tree.leaves(slopes)[:2]] == pytest.approx(
+        [0.25, 0.75 * np.log(0.5)], rel=1e-6
+    )
+
+
+# --- the tables and what is refused ---
+
+
+def test_from_alpha_bar_is_log_linear_between_entries(x64):
+    schedule = schedules.from_alpha_bar(np.array([0.81, 0.25]))
+    t = jnp.array([0.25, 0.5, 0.75, 1.0])
+    # sqrt of 1 x .81, of .81 and .81 x .25 geometric means
+    expected = [0.81**0.25, 0.9, (0.81 * 0.25) ** 0.25, 0.5]
+    np.testing.assert_allclose(schedule.alpha(t), expected, rtol=1e-13)
+
+
+def test_ve_refuses_a_schedule_that_ends_in_pure_noise():
+    with pytest.raises(ValueError, match="alpha\\(1\\) > 0; use 'vp'"):
+        scalings.ve(schedules.linear_mix())
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (Partial(schedules.from_alpha_bar, np.array([0.5, 0.6])), "from 0.6 to 0.5"),
+        (Partial(schedules.from_alpha_bar, np.array([0.5, 0.0])), "from 0.5 to 0.0"),
+        (Partial(schedules.from_alpha_bar, np.array([[0.5]])), r"table.shape=\(1, 1\)"),
+        (Partial(schedules.linear_beta, 1), "num_steps=1"),
+        (Partial(schedules.linear_beta, 10), "got 0.01 to 2 from num_steps=10"),
+        (Partial(schedules.scaled_linear_beta, beta_end=1.5), "beta_end=1.5"),
+        (Partial(schedules.cosine_beta, max_beta=1.0), "max_beta=1.0"),
+        (Partial(schedules.cosine, 3.0, 2.0), "min_log_snr=3.0, max_log_snr=2.0"),
+        (Partial(schedules.angle, 0.9, 0.5), "got 0.9 and 0.5"),
+        (Partial(schedules.linear_log_snr, -5.0, 13.3), "start=-5.0 end=13.3"),
+        (Partial(schedules.vp_sde, 0.0), "beta_min=0.0"),
+        (Partial(schedules.sigmoid, stop=1.0), "stop=1.0"),
+        (Partial(schedules.sigmoid, -1.0), "gain=-1.0"),
+        (Partial(schedules.edm, -80.0), "sigma_max=-80.0"),
+    ],
+)
+def test_wrong_arguments_are_named(make, message):
+    with pytest.raises(ValueError, match=message):
+        make()

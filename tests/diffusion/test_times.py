@@ -1,0 +1,89 @@
+"""Time samplers: each has the law that it states, and noises theirs."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from scipy import stats
+
+from jaxdiff.diffusion import noises, schedules, times
+
+N = 4000
+
+
+def strata():
+    """The middles of N equal parts: a sample as even as can be, for any quantile."""
+    return (jnp.arange(N) + 0.5) / N
+
+
+def assert_law(values, cdf):
+    # values at the quantiles' middles are within half a part of the law
+    assert stats.kstest(np.asarray(values), cdf).statistic <= 0.51 / N
+
+
+def test_uniform_is_uniform_and_never_zero(x64):
+    sampler = times.uniform(schedules.cosine())
+    assert_law(sampler(strata()), stats.uniform.cdf)
+    np.testing.assert_array_equal(
+        sampler(jnp.array([0.0, 0.75, 1 - 2.0**-30])), [1, 0.25, 2.0**-30]
+    )
+
+
+def test_logit_normal_has_a_normal_logit(x64):
+    t = times.logit_normal(schedules.cosine(), mean=0.4, std=0.7)(strata())
+    assert_law(np.log(t / (1 - t)), stats.norm(0.4, 0.7).cdf)
+
+
+def test_lognormal_sigma_has_a_normal_log_sigma(x64):
+    # EDM's curve has every noise level; of the others those within their ends
+    for schedule in (schedules.edm(), schedules.vp_sde(), schedules.linear_mix()):
+        t = times.lognormal_sigma(schedule)(strata())
+        sigma = schedule.sigma(t) / schedule.alpha(t)
+        assert_law(np.log(sigma), stats.norm(-1.2, 1.2).cdf)
+
+
+@pytest.mark.parametrize("num_steps", [7, 1000])
+def test_discrete_takes_each_entry_of_the_table_alike(num_steps):
+    u = (jnp.arange(3 * num_steps) + 0.5) / (3 * num_steps)
+    t = times.discrete(schedules.linear_beta(), num_steps)(u)
+    entries, counts = np.unique(np.asarray(t), return_counts=True)
+    expected = (np.arange(num_steps) + 1) / num_steps
+    np.testing.assert_array_equal(entries, expected.astype(np.float32))
+    np.testing.assert_array_equal(counts, 3)
+
+
+def test_every_sampler_is_finite_positive_and_monotone(times_name, schedule_name):
+    schedule = getattr(schedules, schedule_name)()
+    u = jnp.concatenate(
+        [jnp.linspace(0, 1, 500, endpoint=False), 1 - jnp.array(2**-23)[None]]
+    )
+    t = np.asarray(getattr(times, times_name)(schedule)(u))
+    assert np.isfinite(t).all()
+    steps = np.diff(t)
+    assert (steps >= 0).all() or (steps <= 0).all()
+    if times_name != "lognormal_sigma":  # which may ask for levels out of [0, 1]
+        assert (t > 0).all() and (t <= 1).all()
+
+
+@pytest.mark.parametrize(
+    ("noise", "cdf"), [("normal", stats.norm.cdf), ("uniform", stats.uniform.cdf)]
+)
+def test_noises_have_their_law(noise, cdf):
+    z = getattr(noises, noise)()(jax.random.key(0), (20_000,), jnp.float32)
+    # the statistic exceeds 1.95 / sqrt(n) with probability .001
+    assert stats.kstest(np.asarray(z), cdf).statistic < 1.95 / 20_000**0.5
+    if noise == "uniform":
+        assert float(z.min()) >= 0 and float(z.max()) < 1
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda s: times.discrete(s, 0), "num_steps=0"),
+        (lambda s: times.logit_normal(s, std=0.0), r"std=0\.0"),
+        (lambda s: times.lognormal_sigma(s, std=-1.0), r"std=-1\.0"),
+    ],
+)
+def test_wrong_arguments_are_named(make, message):
+    with pytest.raises(ValueError, match=message):
+        make(schedules.cosine())

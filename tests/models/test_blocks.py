@@ -1,0 +1,161 @@
+"""Each piece against plain numpy, or against values small enough to work out."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from jaxdiff.models import blocks
+
+
+def normal(seed, *shape):
+    return jax.random.normal(jax.random.key(seed), shape)
+
+
+def perturbed(variables, seed=7):
+    leaves, tree = jax.tree.flatten(variables)
+    keys = jax.random.split(jax.random.key(seed), len(leaves))
+    moved = [
+        a + 0.3 * jax.random.normal(k, a.shape)
+        for a, k in zip(leaves, keys, strict=True)
+    ]
+    return jax.tree.unflatten(tree, moved)
+
+
+def test_halve_by_hand():
+    x = jnp.array([[1.0, 3.0, 0.0, 8.0], [5.0, 7.0, 4.0, 4.0]])[None, :, :, None]
+    np.testing.assert_array_equal(blocks.halve(x)[0, :, :, 0], [[4.0, 4.0]])
+
+
+def test_double_by_hand():
+    x = jnp.array([[1.0, 2.0]])[None, :, :, None]
+    want = [[1.0, 1.0, 2.0, 2.0], [1.0, 1.0, 2.0, 2.0]]
+    np.testing.assert_array_equal(blocks.double(x)[0, :, :, 0], want)
+
+
+@pytest.mark.parametrize(
+    ("channels", "groups"),
+    [(128, 32), (192, 32), (1344, 32), (2048, 32), (64, 16), (48, 12), (3, 1), (13, 1)],
+)
+def test_num_groups_divide_and_are_32_for_published_widths(channels, groups):
+    assert blocks.num_groups(channels) == groups
+
+
+def test_group_norm_equals_numpy():
+    x = 3.0 + 2.0 * normal(0, 2, 3, 5, 16)  # four groups of four channels
+    gain, shift = normal(1, 2, 16), normal(2, 2, 16)
+    norm = blocks.GroupNorm()
+    variables = perturbed(norm.init(jax.random.key(0), x))
+    p = {k: np.asarray(v) for k, v in variables["params"].items()}
+    groups = np.asarray(x).reshape(2, 15, 4, 4)
+    mean = groups.mean((1, 3), keepdims=True)
+    unit = (groups - mean) / np.sqrt(groups.var((1, 3), keepdims=True) + 1e-5)
+    y = unit.reshape(x.shape) * p["scale"] + p["bias"]
+    want = y * (1 + np.asarray(gain))[:, None, None] + np.asarray(shift)[:, None, None]
+    np.testing.assert_allclose(norm.apply(variables, x), y, rtol=1e-4, atol=1e-5)
+    got = norm.apply(variables, x, gain, shift)
+    np.testing.assert_allclose(got, want, rtol=1e-4, atol=1e-5)
+
+
+def test_group_norm_survives_a_mean_far_from_zero():
+    x = 1000.0 + normal(0, 1, 8, 8, 8)
+    y = blocks.GroupNorm().apply(
+        {"params": {"scale": jnp.ones(8), "bias": 0 * x[0, 0, 0]}}, x
+    )
+    np.testing.assert_allclose(y.reshape(64, 2, 4).std((0, 2)), 1.0, rtol=1e-3)
+
+
+def test_group_norm_of_bfloat16_is_computed_in_float32():
+    x = (100.0 + normal(0, 1, 8, 8, 8)).astype(jnp.bfloat16)
+    variables = {"params": {"scale": jnp.ones(8), "bias": jnp.zeros(8)}}
+    fine = blocks.GroupNorm().apply(variables, x.astype(jnp.float32))
+    rough = blocks.GroupNorm(jnp.bfloat16).apply(variables, x)
+    assert rough.dtype == jnp.bfloat16
+    np.testing.assert_array_equal(rough, fine.astype(jnp.bfloat16))
+
+
+def test_attend_equals_numpy():
+    q, k, v = (np.asarray(normal(i, 2, 5, 3, 4)) for i in range(3))
+    want = np.zeros_like(q)
+    for b in range(2):
+        for head in range(3):
+            logits = q[b, :, head] @ k[b, :, head].T / np.sqrt(4)
+            weights = np.exp(logits) / np.exp(logits).sum(1, keepdims=True)
+            want[b, :, head] = weights @ v[b, :, head]
+    got = blocks.attend(jnp.array(q), jnp.array(k), jnp.array(v))
+    np.testing.assert_allclose(got, want, rtol=1e-4, atol=1e-5)
+
+
+def test_attention_to_one_pixel_is_its_value():
+    # A single pixel can attend only to itself: the output is x + W_0 (W_v norm(x)).
+    x = normal(0, 2, 1, 1, 8)
+    block = blocks.Attention(heads=2)
+    variables = perturbed(block.init(jax.random.key(0), x))
+    p = variables["params"]
+    y = blocks.GroupNorm().apply({"params": p["norm"]}, x)
+    v = y @ p["qkv"]["kernel"][:, 16:] + p["qkv"]["bias"][16:].reshape(1, 1, 1, 8)
+    want = x + v @ p["out"]["kernel"] + p["out"]["bias"].reshape(1, 1, 1, 8)
+    np.testing.assert_allclose(block.apply(variables, x), want, rtol=1e-4, atol=1e-5)
+
+
+def test_attention_commutes_with_a_permutation_of_pixels():
+    x = normal(0, 2, 2, 3, 8)
+    block = blocks.Attention(heads=4)
+    variables = perturbed(block.init(jax.random.key(0), x))
+    order = np.array([4, 0, 5, 2, 1, 3])
+
+    def shuffle(a):
+        return a.reshape(2, 6, 8)[:, order].reshape(a.shape)
+
+    got, want = block.apply(variables, shuffle(x)), shuffle(block.apply(variables, x))
+    np.testing.assert_allclose(got, want, rtol=1e-4, atol=1e-5)
+    assert np.abs(want - shuffle(x)).max() > 0.1
+
+
+@pytest.mark.parametrize("embedding", ["add", "scale_shift"])
+@pytest.mark.parametrize("resample", ["", "down", "up"])
+def test_residual_block_starts_as_its_resampling(embedding, resample):
+    x, emb = normal(0, 2, 4, 6, 8), normal(1, 2, 12)
+    block = blocks.ResBlock(8, embedding, resample)
+    got = block.apply(block.init(jax.random.key(0), x, emb), x, emb)
+    np.testing.assert_array_equal(got, blocks.RESAMPLE[resample](x))
+
+
+@pytest.mark.parametrize("embedding", ["add", "scale_shift"])
+def test_residual_block_by_its_formula(embedding):
+    x, emb = normal(0, 2, 4, 4, 8), normal(1, 2, 12)
+    block = blocks.ResBlock(16, embedding)
+    variables = perturbed(block.init(jax.random.key(0), x, emb))
+    p = variables["params"]
+
+    def conv(name, a):
+        kernel, bias = p[name]["kernel"], p[name]["bias"]
+        numbers = ("NHWC", "HWIO", "NHWC")
+        a = jax.lax.conv_general_dilated(
+            a, kernel, (1, 1), "SAME", dimension_numbers=numbers
+        )
+        return a + bias.reshape(1, 1, 1, -1)
+
+    def norm(name, a):
+        return blocks.GroupNorm().apply({"params": p[name]}, a)
+
+    h = conv("conv_in", jax.nn.silu(norm("norm_in", x)))
+    e = jax.nn.silu(emb) @ p["emb"]["kernel"] + p["emb"]["bias"][None]
+    e = e[:, None, None, :]
+    if embedding == "add":
+        h = norm("norm_out", h + e)
+    else:
+        h = norm("norm_out", h) * (1 + e[..., :16]) + e[..., 16:]
+    skip = x @ p["skip"]["kernel"] + p["skip"]["bias"].reshape(1, 1, 1, -1)
+    want = skip + conv("conv_out", jax.nn.silu(h))
+    got = block.apply(variables, x, emb)
+    np.testing.assert_allclose(got, want, rtol=1e-3, atol=1e-4)
+
+
+def test_strided_convolution_sees_one_pixel_beyond_every_side():
+    # A kernel of ones sums 3x3 windows centred on pixels 0, 2: corners hold 2x2 pixels.
+    x = jnp.ones((1, 4, 4, 1))
+    kernel, bias = jnp.ones((3, 3, 1, 1)), jnp.zeros(1)
+    variables = {"params": {"conv": {"kernel": kernel, "bias": bias}}}
+    got = blocks.Downsample(learned=True).apply(variables, x)
+    np.testing.assert_allclose(got[0, :, :, 0], [[4.0, 6.0], [6.0, 9.0]])
