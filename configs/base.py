@@ -183,7 +183,7 @@ def sampler() -> ConfigDict:
     )
 
 
-def variant(config: ConfigDict, name: str, **smoke_data) -> ConfigDict:
+def variant(config: ConfigDict, name: str, /, **smoke_data) -> ConfigDict:
     """The config itself for "", or for "smoke" the same experiment in two steps.
 
     Smoke data is made up, in the shape of the real; smoke_data overrides its fields.

@@ -16,7 +16,6 @@ def get_config(variant: str = ""):
         {
             "batch_size": 128,
             "num_steps": 4000,
-            "steps_per_call": 20,
             "optimizer": "adamw(weight_decay=0.01)",
             "lr": "cosine(peak=2e-3, warmup=100)",
             "clip_norm": 1.0,

@@ -11,7 +11,7 @@ from jaxdiff.data.source import Batch, Source
 def make(
     shape: tuple[int, ...] = (8, 8, 1),
     num_classes: int = 10,
-    size: int = 256,
+    num_examples: int = 256,
     seed: int = 0,
     low: float = -1.0,
 ) -> Source:
@@ -22,22 +22,22 @@ def make(
     columns, whose means tell the class.
 
     Args:   shape: (h, w, c), or (columns,).  num_classes: 0 for no labels.
-            size: number of examples.  seed: 0 to 2^63 - 1.
+            num_examples: number of examples.  seed: 0 to 2^63 - 1.
             low: model value of black, white is 1 (images only).
-    Errors: ValueError for a shape, size, number of classes or seed out of range.
+    Errors: ValueError for a shape, num_examples, number of classes or seed out of range.
     """
     if len(shape) not in (1, 3) or min(shape) < 1:
         raise ValueError(
             f"shape must be (h, w, c) or (columns,), all positive, got {shape=}"
         )
-    if size < 2 or num_classes < 0 or not 0 <= seed < 2**63:
+    if num_examples < 2 or num_classes < 0 or not 0 <= seed < 2**63:
         raise ValueError(
-            "size must be at least 2, num_classes at least 0 and seed from 0 to "
-            f"2**63 - 1, got {size=}, {num_classes=}, {seed=}"
+            "num_examples must be at least 2, num_classes at least 0 and seed from 0 to "
+            f"2**63 - 1, got {num_examples=}, {num_classes=}, {seed=}"
         )
     names = tuple(f"class {k}" for k in range(num_classes))
     if len(shape) == 1:
-        return _table(shape[0], names, size, seed)
+        return _table(shape[0], names, num_examples, seed)
     encode, decode = images.ranges(low, 255.0)
 
     def load(index: np.ndarray) -> Batch:
@@ -45,7 +45,7 @@ def make(
         batch = {"x": encode(_blobs(index, label, names, shape, seed))}
         return batch | {"label": label} if names else batch
 
-    return Source(load, size, tuple(shape), decode, num_classes, names, 255.0)
+    return Source(load, num_examples, tuple(shape), decode, num_classes, names, 255.0)
 
 
 def _blobs(

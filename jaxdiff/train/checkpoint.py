@@ -54,5 +54,19 @@ def restore(
         except Exception as error:  # orbax raises many kinds for a damaged checkpoint
             logging.warning("checkpoint of step %d cannot be read: %s", at, error)
     if steps:
-        raise ValueError(f"none of the checkpoints {steps} in {manager.directory} is whole")
+        raise ValueError(
+            f"none of the checkpoints {steps} in {manager.directory} is whole"
+        )
     return None
+
+
+def drop_after(manager: ocp.CheckpointManager, step: int) -> None:
+    """Set aside checkpoints newer than `step`: they were passed over as damaged.
+
+    They are renamed to STEP.damaged, not deleted, and their steps can be saved again.
+    """
+    folder = Path(manager.directory)
+    for at in manager.all_steps():
+        if at > step:
+            (folder / str(at)).rename(folder / f"{at}.damaged")
+    manager.reload()

@@ -19,14 +19,18 @@ def constant(peak: float, num_steps: int, warmup: int = 0) -> LrSchedule:
     return _warmed(optax.constant_schedule(peak), peak, warmup)
 
 
-def cosine(peak: float, num_steps: int, warmup: int = 0, end: float = 0.0) -> LrSchedule:
+def cosine(
+    peak: float, num_steps: int, warmup: int = 0, end: float = 0.0
+) -> LrSchedule:
     """Half a cosine from peak to end at the last step, after `warmup` steps of rise."""
     left = max(num_steps - warmup, 1)
     fall = optax.cosine_decay_schedule(peak, left, alpha=end / peak)
     return _warmed(fall, peak, warmup)
 
 
-def linear(peak: float, num_steps: int, warmup: int = 0, end: float = 0.0) -> LrSchedule:
+def linear(
+    peak: float, num_steps: int, warmup: int = 0, end: float = 0.0
+) -> LrSchedule:
     """A straight line from peak to end at the last step, after `warmup` steps."""
     left = max(num_steps - warmup, 1)
     return _warmed(optax.linear_schedule(peak, end, left), peak, warmup)

@@ -56,13 +56,16 @@ def make_train_step(
         parts = jax.tree.map(
             lambda a: a.reshape(accumulate, -1, *a.shape[1:]), (keys, batch)
         )
-        zero = jax.eval_shape(lambda p: grad_of(params, *p), jax.tree.map(_first, parts))
+        zero = jax.eval_shape(
+            lambda p: grad_of(params, *p), jax.tree.map(_first, parts)
+        )
         zero = jax.tree.map(lambda a: jnp.zeros(a.shape, a.dtype), zero)
 
         def add(total, part):
             return jax.tree.map(jnp.add, total, grad_of(params, *part)), None
 
-        total, _ = jax.lax.scan(add, zero, parts)
+        # XLA's CPU backend runs the gradient of a convolution far slower in a loop
+        total, _ = jax.lax.scan(add, zero, parts, unroll=jax.default_backend() == "cpu")
         return jax.tree.map(lambda a: a / accumulate, total)
 
     def one(key, state, batch):
@@ -84,6 +87,9 @@ def make_train_step(
         return TrainState(step, params, ema, opt_state), metrics
 
     def steps(state, batch, key):
+        if len(jax.tree.leaves(batch)[0]) == 1:  # without a loop, for the same reason
+            state, metrics = one(key, state, jax.tree.map(_first, batch))
+            return state, jax.tree.map(lambda a: a[None], metrics)
         return jax.lax.scan(partial(one, key), state, batch)
 
     return steps

@@ -65,7 +65,7 @@ def test_a_label_beyond_the_table_is_nan(labelled):
 
 def test_a_missing_label_is_an_error_without_a_null_class():
     net = Conditioning(channels=8, num_classes=3)
-    with pytest.raises(ValueError, match="num_classes=3 needs a label.*null_class"):
+    with pytest.raises(ValueError, match=r"num_classes=3 needs a label.*null_class"):
         net.init(jax.random.key(0), jnp.zeros(1))
 
 

@@ -1,5 +1,6 @@
 """The published parameter counts, and what must hold of any U-Net of this kind."""
 
+import functools
 import math
 
 import jax
@@ -102,39 +103,47 @@ T = jnp.array([10.0, 900.0])
 COND = jnp.array([0, 2])
 
 
+# Compiling is all that takes time here, so the compiler is asked not to try hard.
+quick = functools.partial(
+    jax.jit, compiler_options={"xla_backend_optimization_level": 0}
+)
+
+
 def start(**fields):
-    """A small network for 8 x 4 images and its parameters, moved off their zeros."""
+    """A small network for 8 x 4 images, and parameters none of which is zero."""
     net = unet.make(**{**SMALL, **fields})
-    variables = jax.jit(net.init)(jax.random.key(0), X, T, COND)
-    leaves, tree = jax.tree.flatten(variables)
-    keys = jax.random.split(jax.random.key(1), len(leaves))
-    moved = [
-        a + 0.1 * jax.random.normal(k, a.shape)
-        for a, k in zip(leaves, keys, strict=True)
-    ]
-    return net, variables, jax.tree.unflatten(tree, moved)
+    shapes = jax.eval_shape(net.init, jax.random.key(0), X, T, COND)
+    rng = np.random.default_rng(0)
+    moved = jax.tree.map(
+        lambda a: jnp.asarray(0.2 * rng.normal(size=a.shape), a.dtype), shapes
+    )
+    return net, moved
 
 
 @pytest.fixture(scope="module")
 def small():
-    net, fresh, moved = start()
-    return jax.jit(net.apply), fresh, moved
+    net, moved = start()
+    return quick(net.apply), moved
 
 
 def test_output_is_zero_at_the_start(small):
-    apply, fresh, _ = small
+    net = unet.make(**SMALL)
+    # The generator that compiles fastest: which numbers it draws is of no matter.
+    key = jax.random.key(0, impl="unsafe_rbg")
+    fresh = quick(net.init)(key, X, T, COND)
+    apply, _ = small
     np.testing.assert_array_equal(apply(fresh, X, T, COND), np.zeros(X.shape))
 
 
 def test_an_example_does_not_see_its_batch(small):
-    apply, _, moved = small
+    apply, moved = small
     both = apply(moved, X, T, COND)
     alone = apply(moved, X[1:], T[1:], COND[1:])
     np.testing.assert_allclose(alone, both[1:], rtol=1e-4, atol=1e-5)
 
 
 def test_label_and_t_change_the_output(small):
-    apply, _, moved = small
+    apply, moved = small
     out = apply(moved, X, T, COND)
     label = apply(moved, X, T, jnp.array([1, 2]))
     later = apply(moved, X, T + jnp.array([0.0, 50.0]), COND)
@@ -147,9 +156,9 @@ def test_label_and_t_change_the_output(small):
 def test_mirror_symmetric_kernels_commute_with_mirroring():
     # Resampling by 2x2 blocks, norms and attention see no left or right, so on an
     # image that is not square nothing may mix up rows, columns and channels.
-    net, _, moved = start(resblock_updown=True)
+    net, moved = start(resblock_updown=True)
     moved = jax.tree.map(lambda a: (a + a[:, ::-1]) / 2 if a.ndim == 4 else a, moved)
-    apply = jax.jit(net.apply)
+    apply = quick(net.apply)
     got, want = apply(moved, X[:, :, ::-1], T, COND), apply(moved, X, T, COND)
     np.testing.assert_allclose(got, want[:, :, ::-1], rtol=1e-3, atol=1e-4)
     assert np.abs(got - want).max() > 0.01
@@ -161,10 +170,10 @@ def test_remat_has_the_same_parameters_and_gradient():
             out = net.apply(v, X, T, COND, train=True)
             return jnp.mean(out * X)
 
-        return jax.jit(jax.grad(loss))(variables)
+        return quick(jax.grad(loss))(variables)
 
-    (plain, _, moved), (frugal, fresh, _) = start(), start(remat=True)
-    assert jax.tree.structure(fresh) == jax.tree.structure(moved)
+    (plain, moved), (frugal, same) = start(), start(remat=True)
+    assert jax.tree.structure(same) == jax.tree.structure(moved)
     jax.tree.map(
         lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-3, atol=1e-5),
         gradient(frugal, moved),
@@ -173,28 +182,26 @@ def test_remat_has_the_same_parameters_and_gradient():
 
 
 def test_bfloat16_computes_nearly_the_same_on_float32_parameters(small):
-    apply, _, moved = small
+    apply, moved = small
     want = apply(moved, X, T, COND)
-    net, fresh, _ = start(dtype="bfloat16")
-    got = jax.jit(net.apply)(moved, X, T, COND)
-    assert {a.dtype for a in jax.tree.leaves(fresh)} == {jnp.dtype("float32")}
+    net, same = start(dtype="bfloat16")
+    got = quick(net.apply)(moved, X, T, COND)
+    assert {a.dtype for a in jax.tree.leaves(same)} == {jnp.dtype("float32")}
     assert got.dtype == jnp.float32
     error = np.linalg.norm(got - want) / np.linalg.norm(want)
     assert 1e-5 < error < 0.03  # a bfloat16 has eight bits
 
 
-def test_dropout_acts_in_training_only():
-    net, _, moved = start(dropout=0.5)
-    apply = jax.jit(net.apply, static_argnames="train")
-
-    def train(seed):
-        rngs = {"dropout": jax.random.key(seed)}
-        return apply(moved, X, T, COND, train=True, rngs=rngs)
-
-    np.testing.assert_array_equal(train(0), train(0))
-    assert np.abs(train(0) - train(1)).max() > 1e-3
-    plain = jax.jit(start()[0].apply)(moved, X, T, COND)
-    np.testing.assert_allclose(apply(moved, X, T, COND), plain, rtol=1e-4, atol=1e-5)
+def test_dropout_acts_in_training_only(small):
+    plain, moved = small
+    net, _ = start(dropout=0.5)
+    apply = quick(lambda rngs: net.apply(moved, X, T, COND, train=True, rngs=rngs))
+    one, other = ({"dropout": jax.random.key(seed)} for seed in (0, 1))
+    np.testing.assert_array_equal(apply(one), apply(one))
+    assert np.abs(apply(one) - apply(other)).max() > 1e-3
+    # Without `train` no rng is needed, and the network is the one without dropout.
+    got, want = net.apply(moved, X, T, COND), plain(moved, X, T, COND)
+    np.testing.assert_allclose(got, want, rtol=1e-3, atol=1e-5)
 
 
 @pytest.mark.parametrize("updown", [False, True])

@@ -1,0 +1,225 @@
+"""Sampling: from parameters to images or rows, and from a workdir to files."""
+
+import csv
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from ml_collections import ConfigDict
+from PIL import Image
+from tqdm import tqdm
+
+from jaxdiff import build
+from jaxdiff import keys as keying
+from jaxdiff.arrays import PyTree, require
+from jaxdiff.data.source import Source
+from jaxdiff.diffusion import guidance, sampling
+from jaxdiff.diffusion.denoisers import Denoise, clip
+from jaxdiff.plots import pictures, tables
+from jaxdiff.runs import workdir as files
+from jaxdiff.tasks.task import Task
+from jaxdiff.train import checkpoint, parallel, state
+
+
+class Sampler(NamedTuple):
+    """draw:   (params, seed, index i64[n], labels i32[n] or None) -> f32[n, *shape] in
+            model units; image i depends on (seed, index[i], labels[i]) alone
+    calls:  network calls one image costs
+    wrap:   denoiser -> denoiser, the guidance and clipping of the config
+    """
+
+    draw: Callable[..., np.ndarray]
+    calls: int
+    wrap: Callable[[Denoise], Denoise]
+
+
+def make_sampler(config: ConfigDict, source: Source, task: Task) -> Sampler:
+    """The sampler of config.sampler. Errors: ValueError for what does not fit."""
+    s = config.sampler
+    require(
+        s.guidance == 1 or task.null is not None,
+        f"sampler.guidance={s.guidance} needs a model trained with labels and "
+        "diffusion.label_dropout > 0; set sampler.guidance=1.0",
+    )
+    require(s.batch_size >= 1, f"sampler.batch_size must be >= 1, got {s.batch_size}")
+    schedule, noise = build.make_schedule(config), build.make_objective(config).noise
+    solver, grid = build.make_solver(config), build.make_grid(config)
+    devices = jax.local_devices()
+    chunk = -(-s.batch_size // len(devices)) * len(devices)
+
+    def wrap(denoise: Denoise) -> Denoise:
+        # at scale 1 guidance changes nothing and would cost a second network call
+        if s.guidance != 1:
+            denoise = guidance.cfg(denoise, task.null, s.guidance)
+        return clip(denoise, config.data.low) if s.clip and source.is_image else denoise
+
+    start = partial(
+        sampling.init_noise,
+        shape=source.shape,
+        schedule=schedule,
+        noise=noise,
+        t=float(grid[0]),
+    )
+
+    def one(seeds, denoise, solver, ts, labels):
+        return sampling.sample(seeds, denoise, solver, ts, start(seeds), labels)
+
+    run = parallel.pmap_map(one, devices, (True, False, False, False, True))
+
+    def draw(params, seed, index, labels):
+        key, ts = jax.random.key(seed), jnp.asarray(grid, jnp.float32)
+        denoise, parts = wrap(task.denoiser(params)), []
+        bar = tqdm(total=len(index), desc="sampling", unit="", disable=None)
+        for at in range(0, len(index), chunk):
+            # the last chunk repeats its last image: one shape, one compilation
+            rows = np.minimum(np.arange(at, at + chunk), len(index) - 1)
+            seeds = keying.split_by(key, jnp.asarray(index[rows]))
+            some = None if labels is None else jnp.asarray(labels[rows])
+            batch = parallel.shard((seeds, some), len(devices))
+            x = run(batch[0], denoise, solver, ts, batch[1])
+            parts.append(np.asarray(parallel.unshard(x))[: len(index) - at])
+            bar.update(len(parts[-1]))
+        bar.close()
+        return np.concatenate(parts)
+
+    per_step = sampling.count_calls(solver, source.shape)
+    return Sampler(draw, per_step * (len(grid) - 1), wrap)
+
+
+def even_labels(num: int, num_classes: int) -> np.ndarray | None:
+    """i32[num], as many of each class as can be, in order; None without classes."""
+    if not num_classes:
+        return None
+    return (np.arange(num) * num_classes // num).astype(np.int32)
+
+
+class Trained(NamedTuple):
+    """A run read back: everything needed to sample from it."""
+
+    config: ConfigDict
+    source: Source
+    task: Task
+    params: PyTree
+    step: int
+
+
+def load(workdir: Path, config: ConfigDict) -> Trained:
+    """The averaged parameters of the newest whole checkpoint of a run."""
+    source = build.make_source(config)
+    task = build.make_task(config, source)
+    tx, _ = build.make_optimizer(config)
+    folder = workdir / files.CHECKPOINTS
+    if not folder.is_dir():
+        raise FileNotFoundError(f"{workdir} has no checkpoint yet; train it first")
+    like = jax.eval_shape(
+        lambda: state.init_state(task.init(jax.random.key(config.seed)), tx)
+    )
+    with checkpoint.open_manager(folder, keep_last=config.train.keep_last) as manager:
+        restored = checkpoint.restore(manager, like)
+    if restored is None:
+        raise FileNotFoundError(f"{folder} holds no checkpoint; train the run first")
+    return Trained(config, source, task, restored.ema, int(restored.step))
+
+
+class Request(NamedTuple):
+    """What launch.sample was asked for, checked: see `prepare`."""
+
+    trained: Trained
+    sampler: Sampler
+    labels: np.ndarray | None
+    num: int
+    seed: int
+    out: Path
+    png: bool
+
+
+def prepare(
+    workdir: Path,
+    config: ConfigDict,
+    *,
+    out: Path,
+    num: int,
+    seed: int,
+    label: int | None,
+    png: bool,
+    force: bool,
+) -> Request:
+    """Check everything before any work. Errors: ValueError, FileNotFoundError."""
+    require(num >= 1, f"--num must be at least 1, got {num}")
+    require(
+        force or not (out.exists() and any(out.iterdir())),
+        f"--out {out} is not empty; choose another folder, or --force to overwrite",
+    )
+    trained = load(workdir, config)
+    sampler = make_sampler(config, trained.source, trained.task)
+    source, classes = trained.source, build.num_labels(config, trained.source)
+    labels = even_labels(num, classes)
+    if label is not None:
+        require(classes > 0, f"--label {label}: this model was trained without labels")
+        names = ", ".join(f"{i} {n}" for i, n in enumerate(source.class_names))
+        require(
+            0 <= label < classes,
+            f"--label must be from 0 to {classes - 1}, got {label}; classes: {names}",
+        )
+        labels = np.full(num, label, np.int32)
+    require(not png or source.is_image, "--png is for images; this model makes tables")
+    return Request(trained, sampler, labels, num, seed, out, png)
+
+
+def run(request: Request) -> np.ndarray:
+    """Draw, and write grid.png and samples.npz (samples.csv and pairs.png for tables)."""
+    trained, sampler, labels, num, seed, out, png = request
+    source = trained.source
+    x = sampler.draw(trained.params, seed, np.arange(num), labels)
+    print(
+        f"{num} samples from step {trained.step} with {sampler.calls} network calls each, "
+        f"in {out}"
+    )
+    out.mkdir(parents=True, exist_ok=True)
+    values = source.decode(x)
+    if source.is_image:
+        write_images(out, source, values, labels, png)
+        saved = {"values": values}
+    else:
+        write_table(out, source, values)
+        saved = dict(values)
+    meta: dict[str, Any] = {"seed": np.int64(seed), "seeds": np.arange(num)}
+    if labels is not None:
+        meta["labels"] = labels
+    np.savez_compressed(out / "samples.npz", **saved, **meta)
+    return x
+
+
+def write_images(out, source, values, labels, png):
+    pixels = pictures.to_uint8(values, source.peak)
+    classes = source.class_names if labels is not None else ()
+    pictures.save_grid(
+        out / "grid.png", pixels[:400], columns=grid_columns(labels, len(pixels))
+    )
+    if png:
+        for i, image in enumerate(pixels):
+            name = f"{i:06d}" if labels is None else f"{i:06d}_{classes[labels[i]]}"
+            Image.fromarray(pictures.squeeze(image)).save(out / f"{name}.png")
+
+
+def write_table(out, source, values):
+    with (out / "samples.csv").open("w", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(values)
+        writer.writerows(zip(*values.values(), strict=True))
+    real = source.decode(source[np.arange(min(len(source), 2000))]["x"])
+    tables.save_pairs(out / "pairs.png", {"real": real, "generated": values})
+
+
+def grid_columns(labels, num):
+    """Columns so that each class has rows of its own, where classes share evenly."""
+    if labels is not None:
+        per_class = np.bincount(labels)
+        per_class = per_class[per_class > 0]
+        if len(per_class) > 1 and len(set(per_class)) == 1 and num <= 400:
+            return int(per_class[0])
+    return None

@@ -1,0 +1,215 @@
+"""The training run: the only training loop, for every system."""
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import jax
+import numpy as np
+from ml_collections import ConfigDict
+from tqdm import tqdm
+
+from jaxdiff import build
+from jaxdiff.arrays import require
+from jaxdiff.data.batches import batches
+from jaxdiff.data.source import Source
+from jaxdiff.plots import curves, pictures, tables
+from jaxdiff.runs import sample as sampling
+from jaxdiff.runs import workdir as files
+from jaxdiff.tasks.task import Task
+from jaxdiff.train import checkpoint, parallel, step
+from jaxdiff.train.state import TrainState, init_state, num_params
+
+
+class Run(NamedTuple):
+    """A checked experiment: everything is built, nothing has been written."""
+
+    config: ConfigDict
+    workdir: Path
+    source: Source
+    task: Task
+    sampler: sampling.Sampler
+    step: Callable
+    init: Callable
+    lr: Callable
+
+
+def prepare(config: ConfigDict, workdir: Path) -> Run:
+    """Build everything and check it. Errors: ValueError, FileNotFoundError; no traces."""
+    files.check_same(workdir, config)
+    t = config.train
+    for name in (
+        "batch_size",
+        "num_steps",
+        "steps_per_call",
+        "accumulate",
+        "log_every",
+    ):
+        require(t[name] >= 1, f"train.{name} must be at least 1, got {t[name]}")
+    require(t.checkpoint_every >= 1, "train.checkpoint_every must be at least 1")
+    for name in ("log_every", "sample_every", "checkpoint_every"):
+        require(
+            t[name] % t.steps_per_call == 0,
+            f"train.{name}={t[name]} must be a multiple of train.steps_per_call="
+            f"{t.steps_per_call}",
+        )
+    parallel.check_divides(t.batch_size, t.accumulate, jax.device_count())
+    source = build.make_source(config)
+    task = build.make_task(config, source)
+    tx, lr = build.make_optimizer(config)
+    train_step = step.make_train_step(
+        task.loss,
+        tx,
+        build.make_ema(config),
+        axis=parallel.AXIS,
+        accumulate=t.accumulate,
+    )
+
+    def init() -> TrainState:
+        # a key of its own, apart from those of the steps (0, 1, ...)
+        key = jax.random.fold_in(jax.random.key(config.seed), 2**31)
+        return jax.jit(lambda: init_state(task.init(key), tx))()
+
+    jax.eval_shape(task.init, jax.random.key(0))  # a network that does not fit
+    sampler = sampling.make_sampler(config, source, task)
+    pmapped = parallel.pmap_step(train_step, jax.devices())
+    return Run(config, workdir, source, task, sampler, pmapped, init, lr)
+
+
+def run(run: Run) -> TrainState:
+    """Train to config.train.num_steps, from the newest checkpoint if there is one.
+
+    Errors: FloatingPointError at the first interval whose loss is not finite; the last
+    good checkpoint stays.
+    """
+    config, t = run.config, run.config.train
+    files.save_config(run.workdir, config)
+    manager = checkpoint.open_manager(
+        run.workdir / files.CHECKPOINTS, keep_last=t.keep_last, keep_every=t.keep_every
+    )
+    fresh = run.init()
+    restored = checkpoint.restore(manager, fresh)
+    state = parallel.replicate(restored or fresh, jax.devices())
+    start = int(state.step)
+    if restored is not None:
+        tqdm.write(f"resuming {run.workdir} at step {start}")
+        checkpoint.drop_after(manager, start)
+    log = files.Log(run.workdir, start)
+    key = jax.random.key(config.seed)
+    feed = batches(
+        run.source,
+        batch_size=t.batch_size,
+        seed=config.seed,
+        start=start,
+        stop=t.num_steps,
+        stack=t.steps_per_call,
+        flip=config.data.flip,
+        process_index=jax.process_index(),
+        process_count=jax.process_count(),
+    )
+    watch = Watch(run, log, start)
+    bar = tqdm(
+        total=t.num_steps, initial=start, desc="training", unit="step", disable=None
+    )
+    saved = start if restored is not None else None
+    try:
+        for batch in feed:
+            batch = parallel.shard(batch, jax.local_device_count(), axis=1)
+            state, metrics = run.step(state, batch, key)
+            at = watch.add(metrics)
+            last = at >= t.num_steps
+            if at % t.log_every == 0 or last:
+                bar.set_postfix(loss=f"{watch.flush():.4f}", refresh=False)
+            bar.update(len(metrics["loss"]))
+            if at % t.checkpoint_every == 0 or last:
+                watch.flush()  # what is saved has been seen to be finite
+                checkpoint.save(manager, state)
+                saved = at
+            if (t.sample_every and at % t.sample_every == 0) or last:
+                preview(run, state, at)
+    except KeyboardInterrupt:
+        watch.flush()
+        at = int(state.step)
+        if saved != at:
+            checkpoint.save(manager, state)
+        tqdm.write(f"stopped at step {at}; the same command resumes")
+    finally:
+        bar.close()
+        log.close()
+        manager.close()
+    return state
+
+
+class Watch:
+    """Gathers the metrics of steps, and logs and checks them at intervals."""
+
+    def __init__(self, run: Run, log: files.Log, step: int) -> None:
+        self._run, self._log = run, log
+        self._at = self._since = step
+        self._pending: list[dict[str, Any]] = []
+        self._loss = float("nan")
+        self._start: float | None = None  # after the first call, which compiles
+
+    def add(self, metrics: dict[str, Any]) -> int:
+        """Note the metrics of a call, still on the device; returns the step reached."""
+        if self._start is None:
+            jax.block_until_ready(metrics)
+            self._start, self._since_timed = time.perf_counter(), 0
+        else:
+            self._since_timed += len(metrics["loss"])
+        self._pending.append(metrics)
+        self._at += len(metrics["loss"])
+        return self._at
+
+    def flush(self) -> float:
+        """Write one line for the steps since the last; returns their mean loss."""
+        if not self._pending:
+            return self._loss
+        rows = jax.device_get(self._pending)
+        values = {k: np.concatenate([row[k] for row in rows]) for k in rows[0]}
+        if not np.isfinite(values["loss"]).all():
+            bad = self._since + 1 + int(np.argmin(np.isfinite(values["loss"])))
+            raise FloatingPointError(
+                f"the loss is not finite at step {bad} (steps {self._since + 1} to "
+                f"{self._at}); the last good checkpoint is kept. A lower learning rate "
+                "(train.lr) or train.clip_norm may cure it"
+            )
+        means = {k: float(np.mean(v, dtype=np.float64)) for k, v in values.items()}
+        seconds = time.perf_counter() - (self._start or 0.0)
+        examples = self._since_timed * self._run.config.train.batch_size
+        means["lr"] = float(self._run.lr(self._at - 1))
+        means["examples_per_second"] = examples / seconds if examples else 0.0
+        self._log.write(self._at, means)
+        self._pending, self._since, self._loss = [], self._at, means["loss"]
+        self._start, self._since_timed = time.perf_counter(), 0
+        return self._loss
+
+
+def preview(run: Run, state: TrainState, at: int) -> None:
+    """samples/STEP.png from the averaged parameters, and loss.png."""
+    config, source = run.config, run.source
+    num = config.train.num_preview
+    labels = sampling.even_labels(num, build.num_labels(config, source))
+    x = run.sampler.draw(state.ema, config.seed, np.arange(num), labels)
+    path = run.workdir / "samples" / f"{at:08d}.png"
+    values = source.decode(x)
+    if source.is_image:
+        pixels = pictures.to_uint8(values, source.peak)
+        pictures.save_grid(path, pixels, columns=sampling.grid_columns(labels, num))
+    else:
+        real = source.decode(source[np.arange(min(len(source), 2000))]["x"])
+        tables.save_pairs(path, {"real": real, "generated": values})
+    rows = files.read_metrics(run.workdir)
+    steps, losses = [r["step"] for r in rows], [r["loss"] for r in rows]
+    curves.save_loss(run.workdir / "loss.png", steps, losses)
+
+
+def parameter_table(run: Run) -> str:
+    """Path, shape and number of every parameter, without allocating them."""
+    shapes = jax.eval_shape(run.task.init, jax.random.key(0))
+    leaves = jax.tree_util.tree_leaves_with_path(shapes)
+    rows = [(jax.tree_util.keystr(p, simple=True, separator="/"), a) for p, a in leaves]
+    width = max(len(name) for name, _ in rows)
+    lines = [f"{n:<{width}}  {a.shape!s:<20} {a.size:>12,}" for n, a in rows]
+    return "\n".join([*lines, f"{num_params(shapes):,} parameters"])

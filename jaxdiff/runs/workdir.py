@@ -1,0 +1,129 @@
+"""What a run leaves behind, and how it is found again.
+
+config.json  metrics.jsonl  loss.png  samples/STEP.png  checkpoints/  tensorboard/
+"""
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+from ml_collections import ConfigDict
+from tensorboardX import SummaryWriter
+
+CONFIG = "config.json"
+METRICS = "metrics.jsonl"
+CHECKPOINTS = "checkpoints"
+
+
+def load_config(workdir: Path) -> ConfigDict:
+    """The config of a run. Errors: FileNotFoundError for what is no run's workdir."""
+    path = workdir / CONFIG
+    if not path.is_file():
+        raise FileNotFoundError(
+            f"{workdir} is not a run's workdir: it has no {CONFIG}; give the --workdir "
+            "that launch.train was given"
+        )
+    try:
+        return ConfigDict(_tuples(json.loads(path.read_text())))
+    except json.JSONDecodeError as error:
+        raise ValueError(f"{path} is not valid JSON: {error}") from None
+
+
+def save_config(workdir: Path, config: ConfigDict) -> None:
+    """Write config.json whole or not at all."""
+    workdir.mkdir(parents=True, exist_ok=True)
+    part = workdir / (CONFIG + ".part")
+    part.write_text(json.dumps(config.to_dict(), indent=2, default=list) + "\n")
+    os.replace(part, workdir / CONFIG)
+
+
+def check_same(workdir: Path, config: ConfigDict) -> None:
+    """ValueError listing every field that differs from the stored run's.
+
+    Only more steps are allowed: they continue the run. How a run is logged, kept and
+    previewed does not change its numbers, so those fields may differ too.
+    """
+    if not (workdir / CONFIG).exists():
+        if workdir.is_file():
+            raise ValueError(f"{workdir} is a file; give a folder as --workdir")
+        if workdir.is_dir() and any(workdir.iterdir()):
+            raise ValueError(
+                f"{workdir} is not empty and holds no run; give a new or empty --workdir"
+            )
+        return
+    old, new = (_flat(c.to_dict()) for c in (load_config(workdir), config))
+    free = (
+        "train.log_every",
+        "train.sample_every",
+        "train.checkpoint_every",
+        "train.keep_last",
+        "train.keep_every",
+        "train.num_preview",
+    )
+    differing = [
+        f"{k}={new.get(k)!r} (stored: {old.get(k)!r})"
+        for k in sorted({*old, *new})
+        if _plain(old.get(k)) != _plain(new.get(k))
+        and not k.startswith("sampler.")
+        and k not in free
+        and not (k == "train.num_steps" and new[k] > old[k])
+    ]
+    if differing:
+        raise ValueError(
+            f"{workdir} holds a run of another config: {'; '.join(differing)}. "
+            "Use another --workdir, or the stored values (more train.num_steps is fine)"
+        )
+
+
+class Log:
+    """metrics.jsonl and TensorBoard events, cut back to the step a run resumes from."""
+
+    def __init__(self, workdir: Path, step: int) -> None:
+        self._path = workdir / METRICS
+        rows = [row for row in read_metrics(workdir) if row["step"] <= step]
+        part = self._path.with_suffix(".part")
+        part.write_text("".join(json.dumps(row) + "\n" for row in rows))
+        os.replace(part, self._path)
+        self._events = SummaryWriter(
+            str(workdir / "tensorboard"), purge_step=step + 1, flush_secs=10
+        )
+
+    def write(self, step: int, values: dict[str, float]) -> None:
+        with self._path.open("a") as file:
+            file.write(json.dumps({"step": step, **values}) + "\n")
+        for name, value in values.items():
+            self._events.add_scalar(name, value, step)
+
+    def close(self) -> None:
+        self._events.close()
+
+
+def read_metrics(workdir: Path) -> list[dict[str, Any]]:
+    """The lines of metrics.jsonl; a last line cut short by a kill is left out."""
+    path, rows = workdir / METRICS, []
+    if path.exists():
+        for line in path.read_text().splitlines(keepends=True):
+            if line.endswith("\n"):
+                rows.append(json.loads(line))
+    return rows
+
+
+def _flat(tree, prefix=""):
+    flat = {}
+    for key, value in tree.items():
+        if isinstance(value, dict):
+            flat |= _flat(value, f"{prefix}{key}.")
+        else:
+            flat[prefix + key] = value
+    return flat
+
+
+def _plain(value):
+    return list(value) if isinstance(value, tuple) else value
+
+
+def _tuples(tree):
+    if isinstance(tree, dict):
+        return {k: _tuples(v) for k, v in tree.items()}
+    return tuple(map(_tuples, tree)) if isinstance(tree, list) else tree

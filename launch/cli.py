@@ -1,0 +1,72 @@
+"""What the launchers share: a user's mistake is one line and exit status 2."""
+
+import argparse
+import contextlib
+import os
+import sys
+from collections.abc import Callable
+
+from pathlib import Path
+
+from absl import app, flags, logging
+from ml_collections import config_flags
+
+flags.DEFINE_integer(
+    "cpu_devices", 1, "XLA devices on a CPU machine: >1 runs data-parallel on its cores"
+)
+
+
+@contextlib.contextmanager
+def user_errors():
+    """Turn what the checks raise before any work into one line on standard error."""
+    try:
+        yield
+    except (ValueError, OSError, FloatingPointError) as error:
+        if os.environ.get("JAXDIFF_DEBUG"):
+            raise
+        fail(" ".join(str(error).split()))
+
+
+def fail(message: str) -> None:
+    print(f"error: {message}", file=sys.stderr)
+    sys.exit(2)
+
+
+def define_stored_config(argv: list[str]) -> None:
+    """--config.… overrides of the config stored in --workdir, before flags are parsed."""
+    from jaxdiff.runs import workdir
+
+    parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    parser.add_argument("--workdir")
+    given, _ = parser.parse_known_args(argv[1:])
+    if given.workdir is None:
+        if not {"--help", "--helpfull", "--helpshort", "-h"} & {*argv}:
+            fail("--workdir is missing: the one that launch.train was given")
+        return
+    with user_errors():
+        config = workdir.load_config(Path(given.workdir))
+    config_flags.DEFINE_config_dict("config", config)
+
+
+def run(main: Callable[[], None]) -> None:
+    """Parse the flags, quietly, and run main."""
+    logging.set_verbosity(logging.WARNING)  # orbax tells of every file at INFO
+    logging.use_absl_handler()
+
+    def start(argv):
+        if len(argv) > 1:
+            fail(f"{argv[1]!r} is not a flag; flags look like --config=configs/x.py")
+        import jax
+
+        if flags.FLAGS.cpu_devices > 1:
+            jax.config.update("jax_num_cpu_devices", flags.FLAGS.cpu_devices)
+        main()
+
+    app.run(start, flags_parser=_parse)
+
+
+def _parse(argv):
+    try:
+        return flags.FLAGS(argv, known_only=False)
+    except (flags.Error, ValueError, AttributeError, KeyError, OSError) as error:
+        fail(" ".join(str(error).split()))

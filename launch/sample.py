@@ -1,0 +1,46 @@
+"""Draw samples from a trained run.
+
+python -m launch.sample --workdir=runs/digits --out=samples --num=100
+python -m launch.sample --workdir=runs/digits --out=sevens --label=7 --png \
+    --config.sampler.num_steps=20 --config.sampler.guidance=3.0
+"""
+
+import sys
+from pathlib import Path
+
+from absl import flags
+from ml_collections import config_flags
+
+from launch import cli
+
+WORKDIR = flags.DEFINE_string("workdir", None, "The run to sample from.")
+OUT = flags.DEFINE_string("out", None, "Folder for grid.png, samples.npz and the rest.")
+NUM = flags.DEFINE_integer("num", 100, "How many samples.")
+SEED = flags.DEFINE_integer("seed", 0, "Sample i depends on (seed, i) alone.")
+LABEL = flags.DEFINE_integer("label", None, "One class only; by default all, evenly.")
+PNG = flags.DEFINE_bool("png", False, "Also write every image as a PNG of its own.")
+FORCE = flags.DEFINE_bool("force", False, "Write into a folder that is not empty.")
+
+
+def main() -> None:
+    from jaxdiff.runs import sample
+
+    if OUT.value is None:
+        cli.fail("--out is missing: where shall the samples be written?")
+    with cli.user_errors():
+        request = sample.prepare(
+            Path(WORKDIR.value),
+            flags.FLAGS.config,
+            out=Path(OUT.value),
+            num=NUM.value,
+            seed=SEED.value,
+            label=LABEL.value,
+            png=PNG.value,
+            force=FORCE.value,
+        )
+        sample.run(request)
+
+
+if __name__ == "__main__":
+    cli.define_stored_config(sys.argv)
+    cli.run(main)

@@ -1,0 +1,39 @@
+"""Train an experiment, or go on with it.
+
+python -m launch.train --config=configs/digits.py --workdir=runs/digits
+python -m launch.train --config=configs/digits.py --config.train.num_steps=100 --dry_run
+"""
+
+from pathlib import Path
+
+from absl import flags
+from ml_collections import config_flags
+
+from launch import cli
+
+CONFIG = config_flags.DEFINE_config_file(
+    "config", None, "The experiment: a config file."
+)
+WORKDIR = flags.DEFINE_string("workdir", None, "Where the run is written, or resumed.")
+DRY_RUN = flags.DEFINE_bool("dry_run", False, "Print config and parameters, and stop.")
+
+
+def main() -> None:
+    if CONFIG.value is None:
+        cli.fail("--config is missing: --config=configs/digits.py, for example")
+    if WORKDIR.value is None and not DRY_RUN.value:
+        cli.fail("--workdir is missing: where shall the run be written?")
+    from jaxdiff.runs import train
+
+    with cli.user_errors():
+        run = train.prepare(CONFIG.value, Path(WORKDIR.value or "runs/dry"))
+    if DRY_RUN.value:
+        print(CONFIG.value)
+        print(train.parameter_table(run))
+        return
+    with cli.user_errors():
+        train.run(run)
+
+
+if __name__ == "__main__":
+    cli.run(main)
