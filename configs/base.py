@@ -142,6 +142,9 @@ def train() -> ConfigDict:
             "num_steps": 1000,
             # Optimiser steps in one call of the device: more for tiny models.
             "steps_per_call": 1,
+            # XLA devices that a CPU machine is split into: for convolutions one a core
+            # can beat one with a pool of threads. GPUs and TPUs are used as they are.
+            "cpu_devices": 1,
             # Micro-batches a step whose gradients are averaged, for memory.
             "accumulate": 1,
             # optim.py: adam, adamw.  lr_schedules.py: constant, cosine, linear,

@@ -11,15 +11,17 @@ from configs import base
 def get_config(variant: str = ""):
     config = base.get_config()
     config.data.name = "digits"
-    config.model.update({"channels": 32, "multipliers": (1, 2), "num_blocks": 2})
+    config.model.update({"channels": 32, "multipliers": (1, 2), "num_blocks": 1})
     config.train.update(
         {
-            "batch_size": 128,
-            "num_steps": 4000,
+            "batch_size": 64,
+            "num_steps": 1600,
+            "cpu_devices": 2,
             "optimizer": "adamw(weight_decay=0.01)",
             "lr": "cosine(peak=2e-3, warmup=100)",
             "clip_norm": 1.0,
-            "sample_every": 1000,
+            "sample_every": 400,
+            "checkpoint_every": 400,
         }
     )
     config.sampler.update({"guidance": 2.0})

@@ -5,15 +5,10 @@ import contextlib
 import os
 import sys
 from collections.abc import Callable
-
 from pathlib import Path
 
 from absl import app, flags, logging
 from ml_collections import config_flags
-
-flags.DEFINE_integer(
-    "cpu_devices", 1, "XLA devices on a CPU machine: >1 runs data-parallel on its cores"
-)
 
 
 @contextlib.contextmanager
@@ -58,8 +53,10 @@ def run(main: Callable[[], None]) -> None:
             fail(f"{argv[1]!r} is not a flag; flags look like --config=configs/x.py")
         import jax
 
-        if flags.FLAGS.cpu_devices > 1:
-            jax.config.update("jax_num_cpu_devices", flags.FLAGS.cpu_devices)
+        config = flags.FLAGS["config"].value if "config" in flags.FLAGS else None
+        if config is not None:
+            # before the first use of a device; GPUs and TPUs are as many as there are
+            jax.config.update("jax_num_cpu_devices", config.train.cpu_devices)
         main()
 
     app.run(start, flags_parser=_parse)

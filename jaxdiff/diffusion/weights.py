@@ -66,13 +66,17 @@ def edm(sigma_data: float = 0.5) -> Weight:
 
 
 def target_factor(weight: Weight, row: Row, c: Coeffs) -> Float[Array, "*b"]:
-    """weight / native of equation 2: what multiplies |out - target|^2."""
+    """weight / native of equation 2: what multiplies |out - target|^2.
+
+    0 where the output says nothing of x0 (det = 0 or sigma = 0): x0 has no error then.
+    """
     a, b = row
     if weight is None:
         return jnp.ones_like(c.t)
     det = c.alpha * b - c.sigma * a
-    inverse = jnp.where(det == 0, 0.0, c.sigma / jnp.where(det == 0, 1.0, det))
-    return weight(c) * jnp.square(inverse)
+    says = (det != 0) & (c.sigma != 0)
+    inverse = c.sigma / jnp.where(says, det, 1.0)
+    return jnp.where(says, weight(c) * jnp.square(inverse), 0.0)
 
 
 def _x0(c):
@@ -80,9 +84,9 @@ def _x0(c):
 
 
 def _elbo(c):
-    # log_snr' = 2 (alpha' / alpha - sigma' / sigma)
-    falls = c.d_sigma / c.sigma - c.d_alpha / c.alpha
-    return jnp.exp(c.log_snr) * falls
+    # log_snr' = 2 (alpha' / alpha - sigma' / sigma), times snr: no division by alpha = 0
+    snr, root = jnp.exp(c.log_snr), jnp.exp(0.5 * c.log_snr)
+    return snr * c.d_sigma / c.sigma - root * c.d_alpha / c.sigma
 
 
 def _min_snr(gamma, c):

@@ -28,11 +28,11 @@ def tile(
     """u8[n, h, w, c] -> one picture, row by row on white, pixels enlarged for small ones.
 
     columns: images a row, by default about as many as rows.
-    scale: whole factor of enlargement; 0 makes images about 32 pixels or more.
+    scale: whole factor of enlargement; 0 makes images 48 pixels or more.
     """
     n, h, w, c = images.shape
     columns = min(columns or int(np.ceil(np.sqrt(n))), n)
-    scale = scale or max(1, -(-32 // min(h, w)))
+    scale = scale or max(1, -(-48 // min(h, w)))
     images = images.repeat(scale, axis=1).repeat(scale, axis=2)
     h, w, rows = h * scale + gap, w * scale + gap, -(-n // columns)
     sheet = np.full((rows * h + gap, columns * w + gap, c), 255, np.uint8)

@@ -49,7 +49,6 @@ def make_sampler(config: ConfigDict, source: Source, task: Task) -> Sampler:
     schedule, noise = build.make_schedule(config), build.make_objective(config).noise
     solver, grid = build.make_solver(config), build.make_grid(config)
     devices = jax.local_devices()
-    chunk = -(-s.batch_size // len(devices)) * len(devices)
 
     def wrap(denoise: Denoise) -> Denoise:
         # at scale 1 guidance changes nothing and would cost a second network call
@@ -73,6 +72,8 @@ def make_sampler(config: ConfigDict, source: Source, task: Task) -> Sampler:
     def draw(params, seed, index, labels):
         key, ts = jax.random.key(seed), jnp.asarray(grid, jnp.float32)
         denoise, parts = wrap(task.denoiser(params)), []
+        size = min(s.batch_size, len(index))
+        chunk = -(-size // len(devices)) * len(devices)
         bar = tqdm(total=len(index), desc="sampling", unit="", disable=None)
         for at in range(0, len(index), chunk):
             # the last chunk repeats its last image: one shape, one compilation

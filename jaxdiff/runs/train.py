@@ -128,6 +128,7 @@ def run(run: Run) -> TrainState:
                 saved = at
             if (t.sample_every and at % t.sample_every == 0) or last:
                 preview(run, state, at)
+                watch.restart()
     except KeyboardInterrupt:
         watch.flush()
         at = int(state.step)
@@ -182,8 +183,12 @@ class Watch:
         means["examples_per_second"] = examples / seconds if examples else 0.0
         self._log.write(self._at, means)
         self._pending, self._since, self._loss = [], self._at, means["loss"]
-        self._start, self._since_timed = time.perf_counter(), 0
+        self.restart()
         return self._loss
+
+    def restart(self) -> None:
+        """Time from now on: what went before was not training."""
+        self._start, self._since_timed = time.perf_counter(), 0
 
 
 def preview(run: Run, state: TrainState, at: int) -> None:
