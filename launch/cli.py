@@ -28,7 +28,7 @@ def fail(message: str) -> None:
 
 
 def define_stored_config(argv: list[str]) -> None:
-    """--config.… overrides of the config stored in --workdir, before flags are parsed."""
+    """Let --config.… override the config stored in --workdir; before parsing."""
     from jaxdiff.runs import workdir
 
     parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
@@ -56,14 +56,31 @@ def run(main: Callable[[], None]) -> None:
         config = flags.FLAGS["config"].value if "config" in flags.FLAGS else None
         if config is not None:
             # before the first use of a device; GPUs and TPUs are as many as there are
-            jax.config.update("jax_num_cpu_devices", config.train.cpu_devices)
+            devices = config.train.cpu_devices
+            if devices < 1:
+                fail(f"train.cpu_devices must be at least 1, got {devices}")
+            jax.config.update("jax_num_cpu_devices", devices)
         main()
 
     app.run(start, flags_parser=_parse)
 
 
 def _parse(argv):
+    parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    parser.add_argument("--config")
+    path, _, _ = (parser.parse_known_args(argv[1:])[0].config or "").partition(":")
+    if path and not Path(path).is_file():
+        fail(f"--config: there is no file {path}; the ready ones are in configs/")
     try:
         return flags.FLAGS(argv, known_only=False)
-    except (flags.Error, ValueError, AttributeError, KeyError, OSError) as error:
-        fail(" ".join(str(error).split()))
+    except Exception as error:  # a config file is a program: it may raise anything
+        if os.environ.get("JAXDIFF_DEBUG"):
+            raise
+        lines = str(error.args[0] if error.args else error).strip().splitlines()
+        if isinstance(error, KeyError | AttributeError):
+            lines = ["--config has no field", *lines]
+        elif isinstance(error, SyntaxError):
+            lines = [f"--config: {error}"]
+        elif "Traceback" in str(error):
+            lines = ["--config:", lines[-1]]
+        fail(" ".join(lines))

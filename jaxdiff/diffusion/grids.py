@@ -85,7 +85,9 @@ def respaced_steps(total: int, sections: str) -> list[int]:
     arXiv:2105.05233. A position is a sum of strides, rounded half to even.
     """
     if sections.startswith("ddim"):
-        count = _counts(sections[4:], sections)[0]
+        counts = _counts(sections[4:], sections)
+        require(len(counts) == 1, f"'ddim' takes one number of steps, got {sections=}")
+        count = counts[0]
         for stride in range(1, total):
             if len(range(0, total, stride)) == count:
                 return list(range(0, total, stride))

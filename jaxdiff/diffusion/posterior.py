@@ -7,7 +7,8 @@
 (4)  log var = frac log beta_ts + (1 - frac) log beta_tilde               learned
 
 At s = 0 beta_tilde is 0; (4) then uses the next step's, (2t -> t), as the table of
-improved DDPM does. Source: Nichol & Dhariwal 2021, arXiv:2102.09672, eq. 10-15.
+improved DDPM does, or (1 -> 1/2) where 2t would pass the last time.
+Source: Nichol & Dhariwal 2021, arXiv:2102.09672, eq. 10-15.
 """
 
 from typing import NamedTuple
@@ -47,8 +48,14 @@ def log_variance(schedule: Schedule, t: Array, s: Array, frac: Array) -> Array:
     """Equation 4, finite at s = 0; frac in [0, 1]: 0 small, 1 large. Broadcasts."""
     here = posterior(schedule, t, s)
     first = s <= 0
-    then = posterior(schedule, jnp.where(first, 2 * t, t), jnp.where(first, t, s))
-    return frac * jnp.log(here.large) + (1 - frac) * jnp.log(then.small)
+    last = jnp.minimum(2 * t, 1.0)
+    then = posterior(
+        schedule, jnp.where(first, last, t), jnp.where(first, 0.5 * last, s)
+    )
+    # EDM's sigma ~ t^7 squared is soon below float32
+    tiny = jnp.finfo(here.large.dtype).tiny
+    large, small = jnp.maximum(here.large, tiny), jnp.maximum(then.small, tiny)
+    return frac * jnp.log(large) + (1 - frac) * jnp.log(small)
 
 
 def kl_normal(mean_p: Array, log_var_p: Array, mean_q: Array, log_var_q: Array):

@@ -1,7 +1,7 @@
 """The training run: the only training loop, for every system."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -13,7 +13,7 @@ from tqdm import tqdm
 from jaxdiff import build
 from jaxdiff.arrays import require
 from jaxdiff.data.batches import batches
-from jaxdiff.data.source import Source
+from jaxdiff.data.source import Batch, Source
 from jaxdiff.plots import curves, pictures, tables
 from jaxdiff.runs import sample as sampling
 from jaxdiff.runs import workdir as files
@@ -36,7 +36,7 @@ class Run(NamedTuple):
 
 
 def prepare(config: ConfigDict, workdir: Path) -> Run:
-    """Build everything and check it. Errors: ValueError, FileNotFoundError; no traces."""
+    """Build everything, check it, write nothing. Errors: ValueError, FileNotFoundError."""
     files.check_same(workdir, config)
     t = config.train
     for name in (
@@ -45,9 +45,11 @@ def prepare(config: ConfigDict, workdir: Path) -> Run:
         "steps_per_call",
         "accumulate",
         "log_every",
+        "checkpoint_every",
+        "keep_last",
+        "num_preview",
     ):
         require(t[name] >= 1, f"train.{name} must be at least 1, got {t[name]}")
-    require(t.checkpoint_every >= 1, "train.checkpoint_every must be at least 1")
     for name in ("log_every", "sample_every", "checkpoint_every"):
         require(
             t[name] % t.steps_per_call == 0,
@@ -74,14 +76,32 @@ def prepare(config: ConfigDict, workdir: Path) -> Run:
     jax.eval_shape(task.init, jax.random.key(0))  # a network that does not fit
     sampler = sampling.make_sampler(config, source, task)
     pmapped = parallel.pmap_step(train_step, jax.devices())
-    return Run(config, workdir, source, task, sampler, pmapped, init, lr)
+    checked = Run(config, workdir, source, task, sampler, pmapped, init, lr)
+    feed_from(checked, t.num_steps)  # of no batches: checks its arguments
+    return checked
+
+
+def feed_from(run: Run, start: int) -> Iterator[Batch]:
+    """The batches of the steps from `start` on, f[k, b, ...]."""
+    t = run.config.train
+    return batches(
+        run.source,
+        batch_size=t.batch_size,
+        seed=run.config.seed,
+        start=start,
+        stop=max(start, t.num_steps),
+        stack=t.steps_per_call,
+        flip=run.config.data.flip,
+        process_index=jax.process_index(),
+        process_count=jax.process_count(),
+    )
 
 
 def run(run: Run) -> TrainState:
     """Train to config.train.num_steps, from the newest checkpoint if there is one.
 
-    Errors: FloatingPointError at the first interval whose loss is not finite; the last
-    good checkpoint stays.
+    Errors: FloatingPointError at the first interval whose loss or gradient is not
+    finite; the last good checkpoint stays.
     """
     config, t = run.config, run.config.train
     files.save_config(run.workdir, config)
@@ -97,36 +117,26 @@ def run(run: Run) -> TrainState:
         checkpoint.drop_after(manager, start)
     log = files.Log(run.workdir, start)
     key = jax.random.key(config.seed)
-    feed = batches(
-        run.source,
-        batch_size=t.batch_size,
-        seed=config.seed,
-        start=start,
-        stop=t.num_steps,
-        stack=t.steps_per_call,
-        flip=config.data.flip,
-        process_index=jax.process_index(),
-        process_count=jax.process_count(),
-    )
     watch = Watch(run, log, start)
     bar = tqdm(
         total=t.num_steps, initial=start, desc="training", unit="step", disable=None
     )
-    saved = start if restored is not None else None
+    at, saved = start, start if restored is not None else None
     try:
-        for batch in feed:
+        for batch in feed_from(run, start):
             batch = parallel.shard(batch, jax.local_device_count(), axis=1)
             state, metrics = run.step(state, batch, key)
-            at = watch.add(metrics)
+            before, at = at, watch.add(metrics)
             last = at >= t.num_steps
-            if at % t.log_every == 0 or last:
+            if at // t.log_every > before // t.log_every or last:
                 bar.set_postfix(loss=f"{watch.flush():.4f}", refresh=False)
-            bar.update(len(metrics["loss"]))
-            if at % t.checkpoint_every == 0 or last:
+            bar.update(at - before)
+            if at // t.checkpoint_every > before // t.checkpoint_every or last:
                 watch.flush()  # what is saved has been seen to be finite
                 checkpoint.save(manager, state)
                 saved = at
-            if (t.sample_every and at % t.sample_every == 0) or last:
+            every = t.sample_every or t.num_steps
+            if at // every > before // every or last:
                 preview(run, state, at)
                 watch.restart()
     except KeyboardInterrupt:
@@ -169,10 +179,12 @@ class Watch:
             return self._loss
         rows = jax.device_get(self._pending)
         values = {k: np.concatenate([row[k] for row in rows]) for k in rows[0]}
-        if not np.isfinite(values["loss"]).all():
-            bad = self._since + 1 + int(np.argmin(np.isfinite(values["loss"])))
+        finite = np.isfinite(values["loss"]) & np.isfinite(values["grad_norm"])
+        if not finite.all():
+            bad = self._since + 1 + int(np.argmin(finite))
+            what = "gradient" if np.isfinite(values["loss"]).all() else "loss"
             raise FloatingPointError(
-                f"the loss is not finite at step {bad} (steps {self._since + 1} to "
+                f"the {what} is not finite at step {bad} (steps {self._since + 1} to "
                 f"{self._at}); the last good checkpoint is kept. A lower learning rate "
                 "(train.lr) or train.clip_norm may cure it"
             )

@@ -47,8 +47,9 @@ def test_discrete_takes_each_entry_of_the_table_alike(num_steps):
     u = (jnp.arange(3 * num_steps) + 0.5) / (3 * num_steps)
     t = times.discrete(schedules.linear_beta(), num_steps)(u)
     entries, counts = np.unique(np.asarray(t), return_counts=True)
+    # XLA divides to within one unit of the last place
     expected = (np.arange(num_steps) + 1) / num_steps
-    np.testing.assert_array_equal(entries, expected.astype(np.float32))
+    np.testing.assert_allclose(entries, expected, rtol=1.8e-7)
     np.testing.assert_array_equal(counts, 3)
 
 
