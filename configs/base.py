@@ -189,7 +189,8 @@ def sampler() -> ConfigDict:
 def variant(config: ConfigDict, name: str, /, **smoke_data) -> ConfigDict:
     """The config itself for "", or for "smoke" the same experiment in two steps.
 
-    Smoke data is made up, in the shape of the real; smoke_data overrides its fields.
+    Smoke data is made up, in the shape of the real (smoke_data overrides its fields),
+    and the network is narrow and shallow, so that a CPU is done in seconds.
     """
     if name == "smoke":
         config.data.update({"name": "synthetic", "num_examples": 16, **smoke_data})
@@ -205,6 +206,9 @@ def variant(config: ConfigDict, name: str, /, **smoke_data) -> ConfigDict:
                 "num_preview": 4,
             }
         )
+        config.model.num_blocks = 1
+        config.model.channels = max(8, 8 * config.model.num_heads)
+        config.model.head_channels = min(config.model.head_channels, 8)
         config.sampler.update({"num_steps": 2, "batch_size": 4})
     elif name:
         raise ValueError(f"no variant {name!r} of this config; there is 'smoke'")

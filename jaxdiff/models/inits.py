@@ -3,7 +3,7 @@
 import math
 
 import jax
-from flax.typing import Initializer
+from flax.linen.initializers import Initializer
 
 __all__ = ["fan_in_uniform"]
 

@@ -1,18 +1,23 @@
 """The training state: arrays only, so the state is the checkpoint."""
 
+from typing import Any
+
 import flax.struct
 import jax
 import jax.numpy as jnp
 import optax
 
-from jaxdiff.arrays import Array, Int, PyTree
+from jaxdiff.arrays import PyTree
 
 
 @flax.struct.dataclass
 class TrainState:
-    """step counts optimiser steps done; ema is the running average of params."""
+    """step, i32[], counts optimiser steps done; ema is the running average of params.
 
-    step: Int[Array, ""]
+    No field has an array's type: JAX and orbax also fill the tree with placeholders.
+    """
+
+    step: Any
     params: PyTree
     ema: PyTree
     opt_state: PyTree

@@ -1,0 +1,95 @@
+"""Denoisers: scalar and batched times, learned variance, noise estimates and clipping."""
+
+import jax.numpy as jnp
+import numpy as np
+from jax.tree_util import Partial
+
+from jaxdiff.diffusion import predictions, schedules
+from jaxdiff.diffusion.denoisers import (
+    Denoised,
+    clip,
+    clip_x0_only,
+    make_denoise,
+    noise_of,
+)
+
+SCHEDULE = schedules.linear_mix()
+X_T = jnp.linspace(-3, 3, 12).reshape(2, 2, 3)
+
+
+def said(x0, **fields):
+    """A denoiser that says the same at every x_t and t."""
+    return Partial(lambda x_t, t, cond: Denoised(jnp.full_like(x_t, x0), **fields))
+
+
+def test_a_network_sees_x_t_coeffs_and_condition_of_each_example():
+    def network(x_t, c, cond):
+        return x_t * c.t[:, None, None] + c.sigma[:, None, None] + cond[:, None, None]
+
+    denoise = make_denoise(
+        Partial(network), schedule=SCHEDULE, prediction=predictions.x0()
+    )
+    cond = jnp.array([10.0, 20.0])
+    got = denoise(X_T, jnp.array([0.25, 0.5]), cond).x0
+    x = np.asarray(X_T)
+    expected = np.stack([x[0] * 0.25 + 10.25, x[1] * 0.5 + 20.5])
+    np.testing.assert_allclose(got, expected, rtol=1e-6)
+    # one time for all is that time for each
+    np.testing.assert_allclose(
+        denoise(X_T, jnp.array(0.5), cond).x0,
+        x * 0.5 + 0.5 + np.array([10, 20]).reshape(2, 1, 1),
+        rtol=1e-6,
+    )
+
+
+def test_learned_variance_is_the_second_half_as_a_fraction():
+    def network(x_t, c, cond):
+        return jnp.concatenate([2 * x_t, jnp.full_like(x_t, -0.5)], axis=-1)
+
+    denoise = make_denoise(
+        Partial(network),
+        schedule=SCHEDULE,
+        prediction=predictions.eps(),
+        learned_variance=True,
+    )
+    got = denoise(X_T, jnp.array(0.25), None)
+    # x0 = (x_t - sigma eps) / alpha
+    np.testing.assert_allclose(got.x0, X_T * (1 - 0.5) / 0.75, rtol=1e-6)
+    np.testing.assert_allclose(got.var_frac, np.full(X_T.shape, 0.25), rtol=1e-6)
+
+
+def test_noise_of_is_what_is_left_of_x_t():
+    alpha, sigma = jnp.array(0.6), jnp.array(0.8)
+    got = noise_of(Denoised(jnp.ones((2, 3))), jnp.full((2, 3), 3.0), alpha, sigma)
+    np.testing.assert_allclose(got, np.full((2, 3), 3.0), rtol=1e-6)
+    clean = noise_of(Denoised(jnp.ones(2)), jnp.full(2, 3.0), jnp.ones(()), 0 * sigma)
+    np.testing.assert_array_equal(clean, np.zeros(2))
+    own = noise_of(Denoised(X_T, eps=7 * X_T), X_T, alpha, sigma)
+    np.testing.assert_array_equal(own, 7 * X_T)
+
+
+def test_clip_changes_x0_and_the_noise_with_it():
+    frac = jnp.full(X_T.shape, 0.3)
+    denoise = clip(said(1.5, var_frac=frac, eps=9 * X_T), low=-0.5, high=0.75)
+    got = denoise(X_T, jnp.array(0.5), None)
+    np.testing.assert_array_equal(got.x0, np.full(X_T.shape, 0.75))
+    np.testing.assert_array_equal(got.var_frac, frac)
+    # x_t stays alpha x0 + sigma eps
+    eps = noise_of(got, X_T, jnp.array(0.5), jnp.array(0.5))
+    np.testing.assert_allclose(0.5 * 0.75 + 0.5 * eps, X_T, rtol=1e-6)
+    low = clip(said(-2.0), low=-0.5)(X_T, jnp.array(0.5), None)
+    np.testing.assert_array_equal(low.x0, np.full(X_T.shape, -0.5))
+
+
+def test_clip_x0_only_keeps_the_noise_as_it_was():
+    got = clip_x0_only(said(1.5), SCHEDULE)(X_T, jnp.array(0.25), None)
+    np.testing.assert_array_equal(got.x0, np.ones(X_T.shape))
+    expected = (np.asarray(X_T) - 0.75 * 1.5) / 0.25
+    np.testing.assert_allclose(got.eps, expected, rtol=1e-6)
+
+
+def test_clips_compose_with_the_tighter_one():
+    denoise = clip(clip_x0_only(said(1.5), SCHEDULE), high=0.5)
+    got = denoise(X_T, jnp.array(0.25), None)
+    np.testing.assert_array_equal(got.x0, np.full(X_T.shape, 0.5))
+    assert got.eps is None

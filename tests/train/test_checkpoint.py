@@ -1,0 +1,114 @@
+"""Checkpoints: which are kept, and what happens to one that was cut short."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+from absl import logging
+
+from jaxdiff.train import checkpoint
+from jaxdiff.train.state import TrainState, init_state
+
+
+def state_at(step: int) -> TrainState:
+    tx = optax.adam(0.1)
+    state = init_state({"w": jnp.full((3,), 1.0 * step), "b": jnp.ones(2) / 3}, tx)
+    return state.replace(step=jnp.asarray(step, jnp.int32))
+
+
+def write(folder, steps, **options):
+    options = {"keep_last": 10, **options}
+    with checkpoint.open_manager(folder, **options) as manager:
+        for step in steps:
+            checkpoint.save(manager, state_at(step))
+
+
+def damage(folder, step, how):
+    """Cut short the largest file of a checkpoint, or delete its arrays."""
+    files = [p for p in (folder / str(step)).rglob("*") if p.is_file()]
+    assert files
+    if how == "emptied":
+        for file in files:
+            file.write_bytes(b"")
+        return
+    if how == "deleted":
+        for file in files:
+            if "/d/" in file.as_posix():
+                file.unlink()
+        return
+    largest = max(files, key=lambda p: p.stat().st_size)
+    largest.write_bytes(largest.read_bytes()[: largest.stat().st_size // 2])
+
+
+def same(a, b):
+    assert jax.tree.structure(a) == jax.tree.structure(b)
+    for x, y in zip(jax.tree.leaves(a), jax.tree.leaves(b), strict=True):
+        assert x.dtype == y.dtype
+        np.testing.assert_array_equal(x, y)
+
+
+def test_what_is_saved_comes_back_to_the_bit(tmp_path):
+    write(tmp_path, [3])
+    with checkpoint.open_manager(tmp_path, keep_last=1) as manager:
+        same(checkpoint.restore(manager, state_at(0)), state_at(3))
+
+
+def test_nothing_to_restore(tmp_path):
+    with checkpoint.open_manager(tmp_path, keep_last=1) as manager:
+        assert checkpoint.restore(manager, state_at(0)) is None
+
+
+@pytest.mark.parametrize(
+    ("keep_last", "keep_every", "kept"),
+    [(2, 0, [5, 6]), (1, 0, [6]), (2, 2, [2, 4, 5, 6]), (1, 3, [3, 6])],
+)
+def test_the_last_and_the_multiples_are_kept(tmp_path, keep_last, keep_every, kept):
+    write(tmp_path, range(1, 7), keep_last=keep_last, keep_every=keep_every)
+    folders = sorted(int(p.name) for p in tmp_path.iterdir() if p.name.isdigit())
+    assert folders == kept
+
+
+def test_a_step_by_number(tmp_path):
+    write(tmp_path, [1, 2, 3])
+    with checkpoint.open_manager(tmp_path, keep_last=10) as manager:
+        same(checkpoint.restore(manager, state_at(0), step=2), state_at(2))
+        with pytest.raises(ValueError, match=r"no checkpoint of step 7.*\[1, 2, 3\]"):
+            checkpoint.restore(manager, state_at(0), step=7)
+
+
+@pytest.mark.parametrize("how", ["truncated", "emptied", "deleted"])
+def test_one_cut_short_falls_back_and_says_so(tmp_path, monkeypatch, how):
+    write(tmp_path, [1, 2, 3])
+    damage(tmp_path, 3, how)
+    said = []
+    monkeypatch.setattr(logging, "warning", lambda text, *a: said.append(text % a))
+    with checkpoint.open_manager(tmp_path, keep_last=10) as manager:
+        same(checkpoint.restore(manager, state_at(0)), state_at(2))
+        assert any("step 3 cannot be read" in line for line in said)
+        checkpoint.drop_after(manager, 2)
+        assert (tmp_path / "3.damaged").is_dir()
+        checkpoint.save(manager, state_at(3))  # its step is free again
+    with checkpoint.open_manager(tmp_path, keep_last=10) as manager:
+        same(checkpoint.restore(manager, state_at(0)), state_at(3))
+
+
+def test_all_damaged_is_an_error_not_a_fresh_start(tmp_path):
+    write(tmp_path, [1, 2])
+    damage(tmp_path, 1, "emptied")
+    damage(tmp_path, 2, "truncated")
+    with (
+        checkpoint.open_manager(tmp_path, keep_last=10) as manager,
+        pytest.raises(ValueError, match=r"none of the checkpoints \[2, 1\]"),
+    ):
+        checkpoint.restore(manager, state_at(0))
+
+
+def test_saving_copies_before_it_returns(tmp_path):
+    """The state's buffers may be donated to the next step while orbax still writes."""
+    state = state_at(5)
+    with checkpoint.open_manager(tmp_path, keep_last=1) as manager:
+        checkpoint.save(manager, state)
+        jax.tree.map(lambda a: a.delete(), state)
+    with checkpoint.open_manager(tmp_path, keep_last=1) as manager:
+        same(checkpoint.restore(manager, state_at(0)), state_at(5))

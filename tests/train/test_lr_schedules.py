@@ -1,0 +1,82 @@
+"""Learning rates and optimisers: points and steps worked out by hand."""
+
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+
+from jaxdiff.train import lr_schedules, optim
+
+
+@pytest.mark.parametrize(
+    ("name", "fields", "points"),
+    [
+        ("constant", {}, {0: 2.0, 7: 2.0, 500: 2.0}),
+        ("constant", {"warmup": 10}, {0: 0.0, 5: 1.0, 10: 2.0, 99: 2.0}),
+        # end + (peak - end) (1 + cos(pi n / 100)) / 2 after the warm-up
+        (
+            "cosine",
+            {"warmup": 10, "end": 0.2},
+            {0: 0.0, 5: 1.0, 10: 2.0, 60: 1.1, 110: 0.2},
+        ),
+        ("cosine", {}, {0: 2.0, 55: 1.0, 110: 0.0, 110 / 3: 1.5}),
+        (
+            "linear",
+            {"warmup": 10, "end": 0.2},
+            {5: 1.0, 10: 2.0, 35: 1.55, 60: 1.1, 110: 0.2, 120: 0.2},
+        ),
+        ("inverse_sqrt", {"hold": 100}, {0: 2.0, 100: 2.0, 400: 1.0, 1600: 0.5}),
+        ("inverse_sqrt", {"hold": 100, "warmup": 10}, {5: 1.0, 410: 1.0}),
+    ],
+)
+def test_lr_by_hand(name, fields, points):
+    schedule = getattr(lr_schedules, name)(peak=2.0, num_steps=110, **fields)
+    for step, value in points.items():
+        np.testing.assert_allclose(schedule(step), value, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("name", lr_schedules.__all__)
+def test_lr_errors(name):
+    make = getattr(lr_schedules, name)
+    with pytest.raises(ValueError, match="learning rate must be > 0"):
+        make(peak=-1.0, num_steps=10)
+    with pytest.raises(ValueError, match="warmup must be >= 0"):
+        make(peak=1.0, num_steps=10, warmup=-1)
+
+
+GRADS = np.array([[0.5, -2.0, 0.0], [1.5, 1.0, 3.0]])
+START = np.array([1.0, -1.0, 2.0])
+
+
+def adam_by_hand(lr, decay):
+    """Kingma & Ba's algorithm 1, two steps, in numpy."""
+    p, m, v = START.copy(), np.zeros(3), np.zeros(3)
+    for n, g in enumerate(GRADS, start=1):
+        m, v = 0.9 * m + 0.1 * g, 0.999 * v + 0.001 * g**2
+        m_hat, v_hat = m / (1 - 0.9**n), v / (1 - 0.999**n)
+        p = p - lr * (m_hat / (np.sqrt(v_hat) + 1e-8) + decay * p)
+    return p
+
+
+@pytest.mark.parametrize("name", optim.__all__)
+def test_two_steps_by_hand(x64, name):
+    del x64
+    fields, decay = ({"weight_decay": 0.3}, 0.3) if name == "adamw" else ({}, 0.0)
+    tx = getattr(optim, name)(optax.constant_schedule(0.1), **fields)
+    params = jnp.asarray(START)
+    state = tx.init(params)
+    for g in GRADS:
+        updates, state = tx.update(jnp.asarray(g), state, params)
+        params = optax.apply_updates(params, updates)
+    np.testing.assert_allclose(params, adam_by_hand(0.1, decay), rtol=1e-9)
+
+
+def test_clipping_by_hand():
+    grads = {"a": jnp.array([3.0]), "b": jnp.array([0.0, 4.0])}  # norm 5
+    for most, factor in ((1.0, 0.2), (5.0, 1.0), (10.0, 1.0), (0.0, 1.0)):
+        tx = optim.clipped(optax.identity(), most)
+        got, _ = tx.update(grads, tx.init(grads))
+        np.testing.assert_allclose(got["a"], [3.0 * factor], rtol=1e-6)
+        np.testing.assert_allclose(got["b"], [0.0, 4.0 * factor], rtol=1e-6)
+    with pytest.raises(ValueError, match="clip_norm must be >= 0"):
+        optim.clipped(optax.identity(), -1.0)

@@ -1,0 +1,169 @@
+"""The training step: gradients by hand, and splits that change nothing (laws 4, 7)."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+
+from jaxdiff import keys as keying
+from jaxdiff.keys import batch_keys
+from jaxdiff.train import ema, parallel
+from jaxdiff.train.state import init_state, num_params
+from jaxdiff.train.step import make_train_step
+
+B, D, K = 8, 3, 3
+
+
+def loss(params, keys, batch):
+    """Regression on noise: (x w - y - u)^2, u and the stratum from the keys."""
+    u = keying.draw(jax.random.normal, keys.key, ())
+    error = (batch["x"] * params["w"][None]).sum(-1) - batch["y"] - u - keys.stratum
+    return jnp.square(error), {"u": u, "stratum": keys.stratum}
+
+
+def batch(k=K):
+    rng = np.random.default_rng(0)
+    x, y = rng.normal(size=(k, B, D)), rng.normal(size=(k, B))
+    return {"x": x.astype(np.float32), "y": y.astype(np.float32)}
+
+
+def start(tx):
+    return init_state({"w": jnp.array([0.5, -1.0, 2.0])}, tx)
+
+
+def one_device(state, data, tx, decay=None, accumulate=1):
+    step = make_train_step(
+        loss, tx, decay or ema.constant(0.5), axis=None, accumulate=accumulate
+    )
+    return jax.jit(step)(state, data, jax.random.key(7))
+
+
+def close(a, b, rtol=2e-6):
+    for x, y in zip(jax.tree.leaves(a), jax.tree.leaves(b), strict=True):
+        np.testing.assert_allclose(x, y, rtol=rtol, atol=1e-6)
+
+
+def test_one_step_by_hand():
+    """grad = mean 2 error x in numpy; draws of example i from (seed, step, i)."""
+    tx, data = optax.sgd(0.25), batch(1)
+    state, metrics = one_device(start(tx), data, tx)
+    key = jax.random.fold_in(jax.random.key(7), 0)
+    u = np.array([jax.random.normal(jax.random.fold_in(key, i)) for i in range(B)])
+    strata = np.asarray(batch_keys(key, jnp.arange(B), B).stratum)
+    w = np.array([0.5, -1.0, 2.0])
+    error = data["x"][0] @ w - data["y"][0] - u - strata
+    grad = (2 * error[:, None] * data["x"][0]).mean(0)
+    np.testing.assert_allclose(state.params["w"], w - 0.25 * grad, rtol=1e-5)
+    np.testing.assert_allclose(state.ema["w"], w - 0.125 * grad, rtol=1e-5)
+    assert int(state.step) == 1
+    np.testing.assert_allclose(metrics["loss"], [(error**2).mean()], rtol=1e-5)
+    np.testing.assert_allclose(
+        metrics["grad_norm"], [np.sqrt((grad**2).sum())], rtol=1e-5
+    )
+    np.testing.assert_allclose(metrics["u"], [u.mean()], rtol=1e-5, atol=1e-6)
+
+
+def test_a_step_draws_anew():
+    tx = optax.sgd(0.0)
+    _, metrics = one_device(start(tx), batch(), tx)
+    assert len(set(np.asarray(metrics["u"]).tolist())) == K
+
+
+@pytest.mark.parametrize("accumulate", [2, 4, 8])
+def test_accumulation_is_the_whole_batch(accumulate):
+    tx = optax.adam(0.1)
+    whole = one_device(start(tx), batch(), tx)
+    parts = one_device(start(tx), batch(), tx, accumulate=accumulate)
+    close(whole, parts)
+
+
+def test_k_steps_a_call_are_k_calls():
+    tx, data = optax.adam(0.1), batch()
+    decay = ema.warmup(decay=0.9)
+    together, metrics = one_device(start(tx), data, tx, decay)
+    state, losses = start(tx), []
+    for i in range(K):
+        one = {k: v[i : i + 1] for k, v in data.items()}
+        state, m = one_device(state, one, tx, decay)
+        losses.append(m["loss"][0])
+    close(together, state)
+    np.testing.assert_allclose(metrics["loss"], losses, rtol=2e-6)
+    assert int(together.step) == K
+
+
+@pytest.mark.parametrize("n", [1, 2, 4])
+def test_devices_reach_the_same_parameters(n):
+    """Law 4: the draws of an example do not depend on the device that holds it."""
+    tx, data = optax.adam(0.1), batch()
+    alone = one_device(start(tx), data, tx)
+    devices = jax.devices()[:n]
+    step = parallel.pmap_step(
+        make_train_step(loss, tx, ema.constant(0.5), axis=parallel.AXIS), devices
+    )
+    state = parallel.replicate(start(tx), devices)
+    got = step(state, parallel.shard(data, n, axis=1), jax.random.key(7))
+    close(alone, got)
+
+
+def test_pmap_step_is_the_mean_of_the_shards_gradients():
+    """Law 7, by hand: plain jax.grad of each shard's mean loss, then their mean."""
+    n, tx, data = 4, optax.sgd(1.0), batch(1)
+    devices, b = jax.devices()[:n], B // n
+    key = jax.random.fold_in(jax.random.key(7), 0)
+    params = start(tx).params
+    grads = []
+    for d in range(n):
+        mine = {k: v[0, d * b : (d + 1) * b] for k, v in data.items()}
+        keys = batch_keys(key, jnp.arange(d * b, (d + 1) * b), B)
+        mean = lambda p, keys=keys, mine=mine: loss(p, keys, mine)[0].mean()  # noqa: E731
+        grads.append(np.asarray(jax.grad(mean)(params)["w"]))
+    by_hand = np.asarray(params["w"]) - np.mean(grads, axis=0)
+    step = parallel.pmap_step(
+        make_train_step(loss, tx, ema.constant(0.5), axis=parallel.AXIS), devices
+    )
+    state, metrics = step(
+        parallel.replicate(start(tx), devices),
+        parallel.shard(data, n, axis=1),
+        jax.random.key(7),
+    )
+    np.testing.assert_allclose(state.params["w"], by_hand, rtol=1e-5)
+    norm = np.linalg.norm(np.mean(grads, axis=0))
+    np.testing.assert_allclose(metrics["grad_norm"], [norm], rtol=1e-5)
+
+
+def test_ema_is_a_copy_so_donation_is_safe():
+    tx = optax.sgd(0.1)
+    state = start(tx)
+    assert (
+        state.ema["w"].unsafe_buffer_pointer()
+        != state.params["w"].unsafe_buffer_pointer()
+    )
+    np.testing.assert_array_equal(state.ema["w"], state.params["w"])
+    step = jax.jit(
+        make_train_step(loss, tx, ema.constant(0.5), axis=None), donate_argnums=0
+    )
+    after, _ = step(state, batch(1), jax.random.key(7))
+    assert np.isfinite(np.asarray(after.ema["w"])).all()
+
+
+def test_num_params_counts_numbers():
+    shapes = jax.eval_shape(lambda: {"a": jnp.ones((3, 4)), "b": [jnp.ones(5)]})
+    assert num_params(shapes) == 17
+
+
+def test_shard_and_unshard_by_hand():
+    a = np.arange(12).reshape(2, 6)
+    np.testing.assert_array_equal(
+        parallel.shard({"a": a}, 3, axis=1)["a"],
+        [[[0, 1], [6, 7]], [[2, 3], [8, 9]], [[4, 5], [10, 11]]],
+    )
+    b = np.arange(6)
+    np.testing.assert_array_equal(parallel.shard(b, 2), [[0, 1, 2], [3, 4, 5]])
+    np.testing.assert_array_equal(parallel.unshard(parallel.shard(b, 2)), b)
+
+
+def test_a_batch_that_does_not_divide_names_the_nearest():
+    parallel.check_divides(12, 3, 4)
+    with pytest.raises(ValueError, match=r"batch_size=30 .* 2 x 4; .* does: 32"):
+        parallel.check_divides(30, 2, 4)
