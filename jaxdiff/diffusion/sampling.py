@@ -47,7 +47,7 @@ def init_noise(
     *,
     schedule: Schedule,
     noise: Noise,
-    t: float = 1.0,
+    t: float | Float[Array, ""] = 1.0,
 ) -> Float[Array, "b ..."]:
     """Equation 1: f32[b, *shape]."""
     z = keying.draw(noise, keying.fold(seeds, 0), shape)

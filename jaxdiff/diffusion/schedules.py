@@ -68,7 +68,8 @@ def coeffs(schedule: Schedule, t: Float[Array, "*b"]) -> Coeffs:
     within +-LOG_SNR_LIMIT, derivatives taken no nearer to an end than END (the root in
     sigma = sqrt(1 - alpha^2) has none at t = 0).
     """
-    inside, one = jnp.clip(t, END, 1 - END), jnp.ones_like(t)
+    inside = jnp.clip(t, END, 1 - END)
+    one = jnp.ones_like(inside)
     _, d_alpha = jax.jvp(schedule.alpha, (inside,), (one,))
     _, d_sigma = jax.jvp(schedule.sigma, (inside,), (one,))
     log_snr = jnp.clip(schedule.log_snr(t), -LOG_SNR_LIMIT, LOG_SNR_LIMIT)

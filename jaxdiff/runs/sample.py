@@ -2,7 +2,7 @@
 
 import csv
 from collections.abc import Callable
-from functools import partial
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -56,18 +56,7 @@ def make_sampler(config: ConfigDict, source: Source, task: Task) -> Sampler:
             denoise = guidance.cfg(denoise, task.null, s.guidance)
         return clip(denoise, config.data.low) if s.clip and source.is_image else denoise
 
-    start = partial(
-        sampling.init_noise,
-        shape=source.shape,
-        schedule=schedule,
-        noise=noise,
-        t=float(grid[0]),
-    )
-
-    def one(seeds, denoise, solver, ts, labels):
-        return sampling.sample(seeds, denoise, solver, ts, start(seeds), labels)
-
-    run = parallel.pmap_map(one, devices, (True, False, False, False, True))
+    run = _pmapped(source.shape, tuple(devices))
 
     def draw(params, seed, index, labels):
         key, ts = jax.random.key(seed), jnp.asarray(grid, jnp.float32)
@@ -81,7 +70,7 @@ def make_sampler(config: ConfigDict, source: Source, task: Task) -> Sampler:
             seeds = keying.split_by(key, jnp.asarray(index[rows]))
             some = None if labels is None else jnp.asarray(labels[rows])
             batch = parallel.shard((seeds, some), len(devices))
-            x = run(batch[0], denoise, solver, ts, batch[1])
+            x = run(batch[0], denoise, solver, ts, batch[1], schedule, noise)
             parts.append(np.asarray(parallel.unshard(x))[: len(index) - at])
             bar.update(len(parts[-1]))
         bar.close()
@@ -89,6 +78,20 @@ def make_sampler(config: ConfigDict, source: Source, task: Task) -> Sampler:
 
     per_step = sampling.count_calls(solver, source.shape)
     return Sampler(draw, per_step * (len(grid) - 1), wrap)
+
+
+@lru_cache
+def _pmapped(shape, devices):
+    """One function for every sampler of a shape: another guidance compiles nothing."""
+
+    def one(seeds, denoise, solver, ts, labels, schedule, noise):
+        x_T = sampling.init_noise(
+            seeds, shape, schedule=schedule, noise=noise, t=ts[0]
+        )
+        return sampling.sample(seeds, denoise, solver, ts, x_T, labels)
+
+    split = (True, False, False, False, True, False, False)
+    return parallel.pmap_map(one, devices, split)
 
 
 def even_labels(num: int, num_classes: int) -> np.ndarray | None:

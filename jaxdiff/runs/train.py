@@ -71,7 +71,9 @@ def prepare(config: ConfigDict, workdir: Path) -> Run:
     def init() -> TrainState:
         # a key of its own, apart from those of the steps (0, 1, ...)
         key = jax.random.fold_in(jax.random.key(config.seed), 2**31)
-        return jax.jit(lambda: init_state(task.init(key), tx))()
+        # it runs once: unoptimised, it compiles five times faster
+        fast = {"xla_backend_optimization_level": 0}
+        return jax.jit(lambda: init_state(task.init(key), tx), compiler_options=fast)()
 
     jax.eval_shape(task.init, jax.random.key(0))  # a network that does not fit
     sampler = sampling.make_sampler(config, source, task)

@@ -83,7 +83,7 @@ def make_train_step(
         params = optax.apply_updates(state.params, updates)
         step = state.step + 1
         ema = averaging.update(state.ema, params, decay(step))
-        metrics["grad_norm"] = optax.global_norm(grads)
+        metrics["grad_norm"] = optax.tree.norm(grads)
         return TrainState(step, params, ema, opt_state), metrics
 
     def steps(state, batch, key):

@@ -200,7 +200,7 @@ def test_the_hybrid_loss_adds_the_bound_with_its_weight(x64):
     np.testing.assert_allclose(plain, [np.mean((0.5 * x_t - eps) ** 2)], rtol=1e-9)
 
 
-@pytest.mark.parametrize("i", [0, 300])
+@pytest.mark.parametrize("i", [0, 1])
 def test_the_bound_teaches_the_variance_and_not_the_mean(i):
     goal = objective(
         schedule=LINEAR,

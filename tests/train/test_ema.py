@@ -124,7 +124,7 @@ def test_reconstruct_weighs_real_averages():
     gammas = np.tile([ema.gamma_of(0.05), ema.gamma_of(0.10)], 8)
     stored = np.array([average(e, g) for e, g in zip(ends, gammas, strict=True)])
     goal = ema.gamma_of(0.075)
-    weights = ema.reconstruct(ends, gammas, n, goal)
+    weights = ema.reconstruct(ends, gammas, float(n), goal)
     np.testing.assert_allclose(weights.sum(), 1, atol=5e-3)
     assert abs(weights @ stored - average(n, goal)) < 0.02 * values.std()
 

@@ -1,0 +1,144 @@
+"""From config to objects: what can be chosen, and what a wrong choice is told."""
+
+from pathlib import Path
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import jaxdiff.data
+import jaxdiff.models
+from configs import base
+from jaxdiff import build
+from jaxdiff.data import synthetic
+from jaxdiff.diffusion import schedules, solvers
+from jaxdiff.train import ema, lr_schedules, optim
+
+
+def test_members_of_a_package_are_its_files_with_a_make():
+    for home in (solvers, jaxdiff.models, jaxdiff.data):
+        folder = Path(home.__path__[0])
+        files = {p.stem for p in folder.glob("*.py") if "\ndef make(" in p.read_text()}
+        assert files and set(build.members(home)) == files
+
+
+def test_members_of_a_module_are_its_all():
+    assert set(build.members(ema)) == {"constant", "half_life", "power", "warmup"}
+    assert build.members(ema)["warmup"] is ema.warmup
+
+
+def test_a_new_file_can_be_chosen_at_once(tmp_path, monkeypatch):
+    (tmp_path / "brand_new.py").write_text("def make(schedule):\n    return 'made'\n")
+    monkeypatch.setattr(solvers, "__path__", [*solvers.__path__, str(tmp_path)])
+    assert build.pick(solvers, "brand_new")(None) == "made"
+    assert "brand_new" in build.members(solvers)
+
+
+@pytest.mark.parametrize(
+    ("home", "spec", "message"),
+    [
+        (solvers, "dimm", "solvers has no 'dimm'; did you mean 'ddim'? It has: ddim, "),
+        (solvers, "../os", "is not 'name' or"),
+        (solvers, "zzzzzz", "has no 'zzzzzz'; It has: ddim, ddpm"),
+        (schedules, "cosin", "did you mean 'cosine'?"),
+        (lr_schedules, "jnp", "has no 'jnp'"),  # an import is no choice
+        (optim, "clipped", "has no 'clipped'"),
+        (solvers, "ddim(et=1)", "ddim has no field 'et'; did you mean 'eta'?"),
+        (ema, "warmup(dekay=.9)", "warmup has no field 'dekay'; did you mean 'decay'?"),
+        (
+            lr_schedules,
+            "cosine(peak='x')",
+            "cosine(peak=...) must be of type float, got 'x'",
+        ),
+        (
+            lr_schedules,
+            "cosine(peak=1.0, warmup=0.5)",
+            "cosine(warmup=...) must be of type int, got 0.5",
+        ),
+        (ema, "constant(0.9)", "is not 'name' or 'name(field=value, ...)'"),
+        (ema, "constant(decay=0.9", "is not 'name' or"),
+        (ema, "constant(decay=open('x'))", "is not 'name' or"),
+        (ema, "1 + 1", "is not 'name' or"),
+        (ema, "", "is not 'name' or"),
+    ],
+)
+def test_a_wrong_choice_is_told_the_right_one(home, spec, message):
+    with pytest.raises(ValueError) as error:
+        build.choose(home, spec)
+    assert message in str(error.value)
+
+
+def test_the_type_of_a_solvers_field_is_checked_too():
+    with pytest.raises(ValueError, match="eta.* must be of type float, got 'x'"):
+        build.choose(solvers, "ddim(eta='x')")
+
+
+def test_fields_reach_the_maker():
+    lr = build.choose(lr_schedules, "cosine(peak=1, warmup=10)")(num_steps=110)
+    np.testing.assert_allclose([lr(5), lr(10), lr(60)], [0.5, 1.0, 0.5], atol=1e-6)
+    beta = build.choose(ema, "constant(decay=0.25)")()(jnp.asarray(1))
+    assert float(beta) == 0.25
+
+
+def test_block_fields_go_only_where_they_are_taken():
+    config = base.get_config()
+    config.data.update({"name": "synthetic", "num_examples": 12, "shape": (4, 4, 3)})
+    source = build.make_source(config)
+    assert (len(source), source.shape, source.num_classes) == (12, (4, 4, 3), 10)
+
+
+def tiny(**diffusion):
+    config = base.get_config()
+    config.data.update({"name": "synthetic", "shape": (3,), "num_classes": 4})
+    config.model.update({"name": "mlp", "hidden": 8, "num_blocks": 1})
+    config.diffusion.update(diffusion)
+    return config
+
+
+def test_the_null_label_exists_only_with_label_dropout():
+    source = synthetic.make(shape=(3,), num_classes=4)
+    assert build.make_task(tiny(), source).null == 4
+    assert build.make_task(tiny(label_dropout=0.0), source).null is None
+    assert build.make_task(tiny(condition="none"), source).null is None
+    # and the table of labels has one more row for it
+    for dropout, rows in ((0.1, 5), (0.0, 4)):
+        task = build.make_task(tiny(label_dropout=dropout), source)
+        params = jax.eval_shape(task.init, jax.random.key(0))
+        assert params["label"]["embedding"].shape == (rows, 8)
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        ({"condition": "class"}, "diffusion.condition must be one of"),
+        ({"label_dropout": 1.0}, "diffusion.label_dropout must be in"),
+        ({"schedule": "cosine(sigma=1.0)"}, "cosine has no field 'sigma'"),
+        ({"weight": "snr"}, "weights has no 'snr'"),
+    ],
+)
+def test_errors_of_the_diffusion_block(fields, message):
+    with pytest.raises(ValueError, match=message):
+        build.make_task(tiny(**fields), synthetic.make(shape=(3,), num_classes=4))
+
+
+def test_objective_and_sampler_share_the_schedule():
+    config = tiny(schedule="linear_mix", scaling="own")
+    c = build.make_schedule(config)
+    # the linear mix: alpha = 1 - t, sigma = t
+    np.testing.assert_allclose(c.alpha(jnp.asarray(0.25)), 0.75, rtol=1e-6)
+    np.testing.assert_allclose(c.sigma(jnp.asarray(0.25)), 0.25, rtol=1e-6)
+    config.sampler.num_steps = 4
+    grid = np.asarray(build.make_grid(config))
+    np.testing.assert_allclose(grid, [1, 0.75, 0.5, 0.25, 0], atol=1e-6)
+
+
+def test_optimizer_comes_with_its_clip_and_its_lr():
+    config = base.get_config()
+    config.train.update({"lr": "linear(peak=0.5)", "num_steps": 10, "clip_norm": 1.0})
+    tx, lr = build.make_optimizer(config)
+    np.testing.assert_allclose([lr(0), lr(5), lr(10)], [0.5, 0.25, 0.0], atol=1e-6)
+    params = {"w": jnp.zeros(2)}
+    updates, _ = tx.update({"w": jnp.array([30.0, 40.0])}, tx.init(params), params)
+    # Adam's first step is lr sign(g), whatever the clip
+    np.testing.assert_allclose(updates["w"], [-0.5, -0.5], rtol=1e-4)

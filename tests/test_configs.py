@@ -1,0 +1,145 @@
+"""Every config: plain data, documented, builds in full, and trains two steps small."""
+
+import ast
+import importlib
+import json
+from pathlib import Path
+
+import jax
+import numpy as np
+import pytest
+from ml_collections import ConfigDict
+
+from configs import base
+from jaxdiff import build
+from jaxdiff.runs import train, workdir
+
+FOLDER = Path(base.__file__).parent
+NAMES = sorted(p.stem for p in FOLDER.glob("*.py") if p.stem not in ("base", "__init__"))
+
+
+def load(name: str, variant: str = "") -> ConfigDict:
+    return importlib.import_module(f"configs.{name}").get_config(variant)
+
+
+def leaves(tree, path=""):
+    for key, value in tree.items():
+        if isinstance(value, dict):
+            yield from leaves(value, f"{path}{key}.")
+        else:
+            yield path + key, value
+
+
+@pytest.mark.parametrize("variant", ["", "smoke"])
+@pytest.mark.parametrize("name", NAMES)
+def test_a_config_is_pure_data(name, variant, tmp_path):
+    config = load(name, variant)
+    schema = dict(leaves(base.get_config().to_dict()))
+    for path, value in leaves(config.to_dict()):
+        assert path in schema
+        parts = value if isinstance(value, tuple) else (value,)
+        assert all(isinstance(v, int | float | str | bool) for v in parts), path
+        assert isinstance(value, type(schema[path])), path
+    workdir.save_config(tmp_path, config)
+    assert workdir.load_config(tmp_path).to_dict() == config.to_dict()
+    json.loads((tmp_path / "config.json").read_text())
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_docstring_gives_command_and_cost(name):
+    text = ast.get_docstring(ast.parse((FOLDER / f"{name}.py").read_text())) or ""
+    assert f"--config=configs/{name}.py" in text
+    assert any(word in text for word in ("minute", "second", "hour", "steps"))
+
+
+@pytest.mark.parametrize("name", [*NAMES, "base"])
+def test_an_unknown_variant_names_the_known(name):
+    with pytest.raises(ValueError, match="there is 'smoke'"):
+        load(name, "smok") if name != "base" else base.variant(base.get_config(), "x")
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_full_size_builds(name):
+    """Shapes alone. Data that are not here are made up in their shape, as for smoke."""
+    config = load(name)
+    if config.data.name in ("tfds", "folder", "table"):
+        config.data = load(name, "smoke").data
+    source = build.make_source(config)
+    task = build.make_task(config, source)
+    params = jax.eval_shape(task.init, jax.random.key(0))
+    x = jax.ShapeDtypeStruct((2, *source.shape), np.float32)
+    labels = build.num_labels(config, source)
+    cond = jax.ShapeDtypeStruct((2,), np.int32) if labels else None
+    t = jax.ShapeDtypeStruct((), np.float32)
+    out = jax.eval_shape(lambda p, x, t, y: task.denoiser(p)(x, t, y), params, x, t, cond)
+    assert out.x0.shape == x.shape
+    tx, lr = build.make_optimizer(config)
+    jax.eval_shape(tx.init, params)
+    assert 0 <= float(lr(0)) <= 1
+    grid = np.asarray(build.make_grid(config))
+    assert len(grid) == config.sampler.num_steps + 1 and (np.diff(grid) < 0).all()
+    build.make_solver(config)
+    build.make_ema(config)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_smoke_trains_two_steps(name, tmp_path):
+    config = load(name, "smoke")
+    if "unet" in config.model.name:  # the same experiment in narrower layers
+        config.model.update({"channels": 8, "num_blocks": 1})
+    state = train.run(train.prepare(config, tmp_path / "run"))
+    assert int(state.step) == 2
+    rows = workdir.read_metrics(tmp_path / "run")
+    assert [row["step"] for row in rows] == [1, 2]
+    assert all(np.isfinite(row["loss"]) for row in rows)
+    assert (tmp_path / "run" / "samples" / "00000002.png").stat().st_size > 100
+
+
+def fields_without_comment(source: str) -> list[str]:
+    """Fields of the schema that no comment is beside, above, or near above.
+
+    One comment may speak of a few fields that belong together: three, no more. A block
+    (a field whose value is a function's) is explained by that function's fields.
+    """
+    lines, bare = source.splitlines(), []
+    for node in ast.walk(ast.parse(source)):
+        if not (isinstance(node, ast.Call) and getattr(node.func, "id", "") == "ConfigDict"):
+            continue
+        fields = node.args[0]
+        assert isinstance(fields, ast.Dict)
+        since = 99
+        for key, value in zip(fields.keys, fields.values, strict=True):
+            assert isinstance(key, ast.Constant)
+            above, own = lines[key.lineno - 2].strip(), lines[key.lineno - 1]
+            since = 1 if above.startswith("#") or "#" in own else since + 1
+            if since > 3 and not isinstance(value, ast.Call):
+                bare.append(key.value)
+    return bare
+
+
+def test_every_field_of_the_schema_is_explained():
+    source = (FOLDER / "base.py").read_text()
+    assert fields_without_comment(source) == []
+    # and the check can fail
+    stripped = "\n".join(x for x in source.splitlines() if not x.strip().startswith("#"))
+    assert {"seed", "batch_size", "solver"} <= set(fields_without_comment(stripped))
+
+
+def test_choices_named_in_the_schema_are_those_there_are():
+    """The comments list files and functions: a new one must be named there."""
+    import jaxdiff.data
+    import jaxdiff.models
+    from jaxdiff import diffusion
+    from jaxdiff.diffusion import grids, inputs, losses, noises, predictions, scalings
+    from jaxdiff.diffusion import schedules, solvers, times, weights
+    from jaxdiff.train import ema, lr_schedules, optim
+
+    assert diffusion is not None
+    text = (FOLDER / "base.py").read_text()
+    homes = (
+        *(jaxdiff.data, jaxdiff.models, solvers, grids, inputs, losses, noises),
+        *(predictions, scalings, schedules, times, weights, ema, lr_schedules, optim),
+    )
+    for home in homes:
+        for name in build.members(home):
+            assert name in text, f"{home.__name__}.{name} is not named in the schema"
