@@ -7,13 +7,13 @@ chosen at once, and nothing is registered.
 
 import ast
 import difflib
-import importlib
+import importlib.util
 import inspect
 import pkgutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import partial
 from types import ModuleType
-from typing import Any
+from typing import Any, get_args
 
 from ml_collections import ConfigDict
 
@@ -63,7 +63,7 @@ def pick(home: Home, name: str) -> Callable:
     elif name in home.__all__:
         return getattr(home, name)
     known = members(home)
-    raise ValueError(f"{home.__name__} has no {name!r}{_hint(name, known)}")
+    raise ValueError(f"{home.__name__} has no {name!r}{hint(name, known)}")
 
 
 def choose(home: Home, spec: str) -> Callable:
@@ -185,13 +185,14 @@ def make_ema(config: ConfigDict) -> ema.Decay:
 def _fitted(maker, fields, name):
     """Check fields against the maker's signature; ints become floats where asked."""
     takes = {
-        k: p.annotation
+        k: kind
         for k, p in inspect.signature(maker).parameters.items()
-        if p.annotation in (int, float, str, bool)
+        for kind in (int, float, str, bool)
+        if kind is p.annotation or kind in get_args(p.annotation)
     }
     for field, value in fields.items():
         if field not in takes:
-            raise ValueError(f"{name} has no field {field!r}{_hint(field, takes)}")
+            raise ValueError(f"{name} has no field {field!r}{hint(field, takes)}")
         kind = takes[field]
         if kind is float and type(value) is int:
             fields[field] = float(value)
@@ -202,7 +203,9 @@ def _fitted(maker, fields, name):
     return fields
 
 
-def _hint(name, known):
+def hint(name: str, known: Iterable[str]) -> str:
+    """The end of an error about an unknown name: the nearest, and all there are."""
+    known = list(known)
     near = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
-    hint = f"; did you mean {near[0]!r}?" if near else ";"
-    return f"{hint} It has: {', '.join(known) or 'none'}"
+    did = f"; did you mean {near[0]!r}?" if near else "."
+    return f"{did} It has: {', '.join(known) or 'none'}"

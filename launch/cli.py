@@ -43,14 +43,17 @@ def define_stored_config(argv: list[str]) -> None:
     config_flags.DEFINE_config_dict("config", config)
 
 
-def run(main: Callable[[], None]) -> None:
-    """Parse the flags, quietly, and run main."""
+def run(main: Callable[..., None], word: str = "") -> None:
+    """Parse the flags, quietly, and run main; `word` names its one argument, if any."""
     logging.set_verbosity(logging.WARNING)  # orbax tells of every file at INFO
     logging.use_absl_handler()
 
     def start(argv):
-        if len(argv) > 1:
-            fail(f"{argv[1]!r} is not a flag; flags look like --config=configs/x.py")
+        words = argv[1:]
+        if word and not words:
+            fail(f"which {word}? Give it before the flags; --help lists them")
+        if len(words) > bool(word):
+            fail(f"{words[-1]!r} is not a flag; flags look like --config=configs/x.py")
         import jax
 
         config = flags.FLAGS["config"].value if "config" in flags.FLAGS else None
@@ -60,7 +63,7 @@ def run(main: Callable[[], None]) -> None:
             if devices < 1:
                 fail(f"train.cpu_devices must be at least 1, got {devices}")
             jax.config.update("jax_num_cpu_devices", devices)
-        main()
+        main(*words)
 
     app.run(start, flags_parser=_parse)
 

@@ -84,7 +84,7 @@ def _x0(c):
 
 
 def _elbo(c):
-    # log_snr' = 2 (alpha' / alpha - sigma' / sigma), times snr: no division by alpha = 0
+    # log_snr' = 2 (alpha' / alpha - sigma' / sigma), times snr: alpha divides nothing
     snr, root = jnp.exp(c.log_snr), jnp.exp(0.5 * c.log_snr)
     return snr * c.d_sigma / c.sigma - root * c.d_alpha / c.sigma
 

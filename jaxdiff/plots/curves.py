@@ -6,28 +6,69 @@ from pathlib import Path
 import numpy as np
 from matplotlib.figure import Figure
 
+from jaxdiff.plots import styles
 
-def save_loss(path: Path, steps: Sequence[int], losses: Sequence[float]) -> None:
-    """The training loss, on a logarithmic axis where it is positive."""
-    figure = Figure(figsize=(6, 3.5), layout="constrained")
+# A logarithmic axis over less than this has too few round numbers to read.
+DECADE = 10.0
+
+
+def save_loss(
+    path: Path,
+    steps: Sequence[int],
+    losses: Sequence[float],
+    *,
+    name: str = "training loss",
+) -> None:
+    """The losses over optimiser steps; on a logarithmic axis where they span decades.
+
+    steps: the last of those that each loss is the mean of.  name: what the loss is.
+    """
+    figure = Figure(figsize=(7, 4), layout="constrained")
     axis = figure.subplots()
-    axis.plot(steps, losses, marker="o" if len(steps) < 20 else None)
-    if min(losses) > 0:
+    few = len(steps) < 20
+    axis.plot(steps, losses, color=styles.COLOURS[0], marker="o" if few else None)
+    if 0 < DECADE * min(losses) < max(losses):
         axis.set_yscale("log")
-    axis.set(xlabel="step", ylabel="training loss (mean since the last line)")
+    axis.set_title(f"last: {losses[-1]:.4g}, lowest: {min(losses):.4g}", fontsize=10)
+    axis.set(xlabel="optimiser step", ylabel=f"{name}, mean since the last point")
     axis.grid(alpha=0.3, which="both")
     figure.savefig(path, dpi=110)
 
 
-def save_schedules(path: Path, t: np.ndarray, values: dict[str, np.ndarray]) -> None:
-    """alpha, sigma and log-SNR over t of some schedules; values[name] f[3, n]."""
-    figure = Figure(figsize=(10, 3.4), layout="constrained")
+def save_schedules(
+    path: Path,
+    t: np.ndarray,
+    named: dict[str, np.ndarray],
+    others: dict[str, np.ndarray],
+) -> None:
+    """alpha, sigma and log-SNR over t, f[3, n] each; `others` as thin lines upon it.
+
+    The axes are those of `named`: of another whose noise is far larger (EDM's reaches
+    80) the rest leaves the panel, and the legend says where to.
+    """
+    figure = Figure(figsize=(12, 4.4), layout="constrained")
     axes = figure.subplots(1, 3)
-    titles = ("signal: alpha(t)", "noise: sigma(t)", "log-SNR: 2 log(alpha / sigma)")
-    for i, (axis, title) in enumerate(zip(axes, titles, strict=True)):
-        for name, rows in values.items():
-            axis.plot(t, np.where(np.isfinite(rows[i]), rows[i], np.nan), label=name)
-        axis.set(title=title, xlabel="t")
+    top = max(1.0, *(float(rows[1].max()) for rows in named.values()))
+    thin = styles.of_lines([*others])
+    for i, axis in enumerate(axes):
+        for name, rows in named.items():
+            wide = {"linewidth": 5.0, "alpha": 0.4} if others else {"linewidth": 2.0}
+            axis.plot(t, _finite(rows[i]), label=name, color="black", **wide)
+        for name, rows in others.items():
+            far = f" (to {rows[1].max():.0f})" if rows[1].max() > 1.1 * top else ""
+            style = {"linewidth": 1.2, **thin[name]}
+            axis.plot(t, _finite(rows[i]), label=name + far, **style)
+        axis.set(xlabel="time t (0 is data, 1 is noise)", xlim=(0, 1))
         axis.grid(alpha=0.3)
-    axes[0].legend(fontsize=7)
+    axes[0].set(title="signal", ylabel="alpha(t)", ylim=(0, 1.05))
+    axes[1].set(title="noise", ylabel="sigma(t)", ylim=(0, 1.05 * top))
+    axes[2].set(title="log-SNR", ylabel="2 log(alpha / sigma), nats")
+    axes[2].set_ylim(-21, 21)  # it is infinite where an end is exact
+    figure.legend(
+        *axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=6
+    )
     figure.savefig(path, dpi=110)
+
+
+def _finite(values):
+    return np.where(np.isfinite(values), values, np.nan)

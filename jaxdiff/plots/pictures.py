@@ -7,6 +7,9 @@ import numpy as np
 from matplotlib.figure import Figure
 from PIL import Image
 
+# Width in inches of an image in a strip: a column's name fits above it.
+CELL = 0.85
+
 
 def to_uint8(values: np.ndarray, peak: float) -> np.ndarray:
     """Data units in [0, peak] to pixels: round(255 v / peak), clipped.
@@ -25,7 +28,7 @@ def squeeze(image: np.ndarray) -> np.ndarray:
 def tile(
     images: np.ndarray, *, columns: int | None = None, gap: int = 1, scale: int = 0
 ) -> np.ndarray:
-    """u8[n, h, w, c] -> one picture, row by row on white, pixels enlarged for small ones.
+    """u8[n, h, w, c] -> one picture, row by row on white, small images enlarged.
 
     columns: images a row, by default about as many as rows.
     scale: whole factor of enlargement; 0 makes images 48 pixels or more.
@@ -54,26 +57,60 @@ def save_rows(
     *,
     columns: Sequence[str] = (),
     title: str = "",
+    cell: float = CELL,
+    group: int = 1,
 ) -> None:
     """Named rows of images over named columns: strips of steps, noise levels, times.
 
-    rows: name -> u8[n, h, w, c], all of one n.  columns: n names, or none.
+    rows: name -> u8[n, h, w, c]; the cells that a shorter row lacks stay white.
+    columns: a name for each of the longest row's images, or none.
+    cell: width of an image in inches.  group: rows that belong together.
     """
-    n = len(next(iter(rows.values())))
-    figure = Figure(
-        figsize=(0.9 * n + 1.2, 0.95 * len(rows) + 0.5), layout="constrained"
-    )
-    axes = figure.subplots(len(rows), n, squeeze=False)
-    for i, (name, images) in enumerate(rows.items()):
-        for j, image in enumerate(images):
-            axis = axes[i, j]
-            axis.imshow(squeeze(image), cmap="gray", vmin=0, vmax=255)
-            axis.set(xticks=[], yticks=[])
-            axis.spines[:].set_visible(False)
-            if i == 0 and len(columns):
-                axis.set_title(columns[j], fontsize=8)
-        axes[i, 0].set_ylabel(name, fontsize=9)
+    n = max(len(images) for images in rows.values())
+    blank = np.full_like(next(iter(rows.values()))[:1], 255)
+    cells = [np.concatenate([r, *[blank] * (n - len(r))]) for r in rows.values()]
+    # one sheet in one axis: an axis for each of a hundred cells takes many seconds
+    strips = [tile(row, columns=n, gap=2)[2:] for row in cells]
+    high, wide = strips[0].shape[0], strips[0].shape[1] / n
+    space = np.full_like(strips[0][: high // 6], 255)
+    parts, middles, at = [], [], 0.0
+    for i, strip in enumerate(strips):
+        if i and i % group == 0 and group > 1:
+            parts.append(space)
+            at += len(space)
+        parts.append(strip)
+        middles.append(at + high / 2)
+        at += high
+    figure = Figure(figsize=(cell * n, cell * at / wide))
+    axis = figure.add_axes((0, 0, 1, 1))
+    sheet = squeeze(np.concatenate(parts))
+    axis.imshow(sheet, cmap="gray", vmin=0, vmax=255, interpolation="nearest")
+    axis.set_yticks(middles, [*rows])
+    axis.set_xticks((np.arange(len(columns)) + 0.5) * wide, columns)
+    axis.tick_params(length=0, labeltop=True, labelbottom=False, labelsize=9)
+    axis.spines[:].set_visible(False)
     if title:
-        figure.suptitle(title, fontsize=10)
+        axis.set_title(title, fontsize=11, pad=10)
     path.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(path, dpi=110)
+    # the figure is the images alone; "tight" adds what room the names need
+    figure.savefig(path, dpi=110, bbox_inches="tight", pad_inches=0.15)
+
+
+def save_estimates(
+    path: Path,
+    names: Sequence[str],
+    x_t: np.ndarray,
+    x0: np.ndarray,
+    *,
+    columns: Sequence[str],
+    title: str,
+) -> None:
+    """Two rows an image: what a network was given, and below it what it made of it.
+
+    x_t: u8[t, n, h, w, c].  x0: the same, or of fewer times.  names: n different ones.
+    """
+    rows = {}
+    for i, name in enumerate(names):
+        rows[f"{name}: x_t"] = x_t[:, i]
+        rows[f"predicted x0, {i + 1}"] = x0[:, i]
+    save_rows(path, rows, columns=columns, title=title, group=2)

@@ -5,50 +5,141 @@ from pathlib import Path
 import numpy as np
 from matplotlib.figure import Figure
 
+from jaxdiff.plots import styles
+
 # A pair plot of more columns than this is too small to read.
 MOST_COLUMNS = 6
+# Panels of scatter plots in a row.
+ACROSS = 3
+
+Table = dict[str, np.ndarray]
 
 
-def save_pairs(path: Path, panels: dict[str, dict[str, np.ndarray]]) -> None:
+def save_pairs(path: Path, panels: dict[str, Table]) -> None:
     """Pair plots side by side. panels: title -> {column: values f[n] or str[n]}.
 
     Numeric columns are plotted (the first MOST_COLUMNS); the first column of text gives
     the colours. Panels share their axes' limits, so that they can be compared.
     """
     first = next(iter(panels.values()))
-    numeric = [c for c, v in first.items() if _is_number(v)][:MOST_COLUMNS]
-    texts = [c for c, v in first.items() if not _is_number(v)]
-    kinds = sorted({k for p in panels.values() for k in p[texts[0]]}) if texts else [""]
-    n = max(len(numeric), 1)
-    figure = Figure(figsize=(1.9 * n * len(panels), 1.9 * n), layout="constrained")
+    names = numeric(first)[:MOST_COLUMNS]
+    kinds = _kinds(first, *panels.values())
+    n = max(len(names), 1)
+    side = max(1.7 * n, 3.2)  # inches: one small panel still has room for its title
+    figure = Figure(figsize=(side * len(panels), side + 0.7), layout="constrained")
     parts = figure.subfigures(1, len(panels), squeeze=False)[0]
-    limits = {c: _limits([p[c] for p in panels.values()]) for c in numeric}
+    limits = {c: _limits([p[c] for p in panels.values()]) for c in names}
     for part, (title, columns) in zip(parts, panels.items(), strict=True):
-        part.suptitle(f"{title} ({len(next(iter(columns.values())))} rows)")
+        part.suptitle(f"{title}: {len(next(iter(columns.values())))} rows")
         axes = part.subplots(n, n, squeeze=False)
-        for kind in kinds:
-            mask = columns[texts[0]] == kind if texts else slice(None)
-            _draw(axes, {c: columns[c][mask] for c in numeric}, limits, str(kind))
-        if texts and numeric:
-            axes[0, -1].legend(fontsize=6, title=texts[0], title_fontsize=6)
+        for kind, style in kinds.items():
+            mask = _mask(columns, kind)
+            _draw(axes, {c: columns[c][mask] for c in names}, limits, kind, style)
+        if len(kinds) > 1:
+            # the corner is a scatter plot, unless it is alone: its handles show markers
+            handles = axes[0, -1].get_legend_handles_labels()
+            part.legend(
+                *handles,
+                title=_text(columns),
+                loc="outside lower center",
+                ncols=min(len(kinds), 5),
+                markerscale=2,
+                fontsize=9,
+            )
     path.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(path, dpi=90)
+    figure.savefig(path, dpi=110)
 
 
-def _draw(axes, columns, limits, label):
+def save_scatters(
+    path: Path, panels: dict[str, Table], colours: Table, *, title: str = ""
+) -> None:
+    """Two numeric columns of each panel, those closest to a line, on shared axes.
+
+    panels: title -> table.  The first one chooses the columns: the most correlated.
+    colours: a table of the same rows, whose first column of text gives the colours: the
+    panels' own may have been destroyed.
+    """
+    x, y = _correlated(next(iter(panels.values())))
+    kinds = _kinds(colours)
+    across = min(len(panels), ACROSS)
+    down = -(-len(panels) // across)
+    figure = Figure(figsize=(3.3 * across, 3.1 * down + 0.4), layout="constrained")
+    axes = figure.subplots(down, across, squeeze=False, sharex=True, sharey=True)
+    for axis in axes.flat[len(panels) :]:
+        axis.set_visible(False)
+    for axis, (name, columns) in zip(axes.flat, panels.items(), strict=False):
+        for kind, style in kinds.items():
+            mask = _mask(colours, kind)
+            axis.scatter(
+                columns[x][mask], columns[y][mask], s=14, alpha=0.7, label=kind, **style
+            )
+        axis.set_title(name, fontsize=10)
+        axis.grid(alpha=0.3)
+    if title:
+        figure.suptitle(title, fontsize=11)
+    figure.supxlabel(x, fontsize=10)
+    figure.supylabel(y, fontsize=10)
+    if len(kinds) > 1:
+        handles = axes[0, 0].get_legend_handles_labels()
+        figure.legend(
+            *handles, title=_text(colours), loc="outside right upper", markerscale=1.5
+        )
+    path.parent.mkdir(parents=True, exist_ok=True)
+    figure.savefig(path, dpi=110)
+
+
+def numeric(table: Table) -> list[str]:
+    """The names of the columns of numbers."""
+    return [name for name, v in table.items() if np.asarray(v).dtype.kind in "fiu"]
+
+
+def _draw(axes, columns, limits, label, style):
     for i, (row, y) in enumerate(columns.items()):
         for j, (column, x) in enumerate(columns.items()):
             axis = axes[i, j]
             if i == j:
-                bins = np.linspace(*limits[column], 21)
-                axis.hist(x, bins=bins, alpha=0.5, label=label)
+                low, high = limits[column]
+                bins, colour = np.linspace(low, high, 21), style["color"]
+                axis.hist(x, bins=bins, alpha=0.5, label=label, color=colour)
+                axis.set_yticks([])  # counts, which the rest of the row's axis is not
             else:
-                axis.scatter(x, y, s=5, alpha=0.6, label=label)
+                axis.scatter(x, y, s=9, alpha=0.6, label=label, linewidths=0, **style)
                 axis.set_ylim(limits[row])
             axis.set_xlim(limits[column])
-            axis.tick_params(labelsize=5)
-            axis.set_xlabel(column if i == len(axes) - 1 else "", fontsize=7)
-            axis.set_ylabel(row if j == 0 else "", fontsize=7)
+            axis.tick_params(
+                labelsize=7, labelbottom=i == len(axes) - 1, labelleft=j == 0 != i
+            )
+            axis.set_xlabel(column if i == len(axes) - 1 else "", fontsize=8)
+            axis.set_ylabel(row if j == 0 else "", fontsize=8)
+
+
+def _correlated(table):
+    names = numeric(table)
+    z = np.stack([table[name] - np.mean(table[name]) for name in names])
+    z /= np.maximum(np.linalg.norm(z, axis=1, keepdims=True), np.finfo(float).tiny)
+    # of equals the first pair
+    pair = np.argmax(np.triu(np.abs(z @ z.T), k=1))
+    return [names[i] for i in np.unravel_index(pair, (len(names),) * 2)]
+
+
+def _text(table):
+    """The first column of text, which gives the colours; None where all are numbers."""
+    numbers = {*numeric(table)}
+    return next((name for name in table if name not in numbers), None)
+
+
+def _kinds(first, *tables):
+    """The styles of the classes in any of the tables; of one class "" without text."""
+    column = _text(first)
+    if column is None:
+        return styles.of_classes([""])
+    found = {str(k) for table in (first, *tables) for k in table[column]}
+    return styles.of_classes(sorted(found))
+
+
+def _mask(table, kind):
+    column = _text(table)
+    return slice(None) if column is None else table[column] == kind
 
 
 def _limits(values):
@@ -56,7 +147,3 @@ def _limits(values):
     low, high = float(joined.min()), float(joined.max())
     margin = 0.05 * (high - low) or 1.0
     return low - margin, high + margin
-
-
-def _is_number(values):
-    return np.asarray(values).dtype.kind in "fiu"

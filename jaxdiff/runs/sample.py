@@ -85,9 +85,7 @@ def _pmapped(shape, devices):
     """One function for every sampler of a shape: another guidance compiles nothing."""
 
     def one(seeds, denoise, solver, ts, labels, schedule, noise):
-        x_T = sampling.init_noise(
-            seeds, shape, schedule=schedule, noise=noise, t=ts[0]
-        )
+        x_T = sampling.init_noise(seeds, shape, schedule=schedule, noise=noise, t=ts[0])
         return sampling.sample(seeds, denoise, solver, ts, x_T, labels)
 
     split = (True, False, False, False, True, False, False)

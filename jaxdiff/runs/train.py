@@ -211,17 +211,27 @@ def preview(run: Run, state: TrainState, at: int) -> None:
     num = config.train.num_preview
     labels = sampling.even_labels(num, build.num_labels(config, source))
     x = run.sampler.draw(state.ema, config.seed, np.arange(num), labels)
-    path = run.workdir / "samples" / f"{at:08d}.png"
+    save_preview(run.workdir / "samples" / f"{at:08d}.png", source, x, labels)
+    save_loss(run.workdir / "loss.png", files.read_metrics(run.workdir))
+
+
+def save_preview(
+    path: Path, source: Source, x: np.ndarray, labels: np.ndarray | None
+) -> None:
+    """A grid of images in model units, or a pair plot of rows beside the real ones."""
     values = source.decode(x)
     if source.is_image:
         pixels = pictures.to_uint8(values, source.peak)
-        pictures.save_grid(path, pixels, columns=sampling.grid_columns(labels, num))
+        columns = sampling.grid_columns(labels, len(x))
+        pictures.save_grid(path, pixels, columns=columns)
     else:
         real = source.decode(source[np.arange(min(len(source), 2000))]["x"])
         tables.save_pairs(path, {"real": real, "generated": values})
-    rows = files.read_metrics(run.workdir)
-    steps, losses = [r["step"] for r in rows], [r["loss"] for r in rows]
-    curves.save_loss(run.workdir / "loss.png", steps, losses)
+
+
+def save_loss(path: Path, rows: list[dict[str, Any]]) -> None:
+    """The loss of the lines of metrics.jsonl."""
+    curves.save_loss(path, [r["step"] for r in rows], [r["loss"] for r in rows])
 
 
 def parameter_table(run: Run) -> str:

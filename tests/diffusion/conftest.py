@@ -29,7 +29,7 @@ def ends_in_pure_noise(name):
 
 
 def pairs():
-    """All schedules x scalings, but 've' of what has alpha(1) = 0, which is an error."""
+    """All schedules x scalings, but 've' of what has alpha(1) = 0: an error."""
     for name in schedules.__all__:
         for scaling in scalings.__all__:
             if scaling != "ve" or not ends_in_pure_noise(name):

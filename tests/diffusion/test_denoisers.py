@@ -1,4 +1,4 @@
-"""Denoisers: scalar and batched times, learned variance, noise estimates and clipping."""
+"""Denoisers: scalar and batched times, learned variance, noise and clipping."""
 
 import jax.numpy as jnp
 import numpy as np

@@ -71,7 +71,8 @@ def test_guiding_x0_is_guiding_eps(x64):
         return jnp.sin(x_t * cond[:, None])
 
     denoise = make_denoise(Partial(network), schedule=schedule, prediction=prediction)
-    x0 = cfg(denoise, NULL, 3.0)(X_T, T, LABELS).x0
+    t = jnp.asarray(0.5, jnp.float64)
+    x0 = cfg(denoise, NULL, 3.0)(X_T.astype(t.dtype), t, LABELS).x0
     null = np.sin(np.asarray(X_T) * NULL)
     eps = null + 3 * (np.sin(np.asarray(X_T) * np.array([[1], [2], [3]])) - null)
     c = schedules.coeffs(schedule, jnp.full(3, 0.5))

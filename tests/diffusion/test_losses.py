@@ -1,4 +1,4 @@
-"""The training loss by hand: distances, factor, per-example draws, the hybrid's bound."""
+"""The training loss by hand: distances, factor, draws, and the hybrid's bound."""
 
 import jax
 import jax.numpy as jnp
@@ -121,7 +121,6 @@ def test_stratified_times_are_the_strata_and_others_the_keys_own():
 # --- the hybrid's bound ---
 
 LINEAR = schedules.linear_beta()
-FACTS = {"frac": 0.3, "x0_hat": 0.1}
 
 
 def linear_alpha_bar(i):

@@ -1,4 +1,4 @@
-"""Weights: each formula by hand, VDM's continuous loss, and finite at every time drawn."""
+"""Weights: each formula by hand, VDM's continuous loss, and finite at every time."""
 
 import jax.numpy as jnp
 import numpy as np

@@ -7,6 +7,8 @@ the mean and the variance over all noise without sampling.
 """
 
 import importlib
+from functools import partial
+from itertools import pairwise
 from unittest import mock
 
 import jax
@@ -18,14 +20,15 @@ from scipy import optimize, stats
 
 from jaxdiff import keys as keying
 from jaxdiff.diffusion import grids, predictions, sampling, schedules, solvers
-from jaxdiff.diffusion.denoisers import Denoised
+from jaxdiff.diffusion.denoisers import Denoised, clip_x0_only, make_denoise
+from jaxdiff.diffusion.inputs import index
 
 # what else is to be tested of a solver than its defaults
 VARIANTS = {
     "ddim": [{"eta": 0.0}, {"eta": 0.5}, {"eta": 1.0}],
-    "ddpm": [{"variance": "small"}, {"variance": "large"}, {"variance": "learned"}],
+    "ddpm": [{"variance": "small"}, {"variance": "large"}],
 }
-MAX_DRAWS = 4  # of noise in one step
+MAX_DRAWS = 2  # of noise in one step
 SEEDS = jax.random.split(jax.random.key(0), 1)
 
 # each column a data law: modes at LOW and HIGH, half the data each
@@ -75,7 +78,7 @@ def travel(solver, schedule, ts, x, z):
     return jax.lax.scan(step, start, (ts[:-1], ts[1:], z))[1]
 
 
-@jax.jit
+@partial(jax.jit, compiler_options={"xla_backend_optimization_level": 0})
 def end_and_slopes(solver, schedule, ts, stop, x, z):
     """x at `stop` steps and its derivatives by x and z, column by column."""
 
@@ -216,9 +219,9 @@ def memoryless_and_noisy():
 
 
 @pytest.mark.parametrize(("name", "fields"), list(memoryless_and_noisy()))
-@pytest.mark.parametrize("schedule_name", ["cosine", "linear_mix", "edm"])
-def test_ancestral_steps_converge_on_two_modes(x64, name, fields, schedule_name):
-    schedule = getattr(schedules, schedule_name)()
+@pytest.mark.parametrize("curve", ["cosine", "linear_mix", "edm"])
+def test_ancestral_steps_converge_on_two_modes(x64, name, fields, curve):
+    schedule = getattr(schedules, curve)()
     solver = load(name).make(schedule, **fields)
     errors = [density_error(solver, schedule, n) for n in (32, 64)]
     assert errors[-1] < 0.1
@@ -329,9 +332,9 @@ def test_ancestral_samples_have_the_mean_and_variance_of_their_recursion(x64):
     """Many samples, within 4 standard errors of moments carried in numpy."""
     schedule, count = schedules.cosine(), 20_000
     ts = np.asarray(schedule.t_of(jnp.linspace(-4.5, 2.0, 7)))
-    alpha, sigma, mean, std = marginal(schedule, ts[0])
+    alpha, _, mean, std = marginal(schedule, ts[0])
     variance = std**2
-    for t, s in zip(ts[:-1], ts[1:], strict=True):
+    for t, s in pairwise(ts):
         (a_t, s_t, *_), (a_s, s_s, *_) = marginal(schedule, t), marginal(schedule, s)
         gain = a_t * 0.25 / (a_t**2 * 0.25 + s_t**2)  # x0 = .3 + gain (x - .3 alpha)
         fresh = s_t**2 - (a_t / a_s) ** 2 * s_s**2
@@ -390,40 +393,50 @@ def test_learned_variance_at_its_ends_is_small_and_large(x64, frac, variance):
 
 def test_every_solver_ends_on_the_estimate_of_the_data(solver_name, schedule):
     """The step to t = 0 gives x0 itself, finite and without noise, also from t = 1."""
-    said = jnp.array([[0.25, -0.5, 0.75]])
+    x = jnp.array([[3.0, -0.2, 0.7]])
+    said = Denoised(jnp.array([[0.25, -0.5, 0.75]]), jnp.full_like(x, 0.5))
+    for fields in VARIANTS.get(solver_name, [{}]):
+        solver = load(solver_name).make(schedule, **fields)
+        for t in (1.0, 0.4):
+            times = jnp.array(t), jnp.array(0.0)
+            got, _ = solver.step(lambda *_: said, SEEDS, x, *times, solver.init(x))
+            np.testing.assert_allclose(got, said.x0, rtol=1e-6)
+
+
+def test_every_solver_is_sane_over_thousands_of_even_steps(solver_name, schedule_name):
+    """In float32, where EDM's cleanest sigmas, t^7, have squares below its range.
+
+    With x0 said to be .25 always, (x_t - alpha .25) / sigma is unit noise throughout.
+    """
+    schedule = getattr(schedules, schedule_name)()
 
     def denoise(x, t, cond):
-        x0 = jnp.broadcast_to(said, x.shape)
-        return Denoised(x0, jnp.full_like(x, 0.5))
+        return Denoised(jnp.full_like(x, 0.25), jnp.zeros_like(x))
 
-    for fields in VARIANTS.get(solver_name, [{}]):
-        solver = load(solver_name).make(schedule, **fields)
-        for ts in ([1.0, 0.0], [1.0, 0.5, 0.0]):
-            x = many(solver, np.array(ts), Partial(denoise))
-            np.testing.assert_allclose(x, np.repeat(said, 4, axis=0), rtol=1e-6)
-
-
-def test_every_solver_is_finite_over_a_thousand_even_steps(solver_name, schedule_name):
-    """In float32, where EDM's cleanest sigmas, t^7, have squares below its range."""
-    schedule = getattr(schedules, schedule_name)()
-    for fields in VARIANTS.get(solver_name, [{}]):
-        solver = load(solver_name).make(schedule, **fields)
-        x = many(solver, grids.uniform(schedule, 4000))
-        # the fixed points of x0 = tanh(2 x) are 0 and +-.9575
-        np.testing.assert_allclose(np.abs(x), 0.9575, atol=2e-2)
+    ts = jnp.asarray(grids.uniform(schedule, 4000))
+    seeds = jax.random.split(jax.random.key(3), 4)
+    x_T = 0.25 * schedule.alpha(ts[0]) + schedule.sigma(ts[0]) * jax.random.normal(
+        jax.random.key(4), (4, 3)
+    )
+    solver = load(solver_name).make(schedule)
+    x, trace = sampling.sample(seeds, Partial(denoise), solver, ts, x_T, trace=True)
+    np.testing.assert_array_equal(x, np.full((4, 3), 0.25))
+    alpha, sigma = (np.asarray(f(ts[:-1]))[:, None, None] for f in schedule[:2])
+    clear = sigma[:, 0, 0] > 1e-3 * alpha[:, 0, 0]  # else rounding of x_t shows
+    z = ((trace.x_t - 0.25 * alpha) / np.where(sigma > 0, sigma, 1))[clear]
+    assert np.isfinite(trace.x_t).all()
+    assert np.abs(z).max() < 6 and 0.5 < z.std() < 1.5
 
 
 # --- golden loops ---
 
 
 def test_ddim_has_diffusers_golden_sums(x64):
-    """x = arange(768) and model(x, i) = x i / (i + 1): diffusers' own scheduler test."""
+    """x = arange(768), model(x, i) = x i / (i + 1): diffusers' own scheduler test."""
     schedule = schedules.linear_beta()
     x_T = np.arange(768).reshape(3, 8, 8, 4) / 768
     x_T = jnp.asarray(np.moveaxis(x_T, 3, 0))  # (4, 3, 8, 8)
     ts = jnp.asarray(grids.discrete(schedule, 10, spacing="leading"))
-    from jaxdiff.diffusion.denoisers import clip_x0_only, make_denoise
-    from jaxdiff.diffusion.inputs import index
 
     def network(x_t, c, cond):
         i = index(1000)(c)[:, None, None, None]
@@ -452,8 +465,6 @@ def test_ddim_on_the_straight_path_is_the_linear_mix_loop(x64):
 
     def network(x_t, c, cond):
         return jnp.sin(3 * x_t) + 0.1 * x_t**2
-
-    from jaxdiff.diffusion.denoisers import make_denoise
 
     denoise = make_denoise(
         Partial(network), schedule=schedule, prediction=predictions.x0()

@@ -1,0 +1,35 @@
+"""Colours that colour-blind people tell apart, and for each class a marker as well."""
+
+from collections.abc import Sequence
+from typing import Any
+
+# Okabe & Ito 2008, "Color universal design", without the yellow, too pale on white.
+COLOURS = (
+    "#0072B2",  # blue
+    "#D55E00",  # vermilion
+    "#009E73",  # green
+    "#CC79A7",  # purple
+    "#E69F00",  # orange
+    "#56B4E9",  # sky blue
+    "#000000",
+)
+MARKERS = "o^sDvPX"
+DASHES = ("solid", "dashed", "dotted")
+
+
+def of_classes(names: Sequence[str]) -> dict[str, dict[str, Any]]:
+    """Colour and marker of each class: 49 differ before any pair is used again."""
+    n = len(COLOURS)
+    return {
+        name: {"color": COLOURS[i % n], "marker": MARKERS[(i + i // n) % n]}
+        for i, name in enumerate(names)
+    }
+
+
+def of_lines(names: Sequence[str]) -> dict[str, dict[str, Any]]:
+    """Colour and dashes of each line; black is left for the one that matters."""
+    n = len(COLOURS) - 1
+    return {
+        name: {"color": COLOURS[i % n], "linestyle": DASHES[i // n % len(DASHES)]}
+        for i, name in enumerate(names)
+    }

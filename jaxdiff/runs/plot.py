@@ -1,0 +1,319 @@
+"""The pictures of a run: every kind is one function here, in `KINDS`.
+
+What a picture shows is worked out by a function without files (`corrupted`,
+`predictions`, `film`, `mean`); the one that draws it only arranges and names.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from ml_collections import ConfigDict
+
+from jaxdiff import build
+from jaxdiff import keys as keying
+from jaxdiff.arrays import Array, require
+from jaxdiff.data.batches import permutation
+from jaxdiff.data.source import Source
+from jaxdiff.diffusion import sampling, schedules
+from jaxdiff.diffusion.denoisers import Denoise
+from jaxdiff.plots import curves, pictures, tables
+from jaxdiff.runs import sample, train
+from jaxdiff.runs import workdir as files
+
+# The times of strips: t = 0, .1, ..., 1.
+AMOUNTS = np.linspace(0.0, 1.0, 11)
+# Images in a strip: by default, and at most.
+FEW, MOST = 4, 8
+# Rows of a table that a scatter plot can show; images that a mean is taken of.
+MANY = 2000
+MANY_IMAGES = 20_000
+
+
+@dataclass(frozen=True)
+class Scene:
+    """What there is to draw, read when it is first asked for.
+
+    workdir: None where there is only a config.  num: images or rows, None for as many
+    as suit the kind.  steps: of the film.  every: all schedules beside the run's own.
+    """
+
+    config: ConfigDict
+    workdir: Path | None = None
+    seed: int = 0
+    num: int | None = None
+    steps: int = 5
+    every: bool = False
+
+    @property
+    def folder(self) -> Path:
+        if self.workdir is None:
+            raise ValueError("a trained run is needed: give its --workdir")
+        return self.workdir
+
+    @cached_property
+    def trained(self) -> sample.Trained:
+        return sample.load(self.folder, self.config)
+
+    @cached_property
+    def source(self) -> Source:
+        has_run = self.workdir and (self.workdir / files.CHECKPOINTS).is_dir()
+        return self.trained.source if has_run else build.make_source(self.config)
+
+    @cached_property
+    def sampler(self) -> sample.Sampler:
+        return sample.make_sampler(self.config, self.source, self.trained.task)
+
+    @cached_property
+    def denoise(self) -> Denoise:
+        return self.trained.task.denoiser(self.trained.params)
+
+    def labels(self, num: int) -> np.ndarray | None:
+        """Those of `num` samples, i32[num] or None."""
+        return sample.even_labels(num, build.num_labels(self.config, self.source))
+
+    def keys(self, index: np.ndarray) -> Array:
+        return keying.split_by(jax.random.key(self.seed), jnp.asarray(index))
+
+
+class Kind(NamedTuple):
+    """draw:    (Scene, path) -> None
+    data:    the data it is for: "images", "tables", "both", or "" for any, unread
+    trained: whether it needs a run, not its config alone
+    """
+
+    draw: Callable[[Scene, Path], None]
+    data: str
+    trained: bool
+
+
+def draw(scene: Scene, kind: str, out: Path, *, force: bool = False) -> list[Path]:
+    """Draw one kind, or with "all" every kind that fits, as OUT/KIND.png.
+
+    Errors: ValueError, before any work, for an unknown kind, one that does not fit the
+    data or needs a trained run, and for a picture that is there already without
+    `force`; FileNotFoundError for a run or data that are not there.
+    """
+    names = check(scene, kind)
+    paths = {name: out / f"{name}.png" for name in names}
+    there = [str(path) for path in paths.values() if path.exists()]
+    require(force or not there, f"{', '.join(there)} exist; --force overwrites")
+    out.mkdir(parents=True, exist_ok=True)
+    for name, path in paths.items():
+        KINDS[name].draw(scene, path)
+        print(path)
+    return list(paths.values())
+
+
+def check(scene: Scene, kind: str) -> list[str]:
+    """The kinds to draw for `kind`. Errors: as draw's."""
+    require(
+        kind in KINDS or kind == "all",
+        f"no kind of picture {kind!r}{build.hint(kind, ['all', *KINDS])}",
+    )
+    misfits = {k: misfit(scene, k) for k in (KINDS if kind == "all" else [kind])}
+    names = [k for k, why in misfits.items() if not why]
+    require(kind == "all" or names, f"{kind!r} {misfits.get(kind)}")
+    if {"film", "grid", "pairs"} & {*names}:
+        _ = scene.sampler  # refuses what does not fit the model
+    return names
+
+
+def misfit(scene: Scene, kind: str) -> str:
+    """Why a kind cannot be drawn of what there is, or ""."""
+    _, data, trained = KINDS[kind]
+    if trained and not scene.workdir:
+        return "needs a trained run: give its --workdir"
+    if kind == "loss" and not files.read_metrics(scene.folder):
+        return f"needs metrics.jsonl, and {scene.workdir} has no line of it yet"
+    if not data:
+        return ""
+    layout = scene.source.layout
+    if layout is None:
+        return "is for tables, and the data are images" * (data == "tables")
+    if data == "images":
+        return "is for images, and the data are a table"
+    few = sum(not column.categories for column in layout.columns) < 2
+    return "needs two columns of numbers" if few else ""
+
+
+def draw_schedules(scene: Scene, path: Path) -> None:
+    """alpha, sigma and log-SNR of the run's schedule, or of every one with it."""
+    t = jnp.linspace(0.0, 1.0, 401)
+
+    def rows(schedule):
+        parts = (schedule.alpha, schedule.sigma, schedule.log_snr)
+        return np.stack([np.asarray(part(t)) for part in parts])
+
+    d = scene.config.diffusion
+    name = d.schedule if d.scaling == "own" else f"{d.schedule}, scaled {d.scaling}"
+    makers = build.members(schedules) if scene.every else {}
+    others = {name: rows(make()) for name, make in makers.items()}
+    own = {f"this run: {name}": rows(build.make_schedule(scene.config))}
+    curves.save_schedules(path, np.asarray(t), own, others)
+
+
+def real_images(scene: Scene) -> tuple[np.ndarray, np.ndarray | None, Array]:
+    """Images f32[n, h, w, c] of every class in turn, labels i32[n] or None, keys."""
+    index = permutation(scene.seed, 0, len(scene.source))[:256]
+    batch = scene.source[index]
+    labels = batch.get("label", np.zeros(len(index), int))
+    # how many of its class come before each: all the firsts, then the seconds...
+    rank = [(labels[:i] == k).sum() for i, k in enumerate(labels)]
+    chosen = np.lexsort((labels, rank))[: min(scene.num or FEW, MOST)]
+    shown = labels[chosen] if "label" in batch else None
+    return batch["x"][chosen], shown, scene.keys(index[chosen])
+
+
+def corrupted(scene: Scene, x: np.ndarray, keys: Array, ts: np.ndarray) -> np.ndarray:
+    """x f32[b, ...] -> f32[t, b, ...], each with one noise of its own at all times."""
+    objective = build.make_objective(scene.config)
+    eps = keying.draw(objective.noise, keys, x.shape[1:])
+    c = schedules.coeffs(objective.schedule, jnp.asarray(ts, jnp.float32))
+    pairs = zip(c.alpha, c.sigma, strict=True)
+    return np.stack([np.asarray(alpha * x + sigma * eps) for alpha, sigma in pairs])
+
+
+def draw_corruption(scene: Scene, path: Path) -> None:
+    """Data at rising t: a strip of images, or two columns of a table."""
+    d, source = scene.config.diffusion, scene.source
+    title = f"data at rising t: {d.schedule}, {d.noise} noise"
+    if source.is_image:
+        x, labels, keys = real_images(scene)
+        x_t = corrupted(scene, x, keys, AMOUNTS)
+        names = _names(scene, "image", labels, len(x))
+        strips = _pixels(scene, x_t).swapaxes(0, 1)
+        rows = dict(zip(names, strips, strict=True))
+        pictures.save_rows(path, rows, columns=_times(AMOUNTS), title=title)
+        return
+    index = permutation(scene.seed, 0, len(source))[: scene.num or MANY]
+    batch, ts = source[index], AMOUNTS[::2]
+    x_t = corrupted(scene, batch["x"], scene.keys(index), ts)
+    panels = dict(zip(_times(ts), map(source.decode, x_t), strict=True))
+    clean = source.decode(batch["x"])
+    if "label" in batch:
+        clean["class"] = np.array(source.class_names)[batch["label"]]
+    tables.save_scatters(path, panels, clean, title=title)
+
+
+def predictions(
+    scene: Scene, x: np.ndarray, labels: np.ndarray | None, keys: Array
+) -> tuple[np.ndarray, np.ndarray]:
+    """Of real_images: x_t and the network's x0 at AMOUNTS, f32[11, n, ...] each."""
+    x_t, ts = corrupted(scene, x, keys, AMOUNTS), jnp.asarray(AMOUNTS, jnp.float32)
+    told = labels if build.num_labels(scene.config, scene.source) else None
+    pairs = zip(x_t, ts, strict=True)
+    return x_t, np.stack([_x0(scene.denoise, x, t, told) for x, t in pairs])
+
+
+def draw_predictions(scene: Scene, path: Path) -> None:
+    """Real images at rising noise, and what the network takes them for."""
+    x, labels, keys = real_images(scene)
+    x_t, x0 = (_pixels(scene, x) for x in predictions(scene, x, labels, keys))
+    names = _names(scene, "image", labels, len(x))
+    title = f"what the network predicts after {scene.trained.step:,} training steps"
+    pictures.save_estimates(path, names, x_t, x0, columns=_times(AMOUNTS), title=title)
+
+
+def film(scene: Scene) -> tuple[np.ndarray, sampling.Trace, np.ndarray]:
+    """Times f[n + 1], what the sampler saw at the first n, and where it came to.
+
+    Image i is sample i of the same seed, label and number of steps.
+    """
+    config = scene.config.copy_and_resolve_references()
+    config.sampler.num_steps = scene.steps
+    schedule, noise = build.make_schedule(config), build.make_objective(config).noise
+    ts, num = (
+        jnp.asarray(build.make_grid(config), jnp.float32),
+        min(scene.num or FEW, MOST),
+    )
+    keys, shape = scene.keys(np.arange(num)), scene.source.shape
+    x_T = sampling.init_noise(keys, shape, schedule=schedule, noise=noise, t=ts[0])
+    denoise, solver = scene.sampler.wrap(scene.denoise), build.make_solver(config)
+    cond = scene.labels(num)
+    x, trace = sampling.sample(keys, denoise, solver, ts, x_T, cond, trace=True)
+    return np.asarray(ts), trace, np.asarray(x)
+
+
+def draw_film(scene: Scene, path: Path) -> None:
+    """Input and prediction at every step of a short sampling run, then the sample."""
+    ts, trace, x = film(scene)
+    x_t = _pixels(scene, np.concatenate([trace.x_t, x[None]]))
+    x0 = _pixels(scene, trace.x0)
+    names = _names(scene, "sample", scene.labels(len(x)), len(x))
+    how = f"{scene.config.sampler.solver} in {len(x0)} steps"
+    title = f"{how}; the last x_t is the sample"
+    pictures.save_estimates(path, names, x_t, x0, columns=_times(ts), title=title)
+
+
+def draw_samples(scene: Scene, path: Path) -> None:
+    """A grid of samples, or a pair plot of generated rows beside the real."""
+    source = scene.source
+    num = scene.num or (64 if source.is_image else min(len(source), MANY))
+    labels = scene.labels(num)
+    x = scene.sampler.draw(scene.trained.params, scene.seed, np.arange(num), labels)
+    train.save_preview(path, source, x, labels)
+
+
+def mean(source: Source) -> tuple[np.ndarray, int]:
+    """The mean image f32[h, w, c], and of how many, evenly spread over the data."""
+    index = np.arange(0, len(source), -(-len(source) // MANY_IMAGES))
+    parts = np.array_split(index, -(-len(index) // 256))
+    total = sum(source[part]["x"].sum(0, dtype=np.float64) for part in parts)
+    return np.asarray(total / len(index), np.float32), len(index)
+
+
+def draw_mean(scene: Scene, path: Path) -> None:
+    """The mean image: the best guess of who knows the data set and sees only noise."""
+    image, count = mean(scene.source)
+    rows = {"": _pixels(scene, image[None])}
+    pictures.save_rows(path, rows, title=f"mean of {count:,} images", cell=3.0)
+
+
+def draw_loss(scene: Scene, path: Path) -> None:
+    """The training loss of metrics.jsonl."""
+    rows, d = files.read_metrics(scene.folder), scene.config.diffusion
+    weight = "" if d.weight == "native" else f", weighted {d.weight}"
+    steps, losses = [row["step"] for row in rows], [row["loss"] for row in rows]
+    curves.save_loss(
+        path, steps, losses, name=f"{d.distance} of {d.prediction}{weight}"
+    )
+
+
+KINDS = {
+    "schedules": Kind(draw_schedules, data="", trained=False),
+    "corruption": Kind(draw_corruption, data="both", trained=False),
+    "predictions": Kind(draw_predictions, data="images", trained=True),
+    "film": Kind(draw_film, data="images", trained=True),
+    "grid": Kind(draw_samples, data="images", trained=True),
+    "mean": Kind(draw_mean, data="images", trained=False),
+    "loss": Kind(draw_loss, data="", trained=True),
+    "pairs": Kind(draw_samples, data="tables", trained=True),
+}
+
+
+def _names(scene, word, labels, num):
+    """A name for each row of a strip; different, for they are the keys of a dict."""
+    classes = scene.source.class_names
+    of = [""] * num if labels is None else [f" ({classes[k]})" for k in labels]
+    return [f"{word} {i + 1}{of[i]}" for i in range(num)]
+
+
+def _pixels(scene, x):
+    """Model units f32[..., h, w, c] of any leading axes to pixels."""
+    values = scene.source.decode(np.reshape(x, (-1, *scene.source.shape)))
+    return pictures.to_uint8(values, scene.source.peak).reshape(x.shape)
+
+
+def _times(ts):
+    return [f"t = {t:.2g}" for t in ts]
+
+
+@jax.jit
+def _x0(denoise, x_t, t, labels):
+    return denoise(x_t, t, labels).x0

@@ -1,0 +1,67 @@
+"""Measure speed: warm, median of several.
+
+python -m launch.bench step   --config=configs/digits.py
+python -m launch.bench sample --config=configs/digits.py
+python -m launch.bench iris   --config=configs/iris.py --torch_python=PYTHON_WITH_TORCH
+"""
+
+import json
+import sys
+from pathlib import Path
+
+from absl import flags
+from ml_collections import config_flags
+
+from launch import cli
+
+CONFIG = config_flags.DEFINE_config_file(
+    "config", None, "The experiment: a config file."
+)
+NUM_RUNS = flags.DEFINE_integer(
+    "num_runs", 5, "Runs after the warm-up; seeds of iris: 3."
+)
+TORCH = flags.DEFINE_string("torch_python", sys.executable, "A Python that has torch.")
+JSON = flags.DEFINE_string("json", None, "Also write the figures to this file.")
+
+KINDS = ("step", "sample", "iris")
+
+
+def main(kind: str) -> None:
+    if kind not in KINDS:
+        cli.fail(f"no measurement {kind!r}; there are: {', '.join(KINDS)}")
+    if CONFIG.value is None:
+        cli.fail("--config is missing: --config=configs/digits.py, for example")
+    from jaxdiff.runs import bench
+
+    with cli.user_errors():
+        if kind == "iris":
+            seeds = NUM_RUNS.value if flags.FLAGS["num_runs"].present else 3
+            rows = bench.bench_iris(CONFIG.value, seeds, TORCH.value)
+        else:
+            run = bench.bench_step if kind == "step" else bench.bench_sample
+            rows = [run(CONFIG.value, NUM_RUNS.value)]
+    print_rows(rows)
+    if JSON.value:
+        Path(JSON.value).write_text(json.dumps(rows, indent=2, default=float) + "\n")
+
+
+def print_rows(rows: list[dict]) -> None:
+    """One row as a list of names and figures, several as a table."""
+    if len(rows) == 1:
+        width = max(map(len, rows[0]))
+        for name, value in rows[0].items():
+            print(f"{name:<{width}}  {_text(value)}")
+        return
+    names = list(rows[0])
+    cells = [names] + [[_text(row.get(n, "")) for n in names] for row in rows]
+    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
+    for row in cells:
+        print("  ".join(f"{c:>{w}}" for c, w in zip(row, widths, strict=True)))
+
+
+def _text(value: object) -> str:
+    return f"{value:,.4g}" if isinstance(value, float) else str(value)
+
+
+if __name__ == "__main__":
+    cli.run(main, word="measurement")

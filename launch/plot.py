@@ -1,0 +1,82 @@
+"""Draw the pictures of a run, each as OUT/KIND.png.
+
+python -m launch.plot all --workdir=runs/mnist_linear --out=out/pictures
+python -m launch.plot film --workdir=runs/mnist_linear --out=out --steps=5
+python -m launch.plot schedules --config=configs/iris.py --out=out --all
+
+Kinds: schedules, corruption, predictions, film, grid, mean, loss, pairs; `all` draws
+those that fit the run. schedules, corruption and mean need no trained parameters, so
+that --config=FILE is enough for them.
+"""
+
+import argparse
+import sys
+from pathlib import Path
+
+from absl import flags
+from ml_collections import config_flags
+
+from launch import cli
+
+WORKDIR = flags.DEFINE_string("workdir", None, "The run to draw.")
+OUT = flags.DEFINE_string("out", None, "Folder for KIND.png.")
+SEED = flags.DEFINE_integer(
+    "seed",
+    0,
+    "For noise, samples and the real images shown.",
+    lower_bound=0,
+    upper_bound=2**63 - 1,
+)
+NUM = flags.DEFINE_integer(
+    "num",
+    None,
+    "Images or rows drawn; by default 64 in a grid, as many rows as the data have in "
+    "pairs, and 4 in strips, which show at most 8.",
+    lower_bound=1,
+)
+STEPS = flags.DEFINE_integer(
+    "steps", 5, "Sampling steps of the film strip.", lower_bound=1, upper_bound=50
+)
+ALL = flags.DEFINE_bool("all", False, "schedules: all there are, with this run's.")
+FORCE = flags.DEFINE_bool("force", False, "Overwrite pictures that are there.")
+
+
+def main(kind: str) -> None:
+    from jaxdiff.runs import plot
+
+    if OUT.value is None:
+        cli.fail("--out is missing: where shall the pictures be written?")
+    if flags.FLAGS.config is None:
+        cli.fail("--config is empty: --config=configs/iris.py, for example")
+    with cli.user_errors():
+        scene = plot.Scene(
+            config=flags.FLAGS.config,
+            workdir=Path(WORKDIR.value) if WORKDIR.value else None,
+            seed=SEED.value,
+            num=NUM.value,
+            steps=STEPS.value,
+            every=ALL.value,
+        )
+        plot.draw(scene, kind, Path(OUT.value), force=FORCE.value)
+
+
+def define_config(argv: list[str]) -> None:
+    """--config=FILE, or the config of --workdir with --config.… to override it."""
+    parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    parser.add_argument("--workdir")
+    parser.add_argument("--config")
+    given, _ = parser.parse_known_args(argv[1:])
+    if given.config is None:
+        cli.define_stored_config(argv)
+    elif given.workdir is None:
+        config_flags.DEFINE_config_file("config")
+    else:
+        cli.fail(
+            "give either --workdir or --config=FILE: a workdir has its config, whose "
+            "fields --config.FIELD=VALUE overrides"
+        )
+
+
+if __name__ == "__main__":
+    define_config(sys.argv)
+    cli.run(main, word="kind of picture")

@@ -1,0 +1,191 @@
+"""The loop: law 1, nothing recompiled for another value, the trace, the size of it."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from jax.tree_util import Partial
+
+from jaxdiff import keys as keying
+from jaxdiff.diffusion import grids, noises, sampling, schedules
+from jaxdiff.diffusion.denoisers import Denoised
+from jaxdiff.diffusion.guidance import cfg
+from jaxdiff.diffusion.solvers import ddim, ddpm
+
+SCHEDULE = schedules.cosine()
+SEEDS = keying.split_by(jax.random.key(11), jnp.arange(6))
+TS = jnp.asarray(grids.uniform(SCHEDULE, 5))
+LABELS = jnp.arange(6)
+SHAPE = (2, 3)
+
+
+def _curved(gain, x_t, t, cond):
+    """Nonlinear, element by element, and different for each time and label."""
+    bend = (0.1 * cond + t).reshape(-1, 1, 1)
+    return Denoised(jnp.tanh(gain * x_t + bend))
+
+
+CURVED = Partial(_curved, 1.7)
+
+
+def noise(seeds, schedule=SCHEDULE):
+    return sampling.init_noise(seeds, SHAPE, schedule=schedule, noise=noises.normal())
+
+
+def images(seeds, labels, solver=None):
+    solver = ddpm.make(SCHEDULE) if solver is None else solver
+    return sampling.sample(seeds, CURVED, solver, TS, noise(seeds), labels)
+
+
+# --- law 1 ---
+
+
+def test_an_image_depends_on_its_seed_alone():
+    whole = np.asarray(images(SEEDS, LABELS))
+    assert len(np.unique(whole.reshape(6, -1).round(3), axis=0)) == 6
+    for part in ([2], [5, 3, 1, 0]):
+        got = images(SEEDS[jnp.array(part)], LABELS[jnp.array(part)])
+        np.testing.assert_allclose(got, whole[part], atol=1e-6)
+
+
+def test_an_image_does_not_depend_on_the_number_of_devices():
+    whole = np.asarray(images(SEEDS, LABELS))
+    for devices in (2, 3):
+        shards = [a.reshape(devices, -1) for a in (SEEDS, LABELS)]
+        got = jax.pmap(images, devices=jax.devices()[:devices])(*shards)
+        np.testing.assert_allclose(got.reshape(whole.shape), whole, atol=1e-6)
+
+
+def test_every_step_has_noise_of_its_own():
+    """A solver that adds its draw: the sum is that of the keys of eq. 3, by hand."""
+
+    def step(denoise, keys, x, t, s, state):
+        return x + keying.draw(jax.random.normal, keys, SHAPE), state
+
+    walk = sampling.Solver(Partial(lambda x: ()), Partial(step))
+    got = sampling.sample(SEEDS, CURVED, walk, TS, jnp.zeros((6, *SHAPE)), LABELS)
+    for image in (0, 4):
+        draws = [
+            jax.random.normal(jax.random.fold_in(SEEDS[image], i + 1), SHAPE)
+            for i in range(5)
+        ]
+        np.testing.assert_allclose(got[image], sum(draws), rtol=1e-5, atol=1e-6)
+
+
+def test_first_noise_is_the_schedules_own_of_a_stream_apart():
+    edm = schedules.edm()
+    z = jax.random.normal(jax.random.fold_in(SEEDS[3], 0), SHAPE)
+    np.testing.assert_allclose(noise(SEEDS, edm)[3], 80 * z, rtol=1e-6)
+    half = sampling.init_noise(SEEDS, SHAPE, schedule=edm, noise=noises.normal(), t=0.5)
+    np.testing.assert_allclose(half[3], 80 * 0.5**7 * z, rtol=1e-5)
+
+
+# --- the trace ---
+
+
+def test_the_trace_is_what_the_solver_saw():
+    solver = ddim.make(SCHEDULE)
+    x_T = noise(SEEDS)
+    end, trace = sampling.sample(SEEDS, CURVED, solver, TS, x_T, LABELS, trace=True)
+    np.testing.assert_array_equal(trace.x_t[0], x_T)
+    for i in range(5):
+        x0 = CURVED(trace.x_t[i], TS[i], LABELS).x0
+        np.testing.assert_allclose(trace.x0[i], x0, atol=1e-6)
+    # a run cut after 3 steps ends where the trace says
+    got = sampling.sample(SEEDS, CURVED, solver, TS[:4], x_T, LABELS)
+    np.testing.assert_allclose(got, trace.x_t[3], atol=1e-6)
+    # the last step is to t = 0, and that is the last estimate
+    np.testing.assert_allclose(end, trace.x0[-1], atol=1e-6)
+    plain = sampling.sample(SEEDS, CURVED, solver, TS, x_T, LABELS)
+    np.testing.assert_allclose(end, plain, atol=1e-6)
+
+
+# --- compiling ---
+
+
+def test_another_value_compiles_nothing():
+    def run(eta=0.5, scale=2.0, gain=1.7, seed=0, ts=TS, sigma=80.0):
+        schedule = schedules.edm(sigma)
+        seeds = keying.split_by(jax.random.key(seed), jnp.arange(2))
+        denoise = cfg(Partial(_curved, gain), 9, scale)
+        solver = ddim.make(schedule, eta=eta)
+        x_T = noise(seeds, schedule)
+        return sampling.sample(seeds, denoise, solver, ts, x_T, jnp.arange(2))
+
+    first = run()
+    compiled = sampling.sample._cache_size()
+    for change in (
+        {"eta": 0.9},
+        {"scale": 0.0},
+        {"gain": 0.3},
+        {"seed": 1},
+        {"ts": TS**2},
+        {"sigma": 20.0},
+    ):
+        assert float(jnp.abs(run(**change) - first).max()) > 1e-4, change
+    assert sampling.sample._cache_size() == compiled
+    run(ts=jnp.linspace(1, 0, 3))  # another shape does, or this test sees nothing
+    assert sampling.sample._cache_size() == compiled + 1
+
+
+def equations(jaxpr):
+    """The number of equations of a jaxpr and of all that are inside it."""
+    count = 0
+    for equation in jaxpr.eqns:
+        count += 1
+        for value in equation.params.values():
+            for inner in value if isinstance(value, (tuple, list)) else (value,):
+                inner = getattr(inner, "jaxpr", inner)
+                if hasattr(inner, "eqns"):
+                    count += equations(inner)
+    return count
+
+
+@pytest.mark.parametrize("trace", [False, True])
+def test_a_thousand_steps_are_no_larger_a_program_than_ten(trace):
+    def size(num_steps):
+        ts = jnp.linspace(1, 0, num_steps + 1)
+        traced = jax.make_jaxpr(
+            lambda ts: sampling.sample(
+                SEEDS,
+                CURVED,
+                ddpm.make(SCHEDULE),
+                ts,
+                noise(SEEDS),
+                LABELS,
+                trace=trace,
+            )
+        )
+        return equations(traced(ts).jaxpr)
+
+    assert size(1000) == size(10) > 50
+
+
+def test_the_denoiser_is_called_once_a_step_of_ddim_and_ddpm():
+    assert sampling.count_calls(ddim.make(SCHEDULE), SHAPE) == 1
+    assert sampling.count_calls(ddpm.make(SCHEDULE), SHAPE) == 1
+    assert sampling.count_calls(ddpm.make(SCHEDULE, variance="learned"), SHAPE) == 1
+
+    def twice(denoise, keys, x, t, s, state):
+        return denoise(x, t).x0 + denoise(x, s).x0, state
+
+    solver = sampling.Solver(Partial(lambda x: ()), Partial(twice))
+    assert sampling.count_calls(solver, SHAPE) == 2
+
+
+def test_a_sample_differentiates_by_guidance_and_by_the_grid():
+
+    def end(scale, middle):
+        x_T = jnp.linspace(-1.0, 2.0, 12).reshape(2, *SHAPE)
+        ts = jnp.stack([jnp.ones(()), middle, jnp.zeros(())])
+        denoise = cfg(CURVED, 9, scale)
+        solver = ddim.make(SCHEDULE)
+        x = sampling.sample(SEEDS[:2], denoise, solver, ts, x_T, LABELS[:2])
+        return x.sum()
+
+    with jax.enable_x64(True):
+        h, at = 1e-5, (jnp.array(1.5), jnp.array(0.4))
+        slopes = jax.grad(end, (0, 1))(*at)
+        for slope, (a, b) in zip(slopes, ((h, 0), (0, h)), strict=True):
+            high, low = end(at[0] + a, at[1] + b), end(at[0] - a, at[1] - b)
+            assert float(slope) == pytest.approx(float(high - low) / (2 * h), rel=1e-4)

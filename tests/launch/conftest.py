@@ -1,0 +1,69 @@
+"""Launchers under test: `launch(cases)` and a trained workdir of each kind."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+
+SMALL_IRIS = (
+    "--config=configs/iris.py:smoke",
+    "--config.model.hidden=8",
+    "--config.model.num_blocks=1",
+    "--config.data.columns=('petal length (cm)', 'class')",
+)
+SMALL_IMAGES = (
+    "--config=configs/digits.py:smoke",
+    "--config.data.shape=(4, 4, 1)",
+    "--config.data.num_classes=3",
+    "--config.model.multipliers=(1,)",
+    "--config.train.cpu_devices=1",
+    "--config.train.num_preview=3",
+)
+
+
+class Outcome(NamedTuple):
+    status: int
+    out: str
+    err: str
+
+
+def launch(cases: dict[str, tuple[str, ...]]) -> dict[str, Outcome]:
+    """Run {name: (module, *arguments)}, one after the other."""
+    done = subprocess.run(
+        [sys.executable, str(Path(__file__).with_name("forker.py"))],
+        input=json.dumps(cases),
+        capture_output=True,
+        text=True,
+        cwd=ROOT,
+        env=environment(),
+        timeout=600,
+    )
+    assert done.returncode == 0, done.stderr
+    return {k: Outcome(*v) for k, v in json.loads(done.stdout).items()}
+
+
+def environment() -> dict[str, str]:
+    import os
+
+    return {**os.environ, "PYTHONPATH": str(ROOT), "TQDM_DISABLE": "1"}
+
+
+@pytest.fixture(scope="session")
+def trained(tmp_path_factory):
+    """Workdirs of two steps of a table and of labelled images, and their outcomes."""
+    folder = tmp_path_factory.mktemp("trained")
+    table, images = folder / "table", folder / "images"
+    outcomes = launch(
+        {
+            "table": ("launch.train", *SMALL_IRIS, f"--workdir={table}"),
+            "images": ("launch.train", *SMALL_IMAGES, f"--workdir={images}"),
+        }
+    )
+    for outcome in outcomes.values():
+        assert outcome.status == 0, outcome.err
+    return {"table": table, "images": images, "outcomes": outcomes}

@@ -1,0 +1,57 @@
+"""Runs launchers as their users would, many for the price of one import of JAX.
+
+stdin: JSON {name: [module, *arguments]}.  stdout: JSON {name: [status, out, err]}.
+Every case is a fork of this process before JAX has touched a device: its own flags, its
+own devices, its own exit status.
+"""
+
+import json
+import os
+import runpy
+import sys
+import tempfile
+import traceback
+import warnings
+
+import jax  # noqa: F401
+
+import jaxdiff.runs.sample
+import jaxdiff.runs.train  # noqa: F401
+
+
+def child(argv: list[str], out: int, err: int) -> None:
+    os.dup2(out, 1)
+    os.dup2(err, 2)
+    sys.argv = argv
+    status: object = 0
+    try:
+        runpy.run_module(argv[0], run_name="__main__", alter_sys=True)
+    except SystemExit as end:
+        status = end.code or 0
+    except BaseException:
+        traceback.print_exc()
+        status = 1
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(status if isinstance(status, int) else 1)
+
+
+def main() -> None:
+    warnings.simplefilter("ignore")  # of forking: no thread of JAX runs yet
+    results = {}
+    for name, argv in json.load(sys.stdin).items():
+        with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
+            pid = os.fork()
+            if not pid:
+                child(argv, out.fileno(), err.fileno())
+            status = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+            texts = []
+            for file in (out, err):
+                file.seek(0)
+                texts.append(file.read().decode())
+            results[name] = [status, *texts]
+    json.dump(results, sys.stdout)
+
+
+if __name__ == "__main__":
+    main()

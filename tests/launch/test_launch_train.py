@@ -1,0 +1,130 @@
+"""launch.train: what it prints and leaves, kill -9 and non-finite losses."""
+
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+
+import jax
+import numpy as np
+from conftest import ROOT, SMALL_IRIS, environment, launch
+
+from jaxdiff.runs import train, workdir
+from jaxdiff.train import checkpoint
+
+
+def numbers(folder):
+    rows = workdir.read_metrics(folder)
+    return [{k: v for k, v in r.items() if k != "examples_per_second"} for r in rows]
+
+
+def read_state(folder):
+    run = train.prepare(workdir.load_config(folder), folder)
+    with checkpoint.open_manager(folder / workdir.CHECKPOINTS, keep_last=9) as manager:
+        return checkpoint.restore(manager, run.init())
+
+
+def test_dry_run_prints_and_writes_nothing(tmp_path):
+    new = tmp_path / "new"
+    done = launch(
+        {
+            "with": ("launch.train", *SMALL_IRIS, f"--workdir={new}", "--dry_run"),
+            "without": ("launch.train", *SMALL_IRIS, "--dry_run"),
+        }
+    )
+    for outcome in done.values():
+        assert outcome.status == 0 and "Traceback" not in outcome.err
+        assert "batch_size: 4" in outcome.out
+        # hidden 8, columns 1 + 3: by hand, dense (i, o) = i o + o
+        total = 2 * 72 + (40 + 16 + 72) + (72 + 16 + 72) + 36
+        assert f"{total} parameters" in outcome.out
+        assert "out/kernel" in outcome.out and "(8, 4)" in outcome.out
+    assert not new.exists() and not (ROOT / "runs" / "dry").exists()
+
+
+def test_more_steps_continue_a_run(tmp_path):
+    workdir_flag = f"--workdir={tmp_path}/run"
+    done = launch(
+        {
+            "two": ("launch.train", *SMALL_IRIS, workdir_flag),
+            "four": (
+                *("launch.train", *SMALL_IRIS, workdir_flag),
+                "--config.train.num_steps=4",
+            ),
+        }
+    )
+    assert [o.status for o in done.values()] == [0, 0], done
+    assert "resuming" in done["four"].out + done["four"].err
+    assert "at step 2" in done["four"].out + done["four"].err
+    assert [row["step"] for row in numbers(tmp_path / "run")] == [1, 2, 3, 4]
+    assert json.loads((tmp_path / "run/config.json").read_text())["train"]["num_steps"] == 4
+
+
+def test_a_loss_that_is_not_finite_ends_with_a_status(tmp_path):
+    done = launch(
+        {
+            "nan": (
+                *("launch.train", *SMALL_IRIS, f"--workdir={tmp_path}/run"),
+                *("--config.train.lr=constant(peak=1e25)", "--config.train.num_steps=20"),
+            )
+        }
+    )["nan"]
+    assert done.status != 0 and "Traceback" not in done.err
+    assert "is not finite at step" in done.err.splitlines()[-1]
+    assert "the last good checkpoint is kept" in done.err
+    stored = read_state(tmp_path / "run")
+    assert stored is not None
+    assert all(np.isfinite(a).all() for a in jax.tree.leaves(stored))
+
+
+STEPS = 600
+LONG = (
+    *(*SMALL_IRIS, f"--config.train.num_steps={STEPS}"),
+    *("--config.train.steps_per_call=2", "--config.train.log_every=10"),
+    *("--config.train.checkpoint_every=10", "--config.train.batch_size=30"),
+)
+
+
+def start(folder):
+    return subprocess.Popen(
+        [sys.executable, "-m", "launch.train", *LONG, f"--workdir={folder}"],
+        cwd=ROOT,
+        env=environment(),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+
+
+def test_kill_9_and_the_same_command_are_one_run_to_the_bit(tmp_path):
+    """Law 3, for real: killed without warning at a random moment, then resumed."""
+    killed, whole = tmp_path / "killed", tmp_path / "whole"
+    process = start(killed)
+    checkpoints = killed / workdir.CHECKPOINTS
+    deadline = time.monotonic() + 300
+    while not any(p.name.isdigit() for p in checkpoints.glob("*")):
+        assert process.poll() is None, process.communicate()[1]
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    delay = random.SystemRandom().uniform(0.0, 0.8)
+    time.sleep(delay)
+    os.kill(process.pid, signal.SIGKILL)
+    process.communicate()
+    assert process.returncode == -signal.SIGKILL
+    reached = max(int(p.name) for p in checkpoints.glob("*") if p.name.isdigit())
+    assert 10 <= reached < STEPS, f"killed after {delay:.3f} s at {reached}"
+    for folder in (killed, whole):
+        process = start(folder)
+        _, err = process.communicate(timeout=300)
+        assert process.returncode == 0, err
+    a, b = read_state(killed), read_state(whole)
+    assert a is not None and b is not None and int(a.step) == STEPS
+    assert jax.tree.structure(a) == jax.tree.structure(b)
+    for x, y in zip(jax.tree.leaves(a), jax.tree.leaves(b), strict=True):
+        np.testing.assert_array_equal(x, y, err_msg=f"killed after {delay:.3f} s")
+    assert numbers(killed) == numbers(whole)
+    assert [row["step"] for row in numbers(killed)] == list(range(10, STEPS + 1, 10))

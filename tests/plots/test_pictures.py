@@ -1,0 +1,158 @@
+"""Pictures: rounding and layout by hand, and plots that show their data."""
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from jaxdiff.plots import curves, pictures, tables
+
+
+def test_to_uint8_rounds_and_clips():
+    # 255 v / 16 of the digits' units: 8 -> 127.5, to even 128; 1 -> 15.94 -> 16
+    values = np.array([0.0, 1.0, 8.0, 15.97, 16.0, 17.0, -1.0])
+    np.testing.assert_array_equal(
+        pictures.to_uint8(values, 16.0), [0, 16, 128, 255, 255, 255, 0]
+    )
+    # and in 0 ... 255 every stored level comes back as it was
+    levels = np.arange(256.0)
+    np.testing.assert_array_equal(pictures.to_uint8(levels, 255.0), levels)
+    np.testing.assert_array_equal(
+        pictures.to_uint8(np.array([0.49, 0.51, 99.5]), 255.0), [0, 1, 100]
+    )
+
+
+def test_squeeze():
+    assert pictures.squeeze(np.zeros((2, 3, 1), np.uint8)).shape == (2, 3)
+    assert pictures.squeeze(np.zeros((2, 3, 3), np.uint8)).shape == (2, 3, 3)
+
+
+def test_tile_by_hand():
+    """Three 1x2 images in two columns, gaps of one, each pixel as it is."""
+    images = np.array([[[1, 2]], [[3, 4]], [[5, 6]]], np.uint8)[..., None]
+    w = 255
+    by_hand = [
+        [w, w, w, w, w, w, w],
+        [w, 1, 2, w, 3, 4, w],
+        [w, w, w, w, w, w, w],
+        [w, 5, 6, w, w, w, w],
+        [w, w, w, w, w, w, w],
+    ]
+    got = pictures.tile(images, columns=2, gap=1, scale=1)
+    np.testing.assert_array_equal(got[..., 0], by_hand)
+
+
+def test_tile_enlarges_whole_pixels():
+    images = np.array([[[10], [20]]], np.uint8).reshape(1, 2, 1, 1)
+    got = pictures.tile(images, gap=0, scale=2)
+    np.testing.assert_array_equal(got[..., 0], [[10, 10], [10, 10], [20, 20], [20, 20]])
+
+
+def test_small_images_are_made_visible_and_large_ones_left():
+    small = pictures.tile(np.zeros((1, 8, 8, 1), np.uint8), gap=0)
+    assert small.shape[0] >= 32 and small.shape[0] % 8 == 0
+    large = pictures.tile(np.zeros((4, 64, 64, 3), np.uint8), gap=0)
+    assert large.shape == (128, 128, 3)  # a square of 2 by 2
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_save_grid_is_lossless(tmp_path, channels):
+    rng = np.random.default_rng(0)
+    images = rng.integers(0, 255, (3, 50, 50, channels), dtype=np.uint8)
+    path = tmp_path / "new" / "grid.png"
+    pictures.save_grid(path, images, columns=3)
+    with Image.open(path) as file:
+        read = np.asarray(file).reshape(52, 154, channels)
+    for i in range(3):
+        np.testing.assert_array_equal(
+            read[1:51, 1 + 51 * i : 51 + 51 * i], images[i]
+        )
+
+
+def differs(save, tmp_path, one, other):
+    """Both are pictures with content, and their pixels depend on the data."""
+    read = []
+    for name, data in (("one", one), ("other", other)):
+        path = tmp_path / f"{name}.png"
+        save(path, data)
+        with Image.open(path) as file:
+            read.append(np.asarray(file.convert("L"), np.int32))
+    assert all(pixels.std() > 1 for pixels in read)
+    a, b = read
+    return a.shape != b.shape or (abs(a - b) > 50).mean() > 1e-3
+
+
+def test_loss_curve_shows_the_losses(tmp_path):
+    steps = list(range(1, 60))
+
+    def save(path, losses):
+        curves.save_loss(path, steps, losses)
+
+    assert differs(save, tmp_path, [1 / s for s in steps], [s**0.5 for s in steps])
+    assert not differs(save, tmp_path, [1.0 * s for s in steps], [1.0 * s for s in steps])
+    save(tmp_path / "zero.png", [0.0] * 59)  # has no logarithm
+    save(tmp_path / "negative.png", [-1.0] * 59)
+
+
+def test_schedule_curves_show_the_schedules(tmp_path):
+    t = np.linspace(0, 1, 30)
+    line = np.stack([1 - t, t, np.where(t > 0, -t, np.inf)])  # infinite at the end
+    curve = np.stack([1 - t**2, t**2, -3 * t])
+
+    def save(path, values):
+        curves.save_schedules(path, t, {"a": values}, {"b": line})
+
+    def save_behind(path, values):
+        curves.save_schedules(path, t, {"a": line}, {"b": values})
+
+    assert differs(save, tmp_path, line, curve)
+    assert differs(save_behind, tmp_path, line, curve)
+
+
+def test_rows_show_the_images(tmp_path):
+    black, white = np.zeros((3, 8, 8, 1), np.uint8), np.full((3, 8, 8, 1), 255, np.uint8)
+
+    def save(path, row):
+        pictures.save_rows(path, {"a": row, "b": black}, columns="123", title="t")
+
+    assert differs(save, tmp_path, black, white)
+
+
+def test_pairs_show_rows_and_classes(tmp_path):
+    rng = np.random.default_rng(0)
+    x, y = rng.normal(size=40), rng.normal(size=40)
+    kinds = np.array(["a", "b"] * 20)
+
+    def save(path, columns):
+        real = {"x": x, "y": y, "kind": kinds}
+        tables.save_pairs(path, {"real": real, "generated": columns})
+
+    base = {"x": x, "y": y, "kind": kinds}
+    assert differs(save, tmp_path, base, {"x": y, "y": -x, "kind": kinds})
+    assert differs(save, tmp_path, base, {**base, "kind": np.sort(kinds)})
+
+
+def test_scatters_show_rows_in_given_colours(tmp_path):
+    rng = np.random.default_rng(0)
+    x, y = rng.normal(size=40), rng.normal(size=40)
+    kinds = {"kind": np.array(["a", "b"] * 20)}
+
+    def save(path, columns):
+        tables.save_scatters(path, {"real": {"x": x, "y": y}, "noisy": columns}, kinds)
+
+    assert differs(save, tmp_path, {"x": x, "y": y}, {"x": y, "y": x})
+
+
+def test_pairs_of_one_numeric_column_and_of_none_of_text(tmp_path):
+    x = np.arange(20.0)
+
+    def save(path, x):
+        tables.save_pairs(path, {"real": {"x": x}})
+
+    assert differs(save, tmp_path, x, x**3)
+
+
+def test_pairs_of_a_constant_column(tmp_path):
+    path = tmp_path / "constant.png"
+    tables.save_pairs(path, {"real": {"x": np.ones(5), "y": np.arange(5.0)}})
+    with Image.open(path) as file:
+        assert np.asarray(file.convert("L")).std() > 1

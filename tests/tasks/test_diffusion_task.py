@@ -1,0 +1,153 @@
+"""The diffusion task: what the network is shown, with networks that only report."""
+
+from typing import Any
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from jax.tree_util import Partial
+
+from jaxdiff.diffusion import inputs, noises, predictions, schedules
+from jaxdiff.diffusion.losses import Objective, mse
+from jaxdiff.keys import batch_keys
+from jaxdiff.tasks import diffusion
+
+B = 4000
+
+
+class Echo(nn.Module):
+    """Its output is its label, everywhere, whatever it sees."""
+
+    @nn.compact
+    def __call__(self, x, t, cond=None, *, train: bool = False):
+        self.param("unused", nn.initializers.zeros, ())
+        said = -1.0 if cond is None else cond.astype(x.dtype)
+        return jnp.zeros_like(x) + jnp.reshape(said, (-1, 1))
+
+
+class Same(nn.Module):
+    """Its output is its input, so that its input can be read."""
+
+    @nn.compact
+    def __call__(self, x, t, cond=None, *, train: bool = False):
+        self.param("unused", nn.initializers.zeros, ())
+        return x
+
+
+class Noisy(nn.Module):
+    @nn.compact
+    def __call__(self, x, t, cond=None, *, train: bool = False):
+        self.param("unused", nn.initializers.zeros, ())
+        return nn.Dropout(0.5, deterministic=not train)(jnp.ones_like(x))
+
+
+def at(schedule, t, u):
+    del schedule
+    return jnp.full_like(u, t)
+
+
+def make(network: nn.Module, t: float = 0.5, **fields: Any):
+    schedule = schedules.linear_mix()
+    objective = Objective(
+        schedule=schedule,
+        prediction=predictions.x0(),
+        times=Partial(at, schedule, t),
+        weight=None,
+        distance=mse(),
+        noise=noises.normal(),
+    )
+    defaults = {
+        "shape": (2,),
+        "num_classes": 3,
+        "label_dropout": 0.0,
+        "time_feature": inputs.time(),
+        "sigma_data": 0.0,
+    }
+    return diffusion.make(network, objective, **{**defaults, **fields})
+
+
+def losses(task, labels, x=None, seed=0):
+    keys = batch_keys(jax.random.key(seed), jnp.arange(B), B)
+    batch = {"x": jnp.zeros((B, 2)) if x is None else x, "label": labels}
+    params = task.init(jax.random.key(0))
+    return np.asarray(task.loss(params, keys, batch)[0])
+
+
+LABELS = jnp.arange(B, dtype=jnp.int32) % 2 + 1  # 1 and 2, of classes 0, 1, 2
+
+
+def test_without_dropout_the_network_sees_the_labels():
+    # x0 = 0 and out = label: the loss of an example is its label squared
+    np.testing.assert_allclose(losses(make(Echo()), LABELS), np.square(LABELS))
+
+
+@pytest.mark.parametrize("share", [0.1, 0.4])
+def test_label_dropout_replaces_its_share_by_the_null_label(share):
+    task = make(Echo(), label_dropout=share)
+    assert task.null == 3
+    got = losses(task, LABELS)
+    dropped = got == 9.0
+    np.testing.assert_array_equal(got[~dropped], np.square(LABELS)[~dropped])
+    # five standard deviations of a share of 4,000 independent draws
+    assert abs(dropped.mean() - share) < 5 * np.sqrt(share * (1 - share) / B)
+    # independent of the label, of the example's place, and new at every step
+    for kind in (1, 2):
+        of_kind = dropped[np.asarray(LABELS) == kind].mean()
+        assert abs(of_kind - share) < 5 * np.sqrt(share * (1 - share) / (B / 2))
+    again = losses(task, LABELS, seed=1) == 9.0
+    both = (dropped & again).mean()
+    assert abs(both - share**2) < 5 * np.sqrt(share**2 / B)
+
+
+def test_an_unconditional_task_asks_for_no_label():
+    task = make(Echo(), num_classes=0)
+    assert task.null is None
+    np.testing.assert_allclose(losses(task, None), np.ones(B))
+
+
+def test_dropout_draws_in_training_alone():
+    task = make(Noisy())
+    # out is 0 or 2, x0 = 0: losses of (0 + 0, 0 + 4, 4 + 4) / 2
+    assert set(losses(task, LABELS).tolist()) == {0.0, 2.0, 4.0}
+    params = task.init(jax.random.key(0))
+    x0 = task.denoiser(params)(jnp.ones((5, 2)), jnp.asarray(0.5), LABELS[:5]).x0
+    np.testing.assert_array_equal(x0, np.ones((5, 2)))
+
+
+@pytest.mark.parametrize("t", [0.25, 0.5])
+def test_inputs_are_scaled_to_unit_variance(t):
+    """x_t = (1 - t) x0 + t eps with x0 of deviation .5: variance (1-t)^2 / 4 + t^2."""
+    task = make(Same(), t, sigma_data=0.5)
+    params = task.init(jax.random.key(0))
+    x = jnp.full((3, 2), 0.7)
+    shown = task.denoiser(params)(x, jnp.asarray(t), LABELS[:3]).x0
+    by_hand = 0.7 / np.sqrt((1 - t) ** 2 / 4 + t**2)
+    np.testing.assert_allclose(shown, np.full((3, 2), by_hand), rtol=1e-6)
+    # the same in the loss: out = x_t / sd, x0 = c, so E loss = 1 - 2 c a / sd + c^2
+    rng = np.random.default_rng(0)
+    x0 = jnp.asarray(0.5 * rng.normal(size=(B, 2)), jnp.float32)
+    deviation = np.sqrt((1 - t) ** 2 / 4 + t**2)
+    expected = 1 + 0.25 - 2 * (1 - t) * 0.25 / deviation
+    got = losses(task, LABELS, x0)
+    assert abs(got.mean() - expected) < 5 * got.std() / np.sqrt(B)
+
+
+def test_unscaled_inputs_are_as_they_are():
+    task = make(Same(), 0.5)
+    params = task.init(jax.random.key(0))
+    x = jnp.array([[0.7, -3.0]])
+    np.testing.assert_array_equal(
+        task.denoiser(params)(x, jnp.asarray(0.5), LABELS[:1]).x0, x
+    )
+
+
+def test_denoisers_of_other_parameters_share_a_compilation():
+    """A denoiser is a value: its parameters are leaves, not constants."""
+    task = make(Same())
+    compiled = jax.jit(lambda denoise, x: denoise(x, jnp.asarray(0.5), LABELS[:1]).x0)
+    x = jnp.ones((1, 2))
+    for value in (0.0, 1.0, 2.0):
+        compiled(task.denoiser({"unused": jnp.asarray(value)}), x)
+    assert compiled._cache_size() == 1
