@@ -1,6 +1,6 @@
 """Randomness per example: image i depends on its own key, never on its batch.
 
-(1)  training:  key_i = fold_in(fold_in(seed, step), i),  i the index in the global batch
+(1)  training:  key_i = fold_in(fold_in(seed, step), i),  i the row in the global batch
 (2)  sampling:  key_i = fold_in(seed, i),  i the number of the image
 (3)  stratum_i = (u + i / B) mod 1,  u ~ U[0, 1) one draw a step, B the global batch
 

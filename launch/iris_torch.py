@@ -6,6 +6,7 @@ Prints one JSON line, seconds to train and to sample, and saves the 150 generate
 It is here to be measured against: `launch.bench iris`.
 """
 
+import itertools
 import json
 import math
 import sys
@@ -21,7 +22,7 @@ GAIN, SHIFT, STOP = 6.0, 0.5, 0.99996
 
 
 def sigma2(t):
-    """Noise variance of time t in [0, 1]: a sigmoid, stretched to start at exactly 0."""
+    """Noise variance of time t in [0, 1]: a sigmoid, stretched to start at 0."""
     y0, y, y1 = (
         torch.sigmoid(GAIN * ((2 * u - 1) + SHIFT))
         for u in (torch.zeros_like(t), t, torch.ones_like(t))
@@ -84,7 +85,7 @@ def train(data):
 def sample(model, rows):
     times = torch.linspace(1, 0, STEPS + 1)
     x = torch.randn(rows, COLUMNS)
-    for t, s in zip(times[:-1], times[1:], strict=True):
+    for t, s in itertools.pairwise(times):
         var_t, var_s = sigma2(t), sigma2(s)
         keep = ((1 - var_t) / (1 - var_s)).sqrt()
         fresh = var_t - keep**2 * var_s

@@ -24,7 +24,7 @@ def make(
     Args:   shape: (h, w, c), or (columns,).  num_classes: 0 for no labels.
             num_examples: number of examples.  seed: 0 to 2^63 - 1.
             low: model value of black, white is 1 (images only).
-    Errors: ValueError for a shape, num_examples, number of classes or seed out of range.
+    Errors: ValueError for a shape, a number or a seed out of range.
     """
     if len(shape) not in (1, 3) or min(shape) < 1:
         raise ValueError(
@@ -32,8 +32,8 @@ def make(
         )
     if num_examples < 2 or num_classes < 0 or not 0 <= seed < 2**63:
         raise ValueError(
-            "num_examples must be at least 2, num_classes at least 0 and seed from 0 to "
-            f"2**63 - 1, got {num_examples=}, {num_classes=}, {seed=}"
+            "need num_examples >= 2, num_classes >= 0 and seed from 0 to 2**63 - 1, "
+            f"got {num_examples=}, {num_classes=}, {seed=}"
         )
     names = tuple(f"class {k}" for k in range(num_classes))
     if len(shape) == 1:

@@ -1,7 +1,7 @@
 """What the network predicts: one row (a, b) a prediction.
 
 (1)  target = a x0 + b eps                       with x_t = alpha x0 + sigma eps
-(2)  [x_t, target] = M [x0, eps],  M = [[alpha, sigma], [a, b]],  det = alpha b - sigma a
+(2)  [x_t, target] = [[alpha, sigma], [a, b]] [x0, eps],    det = alpha b - sigma a
 (3)  x0 = (b x_t - sigma out) / det              the network's output back to x0
 (4)  |out - target|^2 = (det / sigma)^2 |x0_hat - x0|^2
 
@@ -10,10 +10,10 @@
     v         -sigma            alpha
     score     0                 -1 / sigma
     velocity  d_alpha           d_sigma
-    edm       sigma / (s n)     -s alpha / n     n^2 = sigma^2 + s^2 alpha^2, s the data's
-                                                 standard deviation; c_skip, c_out cleared
-                                                 of the fractions that are 0/0 at the ends
-Each name in `__all__` can be chosen by a config.
+    edm       sigma / (s n)     -s alpha / n     n^2 = sigma^2 + s^2 alpha^2
+
+In the last, s is the data's standard deviation; c_skip and c_out are cleared of the
+fractions that are 0/0 at the ends. Each name in `__all__` can be chosen by a config.
 """
 
 from collections.abc import Callable

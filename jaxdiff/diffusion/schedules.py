@@ -1,7 +1,7 @@
 """Noise schedules: how much signal and how much noise a time holds.
 
 (1)  x_t = alpha(t) x0 + sigma(t) eps,      t in [0, 1];  t = 0 is data, t = 1 is noise
-(2)  log_snr(t) = 2 log(alpha(t) / sigma(t))            strictly falling;  t_of undoes it
+(2)  log_snr(t) = 2 log(alpha(t) / sigma(t))           strictly falling;  t_of undoes it
 (3)  alpha((i + 1) / T)^2 = alpha_bar[i]                DDPM's tables, see tables.py
 (4)  d alpha / dt, d sigma / dt             by jax.jvp in `coeffs`, never by hand
 
@@ -144,10 +144,7 @@ def scaled_linear_beta(
 def cosine_beta(
     num_steps: int = 1000, s: float = 0.008, max_beta: float = 0.999
 ) -> Schedule:
-    """Table with alpha_bar ~ cos^2((t + s) / (1 + s) pi / 2), betas capped.
-
-    Source: Nichol & Dhariwal 2021, arXiv:2102.09672, eq. 17.
-    """
+    """alpha_bar ~ cos^2((t + s) / (1 + s) pi / 2). arXiv:2102.09672, eq. 17."""
     return from_alpha_bar(tables.alpha_bar(tables.cosine(num_steps, s, max_beta)))
 
 
@@ -156,11 +153,9 @@ def cosine(min_log_snr: float = -20.0, max_log_snr: float = 20.0) -> Schedule:
 
     Cut at the given log-SNRs. Salimans & Ho 2022, arXiv:2202.00512, appendix.
     """
-    require(
-        min_log_snr < max_log_snr,
-        f"need min_log_snr < max_log_snr, got {min_log_snr=}, {max_log_snr=}",
-    )
-    start, end = np.arctan(np.exp(-0.5 * np.array([max_log_snr, min_log_snr])))
+    low, high = min_log_snr, max_log_snr
+    require(low < high, f"need min_log_snr < max_log_snr, got {low} and {high}")
+    start, end = np.arctan(np.exp(-0.5 * np.array([high, low])))
     return _angles(float(start), float(end))
 
 
@@ -171,18 +166,14 @@ def angle(min_signal_rate: float = 0.02, max_signal_rate: float = 0.95) -> Sched
     Source: Keras example "Denoising Diffusion Implicit Models" (diffusion angles).
     """
     low, high = min_signal_rate, max_signal_rate
-    require(
-        0 < low < high <= 1,
-        f"need 0 < min_signal_rate < max_signal_rate <= 1, got {low} and {high}",
-    )
+    fits = 0 < low < high <= 1
+    require(fits, f"need 0 < min_signal_rate < max_signal_rate <= 1, got {low}, {high}")
     return _angles(float(np.arccos(high)), float(np.arccos(low)))
 
 
 def linear_log_snr(start: float = 13.3, end: float = -5.0) -> Schedule:
     """log_snr linear in t. Kingma et al. 2021 (VDM), arXiv:2107.00630, eq. 18."""
-    require(
-        start > end, f"the log-SNR must fall from start to end, got {start=} {end=}"
-    )
+    require(start > end, f"the log-SNR must fall, got {start=} and {end=}")
     return from_log_alpha_bar(Partial(_line, start, end), Partial(_line_t, start, end))
 
 
@@ -198,7 +189,7 @@ def vp_sde(beta_min: float = 0.1, beta_max: float = 20.0) -> Schedule:
 
 
 def sigmoid(gain: float = 6.0, shift: float = 0.5, stop: float = 0.99996) -> Schedule:
-    """sigma^2 = stop (y(t) - y(0)) / (y(1) - y(0)),  y = sigmoid(gain (2t - 1 + shift)).
+    """sigma^2 = stop (y - y(0)) / (y(1) - y(0)),  y = sigmoid(gain (2t - 1 + shift)).
 
     Variance preserving, sigma(0) = 0 exactly. Source: the tabular model of the README.
     """
@@ -209,7 +200,7 @@ def sigmoid(gain: float = 6.0, shift: float = 0.5, stop: float = 0.99996) -> Sch
 
 
 def linear_mix() -> Schedule:
-    """alpha = 1 - t, sigma = t: the straight path of rectified flow, exact at both ends.
+    """alpha = 1 - t, sigma = t: rectified flow's straight path, exact at both ends.
 
     Source: Liu et al. 2022, arXiv:2209.03003; Lipman et al. 2022, arXiv:2210.02747.
     """
@@ -230,8 +221,7 @@ def edm(sigma_max: float = 80.0, rho: float = 7.0) -> Schedule:
     )
 
 
-# The formulas themselves, at module level: a Partial is the same static value only
-# when its function is, and jit compiles once for each static value.
+# The formulas, at module level: jit knows a Partial again by its function.
 
 
 def _log_ratio(alpha, sigma, t):

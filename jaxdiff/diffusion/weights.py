@@ -3,8 +3,8 @@
 (1)  loss = weight(c) |x0_hat - x0|^2
 (2)       = weight(c) / native(c) |out - target|^2       predictions.py, eq. 4
 
-The loss is computed by the second line, so `native` (the plain error of what the network
-predicts) divides nothing. Each name in `__all__` can be chosen by a config.
+The loss is computed by the second line, so `native` (the plain error of what the
+network predicts) divides nothing. Each name in `__all__` can be chosen by a config.
 """
 
 from collections.abc import Callable
@@ -54,13 +54,13 @@ def min_snr(gamma: float = 5.0) -> Weight:
 def sigmoid(bias: float = 2.0) -> Weight:
     """weight = snr sigmoid(bias - log_snr): eps error weighted by a sigmoid.
 
-    Source: Kingma & Gao 2023, arXiv:2303.00848; Hoogeboom et al. 2024, arXiv:2410.19324.
+    Source: Kingma & Gao 2023, arXiv:2303.00848; Hoogeboom et al., arXiv:2410.19324.
     """
     return Partial(_sigmoid, bias)
 
 
 def edm(sigma_data: float = 0.5) -> Weight:
-    """weight = snr + 1 / sigma_data^2. Karras et al. 2022, arXiv:2206.00364, table 1."""
+    """weight = snr + 1/sigma_data^2. Karras et al. 2022, arXiv:2206.00364, table 1."""
     require(sigma_data > 0, f"sigma_data must be > 0, got {sigma_data=}")
     return Partial(_edm, sigma_data)
 

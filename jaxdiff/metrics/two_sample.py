@@ -10,7 +10,7 @@ Columns = Mapping[str, np.ndarray]
 
 
 def as_features(*tables: Columns) -> list[np.ndarray]:
-    """Tables of the same columns as f64[n, columns]; text becomes its number, sorted."""
+    """Tables of the same columns as f64[n, columns]; text by its sorted place."""
     features = []
     for name in tables[0]:
         values = [np.asarray(table[name]) for table in tables]

@@ -147,7 +147,7 @@ def measure(call: Callable[[], Any], num_runs: int) -> tuple[float, list[float]]
 
 
 def matmul_rate(dtype: str) -> float:
-    """FLOP/s of large square matrix products on all local devices together: the best."""
+    """FLOP/s of large matrix products on all local devices together: the best."""
     devices = jax.local_devices()
     n = 1536 if devices[0].platform == "cpu" else 8192
     a = jnp.ones((len(devices), n, n), dtype)

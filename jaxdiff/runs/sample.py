@@ -173,13 +173,13 @@ def prepare(
 
 
 def run(request: Request) -> np.ndarray:
-    """Draw, and write grid.png and samples.npz (samples.csv and pairs.png for tables)."""
+    """Draw, and write grid.png, samples.npz (for tables samples.csv, pairs.png)."""
     trained, sampler, labels, num, seed, out, png = request
     source = trained.source
     x = sampler.draw(trained.params, seed, np.arange(num), labels)
     print(
-        f"{num} samples from step {trained.step} with {sampler.calls} network calls each, "
-        f"in {out}"
+        f"{num} samples from step {trained.step}, "
+        f"{sampler.calls} network calls each, in {out}"
     )
     out.mkdir(parents=True, exist_ok=True)
     values = source.decode(x)

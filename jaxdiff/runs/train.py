@@ -36,7 +36,10 @@ class Run(NamedTuple):
 
 
 def prepare(config: ConfigDict, workdir: Path) -> Run:
-    """Build everything, check it, write nothing. Errors: ValueError, FileNotFoundError."""
+    """Build and check everything, write nothing.
+
+    Errors: ValueError, FileNotFoundError.
+    """
     files.check_same(workdir, config)
     t = config.train
     for name in (

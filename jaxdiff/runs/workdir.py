@@ -49,7 +49,7 @@ def check_same(workdir: Path, config: ConfigDict) -> None:
             raise ValueError(f"{workdir} is a file; give a folder as --workdir")
         if workdir.is_dir() and any(workdir.iterdir()):
             raise ValueError(
-                f"{workdir} is not empty and holds no run; give a new or empty --workdir"
+                f"{workdir} is not empty and holds no run; give a new --workdir"
             )
         return
     old, new = (_flat(c.to_dict()) for c in (load_config(workdir), config))

@@ -15,7 +15,7 @@ def open_manager(
 ) -> ocp.CheckpointManager:
     """Checkpoints under `directory`, one folder a step.
 
-    keep_last: newest ones kept.  keep_every: multiples of it are kept for good; 0: none.
+    keep_last: newest ones kept.  keep_every: multiples kept for good; 0: none.
     """
     return ocp.CheckpointManager(
         epath.Path(directory.resolve()),

@@ -29,7 +29,7 @@ def constant(decay: float = 0.999) -> Decay:
 def warmup(decay: float = 0.9999, exponent: float = 0.75) -> Decay:
     """beta = min(decay, 1 - (1 + n)^-exponent): forgets the initial parameters.
 
-    3/4 reaches .999 at 10 thousand steps and .9999 at 215; 2/3 is for runs of a million.
+    3/4 reaches .999 at 10 thousand steps and .9999 at 215; 2/3 is for longer runs.
     """
     require(0 <= decay < 1, f"decay must be in [0, 1), got {decay=}")
     require(0 < exponent <= 1, f"exponent must be in (0, 1], got {exponent=}")

@@ -31,7 +31,7 @@ def pmap_step(step: Callable, devices: Sequence[jax.Device]) -> Callable:
 
 
 def replicate(tree: PyTree, devices: Sequence[jax.Device]) -> PyTree:
-    """Put a tree on every device, as `pmap_step` gives it back: one compilation, not two.
+    """Put a tree on every device, as `pmap_step` gives it back: it compiles once.
 
     The arrays keep their shapes: this is a placement, not a leading axis.
     """

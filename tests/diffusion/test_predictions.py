@@ -140,30 +140,28 @@ def test_every_prediction_gives_the_same_loss(x64, schedule, prediction_name):
     np.testing.assert_allclose(got, expected, rtol=1e-6)
 
 
-@pytest.mark.parametrize("double", [False, True])
-def test_the_ends_are_finite_and_exact(schedule, prediction_name, double):
-    with jax.enable_x64(double):
-        prediction = getattr(predictions, prediction_name)()
-        denoise = make_denoise(
-            exact_network(prediction), schedule=schedule, prediction=prediction
-        )
-        t, x_t = jnp.array([0.0, 1.0]), jnp.array([[-0.7, 0.9], [-0.7, 0.9]])
-        alpha, sigma = schedule.alpha(t)[:, None], schedule.sigma(t)[:, None]
-        got, expected = denoise(x_t, t, None).x0, np.array(exact(x_t, alpha, sigma)[0])
-        amplified = 1.0
-        if prediction_name in ("eps", "score"):
-            if float(alpha[1, 0]) == 0:
-                expected[1] = 0  # to_x0: noise and its estimate say nothing of the data
-            else:
-                # x0 = (x_t - sigma eps) / alpha multiplies the rounding of x_t
-                amplified = max(1.0, float(sigma[1, 0] / alpha[1, 0]))
-        eps = float(jnp.finfo(x_t.dtype).eps)
-        np.testing.assert_allclose(got[0], expected[0], atol=16 * eps)
-        np.testing.assert_allclose(got[1], expected[1], atol=16 * eps * amplified)
-        keys = keying.batch_keys(jax.random.key(1), jnp.arange(2), 2)
-        for weight in (weights.x0(), weights.native()):
-            loss = x0_loss(keys, schedule, prediction, t, x_t, weight)
-            assert np.isfinite(loss).all()
+def test_the_ends_are_finite_and_exact(schedule, prediction_name):
+    prediction = getattr(predictions, prediction_name)()
+    denoise = make_denoise(
+        exact_network(prediction), schedule=schedule, prediction=prediction
+    )
+    t, x_t = jnp.array([0.0, 1.0]), jnp.array([[-0.7, 0.9], [-0.7, 0.9]])
+    alpha, sigma = schedule.alpha(t)[:, None], schedule.sigma(t)[:, None]
+    got, expected = denoise(x_t, t, None).x0, np.array(exact(x_t, alpha, sigma)[0])
+    amplified = 1.0
+    if prediction_name in ("eps", "score"):
+        if float(alpha[1, 0]) == 0:
+            expected[1] = 0  # to_x0: noise and its estimate say nothing of the data
+        else:
+            # x0 = (x_t - sigma eps) / alpha multiplies the rounding of x_t
+            amplified = max(1.0, float(sigma[1, 0] / alpha[1, 0]))
+    eps = float(jnp.finfo(x_t.dtype).eps)
+    np.testing.assert_allclose(got[0], expected[0], atol=16 * eps)
+    np.testing.assert_allclose(got[1], expected[1], atol=16 * eps * amplified)
+    keys = keying.batch_keys(jax.random.key(1), jnp.arange(2), 2)
+    for weight in (weights.x0(), weights.native()):
+        loss = x0_loss(keys, schedule, prediction, t, x_t, weight)
+        assert np.isfinite(loss).all()
 
 
 def test_edm_refuses_a_spread_that_is_not_positive():
