@@ -1,6 +1,6 @@
 """The array types of every signature, and the one way shapes are made to meet."""
 
-import jax
+from jax.core import Tracer
 from jaxtyping import Array, Bool, Float, Int, Key, PyTree, UInt8
 
 __all__ = [
@@ -31,5 +31,5 @@ def require(condition: object, message: str) -> None:
     Under `jax.vmap` or `jax.grad` of a maker the condition is a tracer, which cannot
     be looked at; then nothing is checked. Join conditions with `&`, not `and`.
     """
-    if not isinstance(condition, jax.core.Tracer) and not condition:
+    if not isinstance(condition, Tracer) and not condition:
         raise ValueError(message)

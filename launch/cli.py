@@ -22,6 +22,24 @@ def user_errors():
         fail(" ".join(str(error).split()))
 
 
+@contextlib.contextmanager
+def flag_errors():
+    """The same for flags, overrides and config files, which raise what they like."""
+    try:
+        yield
+    except Exception as error:  # a config file is a program
+        if os.environ.get("JAXDIFF_DEBUG"):
+            raise
+        lines = str(error.args[0] if error.args else error).strip().splitlines()
+        if isinstance(error, KeyError | AttributeError):
+            lines = ["--config has no field", *lines]
+        elif isinstance(error, SyntaxError):
+            lines = [f"--config: {error}"]
+        elif "Traceback" in str(error):
+            lines = ["--config:", lines[-1]]
+        fail(" ".join(lines))
+
+
 def fail(message: str) -> None:
     print(f"error: {message}", file=sys.stderr)
     sys.exit(2)
@@ -40,7 +58,8 @@ def define_stored_config(argv: list[str]) -> None:
         return
     with user_errors():
         config = workdir.load_config(Path(given.workdir))
-    config_flags.DEFINE_config_dict("config", config)
+    with flag_errors():
+        config_flags.DEFINE_config_dict("config", config)
 
 
 def run(main: Callable[..., None], word: str = "") -> None:
@@ -74,16 +93,5 @@ def _parse(argv):
     path, _, _ = (parser.parse_known_args(argv[1:])[0].config or "").partition(":")
     if path and not Path(path).is_file():
         fail(f"--config: there is no file {path}; the ready ones are in configs/")
-    try:
+    with flag_errors():
         return flags.FLAGS(argv, known_only=False)
-    except Exception as error:  # a config file is a program: it may raise anything
-        if os.environ.get("JAXDIFF_DEBUG"):
-            raise
-        lines = str(error.args[0] if error.args else error).strip().splitlines()
-        if isinstance(error, KeyError | AttributeError):
-            lines = ["--config has no field", *lines]
-        elif isinstance(error, SyntaxError):
-            lines = [f"--config: {error}"]
-        elif "Traceback" in str(error):
-            lines = ["--config:", lines[-1]]
-        fail(" ".join(lines))

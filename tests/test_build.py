@@ -70,7 +70,7 @@ def test_a_wrong_choice_is_told_the_right_one(home, spec, message):
 
 
 def test_the_type_of_a_solvers_field_is_checked_too():
-    with pytest.raises(ValueError, match="eta.* must be of type float, got 'x'"):
+    with pytest.raises(ValueError, match=r"eta.* must be of type float, got 'x'"):
         build.choose(solvers, "ddim(eta='x')")
 
 

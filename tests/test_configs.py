@@ -10,12 +10,29 @@ import numpy as np
 import pytest
 from ml_collections import ConfigDict
 
+import jaxdiff.data
+import jaxdiff.models
 from configs import base
 from jaxdiff import build
+from jaxdiff.diffusion import (
+    grids,
+    inputs,
+    losses,
+    noises,
+    predictions,
+    scalings,
+    schedules,
+    solvers,
+    times,
+    weights,
+)
 from jaxdiff.runs import train, workdir
+from jaxdiff.train import ema, lr_schedules, optim
 
 FOLDER = Path(base.__file__).parent
-NAMES = sorted(p.stem for p in FOLDER.glob("*.py") if p.stem not in ("base", "__init__"))
+NAMES = sorted(
+    p.stem for p in FOLDER.glob("*.py") if p.stem not in ("base", "__init__")
+)
 
 
 def load(name: str, variant: str = "") -> ConfigDict:
@@ -71,7 +88,9 @@ def test_the_full_size_builds(name):
     labels = build.num_labels(config, source)
     cond = jax.ShapeDtypeStruct((2,), np.int32) if labels else None
     t = jax.ShapeDtypeStruct((), np.float32)
-    out = jax.eval_shape(lambda p, x, t, y: task.denoiser(p)(x, t, y), params, x, t, cond)
+    out = jax.eval_shape(
+        lambda p, x, t, y: task.denoiser(p)(x, t, y), params, x, t, cond
+    )
     assert out.x0.shape == x.shape
     tx, lr = build.make_optimizer(config)
     jax.eval_shape(tx.init, params)
@@ -103,7 +122,9 @@ def fields_without_comment(source: str) -> list[str]:
     """
     lines, bare = source.splitlines(), []
     for node in ast.walk(ast.parse(source)):
-        if not (isinstance(node, ast.Call) and getattr(node.func, "id", "") == "ConfigDict"):
+        if not (
+            isinstance(node, ast.Call) and getattr(node.func, "id", "") == "ConfigDict"
+        ):
             continue
         fields = node.args[0]
         assert isinstance(fields, ast.Dict)
@@ -121,20 +142,14 @@ def test_every_field_of_the_schema_is_explained():
     source = (FOLDER / "base.py").read_text()
     assert fields_without_comment(source) == []
     # and the check can fail
-    stripped = "\n".join(x for x in source.splitlines() if not x.strip().startswith("#"))
+    stripped = "\n".join(
+        x for x in source.splitlines() if not x.strip().startswith("#")
+    )
     assert {"seed", "batch_size", "solver"} <= set(fields_without_comment(stripped))
 
 
 def test_choices_named_in_the_schema_are_those_there_are():
     """The comments list files and functions: a new one must be named there."""
-    import jaxdiff.data
-    import jaxdiff.models
-    from jaxdiff import diffusion
-    from jaxdiff.diffusion import grids, inputs, losses, noises, predictions, scalings
-    from jaxdiff.diffusion import schedules, solvers, times, weights
-    from jaxdiff.train import ema, lr_schedules, optim
-
-    assert diffusion is not None
     text = (FOLDER / "base.py").read_text()
     homes = (
         *(jaxdiff.data, jaxdiff.models, solvers, grids, inputs, losses, noises),

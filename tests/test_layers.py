@@ -35,7 +35,15 @@ RULES: dict[str, set[str]] = {
         *("jaxdiff.build", "jaxdiff.data", "jaxdiff.diffusion", "jaxdiff.metrics"),
         *("jaxdiff.plots", "jaxdiff.tasks", "jaxdiff.train", "jaxdiff.interop"),
     },
-    "launch": {"absl", "ml_collections", "jax", "numpy", "matplotlib", "PIL", "jaxdiff"},
+    "launch": {
+        "absl",
+        "ml_collections",
+        "jax",
+        "numpy",
+        "matplotlib",
+        "PIL",
+        "jaxdiff",
+    },
     "configs": {"ml_collections"},
 }
 
@@ -75,7 +83,9 @@ def home_of(module: str) -> str | None:
 
 def test_there_are_files_and_each_has_a_home():
     assert len(FILES) > 40
-    homeless = [n for n in NAMES.values() if home_of(n.removesuffix(".__init__")) is None]
+    homeless = [
+        n for n in NAMES.values() if home_of(n.removesuffix(".__init__")) is None
+    ]
     assert homeless == ["jaxdiff.__init__"]
 
 
@@ -127,7 +137,9 @@ def test_no_circles():
             other
             for other in (n.removesuffix(".__init__") for n in NAMES.values())
             if other != module
-            and any(name == other or name.rpartition(".")[0] == other for name in imports(p))
+            and any(
+                name == other or name.rpartition(".")[0] == other for name in imports(p)
+            )
         }
         for p, module in NAMES.items()
     }
@@ -208,7 +220,9 @@ def test_nothing_is_silently_mended():
     caught = 0
     for path, node in nodes(ast.ExceptHandler):
         caught += 1
-        assert node.type is not None, f"{path}:{node.lineno} catches what it cannot name"
+        assert node.type is not None, (
+            f"{path}:{node.lineno} catches what it cannot name"
+        )
         body = [type(n) for n in node.body]
         assert body != [ast.Pass] and body != [ast.Continue], f"{path}:{node.lineno}"
     assert caught > 5

@@ -15,7 +15,9 @@ from jaxdiff.diffusion.schedules import Coeffs
 __all__ = ["index", "log_snr", "log_std", "time", "variance"]
 
 Feature = Callable[[Coeffs], Float[Array, "*b"]]
-Network = Callable  # (x_t f32[b, ...], Coeffs of f32[b], cond) -> f32[b, ...]
+Network = Callable[
+    ..., Array
+]  # (x_t f32[b, ...], Coeffs of f32[b], cond) -> f32[b, ...]
 
 
 def index(num_steps: int = 1000) -> Feature:

@@ -101,7 +101,8 @@ def bound_bits(
 
     x0 in [-1, 1] on 256 levels.  denoised.var_frac: f32[b, ...], must be there.
     """
-    require(denoised.var_frac is not None, "the bound needs learned variance")
+    if denoised.var_frac is None:
+        raise ValueError("the bound needs learned variance, got var_frac=None")
     post = posterior(schedule, t, s)
     of_x_t, of_x0 = (expand(c, x0) for c in post[:2])
     mean, guess = of_x_t * x_t + of_x0 * x0, of_x_t * x_t + of_x0 * denoised.x0

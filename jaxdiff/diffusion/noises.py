@@ -5,9 +5,11 @@ from collections.abc import Callable
 import jax
 from jax.tree_util import Partial
 
+from jaxdiff.arrays import Array
+
 __all__ = ["normal", "uniform"]
 
-Noise = Callable  # (key, shape, dtype) -> f[shape]
+Noise = Callable[..., Array]  # (key, shape, dtype) -> f[shape]
 
 
 def normal() -> Noise:

@@ -65,7 +65,7 @@ def save_schedules(
     axes[2].set(title="log-SNR", ylabel="2 log(alpha / sigma), nats")
     axes[2].set_ylim(-21, 21)  # it is infinite where an end is exact
     figure.legend(
-        *axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=6
+        *axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=4
     )
     figure.savefig(path, dpi=110)
 

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 
 from jaxdiff.plots import styles
 
@@ -32,20 +33,13 @@ def save_pairs(path: Path, panels: dict[str, Table]) -> None:
     for part, (title, columns) in zip(parts, panels.items(), strict=True):
         part.suptitle(f"{title}: {len(next(iter(columns.values())))} rows")
         axes = part.subplots(n, n, squeeze=False)
-        for kind, style in kinds.items():
-            mask = _mask(columns, kind)
-            _draw(axes, {c: columns[c][mask] for c in names}, limits, kind, style)
-        if len(kinds) > 1:
-            # the corner is a scatter plot, unless it is alone: its handles show markers
-            handles = axes[0, -1].get_legend_handles_labels()
-            part.legend(
-                *handles,
-                title=_text(columns),
-                loc="outside lower center",
-                ncols=min(len(kinds), 5),
-                markerscale=2,
-                fontsize=9,
-            )
+        groups = {kind: _of_kind(columns, columns, kind) for kind in kinds}
+        for i, row in enumerate(names):
+            for j, column in enumerate(names):
+                axes[i, j].set(xlim=limits[column], ylim=limits[row])
+                _draw(axes[i, j], row, column, groups, kinds)
+                _label(axes[i, j], row * (j == 0), column * (i == n - 1))
+    _legend(figure, kinds, _text(first), "outside lower center", ncols=5)
     path.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(path, dpi=110)
 
@@ -69,21 +63,15 @@ def save_scatters(
         axis.set_visible(False)
     for axis, (name, columns) in zip(axes.flat, panels.items(), strict=False):
         for kind, style in kinds.items():
-            mask = _mask(colours, kind)
-            axis.scatter(
-                columns[x][mask], columns[y][mask], s=14, alpha=0.7, label=kind, **style
-            )
+            rows = _of_kind(columns, colours, kind)
+            axis.scatter(rows[x], rows[y], s=14, alpha=0.7, **style)
         axis.set_title(name, fontsize=10)
         axis.grid(alpha=0.3)
     if title:
         figure.suptitle(title, fontsize=11)
     figure.supxlabel(x, fontsize=10)
     figure.supylabel(y, fontsize=10)
-    if len(kinds) > 1:
-        handles = axes[0, 0].get_legend_handles_labels()
-        figure.legend(
-            *handles, title=_text(colours), loc="outside right upper", markerscale=1.5
-        )
+    _legend(figure, kinds, _text(colours), "outside right upper")
     path.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(path, dpi=110)
 
@@ -93,24 +81,34 @@ def numeric(table: Table) -> list[str]:
     return [name for name, v in table.items() if np.asarray(v).dtype.kind in "fiu"]
 
 
-def _draw(axes, columns, limits, label, style):
-    for i, (row, y) in enumerate(columns.items()):
-        for j, (column, x) in enumerate(columns.items()):
-            axis = axes[i, j]
-            if i == j:
-                low, high = limits[column]
-                bins, colour = np.linspace(low, high, 21), style["color"]
-                axis.hist(x, bins=bins, alpha=0.5, label=label, color=colour)
-                axis.set_yticks([])  # counts, which the rest of the row's axis is not
-            else:
-                axis.scatter(x, y, s=9, alpha=0.6, label=label, linewidths=0, **style)
-                axis.set_ylim(limits[row])
-            axis.set_xlim(limits[column])
-            axis.tick_params(
-                labelsize=7, labelbottom=i == len(axes) - 1, labelleft=j == 0 != i
-            )
-            axis.set_xlabel(column if i == len(axes) - 1 else "", fontsize=8)
-            axis.set_ylabel(row if j == 0 else "", fontsize=8)
+def _draw(axis, row, column, groups, kinds):
+    """Points of all classes; on the diagonal histograms, with a y axis of their own."""
+    if row == column:
+        counts = axis.twinx()
+        counts.set_yticks([])
+        low, high = axis.get_xlim()  # of all panels: their bins are the same
+        bins = np.linspace(low, high, 21)
+        for kind, columns in groups.items():
+            colour = kinds[kind]["color"]
+            counts.hist(columns[column], bins=bins, alpha=0.5, color=colour)
+        return
+    for kind, columns in groups.items():
+        style = {"s": 9, "alpha": 0.6, "linewidths": 0, **kinds[kind]}
+        axis.scatter(columns[column], columns[row], **style)
+
+
+def _label(axis, row, column):
+    """Names and numbers at the left and lower edges alone: "" for none."""
+    axis.tick_params(labelsize=7, labelleft=bool(row), labelbottom=bool(column))
+    axis.set_xlabel(column, fontsize=8)
+    axis.set_ylabel(row, fontsize=8)
+
+
+def _legend(figure, kinds, title, where, ncols=1):
+    if len(kinds) > 1:
+        marks = [Line2D([], [], linestyle="", label=k, **v) for k, v in kinds.items()]
+        ncols = min(ncols, len(kinds))
+        figure.legend(handles=marks, title=title, loc=where, ncols=ncols, fontsize=9)
 
 
 def _correlated(table):
@@ -137,9 +135,11 @@ def _kinds(first, *tables):
     return styles.of_classes(sorted(found))
 
 
-def _mask(table, kind):
-    column = _text(table)
-    return slice(None) if column is None else table[column] == kind
+def _of_kind(table, colours, kind):
+    """The rows of `table` where `colours`, a table of as many, has the class `kind`."""
+    column = _text(colours)
+    rows = slice(None) if column is None else colours[column] == kind
+    return {name: values[rows] for name, values in table.items()}
 
 
 def _limits(values):

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -50,15 +50,14 @@ class Scene:
     steps: int = 5
     every: bool = False
 
-    @property
-    def folder(self) -> Path:
-        if self.workdir is None:
-            raise ValueError("a trained run is needed: give its --workdir")
-        return self.workdir
-
     @cached_property
     def trained(self) -> sample.Trained:
-        return sample.load(self.folder, self.config)
+        assert self.workdir, "`check` has seen to it"
+        return sample.load(self.workdir, self.config)
+
+    @cached_property
+    def log(self) -> list[dict[str, Any]]:
+        return files.read_metrics(self.workdir) if self.workdir else []
 
     @cached_property
     def source(self) -> Source:
@@ -83,12 +82,12 @@ class Scene:
 
 class Kind(NamedTuple):
     """draw:    (Scene, path) -> None
-    data:    the data it is for: "images", "tables", "both", or "" for any, unread
+    data:    what it is for, of "images" and "tables"; () for any, unread
     trained: whether it needs a run, not its config alone
     """
 
     draw: Callable[[Scene, Path], None]
-    data: str
+    data: tuple[str, ...]
     trained: bool
 
 
@@ -112,10 +111,8 @@ def draw(scene: Scene, kind: str, out: Path, *, force: bool = False) -> list[Pat
 
 def check(scene: Scene, kind: str) -> list[str]:
     """The kinds to draw for `kind`. Errors: as draw's."""
-    require(
-        kind in KINDS or kind == "all",
-        f"no kind of picture {kind!r}{build.hint(kind, ['all', *KINDS])}",
-    )
+    known = ["all", *KINDS]
+    require(kind in known, f"no kind of picture {kind!r}{build.hint(kind, known)}")
     misfits = {k: misfit(scene, k) for k in (KINDS if kind == "all" else [kind])}
     names = [k for k, why in misfits.items() if not why]
     require(kind == "all" or names, f"{kind!r} {misfits.get(kind)}")
@@ -129,17 +126,16 @@ def misfit(scene: Scene, kind: str) -> str:
     _, data, trained = KINDS[kind]
     if trained and not scene.workdir:
         return "needs a trained run: give its --workdir"
-    if kind == "loss" and not files.read_metrics(scene.folder):
+    if kind == "loss" and not scene.log:
         return f"needs metrics.jsonl, and {scene.workdir} has no line of it yet"
     if not data:
         return ""
-    layout = scene.source.layout
-    if layout is None:
-        return "is for tables, and the data are images" * (data == "tables")
-    if data == "images":
-        return "is for images, and the data are a table"
-    few = sum(not column.categories for column in layout.columns) < 2
-    return "needs two columns of numbers" if few else ""
+    here = "images" if scene.source.is_image else "tables"
+    if here not in data:
+        return f"is for {data[0]}, and the data are {here}"
+    layout, least = scene.source.layout, 2 if kind == "corruption" else 1
+    few = layout and sum(not column.categories for column in layout.columns) < least
+    return f"needs {least} or more columns of numbers" if few else ""
 
 
 def draw_schedules(scene: Scene, path: Path) -> None:
@@ -228,14 +224,11 @@ def film(scene: Scene) -> tuple[np.ndarray, sampling.Trace, np.ndarray]:
     config = scene.config.copy_and_resolve_references()
     config.sampler.num_steps = scene.steps
     schedule, noise = build.make_schedule(config), build.make_objective(config).noise
-    ts, num = (
-        jnp.asarray(build.make_grid(config), jnp.float32),
-        min(scene.num or FEW, MOST),
-    )
-    keys, shape = scene.keys(np.arange(num)), scene.source.shape
+    ts = jnp.asarray(build.make_grid(config), jnp.float32)
+    num, shape = min(scene.num or FEW, MOST), scene.source.shape
+    keys, cond = scene.keys(np.arange(num)), scene.labels(num)
     x_T = sampling.init_noise(keys, shape, schedule=schedule, noise=noise, t=ts[0])
     denoise, solver = scene.sampler.wrap(scene.denoise), build.make_solver(config)
-    cond = scene.labels(num)
     x, trace = sampling.sample(keys, denoise, solver, ts, x_T, cond, trace=True)
     return np.asarray(ts), trace, np.asarray(x)
 
@@ -246,8 +239,8 @@ def draw_film(scene: Scene, path: Path) -> None:
     x_t = _pixels(scene, np.concatenate([trace.x_t, x[None]]))
     x0 = _pixels(scene, trace.x0)
     names = _names(scene, "sample", scene.labels(len(x)), len(x))
-    how = f"{scene.config.sampler.solver} in {len(x0)} steps"
-    title = f"{how}; the last x_t is the sample"
+    solver = scene.config.sampler.solver
+    title = f"{solver} in {len(x0)} steps; the last x_t is the sample"
     pictures.save_estimates(path, names, x_t, x0, columns=_times(ts), title=title)
 
 
@@ -277,23 +270,24 @@ def draw_mean(scene: Scene, path: Path) -> None:
 
 def draw_loss(scene: Scene, path: Path) -> None:
     """The training loss of metrics.jsonl."""
-    rows, d = files.read_metrics(scene.folder), scene.config.diffusion
+    d = scene.config.diffusion
     weight = "" if d.weight == "native" else f", weighted {d.weight}"
-    steps, losses = [row["step"] for row in rows], [row["loss"] for row in rows]
+    steps, losses = ([row[k] for row in scene.log] for k in ("step", "loss"))
     curves.save_loss(
         path, steps, losses, name=f"{d.distance} of {d.prediction}{weight}"
     )
 
 
+IMAGES, TABLES = ("images",), ("tables",)
 KINDS = {
-    "schedules": Kind(draw_schedules, data="", trained=False),
-    "corruption": Kind(draw_corruption, data="both", trained=False),
-    "predictions": Kind(draw_predictions, data="images", trained=True),
-    "film": Kind(draw_film, data="images", trained=True),
-    "grid": Kind(draw_samples, data="images", trained=True),
-    "mean": Kind(draw_mean, data="images", trained=False),
-    "loss": Kind(draw_loss, data="", trained=True),
-    "pairs": Kind(draw_samples, data="tables", trained=True),
+    "schedules": Kind(draw_schedules, (), trained=False),
+    "corruption": Kind(draw_corruption, IMAGES + TABLES, trained=False),
+    "predictions": Kind(draw_predictions, IMAGES, trained=True),
+    "film": Kind(draw_film, IMAGES, trained=True),
+    "grid": Kind(draw_samples, IMAGES, trained=True),
+    "mean": Kind(draw_mean, IMAGES, trained=False),
+    "loss": Kind(draw_loss, (), trained=True),
+    "pairs": Kind(draw_samples, TABLES, trained=True),
 }
 
 
@@ -306,7 +300,7 @@ def _names(scene, word, labels, num):
 
 def _pixels(scene, x):
     """Model units f32[..., h, w, c] of any leading axes to pixels."""
-    values = scene.source.decode(np.reshape(x, (-1, *scene.source.shape)))
+    values = scene.source.decode(np.asarray(x).reshape(-1, *scene.source.shape))
     return pictures.to_uint8(values, scene.source.peak).reshape(x.shape)
 
 

@@ -43,7 +43,7 @@ def make(
 
     def loss(params, keys, batch):
         labels = batch["label"] if num_classes else None
-        if null is not None:
+        if labels is not None and null is not None:
             u = keying.draw(jax.random.uniform, keying.fold(keys.key, 2), ())
             labels = jnp.where(u < label_dropout, null, labels)
         apply = partial(

@@ -1,6 +1,7 @@
 """Orbax checkpoints of the training state: asynchronous, keep-last and keep-every."""
 
 from pathlib import Path
+from typing import Any
 
 import jax
 import orbax.checkpoint as ocp
@@ -50,7 +51,8 @@ def restore(
     abstract = jax.tree.map(ocp.utils.to_shape_dtype_struct, like)
     for at in steps:
         try:
-            return manager.restore(at, args=ocp.args.StandardRestore(abstract))
+            state: Any = manager.restore(at, args=ocp.args.StandardRestore(abstract))
+            return state
         except Exception as error:  # orbax raises many kinds for a damaged checkpoint
             logging.warning("checkpoint of step %d cannot be read: %s", at, error)
     if steps:

@@ -80,7 +80,7 @@ def reconstruct(
     Source:  Karras et al. 2024, arXiv:2312.02696, algorithm 3 (least squares on the
              profiles' inner products, eq. 125).
     """
-    times, gammas = np.float64(times), np.float64(gammas)
+    times, gammas = np.asarray(times, float), np.asarray(gammas, float)
     gram = _inner(times[:, None], gammas[:, None], times[None], gammas[None])
     goal = _inner(times, gammas, np.float64(time), np.float64(gamma))
     return np.linalg.lstsq(gram, goal, rcond=None)[0]

@@ -5,6 +5,7 @@ make, none to undo. Only the batch is split, on the axis in front.
 """
 
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import jax
 import numpy as np
@@ -14,8 +15,10 @@ from jaxdiff.arrays import PyTree, require
 
 AXIS = "data"
 
+Devices = Sequence[Any]  # of jax.Device
 
-def pmap_step(step: Callable, devices: Sequence[jax.Device]) -> Callable:
+
+def pmap_step(step: Callable, devices: Devices) -> Callable:
     """(state, batch, key) -> (state, metrics) over devices.
 
     batch leaves [d, k, b / d, ...] as from `shard`. The state's buffers are donated.
@@ -30,7 +33,7 @@ def pmap_step(step: Callable, devices: Sequence[jax.Device]) -> Callable:
     )
 
 
-def replicate(tree: PyTree, devices: Sequence[jax.Device]) -> PyTree:
+def replicate(tree: PyTree, devices: Devices) -> PyTree:
     """Put a tree on every device, as `pmap_step` gives it back: it compiles once.
 
     The arrays keep their shapes: this is a placement, not a leading axis.
@@ -39,7 +42,7 @@ def replicate(tree: PyTree, devices: Sequence[jax.Device]) -> PyTree:
     return jax.device_put(tree, NamedSharding(mesh, PartitionSpec()))
 
 
-def pmap_map(f: Callable, devices: Sequence[jax.Device], split: Sequence[bool]):
+def pmap_map(f: Callable, devices: Devices, split: Sequence[bool]):
     """f over devices; arguments with split[i] lead with [d, b / d, ...], others whole.
 
     Outputs lead with [d, ...].

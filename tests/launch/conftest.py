@@ -1,6 +1,7 @@
 """Launchers under test: `launch(cases)` and a trained workdir of each kind."""
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -23,6 +24,7 @@ SMALL_IMAGES = (
     "--config.model.multipliers=(1,)",
     "--config.train.cpu_devices=1",
     "--config.train.num_preview=3",
+    "--config.train.lr=constant(peak=0.05)",  # so that two steps leave a mark
 )
 
 
@@ -48,8 +50,6 @@ def launch(cases: dict[str, tuple[str, ...]]) -> dict[str, Outcome]:
 
 
 def environment() -> dict[str, str]:
-    import os
-
     return {**os.environ, "PYTHONPATH": str(ROOT), "TQDM_DISABLE": "1"}
 
 

@@ -20,9 +20,7 @@ def made(trained, tmp_path_factory):
         "steps": (images, "--num=6", "--config.sampler.num_steps=3"),
         "guidance": (images, "--num=6", "--config.sampler.guidance=3.0"),
         "seed": (images, "--num=6", "--seed=1"),
-        "few": (images, "--num=1", "--label=0"),
         "table": (table, "--num=7"),
-        "table again": (table, "--num=7"),
     }
     done = launch(
         {
@@ -69,16 +67,15 @@ def test_files_of_images(made):
 def test_it_says_what_it_did(made):
     out = made[1]["plain"].out
     # two solver steps of one call each
-    assert "6 samples from step 2 with 2 network calls each" in out
+    assert "6 samples from step 2" in out and "2 network calls each" in out
     assert "3 network calls" in made[1]["steps"].out
 
 
 def test_the_same_bits_twice(made):
-    for first, second in (("plain", "again"), ("table", "table again")):
-        a, b = read(made, first), read(made, second)
-        assert a.keys() == b.keys()
-        for name in a:
-            np.testing.assert_array_equal(a[name], b[name])
+    a, b = read(made, "plain"), read(made, "again")
+    assert a.keys() == b.keys()
+    for name in a:
+        np.testing.assert_array_equal(a[name], b[name])
 
 
 def test_an_image_is_its_seeds_alone(made):
@@ -88,8 +85,6 @@ def test_an_image_is_its_seeds_alone(made):
     one = read(made, "one")
     assert one["labels"].tolist() == [2] * 5
     np.testing.assert_allclose(one["values"][4], whole[4], atol=0.01)
-    few = read(made, "few")["values"]
-    np.testing.assert_allclose(few[0], whole[0], atol=0.01)
     assert abs(one["values"][0] - whole[0]).max() > 0.1  # of another label
     assert all(abs(whole[0] - whole[i]).max() > 1 for i in range(1, 6))
 
@@ -123,6 +118,11 @@ def test_files_of_a_table(made):
 
 def test_training_wrote_what_it_should(trained):
     for kind in ("table", "images"):
-        for name in ("config.json", "metrics.jsonl", "loss.png", "samples/00000002.png"):
+        for name in (
+            "config.json",
+            "metrics.jsonl",
+            "loss.png",
+            "samples/00000002.png",
+        ):
             assert (trained[kind] / name).stat().st_size > 0
         assert "Traceback" not in trained["outcomes"][kind].err

@@ -129,7 +129,9 @@ def outcomes(places):
     before = contents(places["root"])
     done = launch(cases)
     # configs are Python, of which Python keeps a compiled copy
-    after = {k: v for k, v in contents(places["root"]).items() if "__pycache__" not in k}
+    after = {
+        k: v for k, v in contents(places["root"]).items() if "__pycache__" not in k
+    }
     assert after == before
     assert not (places["root"] / "new").exists()
     return done
@@ -165,7 +167,12 @@ def on_a_run(trained, tmp_path_factory):
                 *("launch.train", *SMALL_IRIS, table),
                 *("--config.train.batch_size=8", "--config.model.hidden=16"),
             ),
-            "fewer steps": ("launch.train", *SMALL_IRIS, table, "--config.train.num_steps=1"),
+            "fewer steps": (
+                "launch.train",
+                *SMALL_IRIS,
+                table,
+                "--config.train.num_steps=1",
+            ),
             "a full folder": ("launch.train", *SMALL_IRIS, f"--workdir={folder}/full"),
             "no workdir": (sample, f"--workdir={folder}/full", out),
             "missing workdir": (sample, out),

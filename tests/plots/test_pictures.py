@@ -63,9 +63,7 @@ def test_save_grid_is_lossless(tmp_path, channels):
     with Image.open(path) as file:
         read = np.asarray(file).reshape(52, 154, channels)
     for i in range(3):
-        np.testing.assert_array_equal(
-            read[1:51, 1 + 51 * i : 51 + 51 * i], images[i]
-        )
+        np.testing.assert_array_equal(read[1:51, 1 + 51 * i : 51 + 51 * i], images[i])
 
 
 def differs(save, tmp_path, one, other):
@@ -88,7 +86,9 @@ def test_loss_curve_shows_the_losses(tmp_path):
         curves.save_loss(path, steps, losses)
 
     assert differs(save, tmp_path, [1 / s for s in steps], [s**0.5 for s in steps])
-    assert not differs(save, tmp_path, [1.0 * s for s in steps], [1.0 * s for s in steps])
+    assert not differs(
+        save, tmp_path, [1.0 * s for s in steps], [1.0 * s for s in steps]
+    )
     save(tmp_path / "zero.png", [0.0] * 59)  # has no logarithm
     save(tmp_path / "negative.png", [-1.0] * 59)
 
@@ -109,7 +109,10 @@ def test_schedule_curves_show_the_schedules(tmp_path):
 
 
 def test_rows_show_the_images(tmp_path):
-    black, white = np.zeros((3, 8, 8, 1), np.uint8), np.full((3, 8, 8, 1), 255, np.uint8)
+    black, white = (
+        np.zeros((3, 8, 8, 1), np.uint8),
+        np.full((3, 8, 8, 1), 255, np.uint8),
+    )
 
     def save(path, row):
         pictures.save_rows(path, {"a": row, "b": black}, columns="123", title="t")

@@ -42,7 +42,9 @@ def test_half_life_of_edm():
 
 def test_constant_halves():
     beta = ema.constant(decay=0.5)(jnp.asarray(3))
-    average = ema.update({"w": jnp.array([0.0, 8.0])}, {"w": jnp.array([4.0, 0.0])}, beta)
+    average = ema.update(
+        {"w": jnp.array([0.0, 8.0])}, {"w": jnp.array([4.0, 0.0])}, beta
+    )
     np.testing.assert_array_equal(average["w"], [2.0, 4.0])
 
 

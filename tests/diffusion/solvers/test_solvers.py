@@ -2,8 +2,8 @@
 
 Data: N(.3, .5^2), and two modes. Both have a closed-form denoiser. What the noise does
 is read off exactly: a step's draws are replaced by numbers handed in (`travel`), so the
-end is a function of x_T and z, affine in both for normal data, and its slopes (`probes`)
-give the mean and the variance over all noise without sampling.
+end is a function of x_T and z, affine in both for normal data, and its slopes (by
+`probes`) give the mean and the variance over all noise without sampling.
 """
 
 import importlib
@@ -17,6 +17,7 @@ import numpy as np
 import pytest
 from jax.tree_util import Partial
 from scipy import optimize, stats
+from scipy.special import ndtr
 
 from jaxdiff import keys as keying
 from jaxdiff.diffusion import grids, predictions, sampling, schedules, solvers
@@ -47,13 +48,14 @@ def load(name):
 
 
 def estimate(x, alpha, sigma):
-    """E[x0 | x_t = x] of the mixtures."""
-    variance = (alpha * SPREAD) ** 2 + sigma**2
-    gaps = [x - alpha * mode for mode in (LOW, HIGH)]
+    """E[x0 | x_t = x] of the mixtures; x f64[rows, columns]."""
+    low, high, spread = LOW[None], HIGH[None], SPREAD[None]
+    variance = (alpha * spread) ** 2 + sigma**2
+    gaps = [x - alpha * mode for mode in (low, high)]
     weights = jax.nn.softmax(jnp.stack([-0.5 * g**2 / variance for g in gaps]), axis=0)
     means = [
-        m + alpha * SPREAD**2 / variance * g
-        for m, g in zip((LOW, HIGH), gaps, strict=True)
+        m + alpha * spread**2 / variance * g
+        for m, g in zip((low, high), gaps, strict=True)
     ]
     return (weights * jnp.stack(means)).sum(axis=0)
 
@@ -106,9 +108,7 @@ def transported(alpha_t, sigma_t, x, alpha_s, sigma_s):
         modes = np.array([LOW[column], HIGH[column]])
 
         def cdf(x, alpha, sigma, modes=modes, spread=SPREAD[column]):
-            return stats.norm.cdf(
-                x, alpha * modes, np.hypot(alpha * spread, sigma)
-            ).mean()
+            return ndtr((x - alpha * modes) / np.hypot(alpha * spread, sigma)).mean()
 
         level = cdf(value, alpha_t, sigma_t)
         far = 8 * np.hypot(alpha_s * 2, sigma_s)
@@ -205,10 +205,10 @@ def step_laws(solver, schedule, ts, x):
 
     def one(t, s, x, z):
         def at(x):
-            row = jnp.broadcast_to(x, (4,))
+            row = jnp.broadcast_to(x, (1, 4))
             pair = jnp.stack([t, s])
-            draws = jnp.full((1, MAX_DRAWS, 4), z)
-            return travel(solver, schedule, pair, row, draws)[0, 2]
+            draws = jnp.full((1, MAX_DRAWS, 1, 4), z)
+            return travel(solver, schedule, pair, row, draws)[0, 0, 2]
 
         return jax.vmap(at)(x)
 

@@ -1,0 +1,84 @@
+"""launch.plot: pictures of a run or of a config alone, and mistakes of one line."""
+
+import pytest
+from conftest import launch
+
+KINDS = ("schedules", "corruption", "predictions", "film", "grid", "mean", "loss")
+
+
+@pytest.fixture(scope="module")
+def outcomes(trained, tmp_path_factory):
+    out = tmp_path_factory.mktemp("out")
+    images, table = (f"--workdir={trained[k]}" for k in ("images", "table"))
+    iris = "--config=configs/iris.py:smoke"
+    cases = {
+        "all": ("all", images, "--num=3"),
+        "steps": ("film", images, "--steps=2", "--seed=1", "--num=1"),
+        "override": ("grid", images, "--num=2", "--config.sampler.guidance=1.0"),
+        "table": ("all", table, "--num=4"),
+        "config": ("corruption", iris),
+        "unknown": ("flim", images),
+        "misfit": ("film", table),
+        "untrained": ("pairs", iris),
+        "both": ("loss", images, iris),
+        "neither": ("schedules",),
+        "no kind": (images,),
+        "two kinds": ("film", "grid", images),
+        "no steps": ("film", images, "--steps=0"),
+        "no images": ("grid", images, "--num=0"),
+        "no run": ("film", f"--workdir={out / 'nothing'}"),
+    }
+    done = launch(
+        {k: ("launch.plot", *v, f"--out={out / k}") for k, v in cases.items()}
+        | {"no out": ("launch.plot", "schedules", iris)}
+        | {"again": ("launch.plot", "film", images, f"--out={out / 'all'}")}
+        | {"help": ("launch.plot", "--help")}
+    )
+    return out, done
+
+
+def test_every_kind_that_fits_is_written_and_told(outcomes):
+    out, done = outcomes
+    for name, kinds in (
+        ("all", KINDS),
+        ("table", ("schedules", "loss", "pairs")),
+        ("steps", ("film",)),
+        ("override", ("grid",)),
+        ("config", ("corruption",)),
+    ):
+        assert done[name].status == 0, done[name].err
+        paths = [str(out / name / f"{kind}.png") for kind in kinds]
+        assert done[name].out.split() == paths
+        assert sorted(str(p) for p in (out / name).iterdir()) == sorted(paths)
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("unknown", ("'flim'", "did you mean 'film'", "It has: all", *KINDS, "pairs")),
+        ("misfit", ("'film' is for images",)),
+        ("untrained", ("'pairs' needs a trained run", "--workdir")),
+        ("both", ("either --workdir or --config=FILE",)),
+        ("neither", ("--workdir is missing",)),
+        ("no kind", ("which kind of picture",)),
+        ("two kinds", ("'grid' is not a flag",)),
+        ("no steps", ("steps", "0")),
+        ("no images", ("num", "0")),
+        ("no run", ("is not a run's workdir",)),
+        ("no out", ("--out is missing",)),
+        ("again", ("film.png exist", "--force")),
+    ],
+)
+def test_a_mistake_is_one_line_and_no_picture(outcomes, name, words):
+    out, done = outcomes
+    assert done[name].status == 2
+    assert len(done[name].err.splitlines()) == 1, done[name].err
+    for word in words:
+        assert word in done[name].err
+    assert name == "again" or not (out / name).exists()
+
+
+def test_help_lists_the_kinds(outcomes):
+    _, done = outcomes
+    text = done["help"].out + done["help"].err
+    assert all(kind in text for kind in (*KINDS, "pairs", "--[no]force"))
