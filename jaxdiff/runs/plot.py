@@ -31,8 +31,7 @@ AMOUNTS = np.linspace(0.0, 1.0, 11)
 # Images in a strip: by default, and at most.
 FEW, MOST = 4, 8
 # Rows of a table that a scatter plot can show; images that a mean is taken of.
-MANY = 2000
-MANY_IMAGES = 20_000
+MANY, MANY_IMAGES = 2000, 20_000
 
 
 @dataclass(frozen=True)
@@ -128,12 +127,10 @@ def misfit(scene: Scene, kind: str) -> str:
         return "needs a trained run: give its --workdir"
     if kind == "loss" and not scene.log:
         return f"needs metrics.jsonl, and {scene.workdir} has no line of it yet"
-    if not data:
-        return ""
-    here = "images" if scene.source.is_image else "tables"
-    if here not in data:
+    here = "images" if data and scene.source.is_image else "tables"
+    if data and here not in data:
         return f"is for {data[0]}, and the data are {here}"
-    layout, least = scene.source.layout, 2 if kind == "corruption" else 1
+    layout, least = data and scene.source.layout, 2 if kind == "corruption" else 1
     few = layout and sum(not column.categories for column in layout.columns) < least
     return f"needs {least} or more columns of numbers" if few else ""
 
@@ -181,9 +178,8 @@ def draw_corruption(scene: Scene, path: Path) -> None:
     title = f"data at rising t: {d.schedule}, {d.noise} noise"
     if source.is_image:
         x, labels, keys = real_images(scene)
-        x_t = corrupted(scene, x, keys, AMOUNTS)
+        strips = _pixels(scene, corrupted(scene, x, keys, AMOUNTS)).swapaxes(0, 1)
         names = _names(scene, "image", labels, len(x))
-        strips = _pixels(scene, x_t).swapaxes(0, 1)
         rows = dict(zip(names, strips, strict=True))
         pictures.save_rows(path, rows, columns=_times(AMOUNTS), title=title)
         return
@@ -197,23 +193,22 @@ def draw_corruption(scene: Scene, path: Path) -> None:
     tables.save_scatters(path, panels, clean, title=title)
 
 
-def predictions(
-    scene: Scene, x: np.ndarray, labels: np.ndarray | None, keys: Array
-) -> tuple[np.ndarray, np.ndarray]:
-    """Of real_images: x_t and the network's x0 at AMOUNTS, f32[11, n, ...] each."""
+def predictions(scene: Scene) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
+    """Of real_images at AMOUNTS x_t and the network's x0, f32[11, n, ...]; labels."""
+    x, labels, keys = real_images(scene)
     x_t, ts = corrupted(scene, x, keys, AMOUNTS), jnp.asarray(AMOUNTS, jnp.float32)
     told = labels if build.num_labels(scene.config, scene.source) else None
     pairs = zip(x_t, ts, strict=True)
-    return x_t, np.stack([_x0(scene.denoise, x, t, told) for x, t in pairs])
+    return x_t, np.stack([_x0(scene.denoise, x, t, told) for x, t in pairs]), labels
 
 
 def draw_predictions(scene: Scene, path: Path) -> None:
     """Real images at rising noise, and what the network takes them for."""
-    x, labels, keys = real_images(scene)
-    x_t, x0 = (_pixels(scene, x) for x in predictions(scene, x, labels, keys))
-    names = _names(scene, "image", labels, len(x))
+    x_t, x0, labels = predictions(scene)
+    names = _names(scene, "image", labels, x_t.shape[1])
     title = f"what the network predicts after {scene.trained.step:,} training steps"
-    pictures.save_estimates(path, names, x_t, x0, columns=_times(AMOUNTS), title=title)
+    x_t, x0, times = _pixels(scene, x_t), _pixels(scene, x0), _times(AMOUNTS)
+    pictures.save_estimates(path, names, x_t, x0, columns=times, title=title)
 
 
 def film(scene: Scene) -> tuple[np.ndarray, sampling.Trace, np.ndarray]:
@@ -237,9 +232,8 @@ def draw_film(scene: Scene, path: Path) -> None:
     """Input and prediction at every step of a short sampling run, then the sample."""
     ts, trace, x = film(scene)
     x_t = _pixels(scene, np.concatenate([trace.x_t, x[None]]))
-    x0 = _pixels(scene, trace.x0)
+    x0, solver = _pixels(scene, trace.x0), scene.config.sampler.solver
     names = _names(scene, "sample", scene.labels(len(x)), len(x))
-    solver = scene.config.sampler.solver
     title = f"{solver} in {len(x0)} steps; the last x_t is the sample"
     pictures.save_estimates(path, names, x_t, x0, columns=_times(ts), title=title)
 
@@ -248,8 +242,8 @@ def draw_samples(scene: Scene, path: Path) -> None:
     """A grid of samples, or a pair plot of generated rows beside the real."""
     source = scene.source
     num = scene.num or (64 if source.is_image else min(len(source), MANY))
-    labels = scene.labels(num)
-    x = scene.sampler.draw(scene.trained.params, scene.seed, np.arange(num), labels)
+    labels, index = scene.labels(num), np.arange(num)
+    x = scene.sampler.draw(scene.trained.params, scene.seed, index, labels)
     train.save_preview(path, source, x, labels)
 
 
@@ -264,18 +258,20 @@ def mean(source: Source) -> tuple[np.ndarray, int]:
 def draw_mean(scene: Scene, path: Path) -> None:
     """The mean image: the best guess of who knows the data set and sees only noise."""
     image, count = mean(scene.source)
-    rows = {"": _pixels(scene, image[None])}
-    pictures.save_rows(path, rows, title=f"mean of {count:,} images", cell=3.0)
+    pictures.save_rows(
+        path,
+        {"": _pixels(scene, image[None])},
+        title=f"mean of {count:,} images",
+        cell=3.0,
+    )
 
 
 def draw_loss(scene: Scene, path: Path) -> None:
     """The training loss of metrics.jsonl."""
     d = scene.config.diffusion
-    weight = "" if d.weight == "native" else f", weighted {d.weight}"
     steps, losses = ([row[k] for row in scene.log] for k in ("step", "loss"))
-    curves.save_loss(
-        path, steps, losses, name=f"{d.distance} of {d.prediction}{weight}"
-    )
+    name = f"{d.distance} of {d.prediction}, {d.weight} weight"
+    curves.save_loss(path, steps, losses, name=name)
 
 
 IMAGES, TABLES = ("images",), ("tables",)

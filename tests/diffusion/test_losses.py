@@ -155,12 +155,12 @@ def test_the_bound_by_hand(x64):
     level = (np.array([[100.0, 120, 131], [90, 140, 127]]) / 127.5 - 1)[None]
     x_t, x0_hat = level * 0.8 + 0.1, level + 0.005
     frac = np.full(level.shape, 0.3)
-    said = Denoised(jnp.asarray(x0_hat), jnp.asarray(frac))
+    said, bits = Denoised(jnp.asarray(x0_hat), jnp.asarray(frac)), jax.jit(bound_bits)
 
     def bound(i):
         t, s = jnp.array([(i + 1) / 1000]), jnp.array([i / 1000])
         x0 = jnp.asarray(level)
-        return float(bound_bits(LINEAR, t, s, x0, jnp.asarray(x_t), said)[0])
+        return float(bits(LINEAR, t, s, x0, jnp.asarray(x_t), said)[0])
 
     for i in (1, 500, 999):
         expected = bound_by_hand(i, level, x_t, x0_hat, 0.3)
@@ -218,7 +218,7 @@ def test_the_bound_teaches_the_variance_and_not_the_mean(i):
             weighted = goal._replace(bound_weight=bound_weight)
             return denoising_loss(KEYS, network, X0, None, weighted).sum()
 
-        return [float(g) for g in jax.grad(loss, (0, 1))(0.5, 0.2)]
+        return [float(g) for g in jax.jit(jax.grad(loss, (0, 1)))(0.5, 0.2)]
 
     (mean, spread), (mean_plain, spread_plain) = slopes(1.0), slopes(0.0)
     assert mean == mean_plain != 0
