@@ -174,7 +174,7 @@ def test_errors_in_a_thread_reach_the_reader():
 
 
 def test_synthetic_examples_do_not_depend_on_their_batch():
-    source = synthetic.make((5, 4, 2), num_classes=3, size=30, seed=7)
+    source = synthetic.make((5, 4, 2), num_classes=3, num_examples=30, seed=7)
     whole = source[np.arange(30)]
     some = source[np.array([29, 3, 3])]
     assert (some["x"] == whole["x"][[29, 3, 3]]).all()

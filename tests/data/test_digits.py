@@ -38,7 +38,7 @@ def test_labels_that_are_not_there(labels):
 @pytest.mark.parametrize("shape", [(8, 8, 1), (16, 12, 3)])
 def test_synthetic_classes_can_be_told_apart(shape):
     """The nearest class mean names the class: there is something to learn."""
-    source = synthetic.make(shape, num_classes=4, size=80)
+    source = synthetic.make(shape, num_classes=4, num_examples=80)
     batch = source[np.arange(80)]
     x, label = batch["x"].reshape(80, -1), batch["label"]
     assert -1 <= x.min() < x.max() <= 1
@@ -68,7 +68,7 @@ def test_synthetic_without_labels():
     ("fields", "words"),
     [
         ({"shape": (8, 8)}, r"shape=\(8, 8\)"),
-        ({"size": 1}, "size=1"),
+        ({"num_examples": 1}, "num_examples=1"),
         ({"seed": -1}, "seed=-1"),
         ({"low": 2.0}, r"low=2\.0"),
     ],

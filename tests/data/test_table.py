@@ -198,7 +198,7 @@ def test_encode_rows_refuses(given, words):
 
 
 def test_a_synthetic_table():
-    source = synthetic.make((3,), num_classes=2, size=40)
+    source = synthetic.make((3,), num_classes=2, num_examples=40)
     batch = source[np.arange(40)]
     assert not source.is_image
     assert batch["x"].mean(axis=0) == pytest.approx(np.zeros(3), abs=1e-5)

@@ -2,7 +2,6 @@
 
 import io
 import json
-import os
 import sys
 from pathlib import Path
 
@@ -195,20 +194,3 @@ def test_a_missing_folder_is_not_made(tmp_path):
 def test_tensorflow_is_not_needed(root):
     tfds.make("beasts", data_dir=root)
     assert "tensorflow" not in sys.modules
-
-
-REAL = os.environ.get("JAXDIFF_TEST_DATA") or os.environ.get("TFDS_DATA_DIR", "")
-
-
-@pytest.mark.skipif(
-    not (REAL and Path(REAL, "mnist").is_dir()),
-    reason="no MNIST: set TFDS_DATA_DIR or JAXDIFF_TEST_DATA to a TFDS folder",
-)
-def test_the_articles_mnist(monkeypatch):
-    monkeypatch.setattr(tfds, "MAX_BYTES", 0)  # decoding all of it would take seconds
-    source = tfds.make("mnist", data_dir=REAL, labels=(1, 8, 4), low=0.0)
-    batch = source[np.arange(64)]
-    assert len(source) == 6742 + 5851 + 5842
-    assert source.class_names == ("1", "8", "4")
-    assert set(batch["label"]) == {0, 1, 2}
-    assert (batch["x"].min(), batch["x"].max()) == (0, 1)

@@ -1,7 +1,8 @@
 """launch.plot: pictures of a run or of a config alone, and mistakes of one line."""
 
 import pytest
-from conftest import launch
+
+from tests.launch.conftest import launch
 
 KINDS = ("schedules", "corruption", "predictions", "film", "grid", "mean", "loss")
 

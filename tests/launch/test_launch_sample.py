@@ -4,8 +4,9 @@ import csv
 
 import numpy as np
 import pytest
-from conftest import launch
 from PIL import Image
+
+from tests.launch.conftest import launch
 
 
 @pytest.fixture(scope="module")

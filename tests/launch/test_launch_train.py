@@ -10,10 +10,10 @@ import time
 
 import jax
 import numpy as np
-from conftest import ROOT, SMALL_IRIS, environment, launch
 
 from jaxdiff.runs import train, workdir
 from jaxdiff.train import checkpoint
+from tests.launch.conftest import ROOT, SMALL_IRIS, environment, launch
 
 
 def numbers(folder):

@@ -5,8 +5,9 @@ import re
 
 import numpy as np
 import pytest
-from conftest import SMALL_IRIS, launch
 from PIL import Image
+
+from tests.launch.conftest import SMALL_IRIS, launch
 
 IRIS = "--config=configs/iris.py"
 DIGITS = "--config=configs/digits.py"
