@@ -130,7 +130,8 @@ def misfit(scene: Scene, kind: str) -> str:
     here = "images" if data and scene.source.is_image else "tables"
     if data and here not in data:
         return f"is for {data[0]}, and the data are {here}"
-    layout, least = data and scene.source.layout, 2 if kind == "corruption" else 1
+    least = 2 if kind == "corruption" else 1
+    layout = scene.source.layout if data else None
     few = layout and sum(not column.categories for column in layout.columns) < least
     return f"needs {least} or more columns of numbers" if few else ""
 
