@@ -80,7 +80,8 @@ def within(name: str, home: str) -> bool:
 
 
 def home_of(module: str) -> str | None:
-    return next((home for home in RULES if within(module, home)), None)
+    homes = [home for home in RULES if within(module, home)]
+    return max(homes, key=len, default=None)
 
 
 def test_there_are_files_and_each_has_a_home():
