@@ -40,7 +40,7 @@ def test_a_new_file_can_be_chosen_at_once(tmp_path, monkeypatch):
     [
         (solvers, "dimm", "solvers has no 'dimm'; did you mean 'ddim'? It has: ddim, "),
         (solvers, "../os", "is not 'name' or"),
-        (solvers, "zzzzzz", "has no 'zzzzzz'; It has: ddim, ddpm"),
+        (solvers, "zzzzzz", "has no 'zzzzzz'. It has: ddim, ddpm"),
         (schedules, "cosin", "did you mean 'cosine'?"),
         (lr_schedules, "jnp", "has no 'jnp'"),  # an import is no choice
         (optim, "clipped", "has no 'clipped'"),
