@@ -2,6 +2,7 @@
 
 import ast
 import sys
+from functools import lru_cache
 from pathlib import Path
 
 import pytest
@@ -63,6 +64,7 @@ FLOORS = (
 )
 
 
+@lru_cache
 def imports(path: Path) -> set[str]:
     """Every module a file imports, at any depth of its code, names included."""
     found = set()

@@ -111,7 +111,7 @@ def start(folder):
 def test_kill_9_and_the_same_command_are_one_run_to_the_bit(tmp_path):
     """Law 3, for real: killed without warning at a random moment, then resumed."""
     killed, whole = tmp_path / "killed", tmp_path / "whole"
-    process = start(killed)
+    process, other = start(killed), start(whole)
     checkpoints = killed / workdir.CHECKPOINTS
     deadline = time.monotonic() + 300
     while not any(p.name.isdigit() for p in checkpoints.glob("*")):
@@ -125,8 +125,7 @@ def test_kill_9_and_the_same_command_are_one_run_to_the_bit(tmp_path):
     assert process.returncode == -signal.SIGKILL
     reached = max(int(p.name) for p in checkpoints.glob("*") if p.name.isdigit())
     assert 10 <= reached < STEPS, f"killed after {delay:.3f} s at {reached}"
-    for folder in (killed, whole):
-        process = start(folder)
+    for process in (start(killed), other):
         _, err = process.communicate(timeout=300)
         assert process.returncode == 0, err
     a, b = read_state(killed), read_state(whole)
