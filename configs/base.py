@@ -35,6 +35,8 @@ def data() -> ConfigDict:
             "path": "",
             # table, iris: columns to keep, in order; () for all.
             "columns": (),
+            # table, iris: numbers come out with as many decimals as the data's have.
+            "rounded": True,
             # tfds: the data set's name, its split, and where it was prepared
             # ("" for the environment's TFDS_DATA_DIR).
             "dataset": "",

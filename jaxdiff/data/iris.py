@@ -8,14 +8,15 @@ from jaxdiff.data import table
 from jaxdiff.data.source import Source
 
 
-def make(columns: tuple[str, ...] = ()) -> Source:
+def make(columns: tuple[str, ...] = (), rounded: bool = True) -> Source:
     """Iris as x f32[b, 7]: 4 measurements, then 3 one-hot species, all standardised.
 
     Args:   columns: which of "sepal length (cm)", "sepal width (cm)", "petal length
             (cm)", "petal width (cm)", "class" to keep, in this order; () for all.
+            rounded: decode lengths to the data's tenths of a centimetre.
     Errors: ValueError for a column that Iris does not have.
     """
     iris: Any = load_iris()
     data = dict(zip(iris.feature_names, iris.data.T, strict=True))
     data["class"] = iris.target_names[iris.target]
-    return table.from_columns(table.select(data, columns))
+    return table.from_columns(table.select(data, columns), rounded=rounded)

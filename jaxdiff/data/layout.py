@@ -20,12 +20,15 @@ class Column:
     """One column of the table: x[:, start:stop] holds it.
 
     categories: sorted, one a column of x; () for a numeric column.
+    decimals:   numeric columns: digits after the point, to which decode rounds; None
+                for none.
     """
 
     name: str
     start: int
     stop: int
     categories: tuple[str, ...] = ()
+    decimals: int | None = None
 
 
 @dataclass(frozen=True)
@@ -57,14 +60,21 @@ class Layout:
         )
 
 
-def decode(layout: Layout, x: np.ndarray) -> dict[str, np.ndarray]:
-    """f[b, d] in model units -> {name: f64[b] in data units, or str[b] by argmax}."""
+def decode(
+    layout: Layout, x: np.ndarray, *, rounded: bool = True
+) -> dict[str, np.ndarray]:
+    """f[b, d] in model units -> {name: f64[b] in data units, or str[b] by argmax}.
+
+    rounded: numbers to their column's decimals, as the data was when written down.
+    """
     raw = np.asarray(x, np.float64) * layout.std + layout.mean
     out = {}
     for column in layout.columns:
         block = raw[:, column.start : column.stop]
         if column.categories:
             out[column.name] = np.array(column.categories)[block.argmax(axis=1)]
+        elif rounded and column.decimals is not None:
+            out[column.name] = block[:, 0].round(column.decimals) + 0.0  # never -0
         else:
             out[column.name] = block[:, 0]
     return out

@@ -23,12 +23,16 @@ MISSING = frozenset({"", "na", "n/a", "nan", "null", "?"})
 # A number mistyped once would turn its whole column into one category a row.
 MAX_CATEGORIES = 256
 
+# A column that needs more digits than this after the point counts as unrounded.
+MAX_DECIMALS = 6
 
-def make(path: str, columns: tuple[str, ...] = ()) -> Source:
+
+def make(path: str, columns: tuple[str, ...] = (), rounded: bool = True) -> Source:
     """A CSV file with a header as x f32[b, d], standardised.
 
     Args:   path: UTF-8 text, comma separated.
             columns: those to keep, in this order; () for all.
+            rounded: see from_columns.
     Errors: FileNotFoundError if there is no such file. ValueError for an empty file, a
             missing header or value, ragged rows, a header name that is empty or
             doubled, an unknown column, and whatever from_columns refuses.
@@ -36,6 +40,7 @@ def make(path: str, columns: tuple[str, ...] = ()) -> Source:
     data, lines = read_csv(path)
     return from_columns(
         select(data, columns),
+        rounded=rounded,
         where=f"{path}: ",
         name_row=lambda i: f"line {lines[i]}",
     )
@@ -44,12 +49,15 @@ def make(path: str, columns: tuple[str, ...] = ()) -> Source:
 def from_columns(
     columns: Any,
     *,
+    rounded: bool = True,
     where: str = "",
     name_row: Callable[[int], str] = "row {}".format,
 ) -> Source:
     """A source from {name: sequence of n values}, or anything with such items().
 
     Args:   columns: a mapping or a pandas DataFrame (typed Any: it is no Mapping).
+            rounded: decode numbers to as many decimals as the column itself has, so
+                that counts stay whole and lengths in tenths stay in tenths.
             where, name_row: what error messages call the table and row i.
     Errors: ValueError for no columns or rows, columns of different length, a missing
             value, over 256 categories, or a column that is the same in every row.
@@ -66,7 +74,8 @@ def from_columns(
     for name, values in data.items():
         _check_missing(name, values, name_row, where)
         categories, block = _parse(name, values, name_row, where)
-        parts.append(Column(name, start, start + block.shape[1], categories))
+        decimals = None if categories or not rounded else _decimals(block)
+        parts.append(Column(name, start, start + block.shape[1], categories, decimals))
         blocks.append(block)
         start += block.shape[1]
     raw = np.concatenate(blocks, axis=1)
@@ -175,6 +184,14 @@ def _check_missing(
                 f"{where}{name_row(i)}, column {name!r}: the value is missing "
                 f"({value!r}); fill it in or remove the row"
             )
+
+
+def _decimals(numbers: np.ndarray) -> int | None:
+    """The fewest digits after the point that write every number; None if too many."""
+    for decimals in range(MAX_DECIMALS + 1):
+        if (numbers.round(decimals) == numbers).all():
+            return decimals
+    return None
 
 
 def _parse(

@@ -40,6 +40,24 @@ def test_standardised_and_decoded(csv_file):
     assert out["weight"] == pytest.approx([2, 4, 9])
 
 
+def test_numbers_come_out_with_the_decimals_of_the_data(csv_file):
+    text = "count,length,free,kind\n1,-0.5,0.1234567,a\n20,1.25,2,b\n3,0,1,a\n"
+    source = table.make(csv_file(text))
+    assert [c.decimals for c in source.layout.columns] == [0, 2, None, None]
+    x = source[np.arange(3)]["x"] + 1e-4
+    out = source.decode(x)
+    assert out["count"].tolist() == [1, 20, 3]
+    assert out["length"].tolist() == [-0.5, 1.25, 0]
+    assert (out["free"] > [0.1234567, 2, 1]).all()
+    exact = table.make(csv_file(text), rounded=False).decode(x)
+    assert (exact["count"] > [1, 20, 3]).all()
+
+
+def test_nothing_is_rounded_to_minus_zero(csv_file):
+    source = table.make(csv_file("a\n1\n-1\n"))
+    assert str(source.decode(np.float32([[-0.1]]))["a"][0]) == "0.0"
+
+
 def test_selecting_columns_keeps_the_order_given(csv_file):
     source = table.make(csv_file(CSV), columns=("weight", "height"))
     assert source.layout.names == ("weight", "height")
