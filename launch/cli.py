@@ -47,6 +47,7 @@ def fail(message: str) -> None:
 
 def define_stored_config(argv: list[str]) -> None:
     """Let --config.… override the config stored in --workdir; before parsing."""
+    from configs import base
     from jaxdiff.runs import workdir
 
     parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
@@ -58,6 +59,7 @@ def define_stored_config(argv: list[str]) -> None:
         return
     with user_errors():
         config = workdir.load_config(Path(given.workdir))
+        workdir.check_schema(Path(given.workdir), config, base.get_config())
     with flag_errors():
         config_flags.DEFINE_config_dict("config", config)
 

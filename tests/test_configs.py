@@ -88,9 +88,7 @@ def test_the_full_size_builds(name):
     labels = build.num_labels(config, source)
     cond = jax.ShapeDtypeStruct((2,), np.int32) if labels else None
     t = jax.ShapeDtypeStruct((), np.float32)
-    out = jax.eval_shape(
-        lambda p, x, t, y: task.denoiser(p)(x, t, y), params, x, t, cond
-    )
+    out = jax.eval_shape(lambda p, x, t, y: task.model(p)(x, t, y), params, x, t, cond)
     assert out.x0.shape == x.shape
     tx, lr = build.make_optimizer(config)
     jax.eval_shape(tx.init, params)

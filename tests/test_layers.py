@@ -44,6 +44,7 @@ RULES: dict[str, set[str]] = {
         "matplotlib",
         "PIL",
         "jaxdiff",
+        "configs.base",  # the schema, which a stored config is held against
     },
     # the program that `launch.bench iris` measures against: nothing of jaxdiff
     "launch.iris_torch": {"numpy", "sklearn", "torch"},

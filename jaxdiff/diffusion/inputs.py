@@ -15,9 +15,8 @@ from jaxdiff.diffusion.schedules import Coeffs
 __all__ = ["index", "log_snr", "log_std", "time", "variance"]
 
 Feature = Callable[[Coeffs], Float[Array, "*b"]]
-Network = Callable[
-    ..., Array
-]  # (x_t f32[b, ...], Coeffs of f32[b], cond) -> f32[b, ...]
+# (x_t f32[b, ...], Coeffs of f32[b], cond) -> f32[b, ...]
+Network = Callable[..., Array]
 
 
 def index(num_steps: int = 1000) -> Feature:

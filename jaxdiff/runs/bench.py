@@ -73,26 +73,27 @@ def bench_step(config: ConfigDict, num_runs: int) -> Table:
 def bench_sample(config: ConfigDict, num_runs: int) -> Table:
     """The sampler as launch.sample calls it, on one batch of sampler.batch_size."""
     run = train.prepare(config, Path("bench-writes-nothing"))
+    sampler = sample.make_sampler(config, run.source, run.task)
     params, num = run.init().params, config.sampler.batch_size
     labels = sample.even_labels(num, build.num_labels(config, run.source))
 
     def call():
-        return run.sampler.draw(params, config.seed, np.arange(num), labels)
+        return sampler.draw(params, config.seed, np.arange(num), labels)
 
     compile_seconds, times = measure(call, num_runs)
     seconds = float(np.median(times))
-    denoise = run.sampler.wrap(run.task.denoiser(params))
+    denoise = sampler.wrap(run.task.model(params))
     x = jnp.zeros((num, *run.source.shape))
     some = None if labels is None else jnp.asarray(labels)
     cost = jax.jit(lambda d, *a: d(*a).x0).lower(denoise, x, jnp.ones(()), some)
-    flops = (cost.cost_analysis() or {}).get("flops", 0.0) * run.sampler.calls
+    flops = (cost.cost_analysis() or {}).get("flops", 0.0) * sampler.calls
     return {
         **_machine(config, num_params(params)),
         "samples": num,
-        "network calls each": run.sampler.calls,
+        "network calls each": sampler.calls,
         "seconds": _spread(np.array(times)),
         "samples per second": num / seconds,
-        "ms per network call": 1e3 * seconds / run.sampler.calls,
+        "ms per network call": 1e3 * seconds / sampler.calls,
         **_rates(config, flops, seconds),
         "compile and first call, s": compile_seconds,
         **_memory(),
@@ -204,12 +205,13 @@ def _ours(config, seed, workdir):
     start = time.perf_counter()
     run = train.prepare(config, workdir)
     devices, key = jax.devices(), jax.random.key(seed)
+    sampler = sample.make_sampler(config, run.source, run.task)
     state = parallel.replicate(run.init(), devices)
     for batch in train.feed_from(run, 0):
         state, _ = run.step(state, parallel.shard(batch, len(devices), axis=1), key)
     jax.block_until_ready(state)
     middle = time.perf_counter()
-    x = run.sampler.draw(state.ema, seed, np.arange(150), None)
+    x = sampler.draw(state.ema, seed, np.arange(150), None)
     seconds = middle - start, time.perf_counter() - middle
     return _scored("jaxdiff", seed, seconds, run.source, x)
 

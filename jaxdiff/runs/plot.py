@@ -23,7 +23,7 @@ from jaxdiff.data.source import Source
 from jaxdiff.diffusion import sampling, schedules
 from jaxdiff.diffusion.denoisers import Denoise
 from jaxdiff.plots import curves, pictures, tables
-from jaxdiff.runs import sample, train
+from jaxdiff.runs import preview, sample
 from jaxdiff.runs import workdir as files
 
 # The times of strips: t = 0, .1, ..., 1.
@@ -69,7 +69,7 @@ class Scene:
 
     @cached_property
     def denoise(self) -> Denoise:
-        return self.trained.task.denoiser(self.trained.params)
+        return self.trained.task.model(self.trained.params)
 
     def labels(self, num: int) -> np.ndarray | None:
         """Those of `num` samples, i32[num] or None."""
@@ -245,7 +245,7 @@ def draw_samples(scene: Scene, path: Path) -> None:
     num = scene.num or (64 if source.is_image else min(len(source), MANY))
     labels, index = scene.labels(num), np.arange(num)
     x = scene.sampler.draw(scene.trained.params, scene.seed, index, labels)
-    train.save_preview(path, source, x, labels)
+    preview.save_samples(path, source, x, labels)
 
 
 def mean(source: Source) -> tuple[np.ndarray, int]:

@@ -41,6 +41,10 @@ def make_sampler(config: ConfigDict, source: Source, task: Task) -> Sampler:
     """The sampler of config.sampler. Errors: ValueError for what does not fit."""
     s = config.sampler
     require(
+        task.kind == "denoiser",
+        f"task {config.task!r} trains a {task.kind}, which draws no samples",
+    )
+    require(
         s.guidance == 1 or task.null is not None,
         f"sampler.guidance={s.guidance} needs a model trained with labels and "
         "diffusion.label_dropout > 0; set sampler.guidance=1.0",
@@ -60,7 +64,7 @@ def make_sampler(config: ConfigDict, source: Source, task: Task) -> Sampler:
 
     def draw(params, seed, index, labels):
         key, ts = jax.random.key(seed), jnp.asarray(grid, jnp.float32)
-        denoise, parts = wrap(task.denoiser(params)), []
+        denoise, parts = wrap(task.model(params)), []
         size = min(s.batch_size, len(index))
         chunk = -(-size // len(devices)) * len(devices)
         bar = tqdm(total=len(index), desc="sampling", unit="", disable=None)

@@ -14,8 +14,8 @@ from jaxdiff import build
 from jaxdiff.arrays import require
 from jaxdiff.data.batches import batches
 from jaxdiff.data.source import Batch, Source
-from jaxdiff.plots import curves, pictures, tables
-from jaxdiff.runs import sample as sampling
+from jaxdiff.plots import curves
+from jaxdiff.runs import preview
 from jaxdiff.runs import workdir as files
 from jaxdiff.tasks.task import Task
 from jaxdiff.train import checkpoint, parallel, step
@@ -29,7 +29,7 @@ class Run(NamedTuple):
     workdir: Path
     source: Source
     task: Task
-    sampler: sampling.Sampler
+    preview: preview.Preview
     step: Callable
     init: Callable
     lr: Callable
@@ -79,9 +79,9 @@ def prepare(config: ConfigDict, workdir: Path) -> Run:
         return jax.jit(lambda: init_state(task.init(key), tx), compiler_options=fast)()
 
     jax.eval_shape(task.init, jax.random.key(0))  # a network that does not fit
-    sampler = sampling.make_sampler(config, source, task)
+    drawn = preview.make_preview(config, source, task)
     pmapped = parallel.pmap_step(train_step, jax.devices())
-    checked = Run(config, workdir, source, task, sampler, pmapped, init, lr)
+    checked = Run(config, workdir, source, task, drawn, pmapped, init, lr)
     feed_from(checked, t.num_steps)  # of no batches: checks its arguments
     return checked
 
@@ -109,7 +109,10 @@ def run(run: Run) -> TrainState:
     finite; the last good checkpoint stays.
     """
     config, t = run.config, run.config.train
-    files.save_config(run.workdir, config)
+    # of several processes one writes and draws; checkpoints are written by all together
+    writes = jax.process_index() == 0
+    if writes:
+        files.save_config(run.workdir, config)
     manager = checkpoint.open_manager(
         run.workdir / files.CHECKPOINTS, keep_last=t.keep_last, keep_every=t.keep_every
     )
@@ -120,11 +123,15 @@ def run(run: Run) -> TrainState:
     if restored is not None:
         tqdm.write(f"resuming {run.workdir} at step {start}")
         checkpoint.drop_after(manager, start)
-    log = files.Log(run.workdir, start)
+    log = files.Log(run.workdir, start) if writes else None
     key = jax.random.key(config.seed)
     watch = Watch(run, log, start)
     bar = tqdm(
-        total=t.num_steps, initial=start, desc="training", unit="step", disable=None
+        total=t.num_steps,
+        initial=start,
+        desc="training",
+        unit="step",
+        disable=None if writes else True,
     )
     at, saved = start, start if restored is not None else None
     try:
@@ -141,8 +148,9 @@ def run(run: Run) -> TrainState:
                 checkpoint.save(manager, state)
                 saved = at
             every = t.sample_every or t.num_steps
-            if at // every > before // every or last:
-                preview(run, state, at)
+            if writes and (at // every > before // every or last):
+                run.preview(state.ema, run.workdir / "samples" / f"{at:08d}.png")
+                save_loss(run.workdir)
                 watch.restart()
     except KeyboardInterrupt:
         watch.flush()
@@ -152,7 +160,8 @@ def run(run: Run) -> TrainState:
         tqdm.write(f"stopped at step {at}; the same command resumes")
     finally:
         bar.close()
-        log.close()
+        if log:
+            log.close()
         manager.close()
     return state
 
@@ -160,7 +169,7 @@ def run(run: Run) -> TrainState:
 class Watch:
     """Gathers the metrics of steps, and logs and checks them at intervals."""
 
-    def __init__(self, run: Run, log: files.Log, step: int) -> None:
+    def __init__(self, run: Run, log: files.Log | None, step: int) -> None:
         self._run, self._log = run, log
         self._at = self._since = step
         self._pending: list[dict[str, Any]] = []
@@ -198,7 +207,8 @@ class Watch:
         examples = self._since_timed * self._run.config.train.batch_size
         means["lr"] = float(self._run.lr(self._at - 1))
         means["examples_per_second"] = examples / seconds if examples else 0.0
-        self._log.write(self._at, means)
+        if self._log:
+            self._log.write(self._at, means)
         self._pending, self._since, self._loss = [], self._at, means["loss"]
         self.restart()
         return self._loss
@@ -208,33 +218,11 @@ class Watch:
         self._start, self._since_timed = time.perf_counter(), 0
 
 
-def preview(run: Run, state: TrainState, at: int) -> None:
-    """samples/STEP.png from the averaged parameters, and loss.png."""
-    config, source = run.config, run.source
-    num = config.train.num_preview
-    labels = sampling.even_labels(num, build.num_labels(config, source))
-    x = run.sampler.draw(state.ema, config.seed, np.arange(num), labels)
-    save_preview(run.workdir / "samples" / f"{at:08d}.png", source, x, labels)
-    save_loss(run.workdir / "loss.png", files.read_metrics(run.workdir))
-
-
-def save_preview(
-    path: Path, source: Source, x: np.ndarray, labels: np.ndarray | None
-) -> None:
-    """A grid of images in model units, or a pair plot of rows beside the real ones."""
-    values = source.decode(x)
-    if source.is_image:
-        pixels = pictures.to_uint8(values, source.peak)
-        columns = sampling.grid_columns(labels, len(x))
-        pictures.save_grid(path, pixels, columns=columns)
-    else:
-        real = source.decode(source[np.arange(min(len(source), 2000))]["x"])
-        tables.save_pairs(path, {"real": real, "generated": values})
-
-
-def save_loss(path: Path, rows: list[dict[str, Any]]) -> None:
-    """The loss of the lines of metrics.jsonl."""
-    curves.save_loss(path, [r["step"] for r in rows], [r["loss"] for r in rows])
+def save_loss(workdir: Path) -> None:
+    """loss.png from metrics.jsonl."""
+    rows = files.read_metrics(workdir)
+    steps, losses = ([row[k] for row in rows] for k in ("step", "loss"))
+    curves.save_loss(workdir / "loss.png", steps, losses)
 
 
 def parameter_table(run: Run) -> str:

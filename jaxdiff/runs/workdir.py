@@ -30,6 +30,22 @@ def load_config(workdir: Path) -> ConfigDict:
         raise ValueError(f"{path} is not valid JSON: {error}") from None
 
 
+def check_schema(workdir: Path, config: ConfigDict, schema: ConfigDict) -> None:
+    """ValueError unless a stored config has the fields of today's schema."""
+    old, new = (set(_flat(c.to_dict())) for c in (config, schema))
+    parts = [
+        f"{word} {', '.join(sorted(names))}"
+        for word, names in (("lacks", new - old), ("has unknown", old - new))
+        if names
+    ]
+    if parts:
+        raise ValueError(
+            f"{workdir / CONFIG} was written by another version of jaxdiff: it "
+            f"{' and '.join(parts)}. Edit it to the fields of configs/base.py, or "
+            "train the run again"
+        )
+
+
 def save_config(workdir: Path, config: ConfigDict) -> None:
     """Write config.json whole or not at all."""
     workdir.mkdir(parents=True, exist_ok=True)

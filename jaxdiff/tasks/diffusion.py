@@ -63,7 +63,7 @@ def make(
             learned_variance=objective.learned_variance,
         )
 
-    return Task(init, loss, denoiser, null)
+    return Task(init, loss, denoiser, "denoiser", null)
 
 
 def _network(apply, time_feature, sigma_data, params, x_t, c, cond):

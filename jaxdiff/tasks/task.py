@@ -1,17 +1,21 @@
-"""What a task is: all that the training run asks of it."""
+"""What a task is: all that the training run asks of it, and what it is for."""
 
 from collections.abc import Callable
 from typing import NamedTuple
 
 
 class Task(NamedTuple):
-    """init:     key -> params
-    loss:     (params, Keys, batch) -> (f32[b], {name: f32[b]}); batch as from a Source
-    denoiser: params -> Denoise, a value; the condition is int32[b] labels or None
-    null:     the label that means "none"; None where the model takes no labels
+    """init:  key -> params
+    loss:  (params, Keys, batch) -> (f32[b], {name: f32[b]}); batch as from a Source
+    model: params -> what they are for, a value (a Partial):
+           "denoiser": a Denoise; the condition is int32[b] labels or None
+           "classifier": (x_t f32[b, ...], t f32[]) -> logits f32[b, num_classes]
+    kind:  which of these
+    null:  the label that means "none"; None where the model takes no labels
     """
 
     init: Callable
     loss: Callable
-    denoiser: Callable
-    null: int | None
+    model: Callable
+    kind: str
+    null: int | None = None

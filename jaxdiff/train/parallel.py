@@ -22,8 +22,11 @@ def pmap_step(step: Callable, devices: Devices) -> Callable:
     """(state, batch, key) -> (state, metrics) over devices.
 
     batch leaves [d, k, b / d, ...] as from `shard`. The state's buffers are donated.
+    A call returns when the call before it is done: the devices are never idle, and
+    never far behind. XLA's CPU devices need that, for they share a few threads: with
+    many calls under way all of them come to wait in all-reduces that cannot meet.
     """
-    return jax.pmap(
+    mapped = jax.pmap(
         step,
         axis_name=AXIS,
         in_axes=(None, 0, None),
@@ -31,6 +34,15 @@ def pmap_step(step: Callable, devices: Devices) -> Callable:
         devices=list(devices),
         donate_argnums=0,
     )
+    before = []
+
+    def call(state, batch, key):
+        state, metrics = mapped(state, batch, key)
+        jax.block_until_ready(before)
+        before[:] = [metrics]
+        return state, metrics
+
+    return call
 
 
 def replicate(tree: PyTree, devices: Devices) -> PyTree:

@@ -1,6 +1,7 @@
 """A user's mistake is one line on standard error, exit status 2, and no file."""
 
 import hashlib
+import json
 import re
 
 import numpy as np
@@ -158,6 +159,10 @@ def on_a_run(trained, tmp_path_factory):
     folder = tmp_path_factory.mktemp("full")
     (folder / "full").mkdir()
     (folder / "full" / "mine.txt").write_text("precious")
+    (folder / "old").mkdir()
+    stored = json.loads((trained["table"] / "config.json").read_text())
+    del stored["train"]["cpu_devices"]
+    (folder / "old" / "config.json").write_text(json.dumps(stored))
     table, images = (f"--workdir={trained[k]}" for k in ("table", "images"))
     out = f"--out={folder}/new"
     before = contents(trained["table"]), contents(trained["images"]), contents(folder)
@@ -176,6 +181,7 @@ def on_a_run(trained, tmp_path_factory):
             ),
             "a full folder": ("launch.train", *SMALL_IRIS, f"--workdir={folder}/full"),
             "no workdir": (sample, f"--workdir={folder}/full", out),
+            "old workdir": (sample, f"--workdir={folder}/old", out),
             "missing workdir": (sample, out),
             "missing out": (sample, images),
             "full out": (sample, images, f"--out={folder}/full"),
@@ -199,6 +205,7 @@ RUNS = {
     "fewer steps": r"train.num_steps=1 \(stored: 2\)",
     "a full folder": "not empty and holds no run",
     "no workdir": "is not a run's workdir: it has no config.json",
+    "old workdir": "another version of jaxdiff: it lacks train.cpu_devices",
     "missing workdir": "--workdir is missing",
     "missing out": "--out is missing",
     "full out": "not empty; choose another folder, or --force",

@@ -112,7 +112,7 @@ def test_dropout_draws_in_training_alone():
     # out is 0 or 2, x0 = 0: losses of (0 + 0, 0 + 4, 4 + 4) / 2
     assert set(losses(task, LABELS).tolist()) == {0.0, 2.0, 4.0}
     params = task.init(jax.random.key(0))
-    x0 = task.denoiser(params)(jnp.ones((5, 2)), jnp.asarray(0.5), LABELS[:5]).x0
+    x0 = task.model(params)(jnp.ones((5, 2)), jnp.asarray(0.5), LABELS[:5]).x0
     np.testing.assert_array_equal(x0, np.ones((5, 2)))
 
 
@@ -122,7 +122,7 @@ def test_inputs_are_scaled_to_unit_variance(t):
     task = make(Same(), t, sigma_data=0.5)
     params = task.init(jax.random.key(0))
     x = jnp.full((3, 2), 0.7)
-    shown = task.denoiser(params)(x, jnp.asarray(t), LABELS[:3]).x0
+    shown = task.model(params)(x, jnp.asarray(t), LABELS[:3]).x0
     by_hand = 0.7 / np.sqrt((1 - t) ** 2 / 4 + t**2)
     np.testing.assert_allclose(shown, np.full((3, 2), by_hand), rtol=1e-6)
     # the same in the loss: out = x_t / sd, x0 = c, so E loss = 1 - 2 c a / sd + c^2
@@ -139,7 +139,7 @@ def test_unscaled_inputs_are_as_they_are():
     params = task.init(jax.random.key(0))
     x = jnp.array([[0.7, -3.0]])
     np.testing.assert_array_equal(
-        task.denoiser(params)(x, jnp.asarray(0.5), LABELS[:1]).x0, x
+        task.model(params)(x, jnp.asarray(0.5), LABELS[:1]).x0, x
     )
 
 
@@ -149,5 +149,5 @@ def test_denoisers_of_other_parameters_share_a_compilation():
     compiled = jax.jit(lambda denoise, x: denoise(x, jnp.asarray(0.5), LABELS[:1]).x0)
     x = jnp.ones((1, 2))
     for value in (0.0, 1.0, 2.0):
-        compiled(task.denoiser({"unused": jnp.asarray(value)}), x)
+        compiled(task.model({"unused": jnp.asarray(value)}), x)
     assert compiled._cache_size() == 1
