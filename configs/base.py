@@ -14,7 +14,7 @@ def get_config() -> ConfigDict:
         {
             # The run's one seed: initial weights, data order, times and noise.
             "seed": 0,
-            # What is trained: a file of jaxdiff/tasks.
+            # What is trained, a file of jaxdiff/tasks: diffusion, classifier.
             "task": "diffusion",
             "data": data(),
             "model": model(),
@@ -65,8 +65,8 @@ def data() -> ConfigDict:
 def model() -> ConfigDict:
     return ConfigDict(
         {
-            # A file of jaxdiff/models: unet, basic_unet, mlp. Each takes those of the
-            # fields below that it has a use for.
+            # A file of jaxdiff/models: unet, basic_unet, mlp, classifier. Each takes
+            # those of the fields below that it has a use for.
             "name": "unet",
             # unet: channels * multipliers[i] at level i, each level half as large.
             "channels": 64,
@@ -109,8 +109,8 @@ def diffusion() -> ConfigDict:
             "scaling": "own",
             # predictions.py: x0, eps, v, score, velocity, edm.
             "prediction": "v",
-            # times.py: uniform, discrete, logit_normal, lognormal_sigma; and whether
-            # they are spread evenly over each batch, which steadies the loss.
+            # times.py: uniform, discrete, logit_normal, lognormal_sigma, constant; and
+            # whether they are spread evenly over each batch, which steadies the loss.
             "times": "uniform",
             "stratified": True,
             # weights.py: native (the plain error of what is predicted), x0, eps,
@@ -180,6 +180,12 @@ def sampler() -> ConfigDict:
             "num_steps": 50,
             # Classifier-free guidance: 0 unconditional, 1 conditional, more is sharper.
             "guidance": 1.0,
+            # Classifier guidance: the workdir of a run of task "classifier" on the same
+            # noise ("" for none), how many times its gradient counts, and as what:
+            # "score", for every solver, or "mean", for ancestral steps (ddpm).
+            "classifier": "",
+            "classifier_scale": 1.0,
+            "classifier_form": "score",
             # Keep x0 within the data's range at every step (images only).
             "clip": True,
             # Images (or rows) made at once.

@@ -93,10 +93,8 @@ def choose(home: Home, spec: str) -> Callable:
 def from_block(home: Home, block: ConfigDict, **derived: Any) -> Any:
     """Make what `block.name` names from those of the block's fields that it takes."""
     maker = pick(home, block.name)
-    takes = inspect.signature(maker).parameters
-    fields = {k: v for k, v in block.items() if k in takes and k != "name"}
-    derived = {k: v for k, v in derived.items() if k in takes}
-    return maker(**{**fields, **derived})
+    fields = {k: v for k, v in block.items() if k != "name"}
+    return maker(**_taken(maker, {**fields, **derived}))
 
 
 def make_source(config: ConfigDict) -> Source:
@@ -138,7 +136,8 @@ def num_labels(config: ConfigDict, source: Source) -> int:
 
 def make_task(config: ConfigDict, source: Source) -> Task:
     """What is trained."""
-    d, labels = config.diffusion, num_labels(config, source)
+    maker, d = pick(task_home, config.task), config.diffusion
+    labels = num_labels(config, source) if config.task == "diffusion" else 0
     dropout = d.label_dropout if labels else 0.0
     require(
         0 <= dropout < 1, f"diffusion.label_dropout must be in [0, 1), got {dropout}"
@@ -147,19 +146,18 @@ def make_task(config: ConfigDict, source: Source) -> Task:
         model_home,
         config.model,
         shape=source.shape,
-        num_classes=labels,
+        num_classes=source.num_classes if config.task == "classifier" else labels,
         null_class=dropout > 0,
         learned_variance=d.learned_variance,
     )
-    return pick(task_home, config.task)(
-        network,
-        make_objective(config),
-        shape=source.shape,
-        num_classes=labels,
-        label_dropout=dropout,
-        time_feature=choose(inputs, d.time_feature)(),
-        sigma_data=d.sigma_data,
-    )
+    fields = {
+        "shape": source.shape,
+        "num_classes": labels,
+        "label_dropout": dropout,
+        "time_feature": choose(inputs, d.time_feature)(),
+        "sigma_data": d.sigma_data,
+    }
+    return maker(network, make_objective(config), **_taken(maker, fields))
 
 
 def make_solver(config: ConfigDict) -> Solver:
@@ -180,6 +178,11 @@ def make_optimizer(config: ConfigDict) -> tuple[optim.Optimizer, Callable]:
 
 def make_ema(config: ConfigDict) -> ema.Decay:
     return choose(ema, config.train.ema)()
+
+
+def _taken(maker: Callable, fields: dict[str, Any]) -> dict[str, Any]:
+    takes = inspect.signature(maker).parameters
+    return {k: v for k, v in fields.items() if k in takes}
 
 
 def _fitted(maker, fields, name):

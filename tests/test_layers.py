@@ -26,7 +26,7 @@ RULES: dict[str, set[str]] = {
     "jaxdiff.plots": {"matplotlib", "numpy", "PIL"},
     "jaxdiff.metrics": {"jax", "numpy", "scipy", "sklearn", *F1},
     "jaxdiff.interop": {"jax", "numpy", "safetensors", *F1},
-    "jaxdiff.tasks": {"jax", "flax", *F1, "jaxdiff.diffusion"},
+    "jaxdiff.tasks": {"jax", "flax", "optax", *F1, "jaxdiff.diffusion"},
     "jaxdiff.build": {
         *("ml_collections", "jaxdiff.arrays", "jaxdiff.data", "jaxdiff.diffusion"),
         *("jaxdiff.models", "jaxdiff.tasks", "jaxdiff.train"),

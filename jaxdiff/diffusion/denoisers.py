@@ -26,11 +26,14 @@ class Denoised(NamedTuple):
                or None.
     eps:       the noise estimate where it is *not* (x_t - alpha x0) / sigma, or None:
                some wrappers change x0 and keep the noise.
+    push:      f32[b, ...], what an ancestral step adds to its mean, times its variance
+               (guidance.py, eq. 3), or None.
     """
 
     x0: Array
     var_frac: Array | None = None
     eps: Array | None = None
+    push: Array | None = None
 
 
 Denoise = Callable[..., Denoised]
@@ -55,7 +58,12 @@ def make_denoise(
 def noise_of(
     denoised: Denoised, x_t: Array, alpha: Float[Array, ""], sigma: Float[Array, ""]
 ) -> Array:
-    """The noise estimate that goes with x0: what is left of x_t; 0 where sigma = 0."""
+    """The noise estimate that goes with x0: what is left of x_t; 0 where sigma = 0.
+
+    Errors: ValueError for a denoiser that pushes a mean, which these solvers lack.
+    """
+    if denoised.push is not None:
+        raise ValueError("guidance of form 'mean' is for the solver ddpm; use 'score'")
     if denoised.eps is not None:
         return denoised.eps
     safe = jnp.where(sigma == 0, 1.0, sigma)

@@ -1,17 +1,51 @@
 """Guidance: denoiser -> denoiser.
 
 (1)  x0 = x0_null + scale (x0_cond - x0_null)      classifier-free
+(2)  score = score + scale grad log p(y | x_t)      classifier, for every solver
+     x0 = x0 + scale sigma^2 / alpha grad,   eps = eps - scale sigma grad
+(3)  mean(x_s | x_t) = mean + scale var grad        classifier, for ancestral steps
 
 At fixed x_t and t, x0, eps and v are affine in one another with the same coefficients
 for both calls, so guiding any of them is guiding all of them.
 """
 
+from collections.abc import Callable
+
 import jax
 import jax.numpy as jnp
 from jax.tree_util import Partial
 
-from jaxdiff.arrays import Array, Float, PyTree
+from jaxdiff.arrays import Array, Float, PyTree, expand, require
 from jaxdiff.diffusion.denoisers import Denoise
+from jaxdiff.diffusion.schedules import Schedule
+
+
+def unlabelled(denoise: Denoise, null: PyTree) -> Denoise:
+    """The model without its condition, whatever it is asked: `cfg` at scale 0.
+
+    null: the condition that means "none", shaped as one example's.
+    """
+    return Partial(_unlabelled, denoise, null)
+
+
+def classifier(
+    denoise: Denoise,
+    logits: Callable,
+    schedule: Schedule,
+    scale: float | Float[Array, ""],
+    form: str = "score",
+) -> Denoise:
+    """Classifier guidance towards the labels that are the condition, equations 2 or 3.
+
+    Args:   logits: Partial (x_t f32[b, ...], t) -> f32[b, classes], of a classifier of
+            noisy data.  schedule: the one of both models.  scale: no unit; 0 is off.
+            form: "score", or "mean" for the solver ddpm, which adds `push` to its mean.
+    Errors: ValueError for another form.
+    Source: Dhariwal & Nichol 2021, arXiv:2105.05233, algorithms 2 (score), 1 (mean).
+    """
+    forms = {"score": _by_score, "mean": _by_mean}
+    require(form in forms, f"form must be one of {', '.join(forms)}, got {form=}")
+    return Partial(forms[form], denoise, logits, schedule, scale)
 
 
 def cfg(denoise: Denoise, null: PyTree, scale: float | Float[Array, ""]) -> Denoise:
@@ -40,3 +74,31 @@ def _cfg(denoise, null, scale, x_t, t, cond):
     guide = lambda c, n: n + scale * (c - n)  # noqa: E731
     eps = None if own.eps is None else guide(own.eps, none.eps)
     return own._replace(x0=guide(own.x0, none.x0), eps=eps)
+
+
+def _unlabelled(denoise, null, x_t, t, cond):
+    none = lambda c, n: jnp.broadcast_to(jnp.asarray(n, c.dtype), c.shape)  # noqa: E731
+    return denoise(x_t, t, jax.tree.map(none, cond, null))
+
+
+def _grad(logits, x_t, t, labels):
+    def total(x):  # of a sum: the examples do not touch each other
+        log_p = jax.nn.log_softmax(logits(x, t))
+        return jnp.take_along_axis(log_p, labels[:, None], axis=1).sum()
+
+    return jax.grad(total)(x_t)
+
+
+def _by_score(denoise, logits, schedule, scale, x_t, t, cond):
+    den, grad = denoise(x_t, t, cond), scale * _grad(logits, x_t, t, cond)
+    alpha, sigma = (expand(f(t), x_t) for f in (schedule.alpha, schedule.sigma))
+    # where no signal is left (alpha = 0) x_t says nothing of the class either
+    slope = jnp.where(alpha > 0, sigma**2 / jnp.where(alpha > 0, alpha, 1.0), 0.0)
+    eps = None if den.eps is None else den.eps - sigma * grad
+    return den._replace(x0=den.x0 + slope * grad, eps=eps)
+
+
+def _by_mean(denoise, logits, schedule, scale, x_t, t, cond):
+    del schedule
+    den, grad = denoise(x_t, t, cond), scale * _grad(logits, x_t, t, cond)
+    return den._replace(push=grad if den.push is None else den.push + grad)

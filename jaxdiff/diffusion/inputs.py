@@ -9,7 +9,7 @@ from collections.abc import Callable
 import jax.numpy as jnp
 from jax.tree_util import Partial
 
-from jaxdiff.arrays import Array, Float, require
+from jaxdiff.arrays import Array, Float, PyTree, expand, require
 from jaxdiff.diffusion.schedules import Coeffs
 
 __all__ = ["index", "log_snr", "log_std", "time", "variance"]
@@ -48,6 +48,24 @@ def variance() -> Feature:
 def unit_variance(c: Coeffs, sigma_data: float) -> Float[Array, "*b"]:
     """c_in = 1 / sqrt(sigma^2 + sigma_data^2 alpha^2): makes x_t of unit variance."""
     return 1 / jnp.sqrt(c.sigma**2 + (sigma_data * c.alpha) ** 2)
+
+
+def show(
+    apply: Callable,
+    feature: Feature,
+    sigma_data: float | None,
+    params: PyTree,
+    x_t: Array,
+    c: Coeffs,
+    cond: PyTree,
+) -> Array:
+    """The output of flax's apply({"params": ...}, x, time, cond) for x_t at times c.
+
+    sigma_data: scale x_t to unit variance for such data; None leaves it as it is.
+    """
+    if sigma_data is not None:
+        x_t = x_t * expand(unit_variance(c, sigma_data), x_t)
+    return apply({"params": params}, x_t, feature(c), cond)
 
 
 def _index(num_steps, c):

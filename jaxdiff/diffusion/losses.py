@@ -27,7 +27,7 @@ from jaxdiff.diffusion.posterior import (
     posterior,
 )
 from jaxdiff.diffusion.predictions import Prediction, make_target
-from jaxdiff.diffusion.schedules import Schedule, coeffs
+from jaxdiff.diffusion.schedules import Coeffs, Schedule, coeffs
 from jaxdiff.diffusion.times import TimeSampler
 from jaxdiff.diffusion.weights import Weight, target_factor
 from jaxdiff.keys import Keys
@@ -56,6 +56,16 @@ class Objective(NamedTuple):
     bound_steps: int = 1000
 
 
+def noised(keys: Keys, x0: Array, objective: Objective) -> tuple[Coeffs, Array, Array]:
+    """Equation 1 at a time and with a noise drawn for each example: c, x_t, eps."""
+    draws = keying.draw(jax.random.uniform, keying.fold(keys.key, 0), ())
+    t = objective.times(keys.stratum if objective.stratified else draws)
+    eps = keying.draw(objective.noise, keying.fold(keys.key, 1), x0.shape[1:])
+    c = coeffs(objective.schedule, t)
+    x_t = expand(c.alpha, x0) * x0 + expand(c.sigma, x0) * eps
+    return c, x_t, eps
+
+
 def denoising_loss(
     keys: Keys, network: Network, x0: Array, cond: PyTree, objective: Objective
 ) -> Float[Array, "b"]:
@@ -64,11 +74,7 @@ def denoising_loss(
     Args: keys: one an example.  network: (x_t, Coeffs, cond) -> out.
           x0: f32[b, ...].  cond: what the network takes.
     """
-    draws = keying.draw(jax.random.uniform, keying.fold(keys.key, 0), ())
-    t = objective.times(keys.stratum if objective.stratified else draws)
-    eps = keying.draw(objective.noise, keying.fold(keys.key, 1), x0.shape[1:])
-    c = coeffs(objective.schedule, t)
-    x_t = expand(c.alpha, x0) * x0 + expand(c.sigma, x0) * eps
+    c, x_t, eps = noised(keys, x0, objective)
     row = objective.prediction(c)
     output = network(x_t, c, cond)
     out = jnp.split(output, 2, -1)[0] if objective.learned_variance else output
@@ -81,10 +87,10 @@ def denoising_loss(
             schedule=objective.schedule,
             prediction=objective.prediction,
             learned_variance=True,
-        )(x_t, t, cond)
+        )(x_t, c.t, cond)
         said = said._replace(x0=jax.lax.stop_gradient(said.x0))
-        s = jnp.maximum(t - 1 / objective.bound_steps, 0.0)
-        bound = bound_bits(objective.schedule, t, s, x0, x_t, said)
+        s = jnp.maximum(c.t - 1 / objective.bound_steps, 0.0)
+        bound = bound_bits(objective.schedule, c.t, s, x0, x_t, said)
         loss = loss + objective.bound_weight * bound
     return loss
 

@@ -18,7 +18,7 @@ from jax.tree_util import Partial
 from jaxdiff.arrays import Array, Float, require
 from jaxdiff.diffusion.schedules import Schedule
 
-__all__ = ["discrete", "logit_normal", "lognormal_sigma", "uniform"]
+__all__ = ["constant", "discrete", "logit_normal", "lognormal_sigma", "uniform"]
 
 TimeSampler = Callable[[Float[Array, "b"]], Float[Array, "b"]]
 
@@ -34,6 +34,13 @@ def discrete(schedule: Schedule, num_steps: int = 1000) -> TimeSampler:
     del schedule
     require(num_steps >= 1, f"num_steps must be at least 1, got {num_steps=}")
     return Partial(_discrete, float(num_steps))
+
+
+def constant(schedule: Schedule, t: float = 1.0) -> TimeSampler:
+    """Always the same time; t = 0, the data itself, is for classifiers of it."""
+    del schedule
+    require(0 <= t <= 1, f"t must be in [0, 1], got {t=}")
+    return Partial(_constant, t)
 
 
 def logit_normal(
@@ -58,6 +65,10 @@ def lognormal_sigma(
 
 def _uniform(u):
     return 1 - u
+
+
+def _constant(t, u):
+    return jnp.full_like(u, t)
 
 
 def _discrete(num_steps, u):

@@ -35,6 +35,27 @@ def save_loss(
     figure.savefig(path, dpi=110)
 
 
+def save_lines(
+    path: Path,
+    x: np.ndarray,
+    named: dict[str, np.ndarray],
+    *,
+    xlabel: str,
+    ylabel: str,
+    title: str = "",
+) -> None:
+    """Named lines f[n] over x f[n]."""
+    figure = Figure(figsize=(7, 4), layout="constrained")
+    axis = figure.subplots()
+    for name, style in styles.of_lines([*named]).items():
+        axis.plot(x, named[name], marker="o", markersize=4, label=name, **style)
+    axis.set(xlabel=xlabel, ylabel=ylabel, title=title)
+    axis.grid(alpha=0.3)
+    axis.legend()
+    path.parent.mkdir(parents=True, exist_ok=True)
+    figure.savefig(path, dpi=110)
+
+
 def save_schedules(
     path: Path,
     t: np.ndarray,

@@ -75,7 +75,7 @@ def bench_sample(config: ConfigDict, num_runs: int) -> Table:
     run = train.prepare(config, Path("bench-writes-nothing"))
     sampler = sample.make_sampler(config, run.source, run.task)
     params, num = run.init().params, config.sampler.batch_size
-    labels = sample.even_labels(num, build.num_labels(config, run.source))
+    labels = sample.even_labels(num, sample.num_asked(config, run.source))
 
     def call():
         return sampler.draw(params, config.seed, np.arange(num), labels)

@@ -73,7 +73,7 @@ class Scene:
 
     def labels(self, num: int) -> np.ndarray | None:
         """Those of `num` samples, i32[num] or None."""
-        return sample.even_labels(num, build.num_labels(self.config, self.source))
+        return sample.even_labels(num, sample.num_asked(self.config, self.source))
 
     def keys(self, index: np.ndarray) -> Array:
         return keying.split_by(jax.random.key(self.seed), jnp.asarray(index))

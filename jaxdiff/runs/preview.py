@@ -3,13 +3,18 @@
 from collections.abc import Callable
 from pathlib import Path
 
+import jax
+import jax.numpy as jnp
 import numpy as np
 from ml_collections import ConfigDict
 
 from jaxdiff import build
+from jaxdiff import keys as keying
 from jaxdiff.arrays import PyTree
+from jaxdiff.data.batches import permutation
 from jaxdiff.data.source import Source
-from jaxdiff.plots import pictures, tables
+from jaxdiff.diffusion import schedules
+from jaxdiff.plots import curves, pictures, tables
 from jaxdiff.runs import sample
 from jaxdiff.tasks.task import Task
 
@@ -17,6 +22,8 @@ Preview = Callable[[PyTree, Path], None]
 
 # Real rows beside the generated ones in a pair plot.
 ROWS = 2000
+# Images that a classifier's preview is measured on.
+IMAGES = 512
 
 
 def make_preview(config: ConfigDict, source: Source, task: Task) -> Preview:
@@ -30,7 +37,7 @@ def make_preview(config: ConfigDict, source: Source, task: Task) -> Preview:
 def _samples(config, source, task):
     num = config.train.num_preview
     sampler = sample.make_sampler(config, source, task)
-    labels = sample.even_labels(num, build.num_labels(config, source))
+    labels = sample.even_labels(num, sample.num_asked(config, source))
 
     def draw(params, path):
         x = sampler.draw(params, config.seed, np.arange(num), labels)
@@ -53,4 +60,32 @@ def save_samples(
         tables.save_pairs(path, {"real": real, "generated": values})
 
 
-PREVIEWS = {"denoiser": _samples}
+def _accuracies(config, source, task):
+    """A curve: how often the classifier is right at each time, on training data."""
+    index = permutation(config.seed, 0, len(source))[:IMAGES]
+    objective = build.make_objective(config)
+    ts, guess = np.linspace(0.0, 1.0, 21, dtype=np.float32), 1 / source.num_classes
+
+    @jax.jit
+    def share(classify, keys, x, labels, t):
+        c = schedules.coeffs(objective.schedule, t)
+        eps = keying.draw(objective.noise, keys, x.shape[1:])
+        said = classify.logits(c.alpha * x + c.sigma * eps, t).argmax(-1)
+        return (said == labels).mean()
+
+    def draw(params, path):
+        batch, classify = source[index], task.model(params)
+        keys = keying.split_by(jax.random.key(config.seed), jnp.asarray(index))
+        right = [share(classify, keys, batch["x"], batch["label"], t) for t in ts]
+        curves.save_lines(
+            path,
+            ts,
+            {"classifier": np.asarray(right), "a guess": np.full_like(ts, guess)},
+            xlabel="t",
+            ylabel=f"share of {len(index)} images given their label",
+        )
+
+    return draw
+
+
+PREVIEWS = {"denoiser": _samples, "classifier": _accuracies}

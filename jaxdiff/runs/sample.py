@@ -21,6 +21,7 @@ from jaxdiff.diffusion import guidance, sampling
 from jaxdiff.diffusion.denoisers import Denoise, clip
 from jaxdiff.plots import pictures, tables
 from jaxdiff.runs import workdir as files
+from jaxdiff.tasks.classifier import Classify
 from jaxdiff.tasks.task import Task
 from jaxdiff.train import checkpoint, parallel, state
 
@@ -54,10 +55,17 @@ def make_sampler(config: ConfigDict, source: Source, task: Task) -> Sampler:
     solver, grid = build.make_solver(config), build.make_grid(config)
     devices = jax.local_devices()
 
+    judge = load_classifier(config, source) if s.classifier else None
+
     def wrap(denoise: Denoise) -> Denoise:
-        # at scale 1 guidance changes nothing and would cost a second network call
-        if s.guidance != 1:
+        # at scales 0 and 1 one of the two network calls would count for nothing
+        if s.guidance == 0:
+            denoise = guidance.unlabelled(denoise, task.null)
+        elif s.guidance != 1:
             denoise = guidance.cfg(denoise, task.null, s.guidance)
+        if judge:
+            scale, form = s.classifier_scale, s.classifier_form
+            denoise = guidance.classifier(denoise, judge.logits, schedule, scale, form)
         return clip(denoise, config.data.low) if s.clip and source.is_image else denoise
 
     run = _pmapped(source.shape, tuple(devices))
@@ -96,6 +104,39 @@ def _pmapped(shape, devices):
     return parallel.pmap_map(one, devices, split)
 
 
+def load_classifier(config: ConfigDict, source: Source) -> Classify:
+    """The classifier that config.sampler names, of the same data and noise.
+
+    Errors: ValueError or FileNotFoundError for a run that is none or does not fit.
+    """
+    folder = Path(config.sampler.classifier)
+    stored = files.load_config(folder)
+    names = ["data", *(f"diffusion.{k}" for k in ("schedule", "scaling", "noise"))]
+    differing = files.differing(stored, config, within=names)
+    require(
+        not differing,
+        f"sampler.classifier: {folder} was trained otherwise: {'; '.join(differing)}",
+    )
+    ddpm = config.sampler.solver.startswith("ddpm")
+    require(
+        ddpm or config.sampler.classifier_form != "mean",
+        f"sampler.classifier_form=mean needs the solver ddpm, got "
+        f"{config.sampler.solver}; use score",
+    )
+    trained = load(folder, stored, source)
+    require(
+        trained.task.kind == "classifier",
+        f"sampler.classifier: {folder} holds a {trained.task.kind}, no classifier",
+    )
+    return trained.task.model(trained.params)
+
+
+def num_asked(config: ConfigDict, source: Source) -> int:
+    """Classes that samples can be asked of: the model's, or its classifier's."""
+    told = build.num_labels(config, source)
+    return source.num_classes if config.sampler.classifier else told
+
+
 def even_labels(num: int, num_classes: int) -> np.ndarray | None:
     """i32[num], as many of each class as can be, in order; None without classes."""
     if not num_classes:
@@ -113,9 +154,12 @@ class Trained(NamedTuple):
     step: int
 
 
-def load(workdir: Path, config: ConfigDict) -> Trained:
-    """The averaged parameters of the newest whole checkpoint of a run."""
-    source = build.make_source(config)
+def load(workdir: Path, config: ConfigDict, source: Source | None = None) -> Trained:
+    """The averaged parameters of the newest whole checkpoint of a run.
+
+    source: of config.data, where it has been made already.
+    """
+    source = source or build.make_source(config)
     task = build.make_task(config, source)
     tx, _ = build.make_optimizer(config)
     folder = workdir / files.CHECKPOINTS
@@ -162,7 +206,7 @@ def prepare(
     )
     trained = load(workdir, config)
     sampler = make_sampler(config, trained.source, trained.task)
-    source, classes = trained.source, build.num_labels(config, trained.source)
+    source, classes = trained.source, num_asked(config, trained.source)
     labels = even_labels(num, classes)
     if label is not None:
         require(classes > 0, f"--label {label}: this model was trained without labels")

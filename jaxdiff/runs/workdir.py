@@ -5,6 +5,7 @@ config.json  metrics.jsonl  loss.png  samples/STEP.png  checkpoints/  tensorboar
 
 import json
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -68,8 +69,8 @@ def check_same(workdir: Path, config: ConfigDict) -> None:
                 f"{workdir} is not empty and holds no run; give a new --workdir"
             )
         return
-    old, new = (_flat(c.to_dict()) for c in (load_config(workdir), config))
     free = (
+        "sampler",
         "train.log_every",
         "train.sample_every",
         "train.checkpoint_every",
@@ -77,19 +78,40 @@ def check_same(workdir: Path, config: ConfigDict) -> None:
         "train.keep_every",
         "train.num_preview",
     )
-    differing = [
+    stored = load_config(workdir)
+    if config.train.num_steps > stored.train.num_steps:
+        free += ("train.num_steps",)
+    found = differing(stored, config, but=free)
+    if found:
+        raise ValueError(
+            f"{workdir} holds a run of another config: {'; '.join(found)}. "
+            "Use another --workdir, or the stored values (more train.num_steps is fine)"
+        )
+
+
+def differing(
+    stored: ConfigDict,
+    config: ConfigDict,
+    *,
+    within: Sequence[str] = ("",),
+    but: Sequence[str] = (),
+) -> list[str]:
+    """ "field=value (stored: value)" of each field that differs.
+
+    within, but: fields or blocks to look at ("" is all), and to leave out.
+    """
+
+    def covers(name, field):
+        return not name or field == name or field.startswith(name + ".")
+
+    old, new = (_flat(c.to_dict()) for c in (stored, config))
+    return [
         f"{k}={new.get(k)!r} (stored: {old.get(k)!r})"
         for k in sorted({*old, *new})
         if _plain(old.get(k)) != _plain(new.get(k))
-        and not k.startswith("sampler.")
-        and k not in free
-        and not (k == "train.num_steps" and new[k] > old[k])
+        and any(covers(name, k) for name in within)
+        and not any(covers(name, k) for name in but)
     ]
-    if differing:
-        raise ValueError(
-            f"{workdir} holds a run of another config: {'; '.join(differing)}. "
-            "Use another --workdir, or the stored values (more train.num_steps is fine)"
-        )
 
 
 class Log:

@@ -9,7 +9,6 @@ import jax.numpy as jnp
 from jax.tree_util import Partial
 
 from jaxdiff import keys as keying
-from jaxdiff.arrays import expand
 from jaxdiff.diffusion import inputs
 from jaxdiff.diffusion.denoisers import make_denoise
 from jaxdiff.diffusion.losses import Objective, denoising_loss
@@ -51,22 +50,16 @@ def make(
             train=True,
             rngs={"dropout": jax.random.fold_in(keys.key[0], 3)},
         )
-        shown = partial(_network, apply, time_feature, scale, params)
+        shown = partial(inputs.show, apply, time_feature, scale, params)
         return denoising_loss(keys, shown, batch["x"], labels, objective), {}
 
     def denoiser(params):
         apply = Partial(network.apply)
         return make_denoise(
-            Partial(_network, apply, time_feature, scale, params),
+            Partial(inputs.show, apply, time_feature, scale, params),
             schedule=objective.schedule,
             prediction=objective.prediction,
             learned_variance=objective.learned_variance,
         )
 
     return Task(init, loss, denoiser, "denoiser", null)
-
-
-def _network(apply, time_feature, sigma_data, params, x_t, c, cond):
-    if sigma_data is not None:
-        x_t = x_t * expand(inputs.unit_variance(c, sigma_data), x_t)
-    return apply({"params": params}, x_t, time_feature(c), cond)

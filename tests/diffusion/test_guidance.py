@@ -1,14 +1,16 @@
-"""Classifier-free guidance: linear in its scale, by hand, and one doubled batch."""
+"""Guidance: linear in its scale, by hand; the right classifier makes Bayes' rule."""
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+import pytest
 from jax.tree_util import Partial
 
 from jaxdiff.diffusion import predictions, schedules
 from jaxdiff.diffusion.denoisers import Denoised, make_denoise
-from jaxdiff.diffusion.guidance import cfg
+from jaxdiff.diffusion.guidance import cfg, classifier, unlabelled
 from jaxdiff.diffusion.predictions import make_target
+from jaxdiff.diffusion.solvers import ddim, ddpm
 
 NULL = 10
 X_T = jnp.arange(6.0).reshape(3, 2)
@@ -87,3 +89,127 @@ def test_scale_can_be_swept_and_differentiated():
     got = jax.vmap(at)(jnp.array([0.0, 1.0, 2.5]))
     np.testing.assert_allclose(got, [50.5, 15.5, -37.0], rtol=1e-6)
     assert float(jax.grad(at)(1.0)) == -35.0
+
+
+CENTRES, SPREAD = np.array([[-2.0, 0.5], [1.0, 1.5], [0.5, -2.0]]), 0.4
+SHARES = np.array([0.5, 0.2, 0.3])
+
+
+def log_joint(schedule, x_t, t):
+    """log p(y) p(x_t | y) + constant, for classes N(centre_y, SPREAD^2 I)."""
+    alpha, sigma = schedule.alpha(t), schedule.sigma(t)
+    var = (alpha * SPREAD) ** 2 + sigma**2
+    gap = x_t[:, None, :] - alpha * jnp.asarray(CENTRES)[None]
+    return jnp.log(jnp.asarray(SHARES))[None] - 0.5 * (gap**2).sum(-1) / var
+
+
+def class_means(schedule, x_t, t):
+    """E[x0 | x_t, y] of every class, f[b, 3, 2]."""
+    alpha, sigma = schedule.alpha(t), schedule.sigma(t)
+    gain = alpha * SPREAD**2 / ((alpha * SPREAD) ** 2 + sigma**2)
+    centres = jnp.asarray(CENTRES)[None]
+    return centres + gain * (x_t[:, None, :] - alpha * centres)
+
+
+def mixture(schedule, x_t, t, cond):
+    del cond
+    weights = jax.nn.softmax(log_joint(schedule, x_t, t))
+    return Denoised((weights[..., None] * class_means(schedule, x_t, t)).sum(1))
+
+
+POINTS = np.random.default_rng(0).normal(size=(12, 2)) * 2
+ASKED = jnp.asarray(np.arange(12) % 3)
+
+
+def guided(schedule, scale, form="score"):
+    return classifier(
+        Partial(mixture, schedule),
+        Partial(log_joint, schedule),
+        schedule,
+        scale,
+        form,
+    )
+
+
+def test_the_right_classifier_makes_the_conditional_of_the_unconditional(
+    schedule_name, x64
+):
+    """Bayes: the mixture's score and its classifier's are the class's own score."""
+    schedule = getattr(schedules, schedule_name)()
+    for time in (0.1, 0.5, 0.9):
+        t = jnp.asarray(time, jnp.float64)
+        got = guided(schedule, 1.0)(jnp.asarray(POINTS), t, ASKED).x0
+        own = class_means(schedule, jnp.asarray(POINTS), t)[np.arange(12), ASKED]
+        np.testing.assert_allclose(got, own, atol=1e-9)
+
+
+def test_classifier_scale_is_linear_and_zero_is_off(x64):
+    schedule, t = schedules.cosine(), jnp.asarray(0.6, jnp.float64)
+    x = jnp.asarray(POINTS)
+    off, one, three = (guided(schedule, s)(x, t, ASKED).x0 for s in (0.0, 1.0, 3.0))
+    np.testing.assert_array_equal(off, mixture(schedule, x, t, None).x0)
+    np.testing.assert_allclose(three - off, 3 * (one - off), atol=1e-12)
+
+
+def test_a_separate_noise_estimate_follows_the_score(x64):
+    """alpha x0 + sigma eps stays what it was: equation 2's two halves agree."""
+    schedule, t = schedules.cosine(), jnp.asarray(0.6, jnp.float64)
+    x = jnp.asarray(POINTS)
+
+    def with_eps(schedule, x_t, t, cond):
+        den = mixture(schedule, x_t, t, cond)
+        eps = (x_t - schedule.alpha(t) * den.x0) / schedule.sigma(t)
+        return den._replace(eps=eps)
+
+    den = classifier(
+        Partial(with_eps, schedule), Partial(log_joint, schedule), schedule, 2.0
+    )(x, t, ASKED)
+    back = schedule.alpha(t) * den.x0 + schedule.sigma(t) * den.eps
+    np.testing.assert_allclose(back, x, atol=1e-12)
+
+
+def test_no_signal_means_no_guidance():
+    schedule = schedules.linear_mix()  # alpha(1) is 0
+    x = jnp.asarray(POINTS, jnp.float32)
+    den = guided(schedule, 5.0)(x, jnp.ones(()), ASKED)
+    np.testing.assert_array_equal(den.x0, mixture(schedule, x, jnp.ones(()), None).x0)
+
+
+def test_the_mean_form_shifts_an_ancestral_mean_by_its_variance(x64):
+    """With the small variance the shift is an x0 moved by sigma_s^2 / alpha_s grad.
+
+    var = sigma_s^2 r and of_x0 = alpha_s r with the same r, so
+    var grad = of_x0 (sigma_s^2 / alpha_s) grad.
+    """
+    schedule = schedules.cosine()
+    t, s = jnp.asarray(0.6, jnp.float64), jnp.asarray(0.4, jnp.float64)
+    x, keys = jnp.asarray(POINTS), jax.random.split(jax.random.key(0), 12)
+    solver = ddpm.make(schedule)
+
+    def step(denoise):
+        return solver.step(lambda x, t: denoise(x, t, ASKED), keys, x, t, s, ())[0]
+
+    plain = mixture(schedule, x, t, None).x0
+    grad = (guided(schedule, 1.0)(x, t, ASKED).x0 - plain) * (
+        schedule.alpha(t) / schedule.sigma(t) ** 2
+    )
+    moved = plain + 2.5 * schedule.sigma(s) ** 2 / schedule.alpha(s) * grad
+    got = step(guided(schedule, 2.5, "mean"))
+    np.testing.assert_allclose(got, step(lambda *_: Denoised(moved)), atol=1e-12)
+
+
+def test_the_mean_form_is_refused_where_there_is_no_mean():
+    solver = ddim.make(schedules.cosine())
+    x, keys = jnp.asarray(POINTS), jax.random.split(jax.random.key(0), 12)
+    t = jnp.asarray(0.6)
+    denoise = guided(schedules.cosine(), 1.0, "mean")
+    with pytest.raises(ValueError, match="for the solver ddpm; use 'score'"):
+        solver.step(lambda x, t: denoise(x, t, ASKED), keys, x, t, 0.5 * t, ())
+    with pytest.raises(ValueError, match="form must be one of score, mean"):
+        guided(schedules.cosine(), 1.0, "scroe")
+
+
+def test_unlabelled_is_scale_zero_for_half_the_calls():
+    got = unlabelled(Partial(toy), NULL)(X_T, jnp.full(3, 0.5), LABELS)
+    both = cfg(Partial(toy), NULL, 0.0)(X_T, T, LABELS)
+    np.testing.assert_allclose(got.x0, both.x0, rtol=1e-6)

@@ -19,7 +19,9 @@ FRACTIONS = {"small": 0.0, "large": 1.0, "learned": None}
 def make(schedule: Schedule, *, variance: str = "small") -> Solver:
     """Draw from p(x_s | x_t): the posterior at the estimate of x0.
 
-    x_s = of_x_t x_t + of_x0 x0 + exp(log_var / 2) z        posterior.py, eq. 2 and 4
+    x_s = of_x_t x_t + of_x0 x0 + exp(log_var) push + exp(log_var / 2) z
+
+    of posterior.py, eq. 2 and 4; push is the denoiser's, or 0 (guidance.py, eq. 3).
 
     Args:    schedule: the one the denoiser was trained with, on any subset of times.
              variance: "small" (beta_tilde; the same as DDIM with eta = 1), "large"
@@ -48,5 +50,7 @@ def _step(schedule, frac, denoise, keys, x, t, s, state):
     log_var = log_variance(schedule, expand(t, x), expand(s, x), frac)
     std = jnp.where(expand(level(schedule, s)[1], x) > 0, jnp.exp(0.5 * log_var), 0.0)
     z = keying.draw(jax.random.normal, keys, x.shape[1:])
-    x = expand(post.of_x_t, x) * x + expand(post.of_x0, x) * den.x0 + std * z
-    return x, state
+    mean = expand(post.of_x_t, x) * x + expand(post.of_x0, x) * den.x0
+    if den.push is not None:
+        mean = mean + std**2 * den.push
+    return mean + std * z, state

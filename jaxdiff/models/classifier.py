@@ -1,0 +1,155 @@
+"""A classifier of noisy images: the U-Net's way down, then attention pooling.
+
+The published one for 64x64 images, with `shape` and `num_classes` left out:
+
+    ADM classifier  channels=128, multipliers=(1, 2, 3, 4), num_blocks=4,
+                    attention=(32, 16, 8), num_heads=0, head_channels=64,
+                    resblock_updown=True, time_embedding="cos_sin"
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import flax.linen as nn
+import jax.numpy as jnp
+
+from jaxdiff.arrays import Array, Float, PyTree
+from jaxdiff.models.blocks import INIT, Blocks, GroupNorm, attend
+from jaxdiff.models.embeddings import Conditioning, check_style
+from jaxdiff.models.encoder import Encoder
+from jaxdiff.models.unet import check
+
+__all__ = ["AttentionPool", "Classifier", "make"]
+
+
+class AttentionPool(nn.Module):
+    """All pixels as one vector: what their mean attends to.
+
+    tokens = [mean(x), x_1 ... x_n] + position;   out = attend(q(tokens_0), k, v)
+
+    `position` is learned, so the size of the image is that of the first call.
+    Source: Radford et al. 2021 (CLIP), arXiv:2103.00020; Dhariwal & Nichol 2021,
+    arXiv:2105.05233.
+    """
+
+    heads: int
+    dtype: Any = jnp.float32
+
+    @nn.compact
+    def __call__(self, x: Float[Array, "b h w c"]) -> Float[Array, "b c"]:
+        b, h, w, c = x.shape
+        x = x.reshape(b, h * w, c)
+        x = jnp.concatenate([x.mean(1, keepdims=True), x], axis=1)  # (b, n + 1, c)
+        init = nn.initializers.normal(c**-0.5)
+        x = x + self.param("position", init, (h * w + 1, c))[None]
+        qkv = nn.Dense(3 * c, kernel_init=INIT, dtype=self.dtype, name="qkv")(x)
+        qkv = qkv.reshape(b, h * w + 1, 3, self.heads, c // self.heads)
+        y = attend(qkv[:, :1, 0], qkv[:, :, 1], qkv[:, :, 2])  # (b, 1, heads, d)
+        return y.reshape(b, c)
+
+
+class Classifier(nn.Module):
+    """log p(class | x_t, t) up to a constant: logits f32[b, num_classes].
+
+    logits = W AttentionPool(swish(norm(Encoder(x_t, emb(t)))))
+
+    With `features` it returns the pooled vector instead, f32[b, c]: what a Frechet
+    distance compares. `cond` is not used: the label is what is asked for.
+    Source: Dhariwal & Nichol 2021, arXiv:2105.05233, section 4.
+    """
+
+    num_classes: int
+    channels: int
+    multipliers: tuple[int | float, ...]
+    num_blocks: int
+    attention: tuple[int, ...]
+    blocks: Blocks
+    time_embedding: str = "sin_cos"
+
+    @nn.compact
+    def __call__(
+        self,
+        x: Float[Array, "b h w c"],
+        t: Float[Array, "b"],
+        cond: PyTree = None,
+        *,
+        train: bool = False,
+        features: bool = False,
+    ) -> Float[Array, "b f"]:
+        del cond
+        make = self.blocks
+        emb = Conditioning(
+            self.channels,
+            0,
+            False,
+            self.time_embedding,
+            make.dtype,
+            name="conditioning",
+        )(t, None)  # (b, e)
+        h, _ = Encoder(
+            self.channels,
+            self.multipliers,
+            self.num_blocks,
+            self.attention,
+            make,
+            name="encoder",
+        )(x, emb, train)
+        h = nn.silu(GroupNorm(make.dtype, name="norm")(h))  # (b, h', w', c')
+        heads = make.num_heads or h.shape[-1] // make.head_channels
+        pooled = AttentionPool(heads, make.dtype, name="pool")(h)  # (b, c')
+        # a uniform guess at the start
+        zero = nn.initializers.zeros_init()
+        logits = nn.Dense(self.num_classes, kernel_init=zero, name="out")(pooled)
+        return (pooled if features else logits).astype(jnp.float32)
+
+
+def make(
+    *,
+    shape: tuple[int, ...],
+    num_classes: int,
+    channels: int = 32,
+    multipliers: Sequence[int | float] = (1, 2, 2),
+    num_blocks: int = 1,
+    attention: Sequence[int] = (),
+    num_heads: int = 1,
+    head_channels: int = 0,
+    embedding: str = "scale_shift",
+    resblock_updown: bool = True,
+    conv_resample: bool = True,
+    dropout: float = 0.0,
+    time_embedding: str = "sin_cos",
+    dtype: str = "float32",
+    remat: bool = False,
+) -> Classifier:
+    """Build a classifier for images of `shape` (h, w, c); the fields as unet.make's.
+
+    Errors: ValueError for every combination that cannot be built, and without classes.
+    """
+    if num_classes < 2:
+        raise ValueError(
+            f"a classifier needs at least two classes, got {num_classes=}; use data "
+            "with labels"
+        )
+    if dtype not in ("float32", "bfloat16"):
+        raise ValueError(f"dtype must be one of float32, bfloat16, got {dtype=}")
+    blocks = Blocks(
+        embedding=embedding,
+        resblock_updown=resblock_updown,
+        conv_resample=conv_resample,
+        num_heads=num_heads,
+        head_channels=head_channels,
+        dropout=dropout,
+        dtype=jnp.dtype(dtype),
+        remat=remat,
+    )
+    shape, multipliers, attention = tuple(shape), tuple(multipliers), tuple(attention)
+    check(shape, channels, multipliers, num_blocks, attention, blocks)
+    return Classifier(
+        num_classes=num_classes,
+        channels=channels,
+        multipliers=multipliers,
+        num_blocks=num_blocks,
+        attention=attention,
+        blocks=blocks,
+        time_embedding=check_style(time_embedding),
+    )

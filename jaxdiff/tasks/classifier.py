@@ -1,0 +1,71 @@
+"""Training a classifier of noisy data: p(label | x_t, t), for guidance and judging."""
+
+from collections.abc import Callable
+from functools import partial
+from typing import NamedTuple
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+import optax
+from jax.tree_util import Partial
+
+from jaxdiff.diffusion import inputs
+from jaxdiff.diffusion.losses import Objective, noised
+from jaxdiff.diffusion.schedules import Schedule, coeffs
+from jaxdiff.tasks.task import Task
+
+
+class Classify(NamedTuple):
+    """logits:   (x_t f32[b, ...], t f32[] or f32[b]) -> f32[b, num_classes]
+    features: the same -> f32[b, c], the vector that the logits are linear in
+    """
+
+    logits: Callable
+    features: Callable
+
+
+def make(
+    network: nn.Module,
+    objective: Objective,
+    *,
+    shape: tuple[int, ...],
+    time_feature: Callable,
+    sigma_data: float,
+) -> Task:
+    """The task of telling the class of x_t, by cross-entropy in nats.
+
+    Args: network: f(x f32[b, *shape], t_feature f32[b]) -> logits.
+          objective: its schedule, times and noise say what x_t is; with
+          times="constant(t=0.0)" and a schedule that starts at the data, x0 itself.
+          time_feature, sigma_data: as for the diffusion task.
+    Source: Dhariwal & Nichol 2021, arXiv:2105.05233, section 4 and appendix H.
+    """
+    scale = sigma_data or None
+
+    def init(key):
+        return network.init(key, jnp.zeros((1, *shape)), jnp.zeros((1,)))["params"]
+
+    def loss(params, keys, batch):
+        c, x_t, _ = noised(keys, batch["x"], objective)
+        rngs = {"dropout": jax.random.fold_in(keys.key[0], 3)}
+        apply = partial(network.apply, train=True, rngs=rngs)
+        logits = inputs.show(apply, time_feature, scale, params, x_t, c, None)
+        labels = batch["label"]
+        right = (logits.argmax(-1) == labels).astype(jnp.float32)
+        losses = optax.softmax_cross_entropy_with_integer_labels(logits, labels)
+        return losses, {"accuracy": right}
+
+    def model(params):
+        def of(apply):
+            show = Partial(inputs.show, apply, time_feature, scale, params)
+            return Partial(_at_time, show, objective.schedule)
+
+        features = Partial(network.apply, features=True)
+        return Classify(of(Partial(network.apply)), of(features))
+
+    return Task(init, loss, model, "classifier")
+
+
+def _at_time(show, schedule: Schedule, x_t, t):
+    return show(x_t, coeffs(schedule, jnp.broadcast_to(t, x_t.shape[:1])), None)

@@ -1,0 +1,65 @@
+"""A run that trains in a second: a small perceptron on a made-up table."""
+
+import jax
+import numpy as np
+import pytest
+
+from configs import base
+from jaxdiff.runs import train, workdir
+from jaxdiff.train import checkpoint
+
+
+def tiny_config(**fields):
+    """Fields of config.train, or of another block as block__field."""
+    config = base.get_config()
+    config.data.update(
+        {"name": "synthetic", "shape": (2,), "num_classes": 2, "num_examples": 40}
+    )
+    config.model.update({"name": "mlp", "hidden": 8, "num_blocks": 1})
+    config.train.update(
+        {
+            "batch_size": 8,
+            "num_steps": 8,
+            "lr": "constant(peak=1e-2)",
+            "log_every": 2,
+            "checkpoint_every": 2,
+            "num_preview": 8,
+        }
+    )
+    config.sampler.update({"num_steps": 3, "batch_size": 8, "clip": False})
+    for name, value in fields.items():
+        block, _, field = name.rpartition("__")
+        config[block or "train"][field] = value
+    return config
+
+
+def read_state(folder, run):
+    with checkpoint.open_manager(folder / workdir.CHECKPOINTS, keep_last=9) as manager:
+        return checkpoint.restore(manager, run.init())
+
+
+def assert_same(a, b):
+    """Bit for bit, types and structure included."""
+    assert jax.tree.structure(a) == jax.tree.structure(b)
+    for x, y in zip(jax.tree.leaves(a), jax.tree.leaves(b), strict=True):
+        assert x.dtype == y.dtype
+        np.testing.assert_array_equal(x, y)
+
+
+def numbers(folder):
+    """The rows of metrics.jsonl without the one that is a time."""
+    rows = workdir.read_metrics(folder)
+    return [{k: v for k, v in r.items() if k != "examples_per_second"} for r in rows]
+
+
+@pytest.fixture
+def tiny():
+    return tiny_config
+
+
+@pytest.fixture(scope="session")
+def whole(tmp_path_factory):
+    """Eight steps from the start: (workdir, run, final state)."""
+    folder = tmp_path_factory.mktemp("whole") / "run"
+    run = train.prepare(tiny_config(), folder)
+    return folder, run, train.run(run)

@@ -1,0 +1,190 @@
+"""The pictures of a run: what they show, worked out without them."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from tests.runs.conftest import tiny_config
+from PIL import Image
+
+from jaxdiff import build
+from jaxdiff.runs import plot, sample, train
+
+
+def image_config(**fields):
+    """Class-conditional 8x8 blobs, a narrow U-Net, two steps."""
+    config = tiny_config(num_steps=2, data__shape=(8, 8, 1), model__name="unet")
+    config.data.num_classes = 3
+    config.model.update({"channels": 8, "multipliers": (1,)})
+    for name, value in fields.items():
+        block, _, field = name.partition("__")
+        config[block][field] = value
+    return config
+
+
+@pytest.fixture(scope="module")
+def images(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("images") / "run"
+    train.run(train.prepare(image_config(), folder))
+    return plot.Scene(image_config(), folder, num=5)
+
+
+@pytest.fixture
+def rows(whole):
+    folder, run, _ = whole
+    return plot.Scene(run.config, folder)
+
+
+def test_corruption_starts_at_the_data_and_ends_at_the_noise(images):
+    config = image_config(diffusion__schedule="linear_mix", diffusion__noise="uniform")
+    scene = plot.Scene(config, num=5)
+    x, labels, keys = plot.real_images(scene)
+    x_t = plot.corrupted(scene, x, keys, plot.AMOUNTS)
+    np.testing.assert_array_equal(x_t[0], x)
+    assert 0 <= x_t[-1].min() < 0.1 and 0.9 < x_t[-1].max() < 1
+    # by hand: one noise for an image at all times, mixed in by t
+    for t, got in zip(plot.AMOUNTS, x_t, strict=True):
+        np.testing.assert_allclose(got, (1 - t) * x + t * x_t[-1], atol=1e-6)
+    assert not np.allclose(x_t[-1, 0], x_t[-1, 1])
+    np.testing.assert_array_equal(labels, [0, 1, 2, 0, 1])  # classes in turn
+
+
+def test_real_images_are_of_the_data_and_the_seed_chooses_them():
+    scene = plot.Scene(image_config(), num=3)
+    x, labels, _ = plot.real_images(scene)
+    every = scene.source[np.arange(len(scene.source))]
+    for image, label in zip(x, labels, strict=True):
+        found = (every["x"] == image).all((1, 2, 3))
+        assert found.sum() == 1 and every["label"][found] == label
+    other, _, _ = plot.real_images(plot.Scene(image_config(), num=3, seed=1))
+    assert not np.array_equal(x, other)
+
+
+def test_predictions_are_the_networks_told_the_images_own_labels(images):
+    x_t, x0, labels = plot.predictions(images)
+    assert x_t.shape == x0.shape == (11, 5, 8, 8, 1)
+    denoise = images.trained.task.model(images.trained.params)
+    t = jnp.float32(plot.AMOUNTS[7])
+    said = denoise(jnp.asarray(x_t[7]), t, jnp.asarray(labels)).x0
+    np.testing.assert_allclose(x0[7], said, atol=1e-5)
+    assert np.isfinite(x0).all()
+
+
+@pytest.mark.parametrize("clip", [False, True])
+def test_the_films_last_estimate_is_the_sample(images, clip):
+    """And it is the sample that the sampler draws from the same seed."""
+    config = image_config(sampler__clip=clip, sampler__guidance=2.0)
+    config.sampler.num_steps = 99  # the film's own steps count
+    scene = plot.Scene(config, images.workdir, num=4, steps=3)
+    ts, trace, x = plot.film(scene)
+    assert ts.shape == (4,) and trace.x_t.shape == (3, 4, 8, 8, 1)
+    np.testing.assert_allclose(trace.x0[-1], x, atol=1e-6)
+    config.sampler.num_steps = 3
+    labels = scene.labels(4)
+    drawn = sample.make_sampler(config, scene.source, scene.trained.task).draw(
+        scene.trained.params, 0, np.arange(4), labels
+    )
+    np.testing.assert_allclose(x, drawn, atol=1e-5)
+
+
+def test_the_mean_by_hand(images):
+    every = images.source[np.arange(40)]["x"]
+    image, count = plot.mean(images.source)
+    np.testing.assert_allclose(image, every.mean(0), atol=1e-6)
+    assert count == 40
+
+
+def pixels(path):
+    with Image.open(path) as file:
+        return np.asarray(file.convert("L"), np.int32)
+
+
+def test_all_draws_what_fits(images, rows, tmp_path, capsys):
+    paths = plot.draw(images, "all", tmp_path / "images")
+    assert [p.stem for p in paths] == [k for k in plot.KINDS if k != "pairs"]
+    assert capsys.readouterr().out.split() == [str(p) for p in paths]
+    paths = plot.draw(rows, "all", tmp_path / "rows")
+    assert [p.stem for p in paths] == ["schedules", "corruption", "loss", "pairs"]
+    for path in tmp_path.rglob("*.png"):
+        assert pixels(path).std() > 1, path
+    # without a run: what needs no parameters
+    config = plot.Scene(image_config())
+    paths = plot.draw(config, "all", tmp_path / "config")
+    assert [p.stem for p in paths] == ["schedules", "corruption", "mean"]
+
+
+@pytest.mark.parametrize("kind", ["corruption", "predictions", "film", "grid"])
+def test_pictures_of_images_vary_with_the_seed(images, tmp_path, kind):
+    (a,) = plot.draw(images, kind, tmp_path / "a")
+    other = plot.Scene(images.config, images.workdir, num=5, seed=7)
+    (b,) = plot.draw(other, kind, tmp_path / "b")
+    assert (abs(pixels(a) - pixels(b)) > 20).mean() > 1e-3
+
+
+def test_pictures_vary_with_the_data(images, tmp_path):
+    for name, low, schedule in (("a", 3, "cosine"), ("b", 4, "linear_mix")):
+        config = image_config(diffusion__schedule=schedule)
+        config.data.num_classes = low
+        plot.draw(plot.Scene(config), "all", tmp_path / name)
+    for kind in ("schedules", "corruption", "mean"):
+        a, b = (pixels(tmp_path / name / f"{kind}.png") for name in "ab")
+        assert a.shape != b.shape or (abs(a - b) > 20).mean() > 1e-3, kind
+
+
+def test_every_schedule_is_drawn_when_asked(tmp_path):
+    for every in (False, True):
+        scene = plot.Scene(tiny_config(), every=every)
+        plot.draw(scene, "schedules", tmp_path / str(every))
+    few, many = (pixels(tmp_path / str(e) / "schedules.png") for e in (False, True))
+    assert few.shape != many.shape or (few != many).mean() > 0.01
+
+
+def test_misfits_are_said_before_anything_is_written(images, rows, tmp_path):
+    out = tmp_path / "out"
+    config = plot.Scene(image_config())
+    for scene, kind, match in (
+        (images, "flim", "no kind of picture 'flim'; did you mean 'film'.*pairs"),
+        (images, "pairs", "'pairs' is for tables, and the data are images"),
+        (rows, "film", "'film' is for images, and the data are tables"),
+        (rows, "mean", "is for images"),
+        (config, "grid", "'grid' needs a trained run: give its --workdir"),
+        (config, "loss", "needs a trained run"),
+    ):
+        with pytest.raises(ValueError, match=match):
+            plot.draw(scene, kind, out)
+    assert not out.exists()
+
+
+def test_a_table_of_one_number_has_pairs_but_no_scatter(tmp_path):
+    config = tiny_config(data__name="iris", num_steps=2)
+    config.data.columns = ("petal width (cm)", "class")
+    train.run(train.prepare(config, tmp_path / "run"))
+    scene = plot.Scene(config, tmp_path / "run", num=6)
+    with pytest.raises(ValueError, match="needs 2 or more columns of numbers"):
+        plot.draw(scene, "corruption", tmp_path / "out")
+    assert [p.stem for p in plot.draw(scene, "all", tmp_path / "out")] == [
+        "schedules",
+        "loss",
+        "pairs",
+    ]
+
+
+def test_pictures_are_not_overwritten_unasked(tmp_path):
+    scene = plot.Scene(tiny_config())
+    (path,) = plot.draw(scene, "schedules", tmp_path)
+    path.write_bytes(b"mine")
+    with pytest.raises(ValueError, match=r"schedules.png exist.* --force overwrites"):
+        plot.draw(scene, "all", tmp_path)
+    assert path.read_bytes() == b"mine" and len([*tmp_path.iterdir()]) == 1
+    plot.draw(scene, "schedules", tmp_path, force=True)
+    assert path.read_bytes() != b"mine"
+
+
+def test_labels_of_a_model_without_condition_are_not_told(images, tmp_path):
+    config = image_config(diffusion__condition="none")
+    train.run(train.prepare(config, tmp_path / "run"))
+    scene = plot.Scene(config, tmp_path / "run", num=2, steps=2)
+    assert build.num_labels(config, scene.source) == 0
+    paths = plot.draw(scene, "all", tmp_path / "out")
+    assert len(paths) == len(plot.KINDS) - 1
+    assert jax.tree.leaves(scene.trained.params)

@@ -1,0 +1,240 @@
+"""Sampling as a run: what it depends on, what it compiles, what it lowers for."""
+
+import logging
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from jaxdiff import build
+from jaxdiff.diffusion import sampling
+from jaxdiff.runs import preview, sample, train
+from jaxdiff.train.state import init_state
+from jaxdiff.train.step import make_train_step
+
+
+class Compilations(logging.Handler):
+    """Counts what XLA is asked to compile."""
+
+    def __init__(self):
+        super().__init__()
+        self.names = []
+
+    def emit(self, record):
+        text = record.getMessage()
+        if text.startswith("Compiling"):
+            self.names.append(text.split()[1])
+
+
+@pytest.fixture
+def compilations():
+    handler, log = Compilations(), logging.getLogger("jax")
+    level = log.level
+    log.addHandler(handler)
+    log.setLevel(logging.WARNING)
+    log.propagate = False  # a page a compilation
+    with jax.log_compiles(True):
+        yield handler
+    log.propagate = True
+    log.removeHandler(handler)
+    log.setLevel(level)
+
+
+def test_guidance_eta_and_seed_compile_nothing(tiny, compilations):
+    config = tiny(sampler__guidance=2.0, sampler__solver="ddim(eta=0.5)")
+    source = build.make_source(config)
+    task = build.make_task(config, source)
+    params = task.init(jax.random.key(0))
+    index, labels = np.arange(8), sample.even_labels(8, 2)
+    first = sample.make_sampler(config, source, task)
+    a = first.draw(params, 0, index, labels)
+    assert compilations.names  # it does count
+    compilations.names.clear()
+    images = [a, first.draw(params, 1, index, labels)]
+    assert compilations.names == []
+    for fields in (
+        {"sampler__guidance": 3.0, "sampler__solver": "ddim(eta=0.5)"},
+        {"sampler__guidance": 2.0, "sampler__solver": "ddim(eta=0.9)"},
+    ):
+        other = sample.make_sampler(tiny(**fields), source, task)
+        compilations.names.clear()  # of the grid, for one
+        images.append(other.draw(params, 0, index, labels))
+        assert compilations.names == []
+    # and each of them did change the images
+    for other in images[1:]:
+        assert abs(other - a).max() > 1e-4
+
+
+def equations(jaxpr) -> int:
+    """How many in a jaxpr, those of loops and calls inside it included."""
+    count = 0
+    for eqn in jaxpr.eqns:
+        count += 1
+        for value in eqn.params.values():
+            for part in value if isinstance(value, tuple | list) else (value,):
+                inner = getattr(part, "jaxpr", part)
+                if hasattr(inner, "eqns"):
+                    count += equations(inner)
+    return count
+
+
+@pytest.mark.parametrize("solver", ["ddim(eta=0.5)", "ddpm"])
+def test_a_thousand_steps_are_as_many_equations_as_ten(tiny, solver):
+    config = tiny(sampler__solver=solver)
+    source = build.make_source(config)
+    task = build.make_task(config, source)
+    params = task.init(jax.random.key(0))
+    counts = []
+    for n in (10, 1000):
+        config.sampler.num_steps = n
+        ts = jnp.asarray(build.make_grid(config), jnp.float32)
+        assert len(ts) == n + 1
+
+        def draw(seeds, x, labels, ts=ts):
+            denoise, made = task.model(params), build.make_solver(config)
+            return sampling.sample(seeds, denoise, made, ts, x, labels)
+
+        seeds = jax.random.split(jax.random.key(0), 4)
+        jaxpr = jax.make_jaxpr(draw)(seeds, jnp.ones((4, 2)), jnp.zeros(4, jnp.int32))
+        counts.append(equations(jaxpr.jaxpr))
+    assert counts[0] == counts[1] > 50
+
+
+def test_image_i_depends_on_seed_and_number_alone(tiny):
+    """Law 1: any batch, any chunk, any place in it."""
+    config = tiny(sampler__guidance=2.0, sampler__solver="ddpm")
+    source = build.make_source(config)
+    task = build.make_task(config, source)
+    params = task.init(jax.random.key(0))
+    labels = np.array([0, 1] * 6, np.int32)
+    whole = sample.make_sampler(config, source, task)
+    all_of = whole.draw(params, 3, np.arange(12), labels)
+    assert all_of.shape == (12, 2)
+    some = np.array([11, 4, 7])
+    np.testing.assert_allclose(
+        whole.draw(params, 3, some, labels[some]), all_of[some], rtol=1e-4, atol=1e-5
+    )
+    config.sampler.batch_size = 4
+    chunks = sample.make_sampler(config, source, task).draw(
+        params, 3, np.arange(12), labels
+    )
+    np.testing.assert_allclose(chunks, all_of, rtol=1e-4, atol=1e-5)
+    assert len({row.tobytes() for row in all_of}) == 12
+
+
+def test_calls_are_counted(tiny):
+    config = tiny(sampler__num_steps=7)
+    source = build.make_source(config)
+    task = build.make_task(config, source)
+    assert sample.make_sampler(config, source, task).calls == 7
+
+
+@pytest.mark.parametrize(
+    ("num", "classes", "labels"),
+    [(6, 3, [0, 0, 1, 1, 2, 2]), (4, 3, [0, 0, 1, 2]), (2, 4, [0, 2])],
+)
+def test_even_labels_by_hand(num, classes, labels):
+    assert sample.even_labels(num, classes).tolist() == labels
+
+
+def test_no_classes_no_labels():
+    assert sample.even_labels(5, 0) is None
+
+
+def test_load_reads_the_averaged_parameters(whole):
+    folder, run, state = whole
+    trained = sample.load(folder, run.config)
+    assert trained.step == 8
+    for a, b, c in zip(
+        jax.tree.leaves(trained.params),
+        jax.tree.leaves(state.ema),
+        jax.tree.leaves(state.params),
+        strict=True,
+    ):
+        np.testing.assert_array_equal(a, b)
+        assert (np.asarray(a) != np.asarray(c)).any()
+
+
+def test_loading_leaves_every_checkpoint(whole):
+    folder, run, _ = whole
+    before = sorted(p.as_posix() for p in folder.rglob("*"))
+    sample.load(folder, run.config)
+    assert sorted(p.as_posix() for p in folder.rglob("*")) == before
+
+
+def tiny_unet():
+    from configs import digits
+
+    config = digits.get_config("smoke")
+    config.data.update({"shape": (4, 4, 1), "num_classes": 3})
+    config.model.update({"channels": 8, "multipliers": (1, 2), "num_blocks": 1})
+    config.model.update({"attention": (2,), "dropout": 0.1})
+    return config
+
+
+PLATFORMS = ("cpu", "cuda", "tpu")
+
+
+def test_the_training_step_lowers_for_all_platforms():
+    """No test machine has them all: lowering is what can be checked without."""
+    config = tiny_unet()
+    source = build.make_source(config)
+    task = build.make_task(config, source)
+    tx, _ = build.make_optimizer(config)
+    step = make_train_step(task.loss, tx, build.make_ema(config), axis=None)
+
+    def on_data(state, batch, key_data):
+        return step(state, batch, jax.random.wrap_key_data(key_data))
+
+    state = jax.eval_shape(lambda: init_state(task.init(jax.random.key(0)), tx))
+    batch = {
+        "x": jax.ShapeDtypeStruct((1, 4, 4, 4, 1), np.float32),
+        "label": jax.ShapeDtypeStruct((1, 4), np.int32),
+    }
+    key = jax.ShapeDtypeStruct((2,), np.uint32)
+    exported = jax.export.export(jax.jit(on_data), platforms=PLATFORMS)(
+        state, batch, key
+    )
+    assert exported.platforms == PLATFORMS
+    assert len(exported.out_avals) == len(jax.tree.leaves(state)) + 2
+    assert "convolution" in exported.mlir_module()
+
+
+def test_the_sampler_lowers_for_all_platforms():
+    config = tiny_unet()
+    source = build.make_source(config)
+    task = build.make_task(config, source)
+    wrap = sample.make_sampler(config, source, task).wrap
+    solver = build.make_solver(config)
+    ts = jnp.asarray(build.make_grid(config), jnp.float32)
+
+    def on_data(params, key_data, x, labels):
+        seeds = jax.random.wrap_key_data(key_data)
+        return sampling.sample(
+            seeds, wrap(task.model(params)), solver, ts, x, labels
+        )
+
+    exported = jax.export.export(jax.jit(on_data), platforms=PLATFORMS)(
+        jax.eval_shape(task.init, jax.random.key(0)),
+        jax.ShapeDtypeStruct((4, 2), np.uint32),
+        jax.ShapeDtypeStruct((4, 4, 4, 1), np.float32),
+        jax.ShapeDtypeStruct((4,), np.int32),
+    )
+    assert exported.platforms == PLATFORMS
+    assert [a.shape for a in exported.out_avals] == [(4, 4, 4, 1)]
+    assert "while" in exported.mlir_module()
+
+
+def test_train_and_sample_agree_on_the_preview(whole, tmp_path):
+    """samples/STEP.png is what launch.sample would draw from the last checkpoint."""
+    folder, run, state = whole
+    num = run.config.train.num_preview
+    trained = sample.load(folder, run.config)
+    sampler = sample.make_sampler(run.config, trained.source, trained.task)
+    labels = sample.even_labels(num, 2)
+    again = sampler.draw(trained.params, run.config.seed, np.arange(num), labels)
+    preview.save_samples(tmp_path / "again.png", trained.source, again, labels)
+    drawn = folder / "samples" / f"{int(state.step):08d}.png"
+    assert (tmp_path / "again.png").read_bytes() == drawn.read_bytes()
+    assert train.num_params(state.ema) == train.num_params(trained.params)

@@ -1,0 +1,278 @@
+"""The training run: resuming is continuing, and nothing is silently mended."""
+
+import json
+
+import jax
+import numpy as np
+import pytest
+from absl import logging
+from tests.runs.conftest import assert_same, numbers, read_state
+
+from jaxdiff.data import batches
+from jaxdiff.runs import train, workdir
+from jaxdiff.train import parallel
+
+
+def interrupted(run, after, error):
+    """The run, whose step fails once `after` calls have been made."""
+    calls = []
+
+    def step(state, batch, key):
+        if len(calls) == after:
+            raise error
+        calls.append(1)
+        return run.step(state, batch, key)
+
+    return run._replace(step=step)
+
+
+def test_a_batch_is_a_function_of_seed_and_step(tiny, tmp_path):
+    """Law 2: starting later skips, and changes nothing."""
+    run = train.prepare(tiny(num_steps=12), tmp_path / "a")
+    every = list(train.feed_from(run, 0))
+    later = list(train.feed_from(run, 7))
+    assert len(every) == 12 and len(later) == 5
+    for a, b in zip(every[7:], later, strict=True):
+        np.testing.assert_array_equal(a["x"], b["x"])
+        np.testing.assert_array_equal(a["label"], b["label"])
+    other = next(train.feed_from(train.prepare(tiny(), tmp_path / "b"), 1))
+    np.testing.assert_array_equal(other["x"], every[1]["x"])
+    config = tiny()
+    config.seed = 1
+    other = next(train.feed_from(train.prepare(config, tmp_path / "c"), 1))
+    assert (other["x"] != every[1]["x"]).any()
+
+
+@pytest.mark.parametrize("after", [3, 4, 7])
+def test_resume_is_continuation_to_the_bit(tiny, tmp_path, whole, after):
+    """Law 3, with a crash between checkpoints, on one, and before the last step."""
+    run = train.prepare(tiny(), tmp_path / "run")
+    with pytest.raises(RuntimeError, match="power"):
+        train.run(interrupted(run, after, RuntimeError("power")))
+    stored = read_state(tmp_path / "run", run)
+    assert stored is not None and int(stored.step) == after - after % 2
+    state = train.run(train.prepare(tiny(), tmp_path / "run"))
+    assert_same(state, whole[2])
+    assert_same(read_state(tmp_path / "run", run), read_state(whole[0], run))
+    assert numbers(tmp_path / "run") == numbers(whole[0])
+
+
+def test_a_first_crash_starts_over(tiny, tmp_path, whole):
+    run = train.prepare(tiny(), tmp_path / "run")
+    with pytest.raises(RuntimeError):
+        train.run(interrupted(run, 1, RuntimeError()))
+    state = train.run(train.prepare(tiny(), tmp_path / "run"))
+    assert_same(state, whole[2])
+
+
+def test_control_c_saves_where_it_stopped(tiny, tmp_path, whole):
+    run = train.prepare(tiny(), tmp_path / "run")
+    state = train.run(interrupted(run, 5, KeyboardInterrupt()))
+    assert int(state.step) == 5
+    stored = read_state(tmp_path / "run", run)
+    assert stored is not None and int(stored.step) == 5
+    state = train.run(train.prepare(tiny(), tmp_path / "run"))
+    assert_same(state, whole[2])
+
+
+@pytest.mark.parametrize("first", [4, 5])
+def test_more_steps_are_a_longer_run(tiny, tmp_path, whole, first):
+    train.run(train.prepare(tiny(num_steps=first), tmp_path / "run"))
+    state = train.run(train.prepare(tiny(), tmp_path / "run"))
+    assert_same(state, whole[2])
+
+
+def test_a_finished_run_does_nothing_more(tiny, tmp_path):
+    run = train.prepare(tiny(num_steps=2), tmp_path / "run")
+    state = train.run(run)
+    before = numbers(tmp_path / "run")
+    again = train.run(train.prepare(tiny(num_steps=2), tmp_path / "run"))
+    assert_same(state, again)
+    assert numbers(tmp_path / "run") == before
+
+
+def test_steps_per_call_change_no_number_beyond_rounding(tiny, tmp_path, whole):
+    state = train.run(train.prepare(tiny(steps_per_call=2), tmp_path / "run"))
+    for a, b in zip(
+        jax.tree.leaves(state.params), jax.tree.leaves(whole[2].params), strict=True
+    ):
+        np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-5)
+
+
+def test_lines_come_at_their_steps_when_a_call_crosses_them(tiny, tmp_path):
+    """From step 3, calls of two steps end at 5, 7 and 8: none at a multiple of 4."""
+    more = {"steps_per_call": 2, "log_every": 4, "checkpoint_every": 4}
+    train.run(train.prepare(tiny(num_steps=3, **more), tmp_path / "run"))
+    train.run(train.prepare(tiny(num_steps=8, **more), tmp_path / "run"))
+    assert [r["step"] for r in numbers(tmp_path / "run")] == [3, 5, 8]
+
+
+@pytest.mark.parametrize("n", [1, 2, 4])
+def test_devices_see_one_batch_and_reach_one_state(tiny, tmp_path, whole, n):
+    """Law 4, of the real task: stratified times, label dropout and noise included."""
+    run = whole[1]
+    from jaxdiff import build
+    from jaxdiff.train.step import make_train_step
+
+    config = tiny()
+    task = build.make_task(config, run.source)
+    tx, _ = build.make_optimizer(config)
+    step = make_train_step(task.loss, tx, build.make_ema(config), axis=parallel.AXIS)
+    devices = jax.devices()[:n]
+    pmapped = parallel.pmap_step(step, devices)
+    state = parallel.replicate(run.init(), devices)
+    for batch in train.feed_from(run, 0):
+        batch = parallel.shard(batch, n, axis=1)
+        state, _ = pmapped(state, batch, jax.random.key(0))
+    for a, b in zip(
+        jax.tree.leaves((state.params, state.ema)),
+        jax.tree.leaves((whole[2].params, whole[2].ema)),
+        strict=True,
+    ):
+        np.testing.assert_allclose(a, b, rtol=1e-3, atol=2e-5)
+
+
+def test_a_nan_in_the_data_stops_the_run(tiny, tmp_path):
+    """Law 8: the step is named, and the checkpoint before it stays."""
+    config = tiny(log_every=4, checkpoint_every=4, num_steps=40)
+    run = train.prepare(config, tmp_path / "run")
+    source = run.source
+    bad = 7
+
+    def load(index):
+        batch = source.load(index)
+        return {**batch, "x": np.where((index == bad)[:, None], np.nan, batch["x"])}
+
+    # 40 examples, 8 a step: five steps an epoch; one of them meets number 7
+    place = int(np.argmax(batches.permutation(0, 0, 40) == bad))
+    first = place // 8 + 1
+    low = (first - 1) // 4 * 4
+    from dataclasses import replace
+
+    with pytest.raises(FloatingPointError) as error:
+        train.run(run._replace(source=replace(source, load=load)))
+    assert f"not finite at step {first} (steps {low + 1} to {low + 4})" in str(
+        error.value
+    )
+    stored = read_state(tmp_path / "run", run)
+    if low:
+        assert stored is not None and int(stored.step) == low
+        assert all(np.isfinite(a).all() for a in jax.tree.leaves(stored))
+    else:
+        assert stored is None
+
+
+@pytest.mark.parametrize("name", ["loss", "grad_norm"])
+def test_what_is_not_finite_is_not_saved(tiny, tmp_path, name):
+    """Step 5 goes wrong; the checkpoint of step 4 is the last, for the gradient too."""
+    run = train.prepare(tiny(), tmp_path / "run")
+    calls = []
+
+    def step(state, batch, key):
+        state, metrics = run.step(state, batch, key)
+        calls.append(1)
+        if len(calls) == 5:
+            metrics = {**metrics, name: metrics[name] * np.nan}
+        return state, metrics
+
+    with pytest.raises(FloatingPointError, match=r"at step 5 \(steps 5 to 6\)"):
+        train.run(run._replace(step=step))
+    stored = read_state(tmp_path / "run", run)
+    assert stored is not None and int(stored.step) == 4
+
+
+def test_a_learning_rate_that_blows_up_stops_the_run(tiny, tmp_path):
+    config = tiny(lr="constant(peak=1e25)", log_every=1, checkpoint_every=1)
+    run = train.prepare(config, tmp_path / "run")
+    with pytest.raises(FloatingPointError, match="last good checkpoint is kept"):
+        train.run(run)
+    stored = read_state(tmp_path / "run", run)
+    assert stored is not None
+    assert all(np.isfinite(a).all() for a in jax.tree.leaves(stored))
+
+
+def test_a_checkpoint_cut_short_is_set_aside_and_training_finishes(
+    tiny, tmp_path, whole, monkeypatch
+):
+    train.run(train.prepare(tiny(num_steps=6), tmp_path / "run"))
+    folder = tmp_path / "run" / workdir.CHECKPOINTS
+    for file in (folder / "6").rglob("*"):
+        if file.is_file():
+            file.write_bytes(b"")
+    said = []
+    monkeypatch.setattr(logging, "warning", lambda text, *a: said.append(text % a))
+    state = train.run(train.prepare(tiny(), tmp_path / "run"))
+    assert any("step 6 cannot be read" in line for line in said)
+    assert_same(state, whole[2])
+    assert (folder / "6.damaged").is_dir()
+    assert numbers(tmp_path / "run") == numbers(whole[0])
+
+
+def test_metrics_are_one_object_a_line(whole):
+    lines = (whole[0] / workdir.METRICS).read_text().splitlines()
+    rows = [json.loads(line) for line in lines]
+    assert [row["step"] for row in rows] == [2, 4, 6, 8]
+    for row in rows:
+        assert {"loss", "lr", "grad_norm", "examples_per_second"} < set(row)
+        assert row["lr"] == pytest.approx(1e-2)
+        assert row["loss"] > 0 and row["grad_norm"] > 0
+    assert all(row["examples_per_second"] > 0 for row in rows)
+    assert list((whole[0] / "tensorboard").glob("events.*"))
+
+
+def test_the_first_logged_loss_is_the_mean_of_its_steps(tiny, tmp_path, whole):
+    train.run(train.prepare(tiny(log_every=1), tmp_path / "run"))
+    one = [row["loss"] for row in numbers(tmp_path / "run")]
+    two = [row["loss"] for row in numbers(whole[0])]
+    np.testing.assert_allclose(np.reshape(one, (4, 2)).mean(1), two, rtol=1e-6)
+
+
+def test_what_a_run_leaves_behind(whole):
+    for name in ("config.json", "metrics.jsonl", "loss.png", "samples/00000008.png"):
+        assert (whole[0] / name).stat().st_size > 0
+    kept = [p.name for p in (whole[0] / "checkpoints").iterdir() if p.name.isdigit()]
+    assert sorted(kept) == ["6", "8"]
+
+
+def test_previews_come_when_asked(tiny, tmp_path):
+    train.run(train.prepare(tiny(sample_every=4, num_steps=6), tmp_path / "run"))
+    names = sorted(p.name for p in (tmp_path / "run" / "samples").iterdir())
+    assert names == ["00000004.png", "00000006.png"]
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        ({"batch_size": 6}, "train.batch_size=6 must divide by devices"),
+        ({"steps_per_call": 3}, "train.log_every=2 must be a multiple of train.steps"),
+        ({"num_steps": 0}, "train.num_steps must be at least 1"),
+        ({"keep_last": 0}, "train.keep_last must be at least 1"),
+        ({"num_preview": 0}, "train.num_preview must be at least 1"),
+        ({"data__flip": True}, "no images"),
+        ({"clip_norm": -1.0}, "clip_norm must be >= 0"),
+        ({"sampler__guidance": 2.0, "diffusion__condition": "none"}, "needs a model"),
+        ({"model__name": "unet"}, "(h, w, c)|rows|shape"),
+        ({"sampler__solver": "dimm"}, "did you mean 'ddim'"),
+        ({"ema": "warmup(dekay=0.9)"}, "did you mean 'decay'"),
+    ],
+)
+def test_mistakes_are_found_before_anything_is_written(tiny, tmp_path, fields, message):
+    with pytest.raises(ValueError, match=message.replace("(h, w, c)", r"\(h, w, c\)")):
+        train.prepare(tiny(**fields), tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
+def test_parameter_table_counts_by_hand(whole):
+    """hidden 8, 2 columns, 2 classes and the null one."""
+    text = train.parameter_table(whole[1])
+    dense = lambda i, o: i * o + o  # noqa: E731
+    block = dense(8, 8) * 2 + 16  # and the norm's scale and shift
+    total = (
+        dense(8, 8) * 2  # time
+        + 3 * 8  # labels
+        + dense(2, 8) + 16 + dense(8, 8)  # input
+        + block
+        + dense(8, 2)
+    )  # fmt: skip
+    assert text.splitlines()[-1] == f"{total:,} parameters"
+    assert "label/embedding" in text and "(3, 8)" in text
