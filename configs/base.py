@@ -129,9 +129,11 @@ def diffusion() -> ConfigDict:
             "condition": "label",
             # Share of examples trained without their label (classifier-free guidance).
             "label_dropout": 0.1,
-            # The network also gives a variance, trained by this much of the bound.
+            # The network also gives a variance, trained by this much of the bound, a
+            # sum over so many steps.
             "learned_variance": False,
             "bound_weight": 0.001,
+            "bound_steps": 1000,
         }
     )
 
@@ -198,7 +200,7 @@ def variant(config: ConfigDict, name: str, /, **smoke_data) -> ConfigDict:
     """The config itself for "", or for "smoke" the same experiment in two steps.
 
     Smoke data is made up, in the shape of the real (smoke_data overrides its fields),
-    and the network is narrow and shallow, so that a CPU is done in seconds.
+    and the network narrow and of one level, so that a CPU is done in seconds.
     """
     if name == "smoke":
         config.data.update({"name": "synthetic", "num_examples": 16, **smoke_data})
@@ -214,9 +216,15 @@ def variant(config: ConfigDict, name: str, /, **smoke_data) -> ConfigDict:
                 "num_preview": 4,
             }
         )
-        config.model.num_blocks = 1
-        config.model.channels = max(8, 8 * config.model.num_heads)
-        config.model.head_channels = min(config.model.head_channels, 8)
+        config.model.update(
+            {
+                "num_blocks": 1,
+                "channels": max(8, 8 * config.model.num_heads),
+                "head_channels": min(config.model.head_channels, 8),
+                "multipliers": config.model.multipliers[:1],
+                "attention": (),  # the middle has it still
+            }
+        )
         config.sampler.update({"num_steps": 2, "batch_size": 4})
     elif name:
         raise ValueError(f"no variant {name!r} of this config; there is 'smoke'")

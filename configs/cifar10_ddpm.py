@@ -57,4 +57,4 @@ def get_config(variant: str = ""):
     config.sampler.update(
         {"solver": "ddpm", "grid": "discrete", "num_steps": 1000, "batch_size": 256}
     )
-    return base.variant(config, variant)
+    return base.variant(config, variant, shape=(16, 16, 3))

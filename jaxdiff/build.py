@@ -120,6 +120,7 @@ def make_objective(config: ConfigDict) -> Objective:
         stratified=d.stratified,
         learned_variance=d.learned_variance,
         bound_weight=d.bound_weight if d.learned_variance else 0.0,
+        bound_steps=d.bound_steps,
     )
 
 

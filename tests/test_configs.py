@@ -80,23 +80,52 @@ def test_the_full_size_builds(name):
     """Shapes alone. Data that are not here are made up in their shape, as for smoke."""
     config = load(name)
     if config.data.name in ("tfds", "folder", "table"):
+        full = config.data.copy_and_resolve_references()
         config.data = load(name, "smoke").data
+        size = full.size or (28 if "mnist" in full.dataset else full.shape[0])
+        config.data.shape = (size, size, *config.data.shape[2:])
     source = build.make_source(config)
     task = build.make_task(config, source)
     params = jax.eval_shape(task.init, jax.random.key(0))
     x = jax.ShapeDtypeStruct((2, *source.shape), np.float32)
+    tx, lr = build.make_optimizer(config)
+    jax.eval_shape(tx.init, params)
+    assert 0 <= float(lr(0)) <= 1
+    build.make_ema(config)
+    if task.kind == "classifier":
+        t = jax.ShapeDtypeStruct((), np.float32)
+        out = jax.eval_shape(lambda p, x, t: task.model(p).logits(x, t), params, x, t)
+        assert out.shape == (2, source.num_classes)
+        return
     labels = build.num_labels(config, source)
     cond = jax.ShapeDtypeStruct((2,), np.int32) if labels else None
     t = jax.ShapeDtypeStruct((), np.float32)
     out = jax.eval_shape(lambda p, x, t, y: task.model(p)(x, t, y), params, x, t, cond)
     assert out.x0.shape == x.shape
-    tx, lr = build.make_optimizer(config)
-    jax.eval_shape(tx.init, params)
-    assert 0 <= float(lr(0)) <= 1
     grid = np.asarray(build.make_grid(config))
     assert len(grid) == config.sampler.num_steps + 1 and (np.diff(grid) < 0).all()
     build.make_solver(config)
-    build.make_ema(config)
+
+
+# FACTS.md, from each published constructor
+PUBLISHED = {
+    "cifar10_ddpm": 35_746_307,
+    "cifar10_iddpm": 52_546_438,
+    "imagenet64_adm": 295_904_454,
+    "imagenet256_adm": 553_838_086,
+    "mnist_linear": 309_057,
+}
+
+
+@pytest.mark.parametrize("name", PUBLISHED)
+def test_the_full_size_has_the_published_count(name):
+    config = load(name)
+    config.data.name = "synthetic"
+    if name == "mnist_linear":
+        config.data.shape = (28, 28, 1)
+    task = build.make_task(config, build.make_source(config))
+    shapes = jax.eval_shape(task.init, jax.random.key(0))
+    assert train.num_params(shapes) == PUBLISHED[name]
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -3,7 +3,8 @@
 (1)  x_t = alpha(t) x0 + sigma(t) eps,   out = network(x_t, t, cond)
 (2)  loss = factor(t) mean distance(out - target)          weights.py, eq. 2
 (3)  bound = KL(q(x_s | x_t, x0) || N(mean of x0_hat, learned variance)) in bits, and at
-     s = 0 -log2 P(x0's level); the mean does not learn from it (improved DDPM's hybrid)
+     s = 0 -log2 P(x0's level); the mean does not learn from it. Improved DDPM's hybrid
+     is loss + weight T bound: the step drawn stands for all T
 
 Each name in `__all__` is a distance that a config can choose.
 """
@@ -40,8 +41,8 @@ Distance = Callable[[Array], Array]
 class Objective(NamedTuple):
     """What is minimised. stratified: times evenly spread over the batch (keys.py).
 
-    bound_weight: how much of equation 3 is added, for networks with learned variance;
-    0 is none. bound_steps: the number of steps T whose s = t - 1/T it takes.
+    bound_weight: how much of equation 3's sum over the steps is added, for networks
+    with learned variance; 0 is none. bound_steps: their number T, s = t - 1/T.
     """
 
     schedule: Schedule
@@ -91,7 +92,7 @@ def denoising_loss(
         said = said._replace(x0=jax.lax.stop_gradient(said.x0))
         s = jnp.maximum(c.t - 1 / objective.bound_steps, 0.0)
         bound = bound_bits(objective.schedule, c.t, s, x0, x_t, said)
-        loss = loss + objective.bound_weight * bound
+        loss = loss + objective.bound_weight * objective.bound_steps * bound
     return loss
 
 

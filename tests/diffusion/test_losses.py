@@ -172,7 +172,7 @@ def test_the_bound_by_hand(x64):
 
 
 def test_the_hybrid_loss_adds_the_bound_with_its_weight(x64):
-    i, weight = 300, 0.5
+    i, weight = 300, 0.001  # the published one: T times it is 1
     keys = jax.tree.map(lambda leaf: leaf[:1], KEYS)
     x0 = X0[:1].astype(jnp.float64)
     seen = []
@@ -193,7 +193,7 @@ def test_the_hybrid_loss_adds_the_bound_with_its_weight(x64):
     )
     bar, x_t = linear_alpha_bar(i), seen[0]
     x0_hat = (x_t - np.sqrt(1 - bar) * 0.5 * x_t) / np.sqrt(bar)
-    expected = weight * bound_by_hand(i, np.asarray(x0), x_t, x0_hat, 0.3)
+    expected = 1000 * weight * bound_by_hand(i, np.asarray(x0), x_t, x0_hat, 0.3)
     np.testing.assert_allclose(hybrid - plain, [expected], rtol=1e-6)
     eps = (x_t - np.sqrt(bar) * np.asarray(x0)) / np.sqrt(1 - bar)
     np.testing.assert_allclose(plain, [np.mean((0.5 * x_t - eps) ** 2)], rtol=1e-9)

@@ -4,11 +4,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from tests.runs.conftest import tiny_config
 from PIL import Image
 
 from jaxdiff import build
 from jaxdiff.runs import plot, sample, train
+from tests.runs.conftest import tiny_config
 
 
 def image_config(**fields):

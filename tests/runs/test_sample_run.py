@@ -211,9 +211,7 @@ def test_the_sampler_lowers_for_all_platforms():
 
     def on_data(params, key_data, x, labels):
         seeds = jax.random.wrap_key_data(key_data)
-        return sampling.sample(
-            seeds, wrap(task.model(params)), solver, ts, x, labels
-        )
+        return sampling.sample(seeds, wrap(task.model(params)), solver, ts, x, labels)
 
     exported = jax.export.export(jax.jit(on_data), platforms=PLATFORMS)(
         jax.eval_shape(task.init, jax.random.key(0)),

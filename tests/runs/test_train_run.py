@@ -6,11 +6,11 @@ import jax
 import numpy as np
 import pytest
 from absl import logging
-from tests.runs.conftest import assert_same, numbers, read_state
 
 from jaxdiff.data import batches
 from jaxdiff.runs import train, workdir
 from jaxdiff.train import parallel
+from tests.runs.conftest import assert_same, numbers, read_state
 
 
 def interrupted(run, after, error):

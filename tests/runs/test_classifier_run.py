@@ -1,0 +1,118 @@
+"""A classifier as a run: it learns, draws a preview, guides, and is refused clearly."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from jaxdiff import build
+from jaxdiff.runs import sample, train, workdir
+from tests.runs.conftest import tiny_config
+
+IMAGES = {
+    "data__shape": (8, 8, 1),
+    "data__num_classes": 3,
+    "data__num_examples": 60,
+    "model__channels": 8,
+    "model__multipliers": (1,),
+    "model__num_blocks": 1,
+}
+CLASSIFIER = {"task": "classifier", "model__name": "classifier", **IMAGES}
+
+
+def config_of(**fields):
+    top = {k: fields.pop(k) for k in ("task",) if k in fields}
+    config = tiny_config(**fields)
+    config.update(top)
+    return config
+
+
+@pytest.fixture(scope="module")
+def judged(tmp_path_factory):
+    """Sixty steps of a classifier of bright blobs: (workdir, its config)."""
+    folder = tmp_path_factory.mktemp("judge") / "run"
+    config = config_of(
+        **CLASSIFIER,
+        train__batch_size=24,
+        train__num_steps=60,
+        train__log_every=20,
+        train__checkpoint_every=60,
+        train__lr="constant(peak=1e-2)",
+    )
+    train.run(train.prepare(config, folder))
+    return folder, config
+
+
+def test_it_learns_and_draws_what_it_knows(judged):
+    folder, _ = judged
+    rows = workdir.read_metrics(folder)
+    assert rows[-1]["accuracy"] > 0.5 > rows[0]["loss"] - 1  # a guess is right in 1/3
+    assert rows[-1]["loss"] < rows[0]["loss"]
+    assert (folder / "samples" / "00000060.png").stat().st_size > 1000
+
+
+def guided(judged, scale):
+    """Samples of a model that knows nothing (x0 = 0), so only the guide speaks."""
+    config = config_of(
+        **{**IMAGES, "model__name": "unet"},
+        diffusion__prediction="x0",
+        diffusion__condition="none",
+        sampler__num_steps=5,
+        # sixty steps leave a guide that shouts at t = 1, where sigma^2 / alpha is 1e4
+        sampler__clip=True,
+        sampler__classifier=str(judged[0]),
+        sampler__classifier_scale=scale,
+    )
+    source = build.make_source(config)
+    task = build.make_task(config, source)
+    sampler = sample.make_sampler(config, source, task)
+    assert sample.num_asked(config, source) == 3
+    labels = sample.even_labels(12, 3)
+    x = sampler.draw(task.init(jax.random.key(0)), 0, np.arange(12), labels)
+    return x, labels, sample.load_classifier(config, source)
+
+
+def test_guided_samples_are_what_the_classifier_wants(judged):
+    plain, labels, classify = guided(judged, 0.0)
+    np.testing.assert_array_equal(plain, 0)
+    moved, _, _ = guided(judged, 20.0)
+
+    def surprise(x):
+        log_p = jax.nn.log_softmax(classify.logits(jnp.asarray(x), jnp.asarray(0.1)))
+        return -float(np.asarray(log_p)[np.arange(12), labels].mean())
+
+    assert surprise(moved) < surprise(plain) - 0.1
+
+
+def refuse(judged, words, **fields):
+    config = config_of(
+        **{**IMAGES, "sampler__classifier": str(judged[0]), "model__name": "unet"},
+        **fields,
+    )
+    source = build.make_source(config)
+    with pytest.raises((ValueError, FileNotFoundError), match=words):
+        sample.make_sampler(config, source, build.make_task(config, source))
+
+
+def test_what_does_not_fit_is_refused(judged, whole):
+    refuse(judged, "trained otherwise: diffusion.schedule", diffusion__schedule="angle")
+    refuse(
+        judged, "classifier_form=mean needs .* ddpm", sampler__classifier_form="mean"
+    )
+    refuse((whole[0],), "trained otherwise: data")
+    refuse((whole[0].parent / "none",), "is not a run's workdir")
+
+
+def test_a_classifier_draws_no_samples(judged):
+    folder, config = judged
+    trained = sample.load(folder, config)
+    with pytest.raises(ValueError, match="trains a classifier, which draws no samples"):
+        sample.make_sampler(config, trained.source, trained.task)
+
+
+def test_a_denoiser_is_no_classifier(whole):
+    folder, run, _ = whole
+    config = run.config.copy_and_resolve_references()
+    config.sampler.classifier = str(folder)
+    with pytest.raises(ValueError, match="holds a denoiser, no classifier"):
+        sample.load_classifier(config, run.source)
