@@ -52,6 +52,11 @@ def data() -> ConfigDict:
             "channels": 3,
             # images: the value of black in the model; white is 1.
             "low": -1.0,
+            # images: give the model (v - mean) / std instead, by channel, where v is 0
+            # for black and 1 for white; () is measured on these images, once a run.
+            "standardise": False,
+            "mean": (),
+            "std": (),
             # synthetic: (h, w, c) or (columns,), how many classes and examples.
             "shape": (8, 8, 1),
             "num_classes": 10,

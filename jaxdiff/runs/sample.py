@@ -58,7 +58,7 @@ def make_sampler(config: ConfigDict, source: Source, task: Task) -> Sampler:
         # at scale 1 guidance changes nothing and would cost a second network call
         if s.guidance != 1:
             denoise = guidance.cfg(denoise, task.null, s.guidance)
-        return clip(denoise, config.data.low) if s.clip and source.is_image else denoise
+        return clip(denoise, *source.bounds) if s.clip and source.is_image else denoise
 
     run = _pmapped(source.shape, tuple(devices))
 
