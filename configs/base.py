@@ -52,6 +52,11 @@ def data() -> ConfigDict:
             "channels": 3,
             # images: the value of black in the model; white is 1.
             "low": -1.0,
+            # images: give the model (v - mean) / std instead, by channel, where v is 0
+            # for black and 1 for white; () is measured on these images, once a run.
+            "standardise": False,
+            "mean": (),
+            "std": (),
             # synthetic: (h, w, c) or (columns,), how many classes and examples.
             "shape": (8, 8, 1),
             "num_classes": 10,
@@ -65,13 +70,13 @@ def data() -> ConfigDict:
 def model() -> ConfigDict:
     return ConfigDict(
         {
-            # A file of jaxdiff/models: unet, basic_unet, mlp, classifier. Each takes
-            # those of the fields below that it has a use for.
+            # A file of jaxdiff/models: unet, residual_unet, basic_unet, mlp,
+            # classifier. Each takes those of the fields below that it has a use for.
             "name": "unet",
-            # unet: channels * multipliers[i] at level i, each level half as large.
+            # unets: channels * multipliers[i] at level i, each level half as large.
             "channels": 64,
             "multipliers": (1, 2),
-            # unet: residual blocks a level.  mlp: residual blocks.
+            # unets: residual blocks a level.  mlp: residual blocks.
             "num_blocks": 2,
             # unet: feature-map heights that get self-attention, by number of heads
             # or by channels a head (the other 0).
@@ -87,9 +92,9 @@ def model() -> ConfigDict:
             "dropout": 0.0,
             # unet: order of the sinusoids, "sin_cos" (DDPM) or "cos_sin" (ADM).
             "time_embedding": "sin_cos",
-            # unet: channels of a conditioning image laid beside x_t.
+            # unets: channels of a conditioning image laid beside x_t.
             "extra_channels": 0,
-            # unet: "float32" or "bfloat16" for the arithmetic; parameters stay float32.
+            # unets: arithmetic in "float32" or "bfloat16"; parameters stay float32.
             "dtype": "float32",
             # unet: recompute blocks in the backward pass, for memory.
             "remat": False,

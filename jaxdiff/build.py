@@ -21,6 +21,7 @@ from jaxdiff import data as data_home
 from jaxdiff import models as model_home
 from jaxdiff import tasks as task_home
 from jaxdiff.arrays import require
+from jaxdiff.data import images
 from jaxdiff.data.source import Source
 from jaxdiff.diffusion import (
     grids,
@@ -98,8 +99,26 @@ def from_block(home: Home, block: ConfigDict, **derived: Any) -> Any:
 
 
 def make_source(config: ConfigDict) -> Source:
-    """The data set; reads what it must to know its size, shape and classes."""
-    return from_block(data_home, config.data)
+    """The data set; reads what it must to know its size, shape and classes.
+
+    Every image of it, where it is to be standardised by what is not given.
+    """
+    d = config.data
+    source = from_block(data_home, d)
+    if not d.standardise:
+        given = d.mean or d.std
+        require(not given, "data.mean and data.std need data.standardise=True")
+        return source
+    require(source.is_image, "data.standardise is for images; tables always are")
+    return images.standardise(source, d.mean, d.std)
+
+
+def measured(config: ConfigDict, source: Source) -> ConfigDict:
+    """The config that says what its source was standardised by, for a run to keep."""
+    if source.moments:
+        config = config.copy_and_resolve_references()
+        config.data.mean, config.data.std = source.moments
+    return config
 
 
 def make_schedule(config: ConfigDict) -> Schedule:
@@ -110,6 +129,11 @@ def make_schedule(config: ConfigDict) -> Schedule:
 def make_objective(config: ConfigDict) -> Objective:
     d = config.diffusion
     schedule = make_schedule(config)
+    require(
+        not (d.learned_variance and d.bound_weight and config.data.standardise),
+        "the bound of diffusion.learned_variance counts grey levels from -1 to 1; set "
+        "data.standardise=False",
+    )
     return Objective(
         schedule=schedule,
         prediction=choose(predictions, d.prediction)(),

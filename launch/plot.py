@@ -2,11 +2,12 @@
 
 python -m launch.plot all --workdir=runs/mnist_linear --out=out/pictures
 python -m launch.plot film --workdir=runs/mnist_linear --out=out --steps=5
+python -m launch.plot steps --workdir=runs/flowers_ddim --out=out
 python -m launch.plot schedules --config=configs/iris.py --out=out --all
 
-Kinds: schedules, corruption, predictions, film, grid, mean, loss, pairs; `all` draws
-those that fit the run. schedules, corruption and mean need no trained parameters, so
-that --config=FILE is enough for them.
+Kinds: schedules, corruption, predictions, film, steps, grid, mean, loss, pairs; `all`
+draws those that fit the run. schedules, corruption and mean need no trained parameters,
+so that --config=FILE is enough for them.
 """
 
 import argparse

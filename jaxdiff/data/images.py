@@ -3,12 +3,13 @@
 import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 import numpy as np
 from PIL import Image, ImageOps
 from tqdm import tqdm
 
-from jaxdiff.data.source import Batch, Source
+from jaxdiff.data.source import Batch, Moments, Source
 
 Maps = tuple[Callable[[np.ndarray], np.ndarray], Callable[[np.ndarray], np.ndarray]]
 
@@ -65,7 +66,71 @@ def from_array(
         num_classes=0 if labels is None else len(class_names),
         class_names=tuple(class_names),
         peak=peak,
+        bounds=(low, 1.0),
     )
+
+
+def standardise(
+    source: Source, mean: Sequence[float] = (), std: Sequence[float] = ()
+) -> Source:
+    """The same images with x' = (v - mean) / std, where v is 0 for black, 1 for white.
+
+    Args:   mean, std: one number a channel; () to measure them here, which reads every
+            image once. The result's `moments` says which were used.
+    Errors: ValueError for a number of them that is not the channels', one of the two
+            alone, or a deviation that is not positive.
+    """
+    if bool(mean) != bool(std):
+        raise ValueError(f"mean and std go together, got {mean=}, {std=}; give both")
+    mean, std = (mean, std) if mean else moments(source)
+    mean, std = tuple(map(float, mean)), tuple(map(float, std))
+    c = source.shape[-1]
+    if len(mean) != c or len(std) != c or not np.isfinite(mean).all():
+        raise ValueError(
+            f"mean and std need one number for each of the {c} channels, got {mean=}, "
+            f"{std=}; use () to measure them"
+        )
+    if not (np.isfinite(std).all() and min(std) > 0):
+        raise ValueError(
+            f"std must be positive in every channel, got {std=}: a channel that never "
+            "changes cannot be standardised"
+        )
+    black, white = (np.float64(end) for end in source.bounds)
+    # x = start + step x', both f32[c]
+    start = (black + (white - black) * np.array(mean)).astype(np.float32)
+    step = ((white - black) * np.array(std)).astype(np.float32)
+
+    def load(index: np.ndarray) -> Batch:
+        batch = source.load(index)
+        return batch | {"x": (batch["x"] - start) / step}
+
+    def decode(x: np.ndarray) -> np.ndarray:
+        return source.decode(np.asarray(x, np.float32) * step + start)
+
+    low, high = (((end - start) / step).astype(np.float32) for end in (black, white))
+    moved = replace(source, load=load, decode=decode, bounds=(low, high))
+    return replace(moved, moments=(mean, std))
+
+
+def moments(source: Source) -> Moments:
+    """Mean and standard deviation of each channel over all pixels of all images.
+
+    In units of 0 for black and 1 for white, summed in float64 a batch at a time, with
+    a progress bar if that takes over a second.
+    """
+    black, white = (np.float64(end) for end in source.bounds)
+    total, squares = np.zeros((2, source.shape[-1]))
+    starts = range(0, len(source), 256)
+    for i in tqdm(starts, "mean and deviation", delay=1.0, leave=False):
+        x = source[np.arange(i, min(i + 256, len(source)))]["x"]
+        v = (x.astype(np.float64) - black) / (white - black)
+        total += v.sum((0, 1, 2))
+        squares += np.square(v).sum((0, 1, 2))
+    count = len(source) * source.shape[0] * source.shape[1]
+    mean = total / count
+    # rounding may leave a constant channel a little below 0
+    std = np.sqrt(np.maximum(squares / count - mean**2, 0.0))
+    return tuple(mean.tolist()), tuple(std.tolist())
 
 
 def check_labels(labels: Sequence[int], num_classes: int) -> None:

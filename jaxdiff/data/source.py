@@ -13,9 +13,10 @@ import numpy as np
 
 from jaxdiff.data.layout import Columns, Layout
 
-__all__ = ["Batch", "Columns", "Source"]
+__all__ = ["Batch", "Columns", "Moments", "Source"]
 
 Batch = dict[str, np.ndarray]
+Moments = tuple[tuple[float, ...], tuple[float, ...]]
 
 
 @dataclass(frozen=True)
@@ -32,6 +33,10 @@ class Source:
     class_names:  one a class, for titles and legends.
     peak:         the data units' value for white (255, or 16 for the 8x8 digits);
                   0 for tables.
+    bounds:       images only: model units of black and of white, one number for all
+                  channels or f32[c].
+    moments:      images standardised by channel (images.py): their mean and standard
+                  deviation, c numbers each, where 0 is black and 1 is white; else ().
     layout:       tables only: which columns of x belong to which column of the table.
     """
 
@@ -42,6 +47,8 @@ class Source:
     num_classes: int = 0
     class_names: tuple[str, ...] = ()
     peak: float = 0.0
+    bounds: tuple[float | np.ndarray, float | np.ndarray] = (-1.0, 1.0)
+    moments: Moments | tuple[()] = ()
     layout: Layout | None = None
 
     def __len__(self) -> int:

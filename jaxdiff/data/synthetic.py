@@ -45,7 +45,16 @@ def make(
         batch = {"x": encode(_blobs(index, label, names, shape, seed))}
         return batch | {"label": label} if names else batch
 
-    return Source(load, num_examples, tuple(shape), decode, num_classes, names, 255.0)
+    return Source(
+        load,
+        num_examples,
+        tuple(shape),
+        decode,
+        num_classes,
+        names,
+        peak=255.0,
+        bounds=(low, 1.0),
+    )
 
 
 def _blobs(

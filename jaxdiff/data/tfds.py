@@ -71,7 +71,9 @@ def make(
     if len(index) * int(np.prod(shape)) <= MAX_BYTES:
         held = images.fill(pixels, len(index), shape, f"decoding {dataset} {split}")
         return images.from_array(held, kept, names, low=low)
-    return Source(load, len(index), shape, decode, len(names), names, 255.0)
+    return Source(
+        load, len(index), shape, decode, len(names), names, 255.0, bounds=(low, 1.0)
+    )
 
 
 def _builder(dataset: str, data_dir: str) -> Any:

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 import jax.numpy as jnp
+import numpy as np
 from jax.tree_util import Partial
 
 from jaxdiff.arrays import Array, Float, expand
@@ -37,6 +38,7 @@ class Denoised(NamedTuple):
 
 
 Denoise = Callable[..., Denoised]
+Bound = float | np.ndarray | Array
 
 
 def make_denoise(
@@ -71,13 +73,16 @@ def noise_of(
     return jnp.where(sigma == 0, jnp.zeros_like(eps), eps)
 
 
-def clip(denoise: Denoise, low: float = -1.0, high: float = 1.0) -> Denoise:
-    """Keep x0 within [low, high]; the noise follows, so that x_t is still their sum."""
+def clip(denoise: Denoise, low: Bound = -1.0, high: Bound = 1.0) -> Denoise:
+    """Keep x0 within [low, high]; the noise follows, so that x_t is still their sum.
+
+    low, high: numbers, or f[c] for the channels of the last axis.
+    """
     return Partial(_clip, denoise, low, high)
 
 
 def clip_x0_only(
-    denoise: Denoise, schedule: Schedule, low: float = -1.0, high: float = 1.0
+    denoise: Denoise, schedule: Schedule, low: Bound = -1.0, high: Bound = 1.0
 ) -> Denoise:
     """Keep x0 within [low, high] and the noise as it was: as diffusers' DDIM does."""
     return Partial(_clip_x0_only, denoise, schedule, low, high)
@@ -100,10 +105,15 @@ def _denoise(split, network, schedule, prediction, x_t, t, cond):
 
 def _clip(denoise, low, high, x_t, t, cond):
     den = denoise(x_t, t, cond)
-    return den._replace(x0=jnp.clip(den.x0, low, high), eps=None)
+    return den._replace(x0=_within(den.x0, low, high), eps=None)
 
 
 def _clip_x0_only(denoise, schedule, low, high, x_t, t, cond):
     den = denoise(x_t, t, cond)
     eps = noise_of(den, x_t, schedule.alpha(t), schedule.sigma(t))
-    return den._replace(x0=jnp.clip(den.x0, low, high), eps=eps)
+    return den._replace(x0=_within(den.x0, low, high), eps=eps)
+
+
+def _within(x0, low, high):
+    low, high = (jnp.broadcast_to(end, x0.shape) for end in (low, high))
+    return jnp.clip(x0, low, high)

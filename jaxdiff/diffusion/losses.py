@@ -2,7 +2,8 @@
 
 (1)  x_t = alpha(t) x0 + sigma(t) eps,   out = network(x_t, t, cond)
 (2)  loss = factor(t) mean distance(out - target)          weights.py, eq. 2
-(3)  bound = KL(q(x_s | x_t, x0) || N(mean of x0_hat, learned variance)) in bits, and at
+(3)  x0_mae = mean |x0_hat - x0|                               logged, not trained on
+(4)  bound = KL(q(x_s | x_t, x0) || N(mean of x0_hat, learned variance)) in bits, and at
      s = 0 -log2 P(x0's level); the mean does not learn from it. Improved DDPM's hybrid
      is loss + weight T bound: the step drawn stands for all T
 
@@ -27,7 +28,7 @@ from jaxdiff.diffusion.posterior import (
     log_variance,
     posterior,
 )
-from jaxdiff.diffusion.predictions import Prediction, make_target
+from jaxdiff.diffusion.predictions import Prediction, make_target, to_x0
 from jaxdiff.diffusion.schedules import Coeffs, Schedule, coeffs
 from jaxdiff.diffusion.times import TimeSampler
 from jaxdiff.diffusion.weights import Weight, target_factor
@@ -41,7 +42,7 @@ Distance = Callable[[Array], Array]
 class Objective(NamedTuple):
     """What is minimised. stratified: times evenly spread over the batch (keys.py).
 
-    bound_weight: how much of equation 3's sum over the steps is added, for networks
+    bound_weight: how much of equation 4's sum over the steps is added, for networks
     with learned variance; 0 is none. bound_steps: their number T, s = t - 1/T.
     """
 
@@ -69,8 +70,8 @@ def noised(keys: Keys, x0: Array, objective: Objective) -> tuple[Coeffs, Array, 
 
 def denoising_loss(
     keys: Keys, network: Network, x0: Array, cond: PyTree, objective: Objective
-) -> Float[Array, "b"]:
-    """Equation 2 (plus 3) of each example.
+) -> tuple[Float[Array, "b"], dict[str, Float[Array, "b"]]]:
+    """Equation 2 (plus 4) of each example, and equation 3 as a metric.
 
     Args: keys: one an example.  network: (x_t, Coeffs, cond) -> out.
           x0: f32[b, ...].  cond: what the network takes.
@@ -81,6 +82,7 @@ def denoising_loss(
     out = jnp.split(output, 2, -1)[0] if objective.learned_variance else output
     error = objective.distance(out - make_target(row, x0, eps))
     loss = target_factor(objective.weight, row, c) * _mean(error)
+    metrics = {"x0_mae": _mean(jnp.abs(to_x0(row, c, x_t, out) - x0))}
     if objective.bound_weight:
         # the finished output as a network: the bound is that of any denoiser
         said = make_denoise(
@@ -93,7 +95,7 @@ def denoising_loss(
         s = jnp.maximum(c.t - 1 / objective.bound_steps, 0.0)
         bound = bound_bits(objective.schedule, c.t, s, x0, x_t, said)
         loss = loss + objective.bound_weight * objective.bound_steps * bound
-    return loss
+    return loss, metrics
 
 
 def bound_bits(
@@ -104,7 +106,7 @@ def bound_bits(
     x_t: Array,
     denoised: Denoised,
 ) -> Float[Array, "b"]:
-    """Equation 3: one term of the variational bound, bits per value of x0.
+    """Equation 4: one term of the variational bound, bits per value of x0.
 
     x0 in [-1, 1] on 256 levels.  denoised.var_frac: f32[b, ...], must be there.
     """

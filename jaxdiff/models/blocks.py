@@ -24,6 +24,7 @@ __all__ = [
     "conv",
     "double",
     "halve",
+    "normalize",
     "num_groups",
 ]
 
@@ -68,6 +69,13 @@ def group_mean(x: Float[Array, "b h w c"]) -> Float[Array, "b c"]:
     n = num_groups(c)
     mean = x.mean((1, 2)).reshape(b, n, c // n).mean(2, keepdims=True)  # (b, n, 1)
     return jnp.broadcast_to(mean, (b, n, c // n)).reshape(b, c)
+
+
+def normalize(x: Float[Array, "b h w c"]) -> Float[Array, "b h w c"]:
+    """Group normalisation that learns nothing: (x - mean) / sqrt(var + 1e-5), f32."""
+    x = x.astype(jnp.float32)
+    x = x - group_mean(x)[:, None, None, :]
+    return x * jax.lax.rsqrt(group_mean(x * x) + 1e-5)[:, None, None, :]
 
 
 class GroupNorm(nn.Module):

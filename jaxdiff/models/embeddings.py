@@ -8,7 +8,7 @@ import jax.numpy as jnp
 
 from jaxdiff.arrays import Array, Float, Int
 
-__all__ = ["STYLES", "Conditioning", "check_style", "fourier"]
+__all__ = ["STYLES", "Conditioning", "check_style", "fourier", "waves"]
 
 # The sine-first form spaces the frequencies over half - 1, so that the last is exactly
 # 1/max_period; the cosine-first form over half, so that it is never reached.
@@ -47,6 +47,20 @@ def fourier(
     angle = t.astype(jnp.float32)[:, None] * w[None, :]  # (b, half)
     parts = (jnp.sin(angle), jnp.cos(angle))
     return jnp.concatenate(parts if style == "sin_cos" else parts[::-1], axis=-1)
+
+
+def waves(
+    v: Float[Array, "b"], dim: int, low: float = 1.0, high: float = 1000.0
+) -> Float[Array, "b {dim}"]:
+    """[sin(2 pi f v), cos(2 pi f v)] at dim / 2 frequencies from low to high.
+
+    Args:    v: about [0, 1].  dim: even and at least 4.  low, high: periods per unit
+             of v, spaced geometrically, both reached.
+    Source:  Keras example "Denoising Diffusion Implicit Models".
+    """
+    spaced = jnp.linspace(math.log(low), math.log(high), dim // 2, dtype=jnp.float32)
+    angle = 2 * math.pi * jnp.exp(spaced)[None, :] * v.astype(jnp.float32)[:, None]
+    return jnp.concatenate([jnp.sin(angle), jnp.cos(angle)], axis=-1)
 
 
 class Conditioning(nn.Module):

@@ -1,19 +1,16 @@
 """The pictures of a run: every kind is one function here, in `KINDS`.
 
 What a picture shows is worked out by a function without files (`corrupted`,
-`predictions`, `film`, `mean`); the one that draws it only arranges and names.
+`predictions`, `film`, `steps`, `mean`); the one that draws it only arranges and names.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from ml_collections import ConfigDict
 
 from jaxdiff import build
 from jaxdiff import keys as keying
@@ -21,62 +18,18 @@ from jaxdiff.arrays import Array, require
 from jaxdiff.data.batches import permutation
 from jaxdiff.data.source import Source
 from jaxdiff.diffusion import sampling, schedules
-from jaxdiff.diffusion.denoisers import Denoise
 from jaxdiff.plots import curves, pictures, tables
 from jaxdiff.runs import preview, sample
-from jaxdiff.runs import workdir as files
+from jaxdiff.runs.scene import Scene
 
 # The times of strips: t = 0, .1, ..., 1.
 AMOUNTS = np.linspace(0.0, 1.0, 11)
 # Images in a strip: by default, and at most.
 FEW, MOST = 4, 8
+# Sampling steps that are compared, as in the Keras DDIM example.
+STEPS = (1, 10, 80)
 # Rows of a table that a scatter plot can show; images that a mean is taken of.
 MANY, MANY_IMAGES = 2000, 20_000
-
-
-@dataclass(frozen=True)
-class Scene:
-    """What there is to draw, read when it is first asked for.
-
-    workdir: None where there is only a config.  num: images or rows, None for as many
-    as suit the kind.  steps: of the film.  every: all schedules beside the run's own.
-    """
-
-    config: ConfigDict
-    workdir: Path | None = None
-    seed: int = 0
-    num: int | None = None
-    steps: int = 5
-    every: bool = False
-
-    @cached_property
-    def trained(self) -> sample.Trained:
-        assert self.workdir, "`check` has seen to it"
-        return sample.load(self.workdir, self.config)
-
-    @cached_property
-    def log(self) -> list[dict[str, Any]]:
-        return files.read_metrics(self.workdir) if self.workdir else []
-
-    @cached_property
-    def source(self) -> Source:
-        has_run = self.workdir and (self.workdir / files.CHECKPOINTS).is_dir()
-        return self.trained.source if has_run else build.make_source(self.config)
-
-    @cached_property
-    def sampler(self) -> sample.Sampler:
-        return sample.make_sampler(self.config, self.source, self.trained.task)
-
-    @cached_property
-    def denoise(self) -> Denoise:
-        return self.trained.task.model(self.trained.params)
-
-    def labels(self, num: int) -> np.ndarray | None:
-        """Those of `num` samples, i32[num] or None."""
-        return sample.even_labels(num, sample.num_asked(self.config, self.source))
-
-    def keys(self, index: np.ndarray) -> Array:
-        return keying.split_by(jax.random.key(self.seed), jnp.asarray(index))
 
 
 class Kind(NamedTuple):
@@ -115,7 +68,7 @@ def check(scene: Scene, kind: str) -> list[str]:
     misfits = {k: misfit(scene, k) for k in (KINDS if kind == "all" else [kind])}
     names = [k for k, why in misfits.items() if not why]
     require(kind == "all" or names, f"{kind!r} {misfits.get(kind)}")
-    if {"film", "grid", "pairs"} & {*names}:
+    if {"film", "steps", "grid", "pairs"} & {*names}:
         _ = scene.sampler  # refuses what does not fit the model
     return names
 
@@ -179,8 +132,8 @@ def draw_corruption(scene: Scene, path: Path) -> None:
     title = f"data at rising t: {d.schedule}, {d.noise} noise"
     if source.is_image:
         x, labels, keys = real_images(scene)
-        strips = _pixels(scene, corrupted(scene, x, keys, AMOUNTS)).swapaxes(0, 1)
-        names = _names(scene, "image", labels, len(x))
+        strips = scene.pixels(corrupted(scene, x, keys, AMOUNTS)).swapaxes(0, 1)
+        names = scene.names("image", labels, len(x))
         rows = dict(zip(names, strips, strict=True))
         pictures.save_rows(path, rows, columns=_times(AMOUNTS), title=title)
         return
@@ -206,9 +159,9 @@ def predictions(scene: Scene) -> tuple[np.ndarray, np.ndarray, np.ndarray | None
 def draw_predictions(scene: Scene, path: Path) -> None:
     """Real images at rising noise, and what the network takes them for."""
     x_t, x0, labels = predictions(scene)
-    names = _names(scene, "image", labels, x_t.shape[1])
+    names = scene.names("image", labels, x_t.shape[1])
     title = f"what the network predicts after {scene.trained.step:,} training steps"
-    x_t, x0, times = _pixels(scene, x_t), _pixels(scene, x0), _times(AMOUNTS)
+    x_t, x0, times = scene.pixels(x_t), scene.pixels(x0), _times(AMOUNTS)
     pictures.save_estimates(path, names, x_t, x0, columns=times, title=title)
 
 
@@ -232,11 +185,38 @@ def film(scene: Scene) -> tuple[np.ndarray, sampling.Trace, np.ndarray]:
 def draw_film(scene: Scene, path: Path) -> None:
     """Input and prediction at every step of a short sampling run, then the sample."""
     ts, trace, x = film(scene)
-    x_t = _pixels(scene, np.concatenate([trace.x_t, x[None]]))
-    x0, solver = _pixels(scene, trace.x0), scene.config.sampler.solver
-    names = _names(scene, "sample", scene.labels(len(x)), len(x))
+    x_t = scene.pixels(np.concatenate([trace.x_t, x[None]]))
+    x0, solver = scene.pixels(trace.x0), scene.config.sampler.solver
+    names = scene.names("sample", scene.labels(len(x)), len(x))
     title = f"{solver} in {len(x0)} steps; the last x_t is the sample"
     pictures.save_estimates(path, names, x_t, x0, columns=_times(ts), title=title)
+
+
+def steps(scene: Scene) -> dict[int, np.ndarray]:
+    """Number of steps -> f32[n, h, w, c], sampled from the same n noises.
+
+    By deterministic DDIM in equal steps from t = 1, whatever the run's sampler: others
+    add noise on the way, or begin a short run at another level.
+    """
+    config = scene.config.copy_and_resolve_references()
+    config.sampler.update({"solver": "ddim(eta=0.0)", "grid": "uniform"})
+    num = min(scene.num or MOST, MOST)
+    found = {}
+    for n in STEPS:
+        config.sampler.num_steps = n
+        sampler = sample.make_sampler(config, scene.source, scene.trained.task)
+        args = scene.seed, np.arange(num), scene.labels(num)
+        found[n] = sampler.draw(scene.trained.params, *args)
+    return found
+
+
+def draw_steps(scene: Scene, path: Path) -> None:
+    """The same noise in each column, sampled in 1, 10 and 80 steps."""
+    rows = {
+        f"{n} step{'s' * (n > 1)}": scene.pixels(x) for n, x in steps(scene).items()
+    }
+    title = f"one noise a column, after {scene.trained.step:,} training steps"
+    pictures.save_rows(path, rows, title=title)
 
 
 def draw_samples(scene: Scene, path: Path) -> None:
@@ -261,7 +241,7 @@ def draw_mean(scene: Scene, path: Path) -> None:
     image, count = mean(scene.source)
     pictures.save_rows(
         path,
-        {"": _pixels(scene, image[None])},
+        {"": scene.pixels(image[None])},
         title=f"mean of {count:,} images",
         cell=3.0,
     )
@@ -281,24 +261,12 @@ KINDS = {
     "corruption": Kind(draw_corruption, IMAGES + TABLES, trained=False),
     "predictions": Kind(draw_predictions, IMAGES, trained=True),
     "film": Kind(draw_film, IMAGES, trained=True),
+    "steps": Kind(draw_steps, IMAGES, trained=True),
     "grid": Kind(draw_samples, IMAGES, trained=True),
     "mean": Kind(draw_mean, IMAGES, trained=False),
     "loss": Kind(draw_loss, (), trained=True),
     "pairs": Kind(draw_samples, TABLES, trained=True),
 }
-
-
-def _names(scene, word, labels, num):
-    """A name for each row of a strip; different, for they are the keys of a dict."""
-    classes = scene.source.class_names
-    of = [""] * num if labels is None else [f" ({classes[k]})" for k in labels]
-    return [f"{word} {i + 1}{of[i]}" for i in range(num)]
-
-
-def _pixels(scene, x):
-    """Model units f32[..., h, w, c] of any leading axes to pixels."""
-    values = scene.source.decode(np.asarray(x).reshape(-1, *scene.source.shape))
-    return pictures.to_uint8(values, scene.source.peak).reshape(x.shape)
 
 
 def _times(ts):

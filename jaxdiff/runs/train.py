@@ -40,6 +40,7 @@ def prepare(config: ConfigDict, workdir: Path) -> Run:
 
     Errors: ValueError, FileNotFoundError.
     """
+    config = files.recall(workdir, config)
     files.check_same(workdir, config)
     t = config.train
     for name in (
@@ -61,6 +62,7 @@ def prepare(config: ConfigDict, workdir: Path) -> Run:
         )
     parallel.check_divides(t.batch_size, t.accumulate, jax.device_count())
     source = build.make_source(config)
+    config = build.measured(config, source)
     task = build.make_task(config, source)
     tx, lr = build.make_optimizer(config)
     train_step = step.make_train_step(

@@ -114,6 +114,16 @@ def differing(
     ]
 
 
+def recall(workdir: Path, config: ConfigDict) -> ConfigDict:
+    """The config, with what the stored run has measured where it asks to measure."""
+    if config.data.standardise and not (config.data.mean or config.data.std):
+        stored = load_config(workdir) if (workdir / CONFIG).exists() else config
+        if "mean" in stored.data:  # else of another version: `check_same` says so
+            config = config.copy_and_resolve_references()
+            config.data.mean, config.data.std = stored.data.mean, stored.data.std
+    return config
+
+
 class Log:
     """metrics.jsonl and TensorBoard events, cut back to the step a run resumes from."""
 

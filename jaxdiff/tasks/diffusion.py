@@ -51,7 +51,7 @@ def make(
             rngs={"dropout": jax.random.fold_in(keys.key[0], 3)},
         )
         shown = partial(inputs.show, apply, time_feature, scale, params)
-        return denoising_loss(keys, shown, batch["x"], labels, objective), {}
+        return denoising_loss(keys, shown, batch["x"], labels, objective)
 
     def denoiser(params):
         apply = Partial(network.apply)

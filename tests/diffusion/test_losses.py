@@ -65,7 +65,7 @@ def test_the_loss_by_hand(distance, noise):
         noise=getattr(noises, noise)(),
         weight=weights.min_snr(5.0),
     )
-    got = denoising_loss(KEYS, toy_network, X0, cond, goal)
+    got, metrics = denoising_loss(KEYS, toy_network, X0, cond, goal)
     # by hand, from the same draws, one example at a time in float64 numpy
     random = {"normal": jax.random.normal, "uniform": jax.random.uniform}[noise]
     rate = {"mse": np.square, "mae": np.abs, "huber": huber_by_hand}[distance]
@@ -78,11 +78,15 @@ def test_the_loss_by_hand(distance, noise):
         eps = np.asarray(random(key, (2, 3)), np.float64)
         x0 = np.asarray(X0[i], np.float64)
         log_snr = -2 * np.log(np.tan(angle))
-        out = np.tanh(alpha * x0 + sigma * eps + 0.1 * (log_snr + float(cond[i])))
+        x_t = alpha * x0 + sigma * eps
+        out = np.tanh(x_t + 0.1 * (log_snr + float(cond[i])))
         # v's native weight of the x0 error is 1 / sigma^2
         factor = min(np.exp(log_snr), 5.0) * sigma**2
         expected = factor * np.mean(rate(out - (alpha * eps - sigma * x0)))
         assert float(got[i]) == pytest.approx(expected, rel=2e-5)
+        # whatever the distance and the weight: v says x0 = alpha x_t - sigma v
+        off = np.mean(np.abs(alpha * x_t - sigma * out - x0))
+        assert float(metrics["x0_mae"][i]) == pytest.approx(off, rel=2e-5)
 
 
 def huber_by_hand(error):
@@ -92,14 +96,14 @@ def huber_by_hand(error):
 
 def test_an_examples_loss_is_its_own():
     goal = objective(stratified=False)
-    whole = denoising_loss(KEYS, toy_network, X0, None, goal)
+    whole = denoising_loss(KEYS, toy_network, X0, None, goal)[0]
     other = X0.at[0].set(100.0)
     np.testing.assert_array_equal(
-        denoising_loss(KEYS, toy_network, other, None, goal)[1:], whole[1:]
+        denoising_loss(KEYS, toy_network, other, None, goal)[0][1:], whole[1:]
     )
     part = jnp.array([3, 1])
     keys = jax.tree.map(lambda leaf: leaf[part], KEYS)
-    got = denoising_loss(keys, toy_network, X0[part], None, goal)
+    got = denoising_loss(keys, toy_network, X0[part], None, goal)[0]
     np.testing.assert_allclose(got, whole[part], rtol=1e-6)
 
 
@@ -187,16 +191,18 @@ def test_the_hybrid_loss_adds_the_bound_with_its_weight(x64):
         times=at((i + 1) / 1000),
         learned_variance=True,
     )
-    plain = denoising_loss(keys, network, x0, None, goal)
+    plain, metrics = denoising_loss(keys, network, x0, None, goal)
     hybrid = denoising_loss(
         keys, network, x0, None, goal._replace(bound_weight=weight, bound_steps=1000)
-    )
+    )[0]
     bar, x_t = linear_alpha_bar(i), seen[0]
     x0_hat = (x_t - np.sqrt(1 - bar) * 0.5 * x_t) / np.sqrt(bar)
     expected = 1000 * weight * bound_by_hand(i, np.asarray(x0), x_t, x0_hat, 0.3)
     np.testing.assert_allclose(hybrid - plain, [expected], rtol=1e-6)
     eps = (x_t - np.sqrt(bar) * np.asarray(x0)) / np.sqrt(1 - bar)
     np.testing.assert_allclose(plain, [np.mean((0.5 * x_t - eps) ** 2)], rtol=1e-9)
+    off = np.mean(np.abs(x0_hat - np.asarray(x0)))
+    np.testing.assert_allclose(metrics["x0_mae"], [off], rtol=1e-9)
 
 
 @pytest.mark.parametrize("i", [0, 1])
@@ -216,7 +222,7 @@ def test_the_bound_teaches_the_variance_and_not_the_mean(i):
                 return jnp.concatenate(halves, axis=-1)
 
             weighted = goal._replace(bound_weight=bound_weight)
-            return denoising_loss(KEYS, network, X0, None, weighted).sum()
+            return denoising_loss(KEYS, network, X0, None, weighted)[0].sum()
 
         return [float(g) for g in jax.jit(jax.grad(loss, (0, 1)))(0.5, 0.2)]
 

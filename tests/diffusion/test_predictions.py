@@ -123,7 +123,7 @@ def x0_loss(keys, schedule, prediction, ts, x0, weight):
         distance=losses.mse(),
         noise=noises.normal(),
     )
-    return denoising_loss(keys, exact_network(prediction), x0, None, objective)
+    return denoising_loss(keys, exact_network(prediction), x0, None, objective)[0]
 
 
 def test_every_prediction_gives_the_same_loss(x64, schedule, prediction_name):

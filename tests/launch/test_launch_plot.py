@@ -4,7 +4,10 @@ import pytest
 
 from tests.launch.conftest import launch
 
-KINDS = ("schedules", "corruption", "predictions", "film", "grid", "mean", "loss")
+KINDS = (
+    *("schedules", "corruption", "predictions", "film", "steps", "grid", "mean"),
+    "loss",
+)
 
 
 @pytest.fixture(scope="module")
