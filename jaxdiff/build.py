@@ -137,7 +137,13 @@ def num_labels(config: ConfigDict, source: Source) -> int:
 
 
 def make_task(config: ConfigDict, source: Source) -> Task:
-    """What is trained."""
+    """What is trained: `config.task`, from the blocks that it reads."""
+    known = members(task_home)
+    require(config.task in known, f"task: no {config.task!r}{hint(config.task, known)}")
+    return TASKS[config.task](config, source)
+
+
+def _diffusion(config, source):
     d, labels = config.diffusion, num_labels(config, source)
     dropout = d.label_dropout if labels else 0.0
     require(
@@ -150,8 +156,10 @@ def make_task(config: ConfigDict, source: Source) -> Task:
         num_classes=labels,
         null_class=dropout > 0,
         learned_variance=d.learned_variance,
+        variational=False,
     )
-    return pick(task_home, config.task)(
+    _check_fits(config, not hasattr(network, "decode"))
+    return pick(task_home, "diffusion")(
         network,
         make_objective(config),
         shape=source.shape,
@@ -160,6 +168,28 @@ def make_task(config: ConfigDict, source: Source) -> Task:
         time_feature=choose(inputs, d.time_feature)(),
         sigma_data=d.sigma_data,
     )
+
+
+def _autoencoder(config, source):
+    a = config.autoencoder
+    network = from_block(
+        model_home, config.model, shape=source.shape, variational=a.kl_weight > 0
+    )
+    _check_fits(config, hasattr(network, "decode"))
+    return pick(task_home, "autoencoder")(
+        network,
+        shape=source.shape,
+        kl_weight=a.kl_weight,
+        distance=choose(losses, a.distance)(),
+    )
+
+
+def _check_fits(config, fits):
+    require(fits, f"model.name={config.model.name!r} is not for task={config.task!r}")
+
+
+# How a task is made of a config: one function for each file of jaxdiff/tasks.
+TASKS = {"diffusion": _diffusion, "autoencoder": _autoencoder}
 
 
 def make_solver(config: ConfigDict) -> Solver:

@@ -3,10 +3,13 @@
 from collections.abc import Callable
 from pathlib import Path
 
+import jax
+import jax.numpy as jnp
 import numpy as np
 from ml_collections import ConfigDict
 
 from jaxdiff import build
+from jaxdiff import keys as keying
 from jaxdiff.arrays import PyTree
 from jaxdiff.data.source import Source
 from jaxdiff.plots import pictures, tables
@@ -17,6 +20,8 @@ Preview = Callable[[PyTree, Path], None]
 
 # Real rows beside the generated ones in a pair plot.
 ROWS = 2000
+# Images in a row of what an autoencoder makes of them.
+ACROSS = 10
 
 
 def make_preview(config: ConfigDict, source: Source, task: Task) -> Preview:
@@ -53,4 +58,34 @@ def save_samples(
         tables.save_pairs(path, {"real": real, "generated": values})
 
 
-PREVIEWS = {"denoiser": _samples}
+def _codes(config, source, task):
+    num = min(config.train.num_preview, ACROSS)
+    x = source[np.arange(min(num, len(source)))]["x"]
+    keys = keying.split_by(jax.random.key(config.seed), jnp.arange(num))
+
+    def draw(params, path):
+        coder = task.model(params)
+        mean, again = _round_trip(coder, x)
+        rows = {"image": x, "decoded": again, "of N(0, I)": decode(coder, mean, keys)}
+        pixels = {
+            name: pictures.to_uint8(source.decode(np.asarray(images)), source.peak)
+            for name, images in rows.items()
+        }
+        pictures.save_rows(path, pixels)
+
+    return draw
+
+
+@jax.jit
+def _round_trip(coder, x):
+    mean, _ = coder.encode(x)
+    return mean, coder.decode(mean)
+
+
+@jax.jit
+def decode(coder, like, keys):
+    """Decoded draws of N(0, I), one a key; `like`: codes f32[b, *latent] for shape."""
+    return coder.decode(keying.draw(jax.random.normal, keys, like.shape[1:]))
+
+
+PREVIEWS = {"denoiser": _samples, "autoencoder": _codes}
