@@ -156,7 +156,7 @@ def test_every_task_has_its_builder():
         (
             "autoencoder",
             "basic_unet",
-            "model.name='basic_unet' is not for task='autoencoder'",
+            "is not for task='autoencoder'",
         ),
         ("diffusion", "autoencoder", "is not for task='diffusion'"),
     ],

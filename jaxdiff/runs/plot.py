@@ -1,19 +1,15 @@
-"""The pictures of a run: every kind is one function here, in `KINDS`.
+"""The pictures of a run: every kind is one function, in `KINDS`.
 
-What a picture shows is worked out by a function without files (`corrupted`,
-`predictions`, `film`, `mean`); the one that draws it only arranges and names.
+Those of an autoencoder are in `plot_autoencoder.py`, the others here. What a
+picture shows is worked out by a function without files (`corrupted`, `predictions`,
+`film`, `mean`); the one that draws it only arranges and names.
 """
 
-from collections.abc import Callable
-from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
-from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from ml_collections import ConfigDict
 
 from jaxdiff import build
 from jaxdiff import keys as keying
@@ -21,73 +17,14 @@ from jaxdiff.arrays import Array, require
 from jaxdiff.data.batches import permutation
 from jaxdiff.data.source import Source
 from jaxdiff.diffusion import sampling, schedules
-from jaxdiff.diffusion.denoisers import Denoise
 from jaxdiff.plots import curves, pictures, tables
-from jaxdiff.runs import preview, sample
-from jaxdiff.runs import workdir as files
+from jaxdiff.runs import plot_autoencoder, preview
+from jaxdiff.runs.scene import FEW, MOST, Kind, Scene, real_images
 
 # The times of strips: t = 0, .1, ..., 1.
 AMOUNTS = np.linspace(0.0, 1.0, 11)
-# Images in a strip: by default, and at most.
-FEW, MOST = 4, 8
 # Rows of a table that a scatter plot can show; images that a mean is taken of.
 MANY, MANY_IMAGES = 2000, 20_000
-
-
-@dataclass(frozen=True)
-class Scene:
-    """What there is to draw, read when it is first asked for.
-
-    workdir: None where there is only a config.  num: images or rows, None for as many
-    as suit the kind.  steps: of the film.  every: all schedules beside the run's own.
-    """
-
-    config: ConfigDict
-    workdir: Path | None = None
-    seed: int = 0
-    num: int | None = None
-    steps: int = 5
-    every: bool = False
-
-    @cached_property
-    def trained(self) -> sample.Trained:
-        assert self.workdir, "`check` has seen to it"
-        return sample.load(self.workdir, self.config)
-
-    @cached_property
-    def log(self) -> list[dict[str, Any]]:
-        return files.read_metrics(self.workdir) if self.workdir else []
-
-    @cached_property
-    def source(self) -> Source:
-        has_run = self.workdir and (self.workdir / files.CHECKPOINTS).is_dir()
-        return self.trained.source if has_run else build.make_source(self.config)
-
-    @cached_property
-    def sampler(self) -> sample.Sampler:
-        return sample.make_sampler(self.config, self.source, self.trained.task)
-
-    @cached_property
-    def denoise(self) -> Denoise:
-        return self.trained.task.model(self.trained.params)
-
-    def labels(self, num: int) -> np.ndarray | None:
-        """Those of `num` samples, i32[num] or None."""
-        return sample.even_labels(num, build.num_labels(self.config, self.source))
-
-    def keys(self, index: np.ndarray) -> Array:
-        return keying.split_by(jax.random.key(self.seed), jnp.asarray(index))
-
-
-class Kind(NamedTuple):
-    """draw:    (Scene, path) -> None
-    data:    what it is for, of "images" and "tables"; () for any, unread
-    trained: whether it needs a run, not its config alone
-    """
-
-    draw: Callable[[Scene, Path], None]
-    data: tuple[str, ...]
-    trained: bool
 
 
 def draw(scene: Scene, kind: str, out: Path, *, force: bool = False) -> list[Path]:
@@ -114,19 +51,40 @@ def check(scene: Scene, kind: str) -> list[str]:
     require(kind in known, f"no kind of picture {kind!r}{build.hint(kind, known)}")
     misfits = {k: misfit(scene, k) for k in (KINDS if kind == "all" else [kind])}
     names = [k for k, why in misfits.items() if not why]
+    if scene.beside:
+        check_beside(scene, scene.beside, kind)
     require(kind == "all" or names, f"{kind!r} {misfits.get(kind)}")
     if {"film", "grid", "pairs"} & {*names}:
         _ = scene.sampler  # refuses what does not fit the model
     return names
 
 
+def check_beside(scene: Scene, beside: Scene, kind: str) -> None:
+    """ValueError unless two runs can be compared by `kind`."""
+    pairs = [k for k, v in KINDS.items() if v.pairs]
+    require(
+        kind in (*pairs, "all"),
+        f"--beside is for {', '.join(pairs)} (or all), not for {kind!r}",
+    )
+    require(
+        beside.config.task == scene.config.task
+        and beside.config.data.to_dict() == scene.config.data.to_dict(),
+        f"--beside {beside.workdir} is no {scene.config.task} of the same data: give "
+        "a run whose task and data fields equal those of --workdir",
+    )
+
+
 def misfit(scene: Scene, kind: str) -> str:
     """Why a kind cannot be drawn of what there is, or ""."""
-    _, data, trained = KINDS[kind]
+    _, data, trained, task, _ = KINDS[kind]
+    if task and task != scene.config.task:
+        return f"is for task={task!r}, and this config's is {scene.config.task!r}"
     if trained and not scene.workdir:
         return "needs a trained run: give its --workdir"
     if kind == "loss" and not scene.log:
         return f"needs metrics.jsonl, and {scene.workdir} has no line of it yet"
+    if kind == "latents" and scene.config.model.latent_size == 1:
+        return "is a plane, and the codes have one number only"
     here = "images" if data and scene.source.is_image else "tables"
     if data and here not in data:
         return f"is for {data[0]}, and the data are {here}"
@@ -152,18 +110,6 @@ def draw_schedules(scene: Scene, path: Path) -> None:
     curves.save_schedules(path, np.asarray(t), own, others)
 
 
-def real_images(scene: Scene) -> tuple[np.ndarray, np.ndarray | None, Array]:
-    """Images f32[n, h, w, c] of every class in turn, labels i32[n] or None, keys."""
-    index = permutation(scene.seed, 0, len(scene.source))[:256]
-    batch = scene.source[index]
-    labels = batch.get("label", np.zeros(len(index), int))
-    # how many of its class come before each: all the firsts, then the seconds...
-    rank = [(labels[:i] == k).sum() for i, k in enumerate(labels)]
-    chosen = np.lexsort((labels, rank))[: min(scene.num or FEW, MOST)]
-    shown = labels[chosen] if "label" in batch else None
-    return batch["x"][chosen], shown, scene.keys(index[chosen])
-
-
 def corrupted(scene: Scene, x: np.ndarray, keys: Array, ts: np.ndarray) -> np.ndarray:
     """x f32[b, ...] -> f32[t, b, ...], each with one noise of its own at all times."""
     objective = build.make_objective(scene.config)
@@ -179,8 +125,8 @@ def draw_corruption(scene: Scene, path: Path) -> None:
     title = f"data at rising t: {d.schedule}, {d.noise} noise"
     if source.is_image:
         x, labels, keys = real_images(scene)
-        strips = _pixels(scene, corrupted(scene, x, keys, AMOUNTS)).swapaxes(0, 1)
-        names = _names(scene, "image", labels, len(x))
+        strips = scene.pixels(corrupted(scene, x, keys, AMOUNTS)).swapaxes(0, 1)
+        names = scene.names("image", labels, len(x))
         rows = dict(zip(names, strips, strict=True))
         pictures.save_rows(path, rows, columns=_times(AMOUNTS), title=title)
         return
@@ -206,9 +152,9 @@ def predictions(scene: Scene) -> tuple[np.ndarray, np.ndarray, np.ndarray | None
 def draw_predictions(scene: Scene, path: Path) -> None:
     """Real images at rising noise, and what the network takes them for."""
     x_t, x0, labels = predictions(scene)
-    names = _names(scene, "image", labels, x_t.shape[1])
+    names = scene.names("image", labels, x_t.shape[1])
     title = f"what the network predicts after {scene.trained.step:,} training steps"
-    x_t, x0, times = _pixels(scene, x_t), _pixels(scene, x0), _times(AMOUNTS)
+    x_t, x0, times = scene.pixels(x_t), scene.pixels(x0), _times(AMOUNTS)
     pictures.save_estimates(path, names, x_t, x0, columns=times, title=title)
 
 
@@ -232,9 +178,9 @@ def film(scene: Scene) -> tuple[np.ndarray, sampling.Trace, np.ndarray]:
 def draw_film(scene: Scene, path: Path) -> None:
     """Input and prediction at every step of a short sampling run, then the sample."""
     ts, trace, x = film(scene)
-    x_t = _pixels(scene, np.concatenate([trace.x_t, x[None]]))
-    x0, solver = _pixels(scene, trace.x0), scene.config.sampler.solver
-    names = _names(scene, "sample", scene.labels(len(x)), len(x))
+    x_t = scene.pixels(np.concatenate([trace.x_t, x[None]]))
+    x0, solver = scene.pixels(trace.x0), scene.config.sampler.solver
+    names = scene.names("sample", scene.labels(len(x)), len(x))
     title = f"{solver} in {len(x0)} steps; the last x_t is the sample"
     pictures.save_estimates(path, names, x_t, x0, columns=_times(ts), title=title)
 
@@ -261,7 +207,7 @@ def draw_mean(scene: Scene, path: Path) -> None:
     image, count = mean(scene.source)
     pictures.save_rows(
         path,
-        {"": _pixels(scene, image[None])},
+        {"": scene.pixels(image[None])},
         title=f"mean of {count:,} images",
         cell=3.0,
     )
@@ -269,9 +215,11 @@ def draw_mean(scene: Scene, path: Path) -> None:
 
 def draw_loss(scene: Scene, path: Path) -> None:
     """The training loss of metrics.jsonl."""
-    d = scene.config.diffusion
+    d, a = scene.config.diffusion, scene.config.autoencoder
     steps, losses = ([row[k] for row in scene.log] for k in ("step", "loss"))
     name = f"{d.distance} of {d.prediction}, {d.weight} weight"
+    if scene.config.task == "autoencoder":
+        name = f"sum of {a.distance} / 2 + {a.kl_weight:g} KL"
     curves.save_loss(path, steps, losses, name=name)
 
 
@@ -282,23 +230,11 @@ KINDS = {
     "predictions": Kind(draw_predictions, IMAGES, trained=True),
     "film": Kind(draw_film, IMAGES, trained=True),
     "grid": Kind(draw_samples, IMAGES, trained=True),
-    "mean": Kind(draw_mean, IMAGES, trained=False),
-    "loss": Kind(draw_loss, (), trained=True),
+    "mean": Kind(draw_mean, IMAGES, trained=False, task=""),
+    "loss": Kind(draw_loss, (), trained=True, task=""),
     "pairs": Kind(draw_samples, TABLES, trained=True),
+    **plot_autoencoder.KINDS,
 }
-
-
-def _names(scene, word, labels, num):
-    """A name for each row of a strip; different, for they are the keys of a dict."""
-    classes = scene.source.class_names
-    of = [""] * num if labels is None else [f" ({classes[k]})" for k in labels]
-    return [f"{word} {i + 1}{of[i]}" for i in range(num)]
-
-
-def _pixels(scene, x):
-    """Model units f32[..., h, w, c] of any leading axes to pixels."""
-    values = scene.source.decode(np.asarray(x).reshape(-1, *scene.source.shape))
-    return pictures.to_uint8(values, scene.source.peak).reshape(x.shape)
 
 
 def _times(ts):

@@ -1,0 +1,117 @@
+"""What a picture of a run can be drawn of: its config, data, parameters and log."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from ml_collections import ConfigDict
+
+from jaxdiff import build
+from jaxdiff import keys as keying
+from jaxdiff.arrays import Array
+from jaxdiff.data.batches import permutation
+from jaxdiff.data.source import Source
+from jaxdiff.diffusion.denoisers import Denoise
+from jaxdiff.plots import pictures
+from jaxdiff.runs import sample
+from jaxdiff.runs import workdir as files
+
+# Images in a strip: by default, and at most.
+FEW, MOST = 4, 8
+
+
+@dataclass(frozen=True)
+class Scene:
+    """What there is to draw, read when it is first asked for.
+
+    workdir: None where there is only a config.  num: images or rows, None for as many
+    as suit the kind.  steps: of the film.  every: all schedules beside the run's own.
+    beside: another run, with the same seed and num, for the kinds that compare two.
+    """
+
+    config: ConfigDict
+    workdir: Path | None = None
+    seed: int = 0
+    num: int | None = None
+    steps: int = 5
+    every: bool = False
+    beside: Scene | None = None
+
+    @cached_property
+    def trained(self) -> sample.Trained:
+        assert self.workdir, "`check` has seen to it"
+        return sample.load(self.workdir, self.config)
+
+    @cached_property
+    def log(self) -> list[dict[str, Any]]:
+        return files.read_metrics(self.workdir) if self.workdir else []
+
+    @cached_property
+    def source(self) -> Source:
+        has_run = self.workdir and (self.workdir / files.CHECKPOINTS).is_dir()
+        return self.trained.source if has_run else build.make_source(self.config)
+
+    @cached_property
+    def sampler(self) -> sample.Sampler:
+        return sample.make_sampler(self.config, self.source, self.trained.task)
+
+    @cached_property
+    def denoise(self) -> Denoise:
+        return self.trained.task.model(self.trained.params)
+
+    def labels(self, num: int) -> np.ndarray | None:
+        """Those of `num` samples, i32[num] or None."""
+        return sample.even_labels(num, build.num_labels(self.config, self.source))
+
+    def keys(self, index: np.ndarray) -> Array:
+        return keying.split_by(jax.random.key(self.seed), jnp.asarray(index))
+
+    def pixels(self, x: Any) -> np.ndarray:
+        """Model units f32[..., h, w, c] of any leading axes to pixels."""
+        values = self.source.decode(np.asarray(x).reshape(-1, *self.source.shape))
+        return pictures.to_uint8(values, self.source.peak).reshape(x.shape)
+
+    def names(self, word: str, labels: np.ndarray | None, num: int) -> list[str]:
+        """Of the rows of a strip; different, for they are the keys of a dict."""
+        classes = self.source.class_names
+        of = [""] * num if labels is None else [f" ({classes[k]})" for k in labels]
+        return [f"{word} {i + 1}{of[i]}" for i in range(num)]
+
+
+class Kind(NamedTuple):
+    """draw:    (Scene, path) -> None
+    data:    what it is for, of "images" and "tables"; () for any, unread
+    trained: whether it needs a run, not its config alone
+    task:    the one whose runs it is for, as config.task; "" for any
+    pairs:   whether it lays two runs side by side
+    """
+
+    draw: Callable[[Scene, Path], None]
+    data: tuple[str, ...]
+    trained: bool
+    task: str = "diffusion"
+    pairs: bool = False
+
+
+def real_images(
+    scene: Scene, few: int = FEW, most: int = MOST
+) -> tuple[np.ndarray, np.ndarray | None, Array]:
+    """Images f32[n, h, w, c] of every class in turn, labels i32[n] or None, keys.
+
+    n is scene.num or `few`, but no more than `most`.
+    """
+    index = permutation(scene.seed, 0, len(scene.source))[:256]
+    batch = scene.source[index]
+    labels = batch.get("label", np.zeros(len(index), int))
+    # how many of its class come before each: all the firsts, then the seconds...
+    rank = [(labels[:i] == k).sum() for i, k in enumerate(labels)]
+    chosen = np.lexsort((labels, rank))[: min(scene.num or few, most)]
+    shown = labels[chosen] if "label" in batch else None
+    return batch["x"][chosen], shown, scene.keys(index[chosen])
