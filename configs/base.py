@@ -14,11 +14,13 @@ def get_config() -> ConfigDict:
         {
             # The run's one seed: initial weights, data order, times and noise.
             "seed": 0,
-            # What is trained, a file of jaxdiff/tasks: diffusion, classifier.
+            # What is trained, a file of jaxdiff/tasks: diffusion, classifier,
+            # autoencoder.
             "task": "diffusion",
             "data": data(),
             "model": model(),
             "diffusion": diffusion(),
+            "autoencoder": autoencoder(),
             "train": train(),
             "sampler": sampler(),
         }
@@ -71,12 +73,14 @@ def model() -> ConfigDict:
     return ConfigDict(
         {
             # A file of jaxdiff/models: unet, residual_unet, basic_unet, mlp,
-            # classifier. Each takes those of the fields below that it has a use for.
+            # classifier, autoencoder. Each takes those of the fields below that it has
+            # a use for.
             "name": "unet",
-            # unets: channels * multipliers[i] at level i, each level half as large.
+            # All but basic_unet, mlp: channels * multipliers[i] at level i, each level
+            # half as large.
             "channels": 64,
             "multipliers": (1, 2),
-            # unets: residual blocks a level.  mlp: residual blocks.
+            # The same: residual blocks a level.  mlp: residual blocks.
             "num_blocks": 2,
             # unet: feature-map heights that get self-attention, by number of heads
             # or by channels a head (the other 0).
@@ -94,12 +98,17 @@ def model() -> ConfigDict:
             "time_embedding": "sin_cos",
             # unets: channels of a conditioning image laid beside x_t.
             "extra_channels": 0,
-            # unets: arithmetic in "float32" or "bfloat16"; parameters stay float32.
+            # All but basic_unet, mlp: arithmetic in "float32" or "bfloat16"; parameters
+            # stay float32.
             "dtype": "float32",
             # unet: recompute blocks in the backward pass, for memory.
             "remat": False,
             # mlp: width.
             "hidden": 64,
+            # autoencoder: numbers of a flat latent vector, or channels of a latent map
+            # as large as the coarsest level (the other 0).
+            "latent_size": 0,
+            "latent_channels": 4,
         }
     )
 
@@ -139,6 +148,20 @@ def diffusion() -> ConfigDict:
             "learned_variance": False,
             "bound_weight": 0.001,
             "bound_steps": 1000,
+        }
+    )
+
+
+def autoencoder() -> ConfigDict:
+    return ConfigDict(
+        {
+            # How much KL(N(mean, variance) || N(0, I)), in nats and summed over the
+            # latent, is added to the reconstruction's error: 1 is the bound on the
+            # likelihood; 0 is a plain autoencoder, whose codes have no noise.
+            "kl_weight": 1.0,
+            # losses.py, as of diffusion; half of it is summed over the image's values,
+            # which makes mse minus the log-likelihood of a normal of variance 1.
+            "distance": "mse",
         }
     )
 

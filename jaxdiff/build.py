@@ -160,29 +160,71 @@ def num_labels(config: ConfigDict, source: Source) -> int:
 
 
 def make_task(config: ConfigDict, source: Source) -> Task:
-    """What is trained."""
-    maker, d = pick(task_home, config.task), config.diffusion
-    labels = num_labels(config, source) if config.task == "diffusion" else 0
+    """What is trained: `config.task`, from the blocks that it reads."""
+    known = members(task_home)
+    require(config.task in known, f"task: no {config.task!r}{hint(config.task, known)}")
+    return TASKS[config.task](config, source)
+
+
+def _diffusion(config, source):
+    d, labels = config.diffusion, num_labels(config, source)
     dropout = d.label_dropout if labels else 0.0
     require(
         0 <= dropout < 1, f"diffusion.label_dropout must be in [0, 1), got {dropout}"
     )
-    network = from_block(
-        model_home,
-        config.model,
-        shape=source.shape,
-        num_classes=source.num_classes if config.task == "classifier" else labels,
+    network = _network(
+        config,
+        source,
+        "denoiser",
+        num_classes=labels,
         null_class=dropout > 0,
         learned_variance=d.learned_variance,
     )
-    fields = {
-        "shape": source.shape,
-        "num_classes": labels,
-        "label_dropout": dropout,
-        "time_feature": choose(inputs, d.time_feature)(),
-        "sigma_data": d.sigma_data,
-    }
-    return maker(network, make_objective(config), **_taken(maker, fields))
+    return pick(task_home, "diffusion")(
+        network,
+        make_objective(config),
+        shape=source.shape,
+        num_classes=labels,
+        label_dropout=dropout,
+        time_feature=choose(inputs, d.time_feature)(),
+        sigma_data=d.sigma_data,
+    )
+
+
+def _classifier(config, source):
+    return pick(task_home, "classifier")(
+        _network(config, source, "classifier", num_classes=source.num_classes),
+        make_objective(config),
+        shape=source.shape,
+        time_feature=choose(inputs, config.diffusion.time_feature)(),
+        sigma_data=config.diffusion.sigma_data,
+    )
+
+
+def _autoencoder(config, source):
+    a = config.autoencoder
+    return pick(task_home, "autoencoder")(
+        _network(config, source, "autoencoder", variational=a.kl_weight > 0),
+        shape=source.shape,
+        kl_weight=a.kl_weight,
+        distance=choose(losses, a.distance)(),
+    )
+
+
+def _network(config, source, kind, **derived):
+    """config.model's network, which must be one of that kind."""
+    name = config.model.name
+    own = name if name in ("classifier", "autoencoder") else "denoiser"
+    require(own == kind, f"model.name={name!r} is not for task={config.task!r}")
+    return from_block(model_home, config.model, shape=source.shape, **derived)
+
+
+# How a task is made of a config: one function for each file of jaxdiff/tasks.
+TASKS = {
+    "diffusion": _diffusion,
+    "classifier": _classifier,
+    "autoencoder": _autoencoder,
+}
 
 
 def make_solver(config: ConfigDict) -> Solver:

@@ -4,14 +4,17 @@ python -m launch.plot all --workdir=runs/mnist_linear --out=out/pictures
 python -m launch.plot film --workdir=runs/mnist_linear --out=out --steps=5
 python -m launch.plot steps --workdir=runs/flowers_ddim --out=out
 python -m launch.plot schedules --config=configs/iris.py --out=out --all
+python -m launch.plot latents --workdir=runs/mnist_ae --beside=runs/mnist_vae --out=out
 
-Kinds: schedules, corruption, predictions, film, steps, grid, mean, loss, pairs; `all`
-draws those that fit the run. schedules, corruption and mean need no trained parameters,
-so that --config=FILE is enough for them.
+Kinds: schedules, corruption, predictions, film, steps, grid, mean, loss, pairs; of an
+autoencoder latents, interpolation, reconstructions, decoded, mean, loss. `all` draws
+those that fit the run. schedules, corruption and mean need no trained parameters, so
+that --config=FILE is enough for them.
 """
 
 import argparse
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 from absl import flags
@@ -20,6 +23,9 @@ from ml_collections import config_flags
 from launch import cli
 
 WORKDIR = flags.DEFINE_string("workdir", None, "The run to draw.")
+BESIDE = flags.DEFINE_string(
+    "beside", None, "latents, interpolation: a second run, drawn to the right."
+)
 OUT = flags.DEFINE_string("out", None, "Folder for KIND.png.")
 SEED = flags.DEFINE_integer(
     "seed",
@@ -43,7 +49,8 @@ FORCE = flags.DEFINE_bool("force", False, "Overwrite pictures that are there.")
 
 
 def main(kind: str) -> None:
-    from jaxdiff.runs import plot
+    from configs import base
+    from jaxdiff.runs import plot, workdir
 
     if OUT.value is None:
         cli.fail("--out is missing: where shall the pictures be written?")
@@ -58,6 +65,12 @@ def main(kind: str) -> None:
             steps=STEPS.value,
             every=ALL.value,
         )
+        if BESIDE.value:
+            other = Path(BESIDE.value)
+            config = workdir.load_config(other)
+            workdir.check_schema(other, config, base.get_config())
+            beside = replace(scene, config=config, workdir=other)
+            scene = replace(scene, beside=beside)
         plot.draw(scene, kind, Path(OUT.value), force=FORCE.value)
 
 

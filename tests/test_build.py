@@ -9,6 +9,7 @@ import pytest
 
 import jaxdiff.data
 import jaxdiff.models
+import jaxdiff.tasks
 from configs import base
 from jaxdiff import build
 from jaxdiff.data import synthetic
@@ -142,3 +143,38 @@ def test_optimizer_comes_with_its_clip_and_its_lr():
     updates, _ = tx.update({"w": jnp.array([30.0, 40.0])}, tx.init(params), params)
     # Adam's first step is lr sign(g), whatever the clip
     np.testing.assert_allclose(updates["w"], [-0.5, -0.5], rtol=1e-4)
+
+
+def test_every_task_has_its_builder():
+    assert set(build.TASKS) == set(build.members(jaxdiff.tasks))
+
+
+@pytest.mark.parametrize(
+    ("task", "model", "message"),
+    [
+        ("autoencode", "mlp", "no 'autoencode'; did you mean 'autoencoder'"),
+        (
+            "autoencoder",
+            "basic_unet",
+            "is not for task='autoencoder'",
+        ),
+        ("diffusion", "autoencoder", "is not for task='diffusion'"),
+    ],
+)
+def test_a_task_and_a_network_that_do_not_fit(task, model, message):
+    config = base.get_config()
+    config.task = task
+    config.model.update({"name": model, "num_blocks": 1})
+    with pytest.raises(ValueError, match=message):
+        build.make_task(config, synthetic.make(shape=(8, 8, 1)))
+
+
+@pytest.mark.parametrize("kl_weight", [0.0, 1e-6])
+def test_an_autoencoder_is_variational_where_the_kl_counts(kl_weight):
+    config = base.get_config()
+    config.task = config.model.name = "autoencoder"
+    config.autoencoder.kl_weight = kl_weight
+    task = build.make_task(config, synthetic.make(shape=(8, 8, 1)))
+    params = jax.eval_shape(task.init, jax.random.key(0))
+    kernel = params["encoder"]["latent"]["kernel"]
+    assert kernel.shape[-1] == 4 * (2 if kl_weight else 1)

@@ -12,6 +12,7 @@ from ml_collections import ConfigDict
 
 import jaxdiff.data
 import jaxdiff.models
+import jaxdiff.tasks
 from configs import base
 from jaxdiff import build
 from jaxdiff.diffusion import (
@@ -75,6 +76,38 @@ def test_an_unknown_variant_names_the_known(name):
         load(name, "smok") if name != "base" else base.variant(base.get_config(), "x")
 
 
+def denoises(config, source, task, params):
+    x = jax.ShapeDtypeStruct((2, *source.shape), np.float32)
+    labels = build.num_labels(config, source)
+    cond = jax.ShapeDtypeStruct((2,), np.int32) if labels else None
+    t = jax.ShapeDtypeStruct((), np.float32)
+    out = jax.eval_shape(lambda p, x, t, y: task.model(p)(x, t, y), params, x, t, cond)
+    assert out.x0.shape == x.shape
+    grid = np.asarray(build.make_grid(config))
+    assert len(grid) == config.sampler.num_steps + 1 and (np.diff(grid) < 0).all()
+    build.make_solver(config)
+
+
+def codes(config, source, task, params):
+    x = jax.ShapeDtypeStruct((2, *source.shape), np.float32)
+    mean, log_var = jax.eval_shape(lambda p, x: task.model(p).encode(x), params, x)
+    assert (log_var is not None) == (config.autoencoder.kl_weight > 0)
+    assert len(mean) == 2 and mean.size < x.size
+    again = jax.eval_shape(lambda p, z: task.model(p).decode(z), params, mean)
+    assert again.shape == x.shape
+
+
+def classifies(config, source, task, params):
+    x = jax.ShapeDtypeStruct((2, *source.shape), np.float32)
+    t = jax.ShapeDtypeStruct((), np.float32)
+    out = jax.eval_shape(lambda p, x, t: task.model(p).logits(x, t), params, x, t)
+    assert out.shape == (2, source.num_classes)
+
+
+# By what a task is for: a check of shapes that its model does that.
+RUNS_ON = {"denoiser": denoises, "classifier": classifies, "autoencoder": codes}
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_the_full_size_builds(name):
     """Shapes alone. Data that are not here are made up in their shape, as for smoke."""
@@ -87,24 +120,11 @@ def test_the_full_size_builds(name):
     source = build.make_source(config)
     task = build.make_task(config, source)
     params = jax.eval_shape(task.init, jax.random.key(0))
-    x = jax.ShapeDtypeStruct((2, *source.shape), np.float32)
+    RUNS_ON[task.kind](config, source, task, params)
     tx, lr = build.make_optimizer(config)
     jax.eval_shape(tx.init, params)
     assert 0 <= float(lr(0)) <= 1
     build.make_ema(config)
-    if task.kind == "classifier":
-        t = jax.ShapeDtypeStruct((), np.float32)
-        out = jax.eval_shape(lambda p, x, t: task.model(p).logits(x, t), params, x, t)
-        assert out.shape == (2, source.num_classes)
-        return
-    labels = build.num_labels(config, source)
-    cond = jax.ShapeDtypeStruct((2,), np.int32) if labels else None
-    t = jax.ShapeDtypeStruct((), np.float32)
-    out = jax.eval_shape(lambda p, x, t, y: task.model(p)(x, t, y), params, x, t, cond)
-    assert out.x0.shape == x.shape
-    grid = np.asarray(build.make_grid(config))
-    assert len(grid) == config.sampler.num_steps + 1 and (np.diff(grid) < 0).all()
-    build.make_solver(config)
 
 
 # FACTS.md, from each published constructor
@@ -181,6 +201,7 @@ def test_choices_named_in_the_schema_are_those_there_are():
     homes = (
         *(jaxdiff.data, jaxdiff.models, solvers, grids, inputs, losses, noises),
         *(predictions, scalings, schedules, times, weights, ema, lr_schedules, optim),
+        jaxdiff.tasks,
     )
     for home in homes:
         for name in build.members(home):

@@ -158,11 +158,12 @@ class Upsample(nn.Module):
 
 
 class ResBlock(nn.Module):
-    """Residual block that is told `emb`, and may halve or double the image.
+    """Residual block that may be told `emb`, and may halve or double the image.
 
     h = conv3(R swish(norm x));   e = W swish(emb)
     "add":         h = conv3_0(drop swish(norm(h + e)))
     "scale_shift": h = conv3_0(drop swish(norm(h) (1 + e_1) + e_2)),   e = [e_1, e_2]
+    no `emb`:      h = conv3_0(drop swish(norm(h)))
     out = S(R x) + h
 
     R resamples without parameters (`resample` is "", "down" or "up"); conv3_0 starts
@@ -179,24 +180,22 @@ class ResBlock(nn.Module):
 
     @nn.compact
     def __call__(
-        self, x: Float[Array, "b h w c"], emb: Float[Array, "b e"], train: bool = False
+        self,
+        x: Float[Array, "b h w c"],
+        emb: Float[Array, "b e"] | None = None,
+        train: bool = False,
     ) -> Float[Array, "b h2 w2 {self.features}"]:
         resample = RESAMPLE[self.resample]
-        double_width = self.embedding == "scale_shift"
         h = nn.silu(GroupNorm(self.dtype, name="norm_in")(x))  # (b, h, w, c)
         h, x = resample(h), resample(x)
         h = conv(self.features, 3, self.dtype, "conv_in")(h)  # (b, h, w, f)
-        e = nn.Dense(
-            self.features * (2 if double_width else 1),
-            kernel_init=INIT,
-            dtype=self.dtype,
-            name="emb",
-        )(nn.silu(emb))
         norm = GroupNorm(self.dtype, name="norm_out")
-        if double_width:
-            h = norm(h, *jnp.split(e, 2, axis=-1))  # (b, h, w, f)
+        if emb is None:
+            h = norm(h)  # (b, h, w, f)
+        elif self.embedding == "scale_shift":
+            h = norm(h, *jnp.split(self._told(emb, 2), 2, axis=-1))  # (b, h, w, f)
         else:
-            h = norm(h + e[:, None, None, :])  # (b, h, w, f)
+            h = norm(h + self._told(emb, 1)[:, None, None, :])  # (b, h, w, f)
         h = nn.Dropout(self.dropout)(nn.silu(h), deterministic=not train)
         h = conv(self.features, 3, self.dtype, "conv_out", zero=True)(h)
         if x.shape[-1] != self.features:
@@ -205,6 +204,11 @@ class ResBlock(nn.Module):
                 self.features, kernel_init=INIT, dtype=self.dtype, name="skip"
             )(x)
         return x + h  # (b, h, w, f)
+
+    def _told(self, emb, times):
+        features = self.features * times
+        dense = nn.Dense(features, kernel_init=INIT, dtype=self.dtype, name="emb")
+        return dense(nn.silu(emb))  # (b, times f)
 
 
 def attend(
@@ -254,7 +258,7 @@ class Blocks(NamedTuple):
     remat: bool = False
 
     def res(self, features: int, name: str, resample: str = "") -> nn.Module:
-        """A residual block, called with (x, emb, train)."""
+        """A residual block, called with (x, emb, train) or with x alone."""
         make = nn.remat(ResBlock, static_argnums=(3,)) if self.remat else ResBlock
         return make(
             features, self.embedding, resample, self.dropout, self.dtype, name=name

@@ -7,12 +7,37 @@ import flax.linen as nn
 from jaxdiff.arrays import Array, Float
 from jaxdiff.models.blocks import Blocks, Downsample, conv
 
-__all__ = ["Encoder", "widths"]
+__all__ = ["Encoder", "check_levels", "widths"]
 
 
 def widths(channels: int, multipliers: tuple[int | float, ...]) -> list[int]:
     """The number of channels of every level, finest first."""
     return [int(channels * m) for m in multipliers]
+
+
+def check_levels(
+    shape: tuple[int, ...],
+    channels: int,
+    multipliers: tuple[int | float, ...],
+    num_blocks: int,
+) -> None:
+    """Raise ValueError, with the cure, for levels that cannot be built for `shape`."""
+    if len(shape) != 3:
+        raise ValueError(f"this network needs images (h, w, c), got {shape=}")
+    if num_blocks < 1:
+        raise ValueError(f"num_blocks must be at least 1, got {num_blocks=}")
+    if not multipliers or any(m <= 0 or channels * m % 1 for m in multipliers):
+        raise ValueError(
+            "multipliers must be positive and give whole numbers of channels, got "
+            f"{multipliers=} with {channels=}"
+        )
+    factor = 2 ** (len(multipliers) - 1)
+    if shape[0] % factor or shape[1] % factor:
+        raise ValueError(
+            f"{len(multipliers)} levels halve the image {len(multipliers) - 1} times: "
+            f"height and width must be multiples of {factor}, got {shape=}; pad or "
+            "resize the images, or give fewer multipliers"
+        )
 
 
 class Encoder(nn.Module):

@@ -18,7 +18,7 @@ import jax.numpy as jnp
 from jaxdiff.arrays import Array, Float, Int
 from jaxdiff.models.blocks import Blocks, GroupNorm, Upsample, conv
 from jaxdiff.models.embeddings import Conditioning, check_style
-from jaxdiff.models.encoder import Encoder, widths
+from jaxdiff.models.encoder import Encoder, check_levels, widths
 
 __all__ = ["UNet", "check", "make"]
 
@@ -104,24 +104,9 @@ def check(
     blocks: Blocks,
 ) -> None:
     """Raise ValueError, with the cure, for what the encoder cannot be built from."""
-    if len(shape) != 3:
-        raise ValueError(f"a U-Net needs images (h, w, c), got {shape=}")
     if channels < 4 or channels % 2:
         raise ValueError(f"channels must be even and at least 4, got {channels=}")
-    if num_blocks < 1:
-        raise ValueError(f"num_blocks must be at least 1, got {num_blocks=}")
-    if not multipliers or any(m <= 0 or channels * m % 1 for m in multipliers):
-        raise ValueError(
-            "multipliers must be positive and give whole numbers of channels, got "
-            f"{multipliers=} with {channels=}"
-        )
-    factor = 2 ** (len(multipliers) - 1)
-    if shape[0] % factor or shape[1] % factor:
-        raise ValueError(
-            f"{len(multipliers)} levels halve the image {len(multipliers) - 1} times: "
-            f"height and width must be multiples of {factor}, got {shape=}; pad or "
-            "resize the images, or give fewer multipliers"
-        )
+    check_levels(shape, channels, multipliers, num_blocks)
     heights = [shape[0] // 2**i for i in range(len(multipliers))]
     if not set(attention) <= set(heights):
         raise ValueError(

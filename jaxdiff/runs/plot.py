@@ -1,12 +1,11 @@
-"""The pictures of a run: every kind is one function here, in `KINDS`.
+"""The pictures of a run: every kind is one function, in `KINDS`.
 
-What a picture shows is worked out by a function without files (`corrupted`,
-`predictions`, `film`, `steps`, `mean`); the one that draws it only arranges and names.
+Those of an autoencoder are in `plot_autoencoder.py`, the others here. What a
+picture shows is worked out by a function without files (`corrupted`, `predictions`,
+`film`, `steps`, `mean`); the one that draws it only arranges and names.
 """
 
-from collections.abc import Callable
 from pathlib import Path
-from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -19,28 +18,15 @@ from jaxdiff.data.batches import permutation
 from jaxdiff.data.source import Source
 from jaxdiff.diffusion import sampling, schedules
 from jaxdiff.plots import curves, pictures, tables
-from jaxdiff.runs import preview, sample
-from jaxdiff.runs.scene import Scene
+from jaxdiff.runs import plot_autoencoder, preview, sample
+from jaxdiff.runs.scene import FEW, MOST, Kind, Scene, real_images
 
 # The times of strips: t = 0, .1, ..., 1.
 AMOUNTS = np.linspace(0.0, 1.0, 11)
-# Images in a strip: by default, and at most.
-FEW, MOST = 4, 8
 # Sampling steps that are compared, as in the Keras DDIM example.
 STEPS = (1, 10, 80)
 # Rows of a table that a scatter plot can show; images that a mean is taken of.
 MANY, MANY_IMAGES = 2000, 20_000
-
-
-class Kind(NamedTuple):
-    """draw:    (Scene, path) -> None
-    data:    what it is for, of "images" and "tables"; () for any, unread
-    trained: whether it needs a run, not its config alone
-    """
-
-    draw: Callable[[Scene, Path], None]
-    data: tuple[str, ...]
-    trained: bool
 
 
 def draw(scene: Scene, kind: str, out: Path, *, force: bool = False) -> list[Path]:
@@ -67,19 +53,40 @@ def check(scene: Scene, kind: str) -> list[str]:
     require(kind in known, f"no kind of picture {kind!r}{build.hint(kind, known)}")
     misfits = {k: misfit(scene, k) for k in (KINDS if kind == "all" else [kind])}
     names = [k for k, why in misfits.items() if not why]
+    if scene.beside:
+        check_beside(scene, scene.beside, kind)
     require(kind == "all" or names, f"{kind!r} {misfits.get(kind)}")
     if {"film", "steps", "grid", "pairs"} & {*names}:
         _ = scene.sampler  # refuses what does not fit the model
     return names
 
 
+def check_beside(scene: Scene, beside: Scene, kind: str) -> None:
+    """ValueError unless two runs can be compared by `kind`."""
+    pairs = [k for k, v in KINDS.items() if v.pairs]
+    require(
+        kind in (*pairs, "all"),
+        f"--beside is for {', '.join(pairs)} (or all), not for {kind!r}",
+    )
+    require(
+        beside.config.task == scene.config.task
+        and beside.config.data.to_dict() == scene.config.data.to_dict(),
+        f"--beside {beside.workdir} is no {scene.config.task} of the same data: give "
+        "a run whose task and data fields equal those of --workdir",
+    )
+
+
 def misfit(scene: Scene, kind: str) -> str:
     """Why a kind cannot be drawn of what there is, or ""."""
-    _, data, trained = KINDS[kind]
+    _, data, trained, task, _ = KINDS[kind]
+    if task and task != scene.config.task:
+        return f"is for task={task!r}, and this config's is {scene.config.task!r}"
     if trained and not scene.workdir:
         return "needs a trained run: give its --workdir"
     if kind == "loss" and not scene.log:
         return f"needs metrics.jsonl, and {scene.workdir} has no line of it yet"
+    if kind == "latents" and scene.config.model.latent_size == 1:
+        return "is a plane, and the codes have one number only"
     here = "images" if data and scene.source.is_image else "tables"
     if data and here not in data:
         return f"is for {data[0]}, and the data are {here}"
@@ -103,18 +110,6 @@ def draw_schedules(scene: Scene, path: Path) -> None:
     others = {name: rows(make()) for name, make in makers.items()}
     own = {f"this run: {name}": rows(build.make_schedule(scene.config))}
     curves.save_schedules(path, np.asarray(t), own, others)
-
-
-def real_images(scene: Scene) -> tuple[np.ndarray, np.ndarray | None, Array]:
-    """Images f32[n, h, w, c] of every class in turn, labels i32[n] or None, keys."""
-    index = permutation(scene.seed, 0, len(scene.source))[:256]
-    batch = scene.source[index]
-    labels = batch.get("label", np.zeros(len(index), int))
-    # how many of its class come before each: all the firsts, then the seconds...
-    rank = [(labels[:i] == k).sum() for i, k in enumerate(labels)]
-    chosen = np.lexsort((labels, rank))[: min(scene.num or FEW, MOST)]
-    shown = labels[chosen] if "label" in batch else None
-    return batch["x"][chosen], shown, scene.keys(index[chosen])
 
 
 def corrupted(scene: Scene, x: np.ndarray, keys: Array, ts: np.ndarray) -> np.ndarray:
@@ -249,9 +244,11 @@ def draw_mean(scene: Scene, path: Path) -> None:
 
 def draw_loss(scene: Scene, path: Path) -> None:
     """The training loss of metrics.jsonl."""
-    d = scene.config.diffusion
+    d, a = scene.config.diffusion, scene.config.autoencoder
     steps, losses = ([row[k] for row in scene.log] for k in ("step", "loss"))
     name = f"{d.distance} of {d.prediction}, {d.weight} weight"
+    if scene.config.task == "autoencoder":
+        name = f"sum of {a.distance} / 2 + {a.kl_weight:g} KL"
     curves.save_loss(path, steps, losses, name=name)
 
 
@@ -263,9 +260,10 @@ KINDS = {
     "film": Kind(draw_film, IMAGES, trained=True),
     "steps": Kind(draw_steps, IMAGES, trained=True),
     "grid": Kind(draw_samples, IMAGES, trained=True),
-    "mean": Kind(draw_mean, IMAGES, trained=False),
-    "loss": Kind(draw_loss, (), trained=True),
+    "mean": Kind(draw_mean, IMAGES, trained=False, task=""),
+    "loss": Kind(draw_loss, (), trained=True, task=""),
     "pairs": Kind(draw_samples, TABLES, trained=True),
+    **plot_autoencoder.KINDS,
 }
 
 

@@ -24,6 +24,8 @@ Preview = Callable[[PyTree, Path], None]
 ROWS = 2000
 # Images that a classifier's preview is measured on.
 IMAGES = 512
+# Images in a row of what an autoencoder makes of them.
+ACROSS = 10
 
 
 def make_preview(config: ConfigDict, source: Source, task: Task) -> Preview:
@@ -88,4 +90,34 @@ def _accuracies(config, source, task):
     return draw
 
 
-PREVIEWS = {"denoiser": _samples, "classifier": _accuracies}
+def _codes(config, source, task):
+    num = min(config.train.num_preview, ACROSS)
+    x = source[np.arange(min(num, len(source)))]["x"]
+    keys = keying.split_by(jax.random.key(config.seed), jnp.arange(num))
+
+    def draw(params, path):
+        coder = task.model(params)
+        mean, again = _round_trip(coder, x)
+        rows = {"image": x, "decoded": again, "of N(0, I)": decode(coder, mean, keys)}
+        pixels = {
+            name: pictures.to_uint8(source.decode(np.asarray(images)), source.peak)
+            for name, images in rows.items()
+        }
+        pictures.save_rows(path, pixels)
+
+    return draw
+
+
+@jax.jit
+def _round_trip(coder, x):
+    mean, _ = coder.encode(x)
+    return mean, coder.decode(mean)
+
+
+@jax.jit
+def decode(coder, like, keys):
+    """Decoded draws of N(0, I), one a key; `like`: codes f32[b, *latent] for shape."""
+    return coder.decode(keying.draw(jax.random.normal, keys, like.shape[1:]))
+
+
+PREVIEWS = {"denoiser": _samples, "classifier": _accuracies, "autoencoder": _codes}

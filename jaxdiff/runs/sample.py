@@ -43,7 +43,8 @@ def make_sampler(config: ConfigDict, source: Source, task: Task) -> Sampler:
     s = config.sampler
     require(
         task.kind == "denoiser",
-        f"task {config.task!r} trains a {task.kind}, which draws no samples",
+        f"task={config.task!r} trains no denoiser, so that there is nothing to sample "
+        "from; launch.plot draws what it can",
     )
     require(
         s.guidance == 1 or task.null is not None,

@@ -1,9 +1,12 @@
-"""What a picture is drawn of: a run or a config, read as far as is needed."""
+"""What a picture of a run can be drawn of: its config, data, parameters and log."""
 
+from __future__ import annotations
+
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -13,11 +16,15 @@ from ml_collections import ConfigDict
 from jaxdiff import build
 from jaxdiff import keys as keying
 from jaxdiff.arrays import Array
+from jaxdiff.data.batches import permutation
 from jaxdiff.data.source import Source
 from jaxdiff.diffusion.denoisers import Denoise
 from jaxdiff.plots import pictures
 from jaxdiff.runs import sample
 from jaxdiff.runs import workdir as files
+
+# Images in a strip: by default, and at most.
+FEW, MOST = 4, 8
 
 
 @dataclass(frozen=True)
@@ -26,6 +33,7 @@ class Scene:
 
     workdir: None where there is only a config.  num: images or rows, None for as many
     as suit the kind.  steps: of the film.  every: all schedules beside the run's own.
+    beside: another run, with the same seed and num, for the kinds that compare two.
     """
 
     config: ConfigDict
@@ -34,6 +42,7 @@ class Scene:
     num: int | None = None
     steps: int = 5
     every: bool = False
+    beside: Scene | None = None
 
     @cached_property
     def trained(self) -> sample.Trained:
@@ -64,13 +73,45 @@ class Scene:
     def keys(self, index: np.ndarray) -> Array:
         return keying.split_by(jax.random.key(self.seed), jnp.asarray(index))
 
+    def pixels(self, x: Any) -> np.ndarray:
+        """Model units f32[..., h, w, c] of any leading axes to pixels."""
+        values = self.source.decode(np.asarray(x).reshape(-1, *self.source.shape))
+        return pictures.to_uint8(values, self.source.peak).reshape(x.shape)
+
     def names(self, word: str, labels: np.ndarray | None, num: int) -> list[str]:
-        """A name for each row of a strip; different, for they are keys of a dict."""
+        """Of the rows of a strip; different, for they are the keys of a dict."""
         classes = self.source.class_names
         of = [""] * num if labels is None else [f" ({classes[k]})" for k in labels]
         return [f"{word} {i + 1}{of[i]}" for i in range(num)]
 
-    def pixels(self, x: np.ndarray | Array) -> np.ndarray:
-        """Model units f32[..., h, w, c] of any leading axes to u8 of that shape."""
-        values = self.source.decode(np.asarray(x).reshape(-1, *self.source.shape))
-        return pictures.to_uint8(values, self.source.peak).reshape(x.shape)
+
+class Kind(NamedTuple):
+    """draw:    (Scene, path) -> None
+    data:    what it is for, of "images" and "tables"; () for any, unread
+    trained: whether it needs a run, not its config alone
+    task:    the one whose runs it is for, as config.task; "" for any
+    pairs:   whether it lays two runs side by side
+    """
+
+    draw: Callable[[Scene, Path], None]
+    data: tuple[str, ...]
+    trained: bool
+    task: str = "diffusion"
+    pairs: bool = False
+
+
+def real_images(
+    scene: Scene, few: int = FEW, most: int = MOST
+) -> tuple[np.ndarray, np.ndarray | None, Array]:
+    """Images f32[n, h, w, c] of every class in turn, labels i32[n] or None, keys.
+
+    n is scene.num or `few`, but no more than `most`.
+    """
+    index = permutation(scene.seed, 0, len(scene.source))[:256]
+    batch = scene.source[index]
+    labels = batch.get("label", np.zeros(len(index), int))
+    # how many of its class come before each: all the firsts, then the seconds...
+    rank = [(labels[:i] == k).sum() for i, k in enumerate(labels)]
+    chosen = np.lexsort((labels, rank))[: min(scene.num or few, most)]
+    shown = labels[chosen] if "label" in batch else None
+    return batch["x"][chosen], shown, scene.keys(index[chosen])

@@ -9,6 +9,7 @@ class Task(NamedTuple):
     loss:  (params, Keys, batch) -> (f32[b], {name: f32[b]}); batch as from a Source
     model: params -> what they are for, a value (a Partial):
            "denoiser": a Denoise; the condition is int32[b] labels or None
+           "autoencoder": a Coder, see tasks/autoencoder.py
            "classifier": (x_t f32[b, ...], t f32[]) -> logits f32[b, num_classes]
     kind:  which of these
     null:  the label that means "none"; None where the model takes no labels

@@ -115,7 +115,7 @@ def test_what_does_not_fit_is_refused(judged, whole):
 def test_a_classifier_draws_no_samples(judged):
     folder, config = judged
     trained = sample.load(folder, config)
-    with pytest.raises(ValueError, match="trains a classifier, which draws no samples"):
+    with pytest.raises(ValueError, match="'classifier' trains no denoiser"):
         sample.make_sampler(config, trained.source, trained.task)
 
 

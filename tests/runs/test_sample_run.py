@@ -197,7 +197,8 @@ def test_the_training_step_lowers_for_all_platforms():
         state, batch, key
     )
     assert exported.platforms == PLATFORMS
-    assert len(exported.out_avals) == len(jax.tree.leaves(state)) + 2
+    # and the metrics: loss, x0_mae, grad_norm
+    assert len(exported.out_avals) == len(jax.tree.leaves(state)) + 3
     assert "convolution" in exported.mlir_module()
 
 

@@ -1,0 +1,42 @@
+"""A plain autoencoder of MNIST with two numbers a digit, beside `mnist_vae.py`.
+
+TFDS_DATA_DIR=... python -m launch.train --config=configs/mnist_ae.py \
+    --workdir=runs/mnist_ae
+
+About three minutes on two CPU cores that have nothing else to do. Nothing keeps the
+codes near the origin or near each other: they spread over tens of units, in arms with
+gaps between them, and what is decoded from a gap is no digit.
+
+python -m launch.plot all --workdir=runs/mnist_ae --beside=runs/mnist_vae --out=out
+"""
+
+from configs import base
+
+
+def get_config(variant: str = ""):
+    config = base.get_config()
+    config.task = "autoencoder"
+    config.data.update({"name": "tfds", "dataset": "mnist"})
+    config.model.update(
+        {
+            "name": "autoencoder",
+            "channels": 8,
+            "multipliers": (1, 2, 4),
+            "num_blocks": 1,
+            "latent_size": 2,  # so that the latent space is a picture
+            "latent_channels": 0,
+        }
+    )
+    config.autoencoder.kl_weight = 0.0
+    config.train.update(
+        {
+            "batch_size": 64,
+            "num_steps": 1500,
+            "cpu_devices": 2,
+            "optimizer": "adam",
+            "lr": "cosine(peak=2e-3, warmup=100)",
+            "checkpoint_every": 500,
+            "sample_every": 500,
+        }
+    )
+    return base.variant(config, variant, shape=(28, 28, 1), num_classes=10)

@@ -1,0 +1,42 @@
+"""How near codes are to the unit normal, and decoded images to real ones."""
+
+from collections.abc import Iterable
+
+import numpy as np
+
+
+def aggregate(
+    mean: np.ndarray, var: np.ndarray | None = None
+) -> tuple[np.ndarray, np.ndarray]:
+    """Mean f[d] and covariance f[d, d] of the mixture of N(mean_i, var_i) over i.
+
+    m = avg mean_i,   S = avg (mean_i - m)(mean_i - m)' + diag(avg var_i)
+
+    Args: mean: codes f[n, d].  var: of each number of a code f[n, d], None for 0.
+    """
+    mean = np.asarray(mean, np.float64)
+    m = mean.mean(0)
+    off = mean - m
+    cov = off.T @ off / len(mean)
+    return m, cov if var is None else cov + np.diag(np.mean(var, 0, dtype=np.float64))
+
+
+def kl_to_standard(mean: np.ndarray, cov: np.ndarray) -> float:
+    """KL(N(mean, cov) || N(0, I)) in nats; f[d], f[d, d].
+
+    (tr cov + mean' mean - d - log det cov) / 2; infinite for a degenerate covariance.
+    """
+    sign, log_det = np.linalg.slogdet(cov)
+    if sign <= 0:
+        return float("inf")
+    return float((np.trace(cov) + mean @ mean - len(mean) - log_det) / 2)
+
+
+def nearest(x: np.ndarray, parts: Iterable[np.ndarray]) -> np.ndarray:
+    """Euclidean distance of each x f[n, d] to the nearest row of any part f[m, d]."""
+    best = np.full(len(x), np.inf)
+    for part in parts:
+        # |x - p|^2 but for |x|^2: it finds the row, whose distance is then exact
+        found = np.argmin((part**2).sum(1)[None] - 2 * x @ part.T, axis=1)
+        best = np.minimum(best, np.linalg.norm(x - part[found], axis=1))
+    return best

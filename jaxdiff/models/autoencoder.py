@@ -1,0 +1,180 @@
+"""Images to a small latent and back: for itself, or as latent diffusion's first stage.
+
+encoder: stem conv3 -> per level: `num_blocks` x residual, then down (except at the
+         last) -> norm, swish -> latent
+decoder: latent -> per level from the coarsest: `num_blocks` x residual, then up (except
+         at the finest) -> norm, swish, conv3
+
+Between the two lies either a feature map (a 3x3 convolution on each side) or a flat
+vector (a matrix on each side). Level i has h / 2^i by w / 2^i pixels, so that n
+multipliers make maps 2^(n - 1) times smaller.
+"""
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import flax.linen as nn
+import jax.numpy as jnp
+
+from jaxdiff.arrays import Array, Float
+from jaxdiff.models.blocks import (
+    INIT,
+    Downsample,
+    GroupNorm,
+    ResBlock,
+    Upsample,
+    conv,
+)
+from jaxdiff.models.encoder import check_levels, widths
+
+__all__ = ["Autoencoder", "make"]
+
+
+class Down(nn.Module):
+    """The encoder: images to `num_latents` channels of a map, or to a flat vector."""
+
+    sizes: tuple[int, ...]
+    num_blocks: int
+    num_latents: int
+    flat: bool
+    dtype: Any
+
+    @nn.compact
+    def __call__(self, x: Float[Array, "b h w c"]) -> Float[Array, "b *latent"]:
+        h = conv(self.sizes[0], 3, self.dtype, "stem")(x)  # (b, h, w, f_0)
+        for i, features in enumerate(self.sizes):
+            for j in range(self.num_blocks):
+                h = ResBlock(features, dtype=self.dtype, name=f"res_{i}_{j}")(h)
+            if i < len(self.sizes) - 1:
+                h = Downsample(True, self.dtype, name=f"down_{i}")(h)
+        h = nn.silu(GroupNorm(self.dtype, name="norm")(h))  # (b, h', w', f)
+        if self.flat:
+            h = h.reshape(len(h), -1)  # (b, h' w' f)
+            return dense(self.num_latents, self.dtype, "latent")(h)
+        return conv(self.num_latents, 3, self.dtype, "latent")(h)  # (b, h', w', k)
+
+
+class Up(nn.Module):
+    """The decoder: a latent map or vector to images.
+
+    The output is not squashed into [-1, 1]: it is the mean of a normal, black and white
+    are its commonest values, and tanh reaches those two only at infinity. Whoever shows
+    an image clips it anyway (Source.decode).
+    """
+
+    shape: tuple[int, int, int]
+    sizes: tuple[int, ...]
+    num_blocks: int
+    flat: bool
+    dtype: Any
+
+    @nn.compact
+    def __call__(self, z: Float[Array, "b *latent"]) -> Float[Array, "b h w c"]:
+        factor = 2 ** (len(self.sizes) - 1)
+        inner = (self.shape[0] // factor, self.shape[1] // factor, self.sizes[-1])
+        if self.flat:
+            h = dense(math.prod(inner), self.dtype, "latent")(z)
+            h = h.reshape(len(z), *inner)  # (b, h', w', f)
+        else:
+            h = conv(inner[-1], 3, self.dtype, "latent")(z)  # (b, h', w', f)
+        for i, features in reversed(list(enumerate(self.sizes))):
+            for j in range(self.num_blocks):
+                h = ResBlock(features, dtype=self.dtype, name=f"res_{i}_{j}")(h)
+            if i > 0:  # (b, h / 2^i, w / 2^i, f_i)
+                h = Upsample(True, self.dtype, name=f"up_{i}")(h)
+        h = nn.silu(GroupNorm(self.dtype, name="norm")(h))  # (b, h, w, f_0)
+        return conv(self.shape[-1], 3, self.dtype, "out")(h)  # (b, h, w, c)
+
+
+class Autoencoder(nn.Module):
+    """encode: x -> mean and log-variance of z;   decode: z -> x, in model units.
+
+    Both are float32. Without `variational` there is no log-variance: it is None.
+    Source: Kingma & Welling 2014, arXiv:1312.6114 (variational); Rombach et al. 2022,
+    arXiv:2112.10752 (as a first stage).
+    """
+
+    shape: tuple[int, int, int]
+    sizes: tuple[int, ...]
+    num_blocks: int
+    num_latents: int
+    flat: bool
+    variational: bool
+    dtype: Any = jnp.float32
+
+    def setup(self):
+        moments = self.num_latents * (2 if self.variational else 1)
+        common = (self.sizes, self.num_blocks)
+        self.encoder = Down(*common, moments, self.flat, self.dtype)
+        self.decoder = Up(self.shape, *common, self.flat, self.dtype)
+
+    def encode(
+        self, x: Float[Array, "b h w c"]
+    ) -> tuple[Float[Array, "b *latent"], Float[Array, "b *latent"] | None]:
+        if x.shape[1:] != self.shape:
+            raise ValueError(f"this network encodes images {self.shape}, got {x.shape}")
+        out = self.encoder(x).astype(jnp.float32)  # (b, *latent), or twice as deep
+        if not self.variational:
+            return out, None
+        mean, log_var = jnp.split(out, 2, axis=-1)
+        return mean, log_var
+
+    def decode(self, z: Float[Array, "b *latent"]) -> Float[Array, "b h w c"]:
+        return self.decoder(z).astype(jnp.float32)
+
+    def __call__(self, x: Float[Array, "b h w c"]) -> Float[Array, "b h w c"]:
+        """There and back through the mean; what a first initialisation runs."""
+        return self.decode(self.encode(x)[0])
+
+
+def dense(features: int, dtype: Any, name: str) -> nn.Dense:
+    return nn.Dense(features, kernel_init=INIT, dtype=dtype, name=name)
+
+
+def make(
+    *,
+    shape: tuple[int, ...],
+    variational: bool,
+    channels: int = 32,
+    multipliers: Sequence[int | float] = (1, 2, 2),
+    num_blocks: int = 1,
+    latent_size: int = 0,
+    latent_channels: int = 4,
+    dtype: str = "float32",
+) -> Autoencoder:
+    """Build an autoencoder for images of `shape` (h, w, c).
+
+    Args:
+        variational: the encoder gives a log-variance beside the mean.
+        channels, multipliers: level i has channels * multipliers[i] channels and maps
+            of h / 2^i by w / 2^i pixels.  num_blocks: residual blocks a level, on each
+            way.
+        latent_size: numbers of a flat latent f32[b, latent_size]; or 0, and
+        latent_channels: of a latent map f32[b, h', w', latent_channels] of the coarsest
+            level's size; the other is 0.
+        dtype: of the arithmetic, "float32" or "bfloat16"; parameters are float32.
+    Errors:  ValueError for every combination that cannot be built.
+    """
+    shape, multipliers = tuple(shape), tuple(multipliers)
+    if dtype not in ("float32", "bfloat16"):
+        raise ValueError(f"dtype must be one of float32, bfloat16, got {dtype=}")
+    if channels < 1:
+        raise ValueError(f"channels must be at least 1, got {channels=}")
+    check_levels(shape, channels, multipliers, num_blocks)
+    if min(latent_size, latent_channels) < 0 or bool(latent_size) == bool(
+        latent_channels
+    ):
+        raise ValueError(
+            "exactly one of latent_size (a flat vector) and latent_channels (a map) "
+            f"must be positive and the other 0, got {latent_size=}, {latent_channels=}"
+        )
+    return Autoencoder(
+        shape=(shape[0], shape[1], shape[2]),
+        sizes=tuple(widths(channels, multipliers)),
+        num_blocks=num_blocks,
+        num_latents=latent_size or latent_channels,
+        flat=latent_size > 0,
+        variational=variational,
+        dtype=jnp.dtype(dtype),
+    )

@@ -1,0 +1,93 @@
+"""Training an autoencoder, plain or variational.
+
+(1)  loss = sum of distance(decode(z) - x) / 2 + kl_weight KL(N(mean, var) || N(0, I))
+(2)  z = mean + sqrt(var) eps,   eps ~ N(0, I) of the example's own key
+(3)  KL = sum of (mean^2 + var - 1 - log var) / 2
+
+Both terms are in nats and summed over an example's values, divided by nothing: only so
+is kl_weight = 1 minus the bound on log p(x), up to a constant, where p(x | z) is normal
+with variance 1 (mse). Another variance v of p(x | z) is kl_weight = v.
+"""
+
+from typing import NamedTuple
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+from jax.tree_util import Partial
+
+from jaxdiff import keys as keying
+from jaxdiff.arrays import Array, Float, require
+from jaxdiff.diffusion.losses import Distance
+from jaxdiff.diffusion.posterior import kl_normal
+from jaxdiff.tasks.task import Task
+
+
+class Coder(NamedTuple):
+    """encode: x f32[b, ...] -> mean, log_var f32[b, *latent]; log_var None if plain
+    decode: z f32[b, *latent] -> x f32[b, ...], in model units, unbounded
+    """
+
+    encode: Partial
+    decode: Partial
+
+
+def make(
+    network: nn.Module,
+    *,
+    shape: tuple[int, ...],
+    kl_weight: float,
+    distance: Distance,
+) -> Task:
+    """The task of equation 1; metrics: reconstruction and, with a log_var, kl, in nats.
+
+    Args: network: with methods encode and decode, as a Coder's; its call goes through
+          both.  kl_weight: with a plain network 0, its codes having no density.
+          distance: losses.py, value by value.
+    Errors: ValueError if kl_weight is negative.
+    """
+    require(kl_weight >= 0, f"kl_weight must be at least 0, got {kl_weight}")
+
+    def init(key):
+        return network.init(key, jnp.zeros((1, *shape)))["params"]
+
+    def loss(params, keys, batch):
+        coder, x = coder_of(params), batch["x"]
+        z, log_var = coder.encode(x)
+        metrics, kl = {}, 0.0
+        if log_var is not None:
+            kl = kl_to_standard(z, log_var)
+            z = sample_code(keying.fold(keys.key, 0), z, log_var)
+            metrics["kl"] = kl
+        error = _sum(distance(coder.decode(z) - x)) / 2
+        return error + kl_weight * kl, {"reconstruction": error, **metrics}
+
+    def coder_of(params):
+        apply = Partial(network.apply)
+        return Coder(Partial(_encode, apply, params), Partial(_decode, apply, params))
+
+    return Task(init, loss, coder_of, "autoencoder")
+
+
+def sample_code(keys: Array, mean: Array, log_var: Array) -> Array:
+    """Equation 2; keys: one an example."""
+    eps = keying.draw(jax.random.normal, keys, mean.shape[1:])
+    return mean + jnp.exp(log_var / 2) * eps
+
+
+def kl_to_standard(mean: Array, log_var: Array) -> Float[Array, "b"]:
+    """Equation 3 of each example."""
+    zero = jnp.zeros_like(mean)
+    return _sum(kl_normal(mean, log_var, zero, zero))
+
+
+def _encode(apply, params, x):
+    return apply({"params": params}, x, method="encode")
+
+
+def _decode(apply, params, z):
+    return apply({"params": params}, z, method="decode")
+
+
+def _sum(values):
+    return jnp.sum(values, axis=tuple(range(1, values.ndim)))

@@ -1,0 +1,50 @@
+"""Distances of codes and images against closed forms and loops."""
+
+import numpy as np
+import pytest
+
+from jaxdiff.metrics.latents import aggregate, kl_to_standard, nearest
+
+
+def test_kl_of_independent_normals_is_the_sum_of_their_kls():
+    # KL(N(m, s^2) || N(0, 1)) = (m^2 + s^2 - 1) / 2 - log s for each number
+    m, s = np.array([0.5, -2.0, 0.0]), np.array([0.3, 4.0, 1.0])
+    want = ((m**2 + s**2 - 1) / 2 - np.log(s)).sum()
+    assert kl_to_standard(m, np.diag(s**2)) == pytest.approx(want)
+    assert kl_to_standard(np.zeros(3), np.eye(3)) == pytest.approx(0)
+
+
+def test_kl_is_blind_to_a_rotation_of_the_codes():
+    m, s = np.array([1.0, 2.0]), np.diag([0.5, 3.0])
+    turn = np.array([[0.6, -0.8], [0.8, 0.6]])
+    turned = kl_to_standard(turn @ m, turn @ s @ turn.T)
+    assert turned == pytest.approx(kl_to_standard(m, s))
+
+
+def test_codes_on_a_line_are_infinitely_far_from_filling_a_plane():
+    line = np.array([[1.0, 2.0], [2.0, 4.0], [4.0, 8.0]])
+    assert kl_to_standard(*aggregate(line)) > 10  # or infinite, rounding as it will
+    assert kl_to_standard(np.zeros(2), np.zeros((2, 2))) == np.inf
+
+
+def test_the_aggregate_has_the_moments_of_draws_of_the_mixture():
+    rng = np.random.default_rng(0)
+    mean, var = rng.normal(size=(50, 2)) * [1.0, 3.0], rng.uniform(0.1, 2, (50, 2))
+    which, n = rng.integers(50, size=200_000), 200_000
+    draws = mean[which] + np.sqrt(var[which]) * rng.normal(size=(n, 2))
+    m, cov = aggregate(mean, var)
+    # five standard errors of means and of covariances of about normal draws
+    spread = np.sqrt(np.diag(cov))
+    np.testing.assert_array_less(np.abs(draws.mean(0) - m), 5 * spread / n**0.5)
+    error = np.abs(np.cov(draws.T) - cov)
+    np.testing.assert_array_less(error, 5 * 2 * np.outer(spread, spread) / n**0.5)
+
+
+def test_nearest_is_the_smallest_distance_over_all_parts():
+    rng = np.random.default_rng(1)
+    x, real = rng.normal(size=(7, 5)), rng.normal(size=(30, 5))
+    real[20] = x[3]
+    want = [min(np.linalg.norm(a - b) for b in real) for a in x]
+    got = nearest(x, np.array_split(real, 4))
+    np.testing.assert_allclose(got, want, atol=1e-12)
+    assert got[3] == 0

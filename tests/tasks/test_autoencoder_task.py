@@ -1,0 +1,137 @@
+"""The autoencoder's loss by hand, with networks that can be followed."""
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from jaxdiff.diffusion.losses import mae, mse
+from jaxdiff.keys import batch_keys
+from jaxdiff.models import autoencoder as network
+from jaxdiff.tasks import autoencoder
+
+
+class Halves(nn.Module):
+    """Keeps half of every number: mean = x / 2, decoded z; log_var a parameter's."""
+
+    noisy: bool
+    level: float = -2.0
+
+    def setup(self):
+        self.log_var = self.param("log_var", nn.initializers.constant(self.level), ())
+
+    def encode(self, x):
+        return x / 2, jnp.full_like(x, self.log_var) if self.noisy else None
+
+    def decode(self, z):
+        return z
+
+    def __call__(self, x):
+        return self.decode(self.encode(x)[0])
+
+
+X = jnp.array([[1.0, -2.0], [3.0, 0.0], [0.5, 0.5]])
+
+
+def value(task, x=X, seed=0, total=None):
+    keys = batch_keys(jax.random.key(seed), jnp.arange(len(x)), total or len(x))
+    return task.loss(task.init(jax.random.key(0)), keys, {"x": x})
+
+
+def make(noisy, kl_weight=0.0, distance=None, level=-2.0):
+    return autoencoder.make(
+        Halves(noisy, level),
+        shape=(2,),
+        kl_weight=kl_weight,
+        distance=distance or mse(),
+    )
+
+
+def test_a_plain_ones_loss_is_half_the_summed_error():
+    losses, metrics = value(make(noisy=False))
+    # the error is x / 2: (.25 + 1) / 2, 2.25 / 2, (.0625 + .0625) / 2
+    np.testing.assert_allclose(losses, [0.625, 1.125, 0.0625])
+    assert set(metrics) == {"reconstruction"}
+    np.testing.assert_allclose(metrics["reconstruction"], losses)
+
+
+def test_the_distance_is_the_configs():
+    losses, _ = value(make(noisy=False, distance=mae()))
+    np.testing.assert_allclose(losses, [0.75, 0.75, 0.25])
+
+
+def test_the_kl_is_the_closed_form_and_weighted():
+    mean, var = np.asarray(X) / 2, np.exp(-2.0)
+    by_hand = ((mean**2 + var - 1 + 2.0) / 2).sum(1)
+    for weight in (0.5, 3.0):
+        losses, metrics = value(make(True, weight))
+        np.testing.assert_allclose(metrics["kl"], by_hand, rtol=1e-6)
+        want = metrics["reconstruction"] + weight * by_hand
+        np.testing.assert_allclose(losses, want, rtol=1e-6)
+
+
+def test_the_noise_has_the_encoders_variance():
+    """E (z - x)^2 / 2 = (mean error^2 + var) / 2 of each of the two numbers."""
+    n, var = 20_000, 0.25
+    x = jnp.tile(X[:1], (n, 1))
+    _, metrics = value(make(True, level=float(np.log(var))), x)
+    got = np.asarray(metrics["reconstruction"])
+    want = 0.625 + 2 * var / 2
+    assert abs(got.mean() - want) < 5 * got.std() / n**0.5
+    assert len(np.unique(got)) > 0.9 * n  # each draws its own
+
+
+@pytest.fixture(scope="module")
+def tiny():
+    net = network.make(
+        shape=(4, 4, 1),
+        variational=True,
+        channels=4,
+        multipliers=(1, 2),
+        latent_size=2,
+        latent_channels=0,
+    )
+    return autoencoder.make(net, shape=(4, 4, 1), kl_weight=1.0, distance=mse())
+
+
+def test_an_examples_loss_is_its_own_whatever_the_batch(tiny):
+    params = tiny.init(jax.random.key(0))
+    x = jax.random.normal(jax.random.key(1), (6, 4, 4, 1))
+    key, index = jax.random.key(2), jnp.arange(6)
+    losses, _ = tiny.loss(params, batch_keys(key, index, 6), {"x": x})
+    part = jnp.array([4, 1])
+    some, _ = tiny.loss(params, batch_keys(key, part, 6), {"x": x[part]})
+    np.testing.assert_allclose(some, losses[part], rtol=1e-5)
+    other, _ = tiny.loss(params, batch_keys(jax.random.key(3), index, 6), {"x": x})
+    assert (other != losses).all()
+
+
+def test_every_parameter_learns_but_those_behind_zeros(tiny):
+    params = tiny.init(jax.random.key(0))
+    # residual blocks end in zeros at first, which stops what lies before them
+    params = jax.tree.map(lambda a: a + 0.01, params)
+    x = jax.random.normal(jax.random.key(1), (3, 4, 4, 1))
+    keys = batch_keys(jax.random.key(2), jnp.arange(3), 3)
+    grads = jax.grad(lambda p: tiny.loss(p, keys, {"x": x})[0].mean())(params)
+    for path, g in jax.tree_util.tree_leaves_with_path(grads):
+        assert np.isfinite(g).all() and np.abs(g).max() > 0, path
+
+
+def test_a_coder_is_a_value(tiny):
+    """Coders of other parameters share a compilation."""
+    there = jax.jit(lambda coder, x: coder.decode(coder.encode(x)[0]))
+    params = tiny.init(jax.random.key(0))
+    x = jnp.ones((1, 4, 4, 1))
+    outs = [
+        there(tiny.model(jax.tree.map(lambda a, s=s: s * a, params)), x)
+        for s in (1.0, 2.0)
+    ]
+    assert there._cache_size() == 1
+    assert outs[0].shape == x.shape and not np.allclose(outs[0], outs[1])
+    assert tiny.kind == "autoencoder"
+
+
+def test_a_negative_weight_is_refused():
+    with pytest.raises(ValueError, match="kl_weight must be at least 0, got -1"):
+        make(True, -1.0)
