@@ -3,9 +3,11 @@
 TFDS_DATA_DIR=... python -m launch.train --config=configs/mnist_ae.py \
     --workdir=runs/mnist_ae
 
-About three minutes on two CPU cores that have nothing else to do. Nothing keeps the
-codes near the origin or near each other: they spread over tens of units, in arms with
-gaps between them, and what is decoded from a gap is no digit.
+About four minutes on two CPU cores: 1.6 epochs. Nothing keeps the codes near the
+origin: they reach nine units out, and the normal fitted to them is 1.7 nats from
+N(0, I), where the variational one's is at .04. The middles of straight walks between
+two digits' codes are as far from real images as the variational one's after so short a
+training (8.51 and 8.52, +- .09), so that this number does not tell the two apart.
 
 python -m launch.plot all --workdir=runs/mnist_ae --beside=runs/mnist_vae --out=out
 """

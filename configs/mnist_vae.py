@@ -3,9 +3,9 @@
 TFDS_DATA_DIR=... python -m launch.train --config=configs/mnist_vae.py \
     --workdir=runs/mnist_vae
 
-About three minutes on two CPU cores that have nothing else to do. The codes fill the
-unit normal without gaps, so that a walk between two digits passes over digits, and
-N(0, I) decodes to digits, blurred as two numbers must leave them.
+About four minutes on two CPU cores: 1.6 epochs. The codes fill the unit normal, 0.04
+nats from it, at a KL of 5.2 nats an image; the reconstruction costs 66.3 nats where the
+plain one's costs 64.9. Both are blurred, as two numbers must leave them.
 
 python -m launch.plot all --workdir=runs/mnist_vae --out=out/mnist_vae
 """
