@@ -22,6 +22,7 @@ from jaxdiff.diffusion.denoisers import Denoise
 from jaxdiff.plots import pictures
 from jaxdiff.runs import sample
 from jaxdiff.runs import workdir as files
+from jaxdiff.runs.trained import Trained, load
 
 # Images in a strip: by default, and at most.
 FEW, MOST = 4, 8
@@ -45,9 +46,9 @@ class Scene:
     beside: Scene | None = None
 
     @cached_property
-    def trained(self) -> sample.Trained:
+    def trained(self) -> Trained:
         assert self.workdir, "`check` has seen to it"
-        return sample.load(self.workdir, self.config)
+        return load(self.workdir, self.config)
 
     @cached_property
     def log(self) -> list[dict[str, Any]]:

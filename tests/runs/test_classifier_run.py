@@ -7,6 +7,7 @@ import pytest
 
 from jaxdiff import build
 from jaxdiff.runs import sample, train, workdir
+from jaxdiff.runs.trained import load, load_classifier
 from tests.runs.conftest import tiny_config
 
 IMAGES = {
@@ -70,7 +71,7 @@ def guided(judged, scale):
 
 def test_the_guide_moves_x0_to_where_its_label_is_likelier(judged):
     config, source, task, params, sampler = guided(judged, 20.0)
-    classify = sample.load_classifier(config, source)
+    classify = load_classifier(config, source)
     labels, t = jnp.asarray(sample.even_labels(12, 3)), jnp.asarray(0.3)
     x_t = jax.random.normal(jax.random.key(1), (12, *source.shape))
     x0 = sampler.wrap(task.model(params))(x_t, t, labels).x0
@@ -114,7 +115,7 @@ def test_what_does_not_fit_is_refused(judged, whole):
 
 def test_a_classifier_draws_no_samples(judged):
     folder, config = judged
-    trained = sample.load(folder, config)
+    trained = load(folder, config)
     with pytest.raises(ValueError, match="'classifier' trains no denoiser"):
         sample.make_sampler(config, trained.source, trained.task)
 
@@ -124,4 +125,4 @@ def test_a_denoiser_is_no_classifier(whole):
     config = run.config.copy_and_resolve_references()
     config.sampler.classifier = str(folder)
     with pytest.raises(ValueError, match="holds a denoiser, no classifier"):
-        sample.load_classifier(config, run.source)
+        load_classifier(config, run.source)

@@ -10,6 +10,7 @@ import pytest
 from jaxdiff import build
 from jaxdiff.diffusion import sampling
 from jaxdiff.runs import preview, sample, train
+from jaxdiff.runs.trained import load
 from jaxdiff.train.state import init_state
 from jaxdiff.train.step import make_train_step
 
@@ -144,7 +145,7 @@ def test_no_classes_no_labels():
 
 def test_load_reads_the_averaged_parameters(whole):
     folder, run, state = whole
-    trained = sample.load(folder, run.config)
+    trained = load(folder, run.config)
     assert trained.step == 8
     for a, b, c in zip(
         jax.tree.leaves(trained.params),
@@ -159,7 +160,7 @@ def test_load_reads_the_averaged_parameters(whole):
 def test_loading_leaves_every_checkpoint(whole):
     folder, run, _ = whole
     before = sorted(p.as_posix() for p in folder.rglob("*"))
-    sample.load(folder, run.config)
+    load(folder, run.config)
     assert sorted(p.as_posix() for p in folder.rglob("*")) == before
 
 
@@ -229,7 +230,7 @@ def test_train_and_sample_agree_on_the_preview(whole, tmp_path):
     """samples/STEP.png is what launch.sample would draw from the last checkpoint."""
     folder, run, state = whole
     num = run.config.train.num_preview
-    trained = sample.load(folder, run.config)
+    trained = load(folder, run.config)
     sampler = sample.make_sampler(run.config, trained.source, trained.task)
     labels = sample.even_labels(num, 2)
     again = sampler.draw(trained.params, run.config.seed, np.arange(num), labels)

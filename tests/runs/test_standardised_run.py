@@ -8,6 +8,7 @@ from jaxdiff import build
 from jaxdiff.data import images
 from jaxdiff.diffusion.denoisers import Denoised
 from jaxdiff.runs import sample, train, workdir
+from jaxdiff.runs.trained import load
 from tests.runs.conftest import tiny_config
 
 
@@ -38,7 +39,7 @@ def test_what_was_measured_is_kept_with_the_run(tmp_path, monkeypatch):
         raise AssertionError("measured again")
 
     monkeypatch.setattr(images, "moments", fail)
-    read = sample.load(folder, stored)
+    read = load(folder, stored)
     assert read.source.moments == (stored.data.mean, stored.data.std)
     again = train.prepare(config_of(train__num_steps=3), folder)
     assert again.config.data.mean == stored.data.mean
