@@ -30,10 +30,13 @@ def get_config() -> ConfigDict:
 def data() -> ConfigDict:
     return ConfigDict(
         {
-            # A file of jaxdiff/data: digits, iris, tfds, folder, table, synthetic.
+            # A file of jaxdiff/data: digits, iris, tfds, folder, table, synthetic,
+            # latents.
             # Each takes those of the fields below that it has a use for.
             "name": "digits",
             # folder: of images, or of class folders of them.  table: a CSV file.
+            # latents: the workdir of an autoencoder, whose codes of its own data these
+            # are; encoded once and kept there.
             "path": "",
             # table, iris: columns to keep, in order; () for all.
             "columns": (),
@@ -55,10 +58,13 @@ def data() -> ConfigDict:
             # images: the value of black in the model; white is 1.
             "low": -1.0,
             # images: give the model (v - mean) / std instead, by channel, where v is 0
-            # for black and 1 for white; () is measured on these images, once a run.
+            # for black and 1 for white, or the code; () is measured, once a run.
             "standardise": False,
             "mean": (),
             "std": (),
+            # latents: of the encoder; "" is noted by the run, which then wants no
+            # other.
+            "checksum": "",
             # synthetic: (h, w, c) or (columns,), how many classes and examples.
             "shape": (8, 8, 1),
             "num_classes": 10,

@@ -22,6 +22,7 @@ from jaxdiff import models as model_home
 from jaxdiff import tasks as task_home
 from jaxdiff.arrays import require
 from jaxdiff.data import images
+from jaxdiff.data.latents import FirstStage
 from jaxdiff.data.source import Source
 from jaxdiff.diffusion import (
     grids,
@@ -98,13 +99,14 @@ def from_block(home: Home, block: ConfigDict, **derived: Any) -> Any:
     return maker(**_taken(maker, {**fields, **derived}))
 
 
-def make_source(config: ConfigDict) -> Source:
+def make_source(config: ConfigDict, first_stage: FirstStage | None = None) -> Source:
     """The data set; reads what it must to know its size, shape and classes.
 
     Every image of it, where it is to be standardised by what is not given.
+    first_stage: for data.name="latents", the autoencoder whose codes are the data.
     """
     d = config.data
-    source = from_block(data_home, d)
+    source = from_block(data_home, d, first_stage=first_stage)
     if not d.standardise:
         given = d.mean or d.std
         require(not given, "data.mean and data.std need data.standardise=True")
@@ -114,10 +116,11 @@ def make_source(config: ConfigDict) -> Source:
 
 
 def measured(config: ConfigDict, source: Source) -> ConfigDict:
-    """The config that says what its source was standardised by, for a run to keep."""
+    """The config that says what was measured of its source, for a run to keep."""
+    config = config.copy_and_resolve_references()
     if source.moments:
-        config = config.copy_and_resolve_references()
         config.data.mean, config.data.std = source.moments
+    config.data.checksum = source.checksum
     return config
 
 

@@ -112,7 +112,7 @@ RUNS_ON = {"denoiser": denoises, "classifier": classifies, "autoencoder": codes}
 def test_the_full_size_builds(name):
     """Shapes alone. Data that are not here are made up in their shape, as for smoke."""
     config = load(name)
-    if config.data.name in ("tfds", "folder", "table"):
+    if config.data.name in ("tfds", "folder", "table", "latents"):
         full = config.data.copy_and_resolve_references()
         config.data = load(name, "smoke").data
         size = full.size or (28 if "mnist" in full.dataset else full.shape[0])

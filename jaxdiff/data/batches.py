@@ -151,8 +151,8 @@ def _check(
         )
     if not 0 <= seed < 2**64:
         raise ValueError(f"seed must be from 0 to 2**64 - 1, got {seed=}")
-    if flip and not source.is_image:
+    if flip and source.bounds is None:
         raise ValueError(
-            f"flip=True, but the data have {source.shape=} and are no images; use "
+            f"flip=True, but the data have {source.shape=} and are no pixels; use "
             "flip=False"
         )

@@ -75,6 +75,8 @@ def standardise(
 ) -> Source:
     """The same images with x' = (v - mean) / std, where v is 0 for black, 1 for white.
 
+    Of codes (latents.py), which have neither, v is the code itself.
+
     Args:   mean, std: one number a channel; () to measure them here, which reads every
             image once. The result's `moments` says which were used.
     Errors: ValueError for a number of them that is not the channels', one of the two
@@ -95,7 +97,7 @@ def standardise(
             f"std must be positive in every channel, got {std=}: a channel that never "
             "changes cannot be standardised"
         )
-    black, white = (np.float64(end) for end in source.bounds)
+    black, white = _ends(source)
     # x = start + step x', both f32[c]
     start = (black + (white - black) * np.array(mean)).astype(np.float32)
     step = ((white - black) * np.array(std)).astype(np.float32)
@@ -108,17 +110,18 @@ def standardise(
         return source.decode(np.asarray(x, np.float32) * step + start)
 
     low, high = (((end - start) / step).astype(np.float32) for end in (black, white))
-    moved = replace(source, load=load, decode=decode, bounds=(low, high))
+    bounds = source.bounds and (low, high)
+    moved = replace(source, load=load, decode=decode, bounds=bounds)
     return replace(moved, moments=(mean, std))
 
 
 def moments(source: Source) -> Moments:
     """Mean and standard deviation of each channel over all pixels of all images.
 
-    In units of 0 for black and 1 for white, summed in float64 a batch at a time, with
-    a progress bar if that takes over a second.
+    In units of 0 for black and 1 for white (codes: their own), summed in float64 a
+    batch at a time, with a progress bar if that takes over a second.
     """
-    black, white = (np.float64(end) for end in source.bounds)
+    black, white = _ends(source)
     total, squares = np.zeros((2, source.shape[-1]))
     starts = range(0, len(source), 256)
     for i in tqdm(starts, "mean and deviation", delay=1.0, leave=False):
@@ -131,6 +134,12 @@ def moments(source: Source) -> Moments:
     # rounding may leave a constant channel a little below 0
     std = np.sqrt(np.maximum(squares / count - mean**2, 0.0))
     return tuple(mean.tolist()), tuple(std.tolist())
+
+
+def _ends(source: Source) -> tuple[np.float64, np.float64]:
+    """Where 0 and 1 of the units of `moments` are, in model units."""
+    black, white = source.bounds or (0.0, 1.0)
+    return np.float64(black), np.float64(white)
 
 
 def check_labels(labels: Sequence[int], num_classes: int) -> None:

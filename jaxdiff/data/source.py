@@ -33,10 +33,11 @@ class Source:
     class_names:  one a class, for titles and legends.
     peak:         the data units' value for white (255, or 16 for the 8x8 digits);
                   0 for tables.
-    bounds:       images only: model units of black and of white, one number for all
-                  channels or f32[c].
+    bounds:       pixels only: model units of black and of white, one number for all
+                  channels or f32[c]; None for tables and for codes of images.
     moments:      images standardised by channel (images.py): their mean and standard
                   deviation, c numbers each, where 0 is black and 1 is white; else ().
+    checksum:     codes only: of the encoder (latents.py).
     layout:       tables only: which columns of x belong to which column of the table.
     """
 
@@ -47,8 +48,9 @@ class Source:
     num_classes: int = 0
     class_names: tuple[str, ...] = ()
     peak: float = 0.0
-    bounds: tuple[float | np.ndarray, float | np.ndarray] = (-1.0, 1.0)
+    bounds: tuple[float | np.ndarray, float | np.ndarray] | None = None
     moments: Moments | tuple[()] = ()
+    checksum: str = ""
     layout: Layout | None = None
 
     def __len__(self) -> int:

@@ -66,7 +66,7 @@ def make_sampler(config: ConfigDict, source: Source, task: Task) -> Sampler:
         if judge:
             scale, form = s.classifier_scale, s.classifier_form
             denoise = guidance.classifier(denoise, judge.logits, schedule, scale, form)
-        return clip(denoise, *source.bounds) if s.clip and source.is_image else denoise
+        return clip(denoise, *source.bounds) if s.clip and source.bounds else denoise
 
     run = _pmapped(source.shape, tuple(devices))
 

@@ -13,7 +13,6 @@ import jax.numpy as jnp
 import numpy as np
 from ml_collections import ConfigDict
 
-from jaxdiff import build
 from jaxdiff import keys as keying
 from jaxdiff.arrays import Array
 from jaxdiff.data.batches import permutation
@@ -22,7 +21,7 @@ from jaxdiff.diffusion.denoisers import Denoise
 from jaxdiff.plots import pictures
 from jaxdiff.runs import sample
 from jaxdiff.runs import workdir as files
-from jaxdiff.runs.trained import Trained, load
+from jaxdiff.runs.trained import Trained, load, make_source
 
 # Images in a strip: by default, and at most.
 FEW, MOST = 4, 8
@@ -57,7 +56,7 @@ class Scene:
     @cached_property
     def source(self) -> Source:
         has_run = self.workdir and (self.workdir / files.CHECKPOINTS).is_dir()
-        return self.trained.source if has_run else build.make_source(self.config)
+        return self.trained.source if has_run else make_source(self.config)
 
     @cached_property
     def sampler(self) -> sample.Sampler:
@@ -75,9 +74,11 @@ class Scene:
         return keying.split_by(jax.random.key(self.seed), jnp.asarray(index))
 
     def pixels(self, x: Any) -> np.ndarray:
-        """Model units f32[..., h, w, c] of any leading axes to pixels."""
-        values = self.source.decode(np.asarray(x).reshape(-1, *self.source.shape))
-        return pictures.to_uint8(values, self.source.peak).reshape(x.shape)
+        """Model units f32[..., *source.shape] to pixels u8[..., h, w, c]."""
+        shape = self.source.shape
+        values = self.source.decode(np.asarray(x).reshape(-1, *shape))
+        pixels = pictures.to_uint8(values, self.source.peak)
+        return pixels.reshape(*x.shape[: -len(shape)], *pixels.shape[1:])
 
     def names(self, word: str, labels: np.ndarray | None, num: int) -> list[str]:
         """Of the rows of a strip; different, for they are the keys of a dict."""

@@ -17,6 +17,7 @@ from jaxdiff.data.source import Batch, Source
 from jaxdiff.plots import curves
 from jaxdiff.runs import preview
 from jaxdiff.runs import workdir as files
+from jaxdiff.runs.trained import make_source
 from jaxdiff.tasks.task import Task
 from jaxdiff.train import checkpoint, parallel, step
 from jaxdiff.train.state import TrainState, init_state, num_params
@@ -61,7 +62,7 @@ def prepare(config: ConfigDict, workdir: Path) -> Run:
             f"{t.steps_per_call}",
         )
     parallel.check_divides(t.batch_size, t.accumulate, jax.device_count())
-    source = build.make_source(config)
+    source = make_source(config)
     config = build.measured(config, source)
     task = build.make_task(config, source)
     tx, lr = build.make_optimizer(config)

@@ -1,13 +1,17 @@
-"""Runs read back: their parameters, to sample from, guide or judge with."""
+"""Runs read back: their parameters, to sample from, to guide by, to encode data."""
 
+import hashlib
+import json
 from pathlib import Path
 from typing import NamedTuple
 
 import jax
+import numpy as np
 from ml_collections import ConfigDict
 
 from jaxdiff import build
 from jaxdiff.arrays import PyTree, require
+from jaxdiff.data.latents import FirstStage
 from jaxdiff.data.source import Source
 from jaxdiff.runs import workdir as files
 from jaxdiff.tasks.classifier import Classify
@@ -30,7 +34,7 @@ def load(workdir: Path, config: ConfigDict, source: Source | None = None) -> Tra
 
     source: of config.data, where it has been made already.
     """
-    source = source or build.make_source(config)
+    source = source or make_source(config)
     task = build.make_task(config, source)
     tx, _ = build.make_optimizer(config)
     folder = workdir / files.CHECKPOINTS
@@ -44,6 +48,58 @@ def load(workdir: Path, config: ConfigDict, source: Source | None = None) -> Tra
     if restored is None:
         raise FileNotFoundError(f"{folder} holds no checkpoint; train the run first")
     return Trained(config, source, task, restored.ema, int(restored.step))
+
+
+def make_source(config: ConfigDict) -> Source:
+    """build.make_source, with the first stage where the data are codes of one."""
+    stage = None
+    if config.data.name == "latents":
+        stage = load_first_stage(Path(config.data.path))
+    return build.make_source(config, stage)
+
+
+def load_first_stage(folder: Path) -> FirstStage:
+    """The autoencoder of a run, of its own data; codes are the means, without noise.
+
+    Errors: ValueError or FileNotFoundError for a run that is none.
+    """
+    try:
+        trained = load(folder, files.load_config(folder))
+    except FileNotFoundError as error:
+        raise FileNotFoundError(
+            f"data.path: {error} (data.name=latents needs the run of an autoencoder)"
+        ) from None
+    require(
+        trained.task.kind == "autoencoder",
+        f"data.path: {folder} holds a {trained.task.kind}, no autoencoder",
+    )
+    coder = trained.task.model(trained.params)
+    return FirstStage(
+        trained.source,
+        lambda x: _encode(coder, x),
+        lambda z: _decode(coder, z),
+        _checksum(trained),
+        folder / "latents",
+    )
+
+
+@jax.jit
+def _encode(coder, x):
+    return coder.encode(x)[0]
+
+
+@jax.jit
+def _decode(coder, z):
+    return coder.decode(z)
+
+
+def _checksum(trained: Trained) -> str:
+    """16 hexadecimal digits: of parameters, architecture and data."""
+    blocks = [trained.config[name].to_dict() for name in ("data", "model")]
+    digest = hashlib.sha256(json.dumps(blocks, default=list).encode())
+    for leaf in jax.tree.leaves(trained.params):
+        digest.update(np.asarray(leaf).tobytes())
+    return digest.hexdigest()[:16]
 
 
 def load_classifier(config: ConfigDict, source: Source) -> Classify:

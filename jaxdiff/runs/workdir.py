@@ -116,11 +116,13 @@ def differing(
 
 def recall(workdir: Path, config: ConfigDict) -> ConfigDict:
     """The config, with what the stored run has measured where it asks to measure."""
-    if config.data.standardise and not (config.data.mean or config.data.std):
-        stored = load_config(workdir) if (workdir / CONFIG).exists() else config
-        if "mean" in stored.data:  # else of another version: `check_same` says so
-            config = config.copy_and_resolve_references()
-            config.data.mean, config.data.std = stored.data.mean, stored.data.std
+    if not (workdir / CONFIG).exists():
+        return config
+    stored, config = load_config(workdir), config.copy_and_resolve_references()
+    for name in ("mean", "std", "checksum"):
+        # a run of another version may lack the field: `check_same` says so
+        if not config.data[name] and name in stored.data:
+            config.data[name] = stored.data[name]
     return config
 
 

@@ -1,0 +1,108 @@
+"""The codes of a first stage as a data set: images are encoded once, and kept.
+
+FOLDER/CHECKSUM/codes.npy, labels.npy: read by index from the disk, so that a large data
+set needs no memory. Another encoder has another checksum, and so codes of its own.
+"""
+
+import shutil
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from tqdm import tqdm
+
+from jaxdiff.data.source import Batch, Source
+
+# Images encoded or decoded at once.
+CHUNK = 250
+
+
+class FirstStage(NamedTuple):
+    """source:   the images
+    encode:   f32[b, *source.shape] in model units -> f32[b, *latent]
+    decode:   the way back
+    checksum: of the encoder and of what it encodes
+    folder:   where codes are kept
+    """
+
+    source: Source
+    encode: Callable[[np.ndarray], np.ndarray]
+    decode: Callable[[np.ndarray], np.ndarray]
+    checksum: str
+    folder: Path
+
+
+def make(first_stage: FirstStage, checksum: str = "") -> Source:
+    """Codes as model units, as the encoder gives them; decoded, they are images.
+
+    Args:   checksum: what the first stage must have; "" for any.
+    Errors: ValueError for another checksum.
+    """
+    if checksum not in ("", first_stage.checksum):
+        raise ValueError(
+            f"data.checksum={checksum}, but the encoder in {first_stage.folder.parent} "
+            f"has {first_stage.checksum} now: these codes are not those that the run "
+            "was trained on. Give the encoder's run as it was (data.path), or train "
+            "anew in another --workdir"
+        )
+    kept = first_stage.folder / first_stage.checksum
+    if not kept.exists():
+        encode(first_stage, kept)
+    codes, inner = np.load(kept / "codes.npy", mmap_mode="r"), first_stage.source
+    labels = np.load(kept / "labels.npy") if inner.num_classes else None
+
+    def load(index: np.ndarray) -> Batch:
+        batch = {"x": np.asarray(codes[index])}
+        return batch if labels is None else batch | {"label": labels[index]}
+
+    def decode(z: np.ndarray) -> np.ndarray:
+        return inner.decode(in_chunks(first_stage.decode, z))
+
+    return replace(
+        inner,
+        load=load,
+        shape=codes.shape[1:],
+        decode=decode,
+        bounds=None,
+        moments=(),
+        checksum=first_stage.checksum,
+    )
+
+
+def encode(first_stage: FirstStage, kept: Path) -> None:
+    """Write the codes of every image to the folder `kept`, which is whole or not there.
+
+    With a progress bar if it takes over a second.
+    """
+    source, part = first_stage.source, kept.with_suffix(".part")
+    shutil.rmtree(part, ignore_errors=True)  # of a run that was cut short
+    part.mkdir(parents=True)
+    codes = None
+    labels = np.zeros(len(source), np.int32)
+    starts = range(0, len(source), CHUNK)
+    for i in tqdm(starts, "encoding the images once", delay=1.0, leave=False):
+        index = np.arange(i, min(i + CHUNK, len(source)))
+        batch = source[index]
+        z = in_chunks(first_stage.encode, batch["x"])
+        if codes is None:
+            codes = np.lib.format.open_memmap(
+                part / "codes.npy", "w+", np.float32, (len(source), *z.shape[1:])
+            )
+        codes[index] = z
+        labels[index] = batch.get("label", 0)
+    assert codes is not None, "a source is never empty"
+    codes.flush()
+    np.save(part / "labels.npy", labels)
+    part.rename(kept)
+
+
+def in_chunks(function: Callable, x: np.ndarray) -> np.ndarray:
+    """function(x) by CHUNK rows at once, the last filled up: one shape to compile."""
+    x = np.asarray(x, np.float32)
+    out = []
+    for i in range(0, len(x), CHUNK):
+        rows = np.minimum(np.arange(i, i + CHUNK), len(x) - 1)
+        out.append(np.asarray(function(x[rows]))[: len(x) - i])
+    return np.concatenate(out)

@@ -1,0 +1,84 @@
+"""Codes as data, under encoders whose codes can be worked out by hand."""
+
+import numpy as np
+import pytest
+
+from jaxdiff.data import batches, images, latents, synthetic
+
+
+def stage(tmp_path, checksum="a", num_classes=3, calls=None):
+    """Codes are -2 x + 3 of every second pixel; decoded, a pixel fills its two."""
+
+    def encode(x):
+        if calls is not None:
+            calls.append(len(x))
+        return 3 - 2 * x[:, ::2]
+
+    def decode(z):
+        return np.repeat((3 - z) / 2, 2, axis=1)
+
+    source = synthetic.make((4, 2, 1), num_classes, 600)
+    return latents.FirstStage(source, encode, decode, checksum, tmp_path / "latents")
+
+
+def test_codes_labels_and_images_correspond(tmp_path):
+    first = stage(tmp_path)
+    source = latents.make(first)
+    index = np.array([599, 0, 251, 251])
+    x, inner = first.source[index]["x"], first.source[index]
+    np.testing.assert_array_equal(source[index]["x"], 3 - 2 * x[:, ::2])
+    np.testing.assert_array_equal(source[index]["label"], inner["label"])
+    assert (source.shape, len(source), source.num_classes) == ((2, 2, 1), 600, 3)
+    pixels = source.decode(source[index]["x"])
+    expected = first.source.decode(np.repeat(x[:, ::2], 2, axis=1))
+    np.testing.assert_allclose(pixels, expected, atol=1e-3)
+    assert source.is_image and source.peak == 255
+
+
+def test_data_without_labels_stay_so(tmp_path):
+    source = latents.make(stage(tmp_path, num_classes=0))
+    assert [*source[np.arange(2)]] == ["x"]
+
+
+def test_encoded_once_and_anew_by_another_encoder(tmp_path):
+    calls = []
+    for checksum in ("a", "a", "b"):
+        latents.make(stage(tmp_path, checksum, calls=calls))
+    assert calls == [250] * 6  # three chunks of one shape, twice
+    assert sorted(p.name for p in (tmp_path / "latents").iterdir()) == ["a", "b"]
+
+
+def test_what_was_cut_short_is_not_taken_for_whole(tmp_path):
+    def fail(x):
+        raise KeyboardInterrupt
+
+    first = stage(tmp_path)
+    with pytest.raises(KeyboardInterrupt):
+        latents.make(first._replace(encode=fail))
+    source = latents.make(first)
+    np.testing.assert_array_equal(
+        source[np.arange(600)]["x"], first.encode(first.source[np.arange(600)]["x"])
+    )
+
+
+def test_another_checksum_than_the_runs_is_refused(tmp_path):
+    with pytest.raises(ValueError, match=r"data\.checksum=b, but the encoder .* has a"):
+        latents.make(stage(tmp_path), "b")
+    assert not (tmp_path / "latents").exists()
+
+
+def test_standardised_codes_have_unit_variance_and_decode_to_the_same(tmp_path):
+    plain = latents.make(stage(tmp_path))
+    source, index = images.standardise(plain), np.arange(600)
+    x = source[index]["x"].astype(np.float64)
+    assert abs(x.mean()) < 1e-5 and abs(x.std() - 1) < 1e-5
+    np.testing.assert_allclose(
+        source.decode(source[index]["x"]), plain.decode(plain[index]["x"]), atol=1e-2
+    )
+    assert source.bounds is None and source.checksum == "a"
+
+
+def test_codes_are_not_mirrored(tmp_path):
+    source = latents.make(stage(tmp_path))
+    with pytest.raises(ValueError, match="flip=True"):
+        batches.batch_at(source, 0, batch_size=2, seed=0, flip=True)
