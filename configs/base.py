@@ -102,8 +102,6 @@ def model() -> ConfigDict:
             "dropout": 0.0,
             # unet: order of the sinusoids, "sin_cos" (DDPM) or "cos_sin" (ADM).
             "time_embedding": "sin_cos",
-            # unets: channels of a conditioning image laid beside x_t.
-            "extra_channels": 0,
             # All but basic_unet, mlp: arithmetic in "float32" or "bfloat16"; parameters
             # stay float32.
             "dtype": "float32",
@@ -149,6 +147,10 @@ def diffusion() -> ConfigDict:
             "condition": "label",
             # Share of examples trained without their label (classifier-free guidance).
             "label_dropout": 0.1,
+            # An upsampler: side of the small image that it is told of (0 for other
+            # models), and up to what time that is noised in training (0: not at all).
+            "low_size": 0,
+            "augment": 0.0,
             # The network also gives a variance, trained by this much of the bound, a
             # sum over so many steps.
             "learned_variance": False,
@@ -222,6 +224,10 @@ def sampler() -> ConfigDict:
             "classifier": "",
             "classifier_scale": 1.0,
             "classifier_form": "score",
+            # An upsampler: the workdir of the run that makes its small images, and to
+            # what time they are noised, at most diffusion.augment.
+            "base": "",
+            "augment": 0.0,
             # Keep x0 within the data's range at every step (images only).
             "clip": True,
             # Images (or rows) made at once.

@@ -33,6 +33,7 @@ from jaxdiff.diffusion import (
     scalings,
     schedules,
     times,
+    upsampling,
     weights,
 )
 from jaxdiff.diffusion import solvers as solver_home
@@ -175,6 +176,7 @@ def _diffusion(config, source):
     require(
         0 <= dropout < 1, f"diffusion.label_dropout must be in [0, 1), got {dropout}"
     )
+    extra = _check_low(config, source) if d.low_size else {}
     network = _network(
         config,
         source,
@@ -182,6 +184,7 @@ def _diffusion(config, source):
         num_classes=labels,
         null_class=dropout > 0,
         learned_variance=d.learned_variance,
+        **extra,
     )
     return pick(task_home, "diffusion")(
         network,
@@ -191,7 +194,27 @@ def _diffusion(config, source):
         label_dropout=dropout,
         time_feature=choose(inputs, d.time_feature)(),
         sigma_data=d.sigma_data,
+        low_size=d.low_size,
+        augment=d.augment,
     )
+
+
+def _check_low(config, source):
+    """What an upsampler's network needs more than others."""
+    d, shape = config.diffusion, source.shape
+    require(
+        len(shape) == 3 and 0 < d.low_size < min(shape[:2]) and shape[0] == shape[1],
+        f"diffusion.low_size={d.low_size} must be from 1 to below the side of square "
+        f"images, and the data are {shape}; 0 is for models that are no upsamplers",
+    )
+    require(0 <= d.augment < 1, f"diffusion.augment must be in [0, 1), got {d.augment}")
+    takes = inspect.signature(pick(model_home, config.model.name)).parameters
+    require(
+        "extra_channels" in takes,
+        f"model.name={config.model.name!r} takes no image beside x_t, which "
+        f"diffusion.low_size={d.low_size} needs; use 'unet'",
+    )
+    return {"extra_channels": upsampling.extra_channels(shape, d.augment)}
 
 
 def _classifier(config, source):

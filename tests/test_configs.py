@@ -25,6 +25,7 @@ from jaxdiff.diffusion import (
     schedules,
     solvers,
     times,
+    upsampling,
     weights,
 )
 from jaxdiff.runs import train, workdir
@@ -80,6 +81,10 @@ def denoises(config, source, task, params):
     x = jax.ShapeDtypeStruct((2, *source.shape), np.float32)
     labels = build.num_labels(config, source)
     cond = jax.ShapeDtypeStruct((2,), np.int32) if labels else None
+    if config.diffusion.low_size:
+        extra = upsampling.extra_channels(source.shape, config.diffusion.augment)
+        image = jax.ShapeDtypeStruct((2, *source.shape[:2], extra), np.float32)
+        cond = inputs.Beside(cond, image)
     t = jax.ShapeDtypeStruct((), np.float32)
     out = jax.eval_shape(lambda p, x, t, y: task.model(p)(x, t, y), params, x, t, cond)
     assert out.x0.shape == x.shape
@@ -133,6 +138,7 @@ PUBLISHED = {
     "cifar10_iddpm": 52_546_438,
     "imagenet64_adm": 295_904_454,
     "imagenet256_adm": 553_838_086,
+    "imagenet64_to_256_adm": 311_795_910,
     "mnist_linear": 309_057,
 }
 

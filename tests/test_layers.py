@@ -59,7 +59,7 @@ FLOORS = (
     {"schedules"},
     {"predictions", "inputs", "scalings", "posterior", "times", "grids", "noises"},
     {"weights", "denoisers"},
-    {"losses", "guidance", "sampling"},
+    {"losses", "guidance", "sampling", "upsampling"},
     {"editing", "likelihood"},
     {"solvers"},
 )

@@ -59,6 +59,13 @@ class Source:
     def __getitem__(self, index: np.ndarray) -> Batch:
         return self.load(np.asarray(index))
 
+    def encode(self, values: np.ndarray) -> np.ndarray:
+        """Pixels in data units f32[b, h, w, c] -> model units: the way in of decode."""
+        assert self.bounds is not None, "pixels have bounds"
+        black, white = self.bounds
+        v = np.asarray(values, np.float32) / np.float32(self.peak)
+        return np.asarray(black + (white - black) * v, np.float32)
+
     @property
     def is_image(self) -> bool:
         return self.peak > 0

@@ -17,13 +17,15 @@ from jax.tree_util import Partial
 
 from jaxdiff.arrays import Array, Float, PyTree, expand, require
 from jaxdiff.diffusion.denoisers import Denoise
+from jaxdiff.diffusion.inputs import labels_of
 from jaxdiff.diffusion.schedules import Schedule
 
 
 def unlabelled(denoise: Denoise, null: PyTree) -> Denoise:
     """The model without its condition, whatever it is asked: `cfg` at scale 0.
 
-    null: the condition that means "none", shaped as one example's.
+    null: the condition that means "none", shaped as one example's; a part that is None
+    stays as it is.
     """
     return Partial(_unlabelled, denoise, null)
 
@@ -51,8 +53,8 @@ def classifier(
 def cfg(denoise: Denoise, null: PyTree, scale: float | Float[Array, ""]) -> Denoise:
     """Classifier-free guidance, equation 1, as one doubled batch.
 
-    Args:   null: the condition that means "none", shaped as one example's (for labels
-            an int).  scale: no unit; 0 is the unconditional model, 1 the conditional.
+    Args:   null: the condition that means "none", as for `unlabelled` (for labels an
+            int).  scale: no unit; 0 is the unconditional model, 1 the conditional.
     Source: Ho & Salimans 2022, arXiv:2207.12598 (their w is scale - 1).
     """
     return Partial(_cfg, denoise, null, scale)
@@ -60,8 +62,7 @@ def cfg(denoise: Denoise, null: PyTree, scale: float | Float[Array, ""]) -> Deno
 
 def _cfg(denoise, null, scale, x_t, t, cond):
     def double(c, n):
-        n = jnp.broadcast_to(jnp.asarray(n, c.dtype), c.shape)
-        return jnp.concatenate([c, n])
+        return jnp.concatenate([c, _none(c, n)])
 
     times = jnp.broadcast_to(t, x_t.shape[:1])
     den = denoise(
@@ -77,8 +78,14 @@ def _cfg(denoise, null, scale, x_t, t, cond):
 
 
 def _unlabelled(denoise, null, x_t, t, cond):
-    none = lambda c, n: jnp.broadcast_to(jnp.asarray(n, c.dtype), c.shape)  # noqa: E731
-    return denoise(x_t, t, jax.tree.map(none, cond, null))
+    return denoise(x_t, t, jax.tree.map(_none, cond, null))
+
+
+def _none(own, null):
+    """The part `null` of a condition for each example; None leaves it as it is."""
+    if null is None:
+        return own
+    return jnp.broadcast_to(jnp.asarray(null, own.dtype), own.shape)
 
 
 def _grad(logits, x_t, t, labels):
@@ -90,7 +97,7 @@ def _grad(logits, x_t, t, labels):
 
 
 def _by_score(denoise, logits, schedule, scale, x_t, t, cond):
-    den, grad = denoise(x_t, t, cond), scale * _grad(logits, x_t, t, cond)
+    den, grad = denoise(x_t, t, cond), scale * _grad(logits, x_t, t, labels_of(cond))
     alpha, sigma = (expand(f(t), x_t) for f in (schedule.alpha, schedule.sigma))
     # where no signal is left (alpha = 0) x_t says nothing of the class either
     slope = jnp.where(alpha > 0, sigma**2 / jnp.where(alpha > 0, alpha, 1.0), 0.0)
@@ -100,5 +107,5 @@ def _by_score(denoise, logits, schedule, scale, x_t, t, cond):
 
 def _by_mean(denoise, logits, schedule, scale, x_t, t, cond):
     del schedule
-    den, grad = denoise(x_t, t, cond), scale * _grad(logits, x_t, t, cond)
+    den, grad = denoise(x_t, t, cond), scale * _grad(logits, x_t, t, labels_of(cond))
     return den._replace(push=grad if den.push is None else den.push + grad)

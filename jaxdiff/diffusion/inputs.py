@@ -5,6 +5,7 @@ condition. Each name in `__all__` is a time feature that a config can choose.
 """
 
 from collections.abc import Callable
+from typing import Any, NamedTuple
 
 import jax.numpy as jnp
 from jax.tree_util import Partial
@@ -17,6 +18,17 @@ __all__ = ["index", "log_snr", "log_std", "time", "variance"]
 Feature = Callable[[Coeffs], Float[Array, "*b"]]
 # (x_t f32[b, ...], Coeffs of f32[b], cond) -> f32[b, ...]
 Network = Callable[..., Array]
+
+
+class Beside(NamedTuple):
+    """A condition of two parts: labels i32[b] or None, and an image f32[b, h, w, k]
+    whose channels the network sees after those of x_t.
+
+    As a `null` of guidance its image is None: "as it is".
+    """
+
+    labels: Any
+    image: Any
 
 
 def index(num_steps: int = 1000) -> Feature:
@@ -59,13 +71,21 @@ def show(
     c: Coeffs,
     cond: PyTree,
 ) -> Array:
-    """The output of flax's apply({"params": ...}, x, time, cond) for x_t at times c.
+    """The output of flax's apply({"params": ...}, x, time, labels) for x_t at times c.
 
+    cond: labels i32[b] or None, or Beside.
     sigma_data: scale x_t to unit variance for such data; None leaves it as it is.
     """
     if sigma_data is not None:
         x_t = x_t * expand(unit_variance(c, sigma_data), x_t)
-    return apply({"params": params}, x_t, feature(c), cond)
+    if isinstance(cond, Beside):
+        x_t = jnp.concatenate([x_t, cond.image], axis=-1)
+    return apply({"params": params}, x_t, feature(c), labels_of(cond))
+
+
+def labels_of(cond: PyTree) -> Any:
+    """The labels of a condition, i32[b] or None."""
+    return cond.labels if isinstance(cond, Beside) else cond
 
 
 def _index(num_steps, c):

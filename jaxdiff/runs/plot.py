@@ -85,6 +85,8 @@ def misfit(scene: Scene, kind: str) -> str:
         return "needs a trained run: give its --workdir"
     if kind == "loss" and not scene.log:
         return f"needs metrics.jsonl, and {scene.workdir} has no line of it yet"
+    if scene.config.diffusion.low_size and kind in ("predictions", "film", "steps"):
+        return "is not for an upsampler, whose preview shows what it makes of images"
     if kind == "latents" and scene.config.model.latent_size == 1:
         return "is a plane, and the codes have one number only"
     here = "images" if data and scene.source.is_image else "tables"

@@ -13,7 +13,7 @@ from jaxdiff import keys as keying
 from jaxdiff.arrays import PyTree
 from jaxdiff.data.batches import permutation
 from jaxdiff.data.source import Source
-from jaxdiff.diffusion import schedules
+from jaxdiff.diffusion import schedules, upsampling
 from jaxdiff.plots import curves, pictures, tables
 from jaxdiff.runs import sample
 from jaxdiff.tasks.task import Task
@@ -37,6 +37,8 @@ def make_preview(config: ConfigDict, source: Source, task: Task) -> Preview:
 
 
 def _samples(config, source, task):
+    if config.diffusion.low_size:
+        return _enlarged(config, source, task)
     num = config.train.num_preview
     sampler = sample.make_sampler(config, source, task)
     labels = sample.even_labels(num, sample.num_asked(config, source))
@@ -46,6 +48,27 @@ def _samples(config, source, task):
         save_samples(path, source, x, labels)
 
     return draw
+
+
+def _enlarged(config, source, task):
+    """Rows: images made small and enlarged without a model, by it, and as they were."""
+    sampler = sample.make_sampler(config, source, task)
+    num, shape = min(config.train.num_preview, ACROSS), source.shape
+    batch = source[permutation(config.seed, 0, len(source))[:num]]
+    labels = batch["label"] if build.num_labels(config, source) else None
+    low = upsampling.shrink(jnp.asarray(batch["x"]), config.diffusion.low_size)
+    bicubic = jax.image.resize(low, (len(low), *shape), "cubic")
+
+    def draw(params, path):
+        x = sampler.draw(params, config.seed, np.arange(len(low)), labels, low)
+        rows = {"bicubic": bicubic, "enlarged": x, "image": batch["x"]}
+        pictures.save_rows(path, {k: _pixels(source, v) for k, v in rows.items()})
+
+    return draw
+
+
+def _pixels(source, x):
+    return pictures.to_uint8(source.decode(np.asarray(x)), source.peak)
 
 
 def save_samples(
@@ -99,11 +122,7 @@ def _codes(config, source, task):
         coder = task.model(params)
         mean, again = _round_trip(coder, x)
         rows = {"image": x, "decoded": again, "of N(0, I)": decode(coder, mean, keys)}
-        pixels = {
-            name: pictures.to_uint8(source.decode(np.asarray(images)), source.peak)
-            for name, images in rows.items()
-        }
-        pictures.save_rows(path, pixels)
+        pictures.save_rows(path, {k: _pixels(source, v) for k, v in rows.items()})
 
     return draw
 

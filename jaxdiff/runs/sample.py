@@ -17,18 +17,23 @@ from jaxdiff import build
 from jaxdiff import keys as keying
 from jaxdiff.arrays import require
 from jaxdiff.data.source import Source
-from jaxdiff.diffusion import guidance, sampling
+from jaxdiff.diffusion import guidance, sampling, upsampling
 from jaxdiff.diffusion.denoisers import Denoise, clip
 from jaxdiff.plots import pictures, tables
+from jaxdiff.runs import workdir as files
 from jaxdiff.runs.trained import Trained, load, load_classifier
 from jaxdiff.tasks.task import Task
 from jaxdiff.train import parallel
 
+# Folded into an image's key, far from the steps of a solver: what its stream is for.
+AUGMENT, UPSAMPLE = 2**30, 2**30 + 1
+
 
 class Sampler(NamedTuple):
     """draw:   (params, seed, index i64[n], labels i32[n] or None) -> f32[n, *shape] in
-            model units; image i depends on (seed, index[i], labels[i]) alone
-    calls:  network calls one image costs
+            model units; image i depends on (seed, index[i], labels[i]) alone. Of an
+            upsampler also on low[i], f32[n, s, s, c], by default its base's image i
+    calls:  network calls one image costs, those of the base included
     wrap:   denoiser -> denoiser, the guidance and clipping of the config
     """
 
@@ -37,7 +42,20 @@ class Sampler(NamedTuple):
     wrap: Callable[[Denoise], Denoise]
 
 
-def make_sampler(config: ConfigDict, source: Source, task: Task) -> Sampler:
+class Base(NamedTuple):
+    """Where an upsampler has its small images from.
+
+    draw:  (seed, index, labels) -> f32[n, s, s, c] in the upsampler's model units
+    calls: network calls one image costs
+    """
+
+    draw: Callable[..., np.ndarray]
+    calls: int
+
+
+def make_sampler(
+    config: ConfigDict, source: Source, task: Task, base: Base | None = None
+) -> Sampler:
     """The sampler of config.sampler. Errors: ValueError for what does not fit."""
     s = config.sampler
     require(
@@ -68,9 +86,17 @@ def make_sampler(config: ConfigDict, source: Source, task: Task) -> Sampler:
             denoise = guidance.classifier(denoise, judge.logits, schedule, scale, form)
         return clip(denoise, *source.bounds) if s.clip and source.bounds else denoise
 
+    augment, most = s.augment, config.diffusion.augment
+    require(
+        0 <= augment <= most,
+        f"sampler.augment={augment} must be from 0 to diffusion.augment={most}, up to "
+        "which the upsampler was trained",
+    )
     run = _pmapped(source.shape, tuple(devices))
 
-    def draw(params, seed, index, labels):
+    def draw(params, seed, index, labels, low=None):
+        if low is None and base:
+            low = base.draw(seed, index, labels)
         key, ts = jax.random.key(seed), jnp.asarray(grid, jnp.float32)
         denoise, parts = wrap(task.model(params)), []
         size = min(s.batch_size, len(index))
@@ -80,28 +106,78 @@ def make_sampler(config: ConfigDict, source: Source, task: Task) -> Sampler:
             # the last chunk repeats its last image: one shape, one compilation
             rows = np.minimum(np.arange(at, at + chunk), len(index) - 1)
             seeds = keying.split_by(key, jnp.asarray(index[rows]))
-            some = None if labels is None else jnp.asarray(labels[rows])
-            batch = parallel.shard((seeds, some), len(devices))
+            told = [None if a is None else jnp.asarray(a[rows]) for a in (labels, low)]
+            amount = jnp.full(len(rows), augment) if low is not None and most else None
+            cond = (*told, amount)
+            batch = parallel.shard((seeds, cond), len(devices))
             x = run(batch[0], denoise, solver, ts, batch[1], schedule, noise)
             parts.append(np.asarray(parallel.unshard(x))[: len(index) - at])
             bar.update(len(parts[-1]))
         bar.close()
         return np.concatenate(parts)
 
-    per_step = sampling.count_calls(solver, source.shape)
-    return Sampler(draw, per_step * (len(grid) - 1), wrap)
+    calls = sampling.count_calls(solver, source.shape) * (len(grid) - 1)
+    return Sampler(draw, calls + (base.calls if base else 0), wrap)
 
 
 @lru_cache
 def _pmapped(shape, devices):
     """One function for every sampler of a shape: another guidance compiles nothing."""
 
-    def one(seeds, denoise, solver, ts, labels, schedule, noise):
+    def one(seeds, denoise, solver, ts, told, schedule, noise):
+        cond, low, amount = told
+        if low is not None:
+            # streams of their own: the base drew from these keys
+            keys, seeds = keying.fold(seeds, AUGMENT), keying.fold(seeds, UPSAMPLE)
+            cond = upsampling.beside(
+                keys,
+                low,
+                cond,
+                shape=shape,
+                schedule=schedule,
+                noise=noise,
+                amount=amount,
+            )
         x_T = sampling.init_noise(seeds, shape, schedule=schedule, noise=noise, t=ts[0])
-        return sampling.sample(seeds, denoise, solver, ts, x_T, labels)
+        return sampling.sample(seeds, denoise, solver, ts, x_T, cond)
 
     split = (True, False, False, False, True, False, False)
     return parallel.pmap_map(one, devices, split)
+
+
+def load_base(config: ConfigDict, source: Source) -> Base | None:
+    """The run that config.sampler.base names, for an upsampler; None for other models.
+
+    It samples as its own config says, and the same images as it would by itself.
+    Errors: ValueError or FileNotFoundError for a run that is none or does not fit.
+    """
+    size = config.diffusion.low_size
+    if not size:
+        return None
+    require(
+        config.sampler.base,
+        f"this run enlarges {size}x{size} images: --config.sampler.base=WORKDIR names "
+        "the run that makes them",
+    )
+    folder = Path(config.sampler.base)
+    trained = load(folder, files.load_config(folder))
+    sampler = make_sampler(trained.config, trained.source, trained.task)
+    inner = trained.source
+    shape, classes = (size, size, source.shape[-1]), num_asked(config, source)
+    told = num_asked(trained.config, inner)
+    require(
+        inner.is_image and inner.shape == shape and classes in (0, told),
+        f"sampler.base: {folder} makes {inner.shape} of {told} classes, and this run "
+        f"enlarges {shape} of {classes}",
+    )
+
+    def draw(seed, index, labels):
+        # classes that the upsampler is not told of are spread evenly
+        labels = even_labels(len(index), told) if labels is None else labels
+        x = sampler.draw(trained.params, seed, index, labels)
+        return source.encode(inner.decode(x) * (source.peak / inner.peak))
+
+    return Base(draw, sampler.calls)
 
 
 def num_asked(config: ConfigDict, source: Source) -> int:
@@ -147,7 +223,8 @@ def prepare(
         f"--out {out} is not empty; choose another folder, or --force to overwrite",
     )
     trained = load(workdir, config)
-    sampler = make_sampler(config, trained.source, trained.task)
+    base = load_base(config, trained.source)
+    sampler = make_sampler(config, trained.source, trained.task, base)
     source, classes = trained.source, num_asked(config, trained.source)
     labels = even_labels(num, classes)
     if label is not None:

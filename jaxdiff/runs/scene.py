@@ -60,7 +60,8 @@ class Scene:
 
     @cached_property
     def sampler(self) -> sample.Sampler:
-        return sample.make_sampler(self.config, self.source, self.trained.task)
+        base = sample.load_base(self.config, self.source)
+        return sample.make_sampler(self.config, self.source, self.trained.task, base)
 
     @cached_property
     def denoise(self) -> Denoise:

@@ -3,20 +3,23 @@
 from collections.abc import Callable
 from typing import NamedTuple
 
+from jaxdiff.arrays import PyTree
+
 
 class Task(NamedTuple):
     """init:  key -> params
     loss:  (params, Keys, batch) -> (f32[b], {name: f32[b]}); batch as from a Source
     model: params -> what they are for, a value (a Partial):
-           "denoiser": a Denoise; the condition is int32[b] labels or None
+           "denoiser": a Denoise; the condition is int32[b] labels or None, for an
+           upsampler inputs.Beside
            "autoencoder": a Coder, see tasks/autoencoder.py
            "classifier": (x_t f32[b, ...], t f32[]) -> logits f32[b, num_classes]
     kind:  which of these
-    null:  the label that means "none"; None where the model takes no labels
+    null:  the condition that means "no label"; None where the model takes no labels
     """
 
     init: Callable
     loss: Callable
     model: Callable
     kind: str
-    null: int | None = None
+    null: PyTree = None

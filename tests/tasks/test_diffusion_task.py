@@ -9,7 +9,14 @@ import numpy as np
 import pytest
 from jax.tree_util import Partial
 
-from jaxdiff.diffusion import inputs, noises, predictions, schedules
+from jaxdiff.diffusion import (
+    inputs,
+    noises,
+    predictions,
+    schedules,
+    upsampling,
+    weights,
+)
 from jaxdiff.diffusion.losses import Objective, mse
 from jaxdiff.keys import batch_keys
 from jaxdiff.tasks import diffusion
@@ -151,3 +158,55 @@ def test_denoisers_of_other_parameters_share_a_compilation():
     for value in (0.0, 1.0, 2.0):
         compiled(task.model({"unused": jnp.asarray(value)}), x)
     assert compiled._cache_size() == 1
+
+
+class Copy(nn.Module):
+    """Its output is the image beside x_t; with a second channel that tells how noisy,
+    times how noisy."""
+
+    @nn.compact
+    def __call__(self, x, t, cond=None, *, train: bool = False):
+        self.param("unused", nn.initializers.zeros, ())
+        return x[..., 1:2] * jnp.prod(x[..., 2:], axis=-1, keepdims=True)
+
+
+def test_an_upsampler_is_shown_the_small_image_of_its_own_x0():
+    x0 = jax.random.normal(jax.random.key(1), (8, 4, 4, 1))
+    loss, _ = upsampled(x0, augment=0.0)
+    own = jax.image.resize(upsampling.shrink(x0, 2), x0.shape, "linear")
+    np.testing.assert_allclose(loss, ((own - x0) ** 2).mean((1, 2, 3)), rtol=1e-4)
+
+
+def test_augmentation_is_uniform_up_to_its_most():
+    """Of x0 = 0 the copy is a sigma(a) eps: under the linear mix its square is a^4."""
+    x0 = jnp.zeros((B, 2, 2, 1))
+    loss, _ = upsampled(x0, augment=0.6, low_size=1)
+    # one eps for all four pixels: E a^4 eps^2 = .6^4 / 5, E a^8 eps^4 = 3 .6^8 / 9
+    mean, square = 0.6**4 / 5, 3 * 0.6**8 / 9
+    error = np.sqrt((square - mean**2) / B)
+    assert abs(float(loss.mean()) - mean) < 4 * error
+
+
+def upsampled(x0, augment, low_size=2):
+    schedule = schedules.linear_mix()
+    objective = Objective(
+        schedule=schedule,
+        prediction=predictions.x0(),
+        times=Partial(at, schedule, 0.5),
+        weight=weights.native(),
+        distance=mse(),
+        noise=noises.normal(),
+    )
+    task = diffusion.make(
+        Copy(),
+        objective,
+        shape=x0.shape[1:],
+        num_classes=0,
+        label_dropout=0.0,
+        time_feature=inputs.time(),
+        sigma_data=0.0,
+        low_size=low_size,
+        augment=augment,
+    )
+    keys = batch_keys(jax.random.key(0), jnp.arange(len(x0)), len(x0))
+    return task.loss(task.init(jax.random.key(2)), keys, {"x": x0})

@@ -1,0 +1,49 @@
+"""A cascade on Fashion-MNIST: enlarges the 14x14 images of `fashion_base` to 28x28.
+
+TFDS_DATA_DIR=... python -m launch.train --config=configs/fashion_base.py \
+    --workdir=runs/fashion_base
+TFDS_DATA_DIR=... python -m launch.train --config=configs/fashion_cascade.py \
+    --workdir=runs/fashion_cascade
+python -m launch.sample --workdir=runs/fashion_cascade --out=out/cascade
+
+The upsampler is shown the small image beside x_t, noised a little (noise conditioning
+augmentation), and is told how much. 2,500 steps of 64 images: a minute on one GPU, some
+twenty minutes on two CPU cores. The preview lays images enlarged by bicubic and by the
+model over the real ones.
+"""
+
+from configs import base
+
+
+def get_config(variant: str = ""):
+    config = base.get_config()
+    config.data.update({"name": "tfds", "dataset": "fashion_mnist"})
+    config.model.update(
+        {
+            "channels": 16,
+            "multipliers": (1, 2, 4),
+            "num_blocks": 1,
+            "attention": (7,),
+            "num_heads": 0,
+            "head_channels": 32,
+        }
+    )
+    config.diffusion.update({"low_size": 14, "augment": 0.3})
+    config.train.update(
+        {
+            "batch_size": 64,
+            "num_steps": 2500,
+            "cpu_devices": 2,
+            "optimizer": "adamw(weight_decay=0.0)",
+            "lr": "cosine(peak=1e-3, warmup=100)",
+            "clip_norm": 1.0,
+            "sample_every": 500,
+        }
+    )
+    config.sampler.update(
+        {"num_steps": 25, "base": "runs/fashion_base", "augment": 0.1}
+    )
+    config.sampler.batch_size = 250
+    if variant:
+        config.diffusion.low_size = 6
+    return base.variant(config, variant, shape=(12, 12, 1), num_classes=10)

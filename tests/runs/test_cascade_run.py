@@ -1,0 +1,114 @@
+"""A cascade as two runs: the upsampler enlarges what its base makes."""
+
+import numpy as np
+import pytest
+
+from jaxdiff import build
+from jaxdiff.runs import plot, sample, train, workdir
+from jaxdiff.runs.trained import load
+from tests.runs.conftest import tiny_config
+
+
+def config_of(side, **fields):
+    given = {
+        "data__shape": (side, side, 1),
+        "data__num_classes": 3,
+        "model__name": "unet",
+        "model__channels": 8,
+        "model__multipliers": (1,),
+    }
+    return tiny_config(num_steps=2, **given | fields)
+
+
+def upsampler(base, **fields):
+    given = {
+        "diffusion__low_size": 4,
+        "diffusion__augment": 0.3,
+        "sampler__base": str(base),
+        "sampler__augment": 0.1,
+        "sampler__guidance": 2.0,
+    }
+    return config_of(8, **given | fields)
+
+
+@pytest.fixture(scope="module")
+def cascade(tmp_path_factory):
+    """(workdir of the base, workdir of the upsampler)."""
+    base, up = (tmp_path_factory.mktemp("cascade") / n for n in ("base", "up"))
+    train.run(train.prepare(config_of(4), base))
+    train.run(train.prepare(upsampler(base), up))
+    return base, up
+
+
+def test_the_preview_lays_the_enlarged_beside_the_real(cascade):
+    preview = cascade[1] / "samples" / "00000002.png"
+    assert preview.stat().st_size > 1000
+
+
+def drawn(cascade, index, **sampler):
+    config = workdir.load_config(cascade[1])
+    config.sampler.update(sampler)
+    run = load(cascade[1], config)
+    base = sample.load_base(config, run.source)
+    one = sample.make_sampler(config, run.source, run.task, base)
+    index = np.asarray(index)
+    return one, one.draw(run.params, 5, index, (index % 3).astype(np.int32))
+
+
+def test_an_image_depends_on_its_own_index_alone(cascade):
+    """Law 1 holds through both models and the noise between them."""
+    sampler, together = drawn(cascade, [0, 1, 2])
+    _, alone = drawn(cascade, [2])
+    np.testing.assert_allclose(together[2:], alone, atol=1e-5)
+    assert sampler.calls == 3 + 3  # of the base and its own
+
+
+def test_the_small_images_are_those_that_the_base_makes_by_itself(cascade):
+    folder, config = cascade[0], workdir.load_config(cascade[0])
+    run = load(folder, config)
+    labels = np.array([0, 1, 2, 0], np.int32)
+    alone = sample.make_sampler(config, run.source, run.task).draw(
+        run.params, 5, np.arange(4), labels
+    )
+    up = load(cascade[1], workdir.load_config(cascade[1]))
+    base = sample.load_base(up.config, up.source)
+    # model units of both are [-1, 1]; the way there clips to black and white
+    got = base.draw(5, np.arange(4), labels)
+    np.testing.assert_allclose(got, np.clip(alone, -1, 1), atol=1e-5)
+
+
+def test_the_command_makes_both(cascade, tmp_path):
+    config, out = workdir.load_config(cascade[1]), tmp_path / "out"
+    asked = {"num": 3, "seed": 0, "label": 1, "png": False, "force": False}
+    sample.run(sample.prepare(cascade[1], config, out=out, **asked))
+    assert np.load(out / "samples.npz")["values"].shape == (3, 8, 8, 1)
+    plot.draw(plot.Scene(config, cascade[1], num=4), "grid", tmp_path)
+    with pytest.raises(ValueError, match="not for an upsampler"):
+        plot.draw(plot.Scene(config, cascade[1]), "film", tmp_path)
+
+
+@pytest.mark.parametrize(
+    "fields, words",
+    [
+        ({"diffusion__low_size": 8}, "must be from 1 to below the side"),
+        ({"diffusion__augment": 1.0}, r"diffusion\.augment must be in \[0, 1\)"),
+        ({"model__name": "basic_unet"}, "takes no image beside x_t"),
+        ({"sampler__augment": 0.5}, r"sampler\.augment=0\.5 must be from 0 to"),
+    ],
+)
+def test_what_cannot_be_is_refused(fields, words, tmp_path):
+    with pytest.raises(ValueError, match=words):
+        train.prepare(upsampler("none", **fields), tmp_path / "run")
+
+
+def test_a_base_that_does_not_fit_is_refused(cascade, whole):
+    config = workdir.load_config(cascade[1])
+    source = build.make_source(config)
+    for folder, words in (
+        ("", "this run enlarges 4x4 images"),
+        (cascade[1].parent / "none", "is not a run's workdir"),
+        (whole[0], r"sampler\.base: .* makes \(2,\)"),
+    ):
+        config.sampler.base = str(folder)
+        with pytest.raises((ValueError, FileNotFoundError), match=words):
+            sample.load_base(config, source)
