@@ -61,7 +61,8 @@ def make(
             show = Partial(inputs.show, apply, time_feature, scale, params)
             return Partial(_at_time, show, objective.schedule)
 
-        features = Partial(network.apply, features=True)
+        # bound by functools: a keyword of Partial's own would be traced under jit
+        features = Partial(partial(network.apply, features=True))
         return Classify(of(Partial(network.apply)), of(features))
 
     return Task(init, loss, model, "classifier")

@@ -33,6 +33,25 @@ def tiny_config(**fields):
     return config
 
 
+# Bright blobs of three classes, and a classifier of them.
+IMAGES = {
+    "data__shape": (8, 8, 1),
+    "data__num_classes": 3,
+    "data__num_examples": 60,
+    "model__channels": 8,
+    "model__multipliers": (1,),
+    "model__num_blocks": 1,
+}
+CLASSIFIER = {"task": "classifier", "model__name": "classifier", **IMAGES}
+
+
+def config_of(**fields):
+    top = {k: fields.pop(k) for k in ("task",) if k in fields}
+    config = tiny_config(**fields)
+    config.update(top)
+    return config
+
+
 def read_state(folder, run):
     with checkpoint.open_manager(folder / workdir.CHECKPOINTS, keep_last=9) as manager:
         return checkpoint.restore(manager, run.init())
@@ -63,3 +82,19 @@ def whole(tmp_path_factory):
     folder = tmp_path_factory.mktemp("whole") / "run"
     run = train.prepare(tiny_config(), folder)
     return folder, run, train.run(run)
+
+
+@pytest.fixture(scope="session")
+def judged(tmp_path_factory):
+    """Sixty steps of a classifier of bright blobs: (workdir, its config)."""
+    folder = tmp_path_factory.mktemp("judge") / "run"
+    config = config_of(
+        **CLASSIFIER,
+        train__batch_size=24,
+        train__num_steps=60,
+        train__log_every=20,
+        train__checkpoint_every=60,
+        train__lr="constant(peak=1e-2)",
+    )
+    train.run(train.prepare(config, folder))
+    return folder, config

@@ -6,42 +6,9 @@ import numpy as np
 import pytest
 
 from jaxdiff import build
-from jaxdiff.runs import sample, train, workdir
+from jaxdiff.runs import sample, workdir
 from jaxdiff.runs.trained import load, load_classifier
-from tests.runs.conftest import tiny_config
-
-IMAGES = {
-    "data__shape": (8, 8, 1),
-    "data__num_classes": 3,
-    "data__num_examples": 60,
-    "model__channels": 8,
-    "model__multipliers": (1,),
-    "model__num_blocks": 1,
-}
-CLASSIFIER = {"task": "classifier", "model__name": "classifier", **IMAGES}
-
-
-def config_of(**fields):
-    top = {k: fields.pop(k) for k in ("task",) if k in fields}
-    config = tiny_config(**fields)
-    config.update(top)
-    return config
-
-
-@pytest.fixture(scope="module")
-def judged(tmp_path_factory):
-    """Sixty steps of a classifier of bright blobs: (workdir, its config)."""
-    folder = tmp_path_factory.mktemp("judge") / "run"
-    config = config_of(
-        **CLASSIFIER,
-        train__batch_size=24,
-        train__num_steps=60,
-        train__log_every=20,
-        train__checkpoint_every=60,
-        train__lr="constant(peak=1e-2)",
-    )
-    train.run(train.prepare(config, folder))
-    return folder, config
+from tests.runs.conftest import IMAGES, config_of
 
 
 def test_it_learns_and_draws_what_it_knows(judged):

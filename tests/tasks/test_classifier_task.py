@@ -73,7 +73,7 @@ def test_the_model_is_a_value():
     made = task(0.0)
     classify = made.model(made.init(jax.random.key(0)))
     assert made.kind == "classifier"
-    out = jax.jit(lambda f, x, t: f.logits(x, t))(
-        classify, jnp.asarray(BATCH["x"]), jnp.zeros(())
-    )
-    assert out.shape == (2, 3)
+    x, t = jnp.asarray(BATCH["x"]), jnp.zeros(())
+    out = jax.jit(lambda f, x, t: (f.logits(x, t), f.features(x, t)))(classify, x, t)
+    np.testing.assert_allclose(out[1], 2 * out[0])
+    assert out[0].shape == (2, 3)
