@@ -4,9 +4,9 @@ TFDS_DATA_DIR=... python -m launch.train --config=configs/fashion_adm.py \
     --workdir=runs/fashion_adm
 
 10,000 steps of 128 images: minutes on one GPU, hours on a CPU (there, for recognisable
-clothes in under an hour: --config.train.num_steps=2500 --config.train.batch_size=64
---config.train.cpu_devices=2). Labels are dropped a tenth of the time, so that it serves
-with its label, without, and under a classifier (configs/fashion_classifier.py).
+clothes in under an hour: --config.train.num_steps=2500 --config.train.batch_size=64).
+Labels are dropped a tenth of the time, so that it serves with its label, without, and
+under a classifier (configs/fashion_classifier.py).
 """
 
 from configs import base
@@ -39,6 +39,7 @@ def get_config(variant: str = ""):
         {
             "batch_size": 128,
             "num_steps": 10_000,
+            "cpu_devices": 2,
             "optimizer": "adamw(weight_decay=0.0)",
             "lr": "cosine(peak=1e-3, warmup=200)",
             "clip_norm": 1.0,

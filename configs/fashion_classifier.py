@@ -37,6 +37,7 @@ def get_config(variant: str = ""):
         {
             "batch_size": 128,
             "num_steps": 2000,
+            "cpu_devices": 2,
             "optimizer": "adamw(weight_decay=0.05)",
             "lr": "cosine(peak=2e-3, warmup=100)",
             "clip_norm": 1.0,

@@ -4,9 +4,12 @@ python -m launch.plot all --workdir=runs/mnist_linear --out=out/pictures
 python -m launch.plot film --workdir=runs/mnist_linear --out=out --steps=5
 python -m launch.plot steps --workdir=runs/flowers_ddim --out=out
 python -m launch.plot schedules --config=configs/iris.py --out=out --all
+python -m launch.plot guidance --workdir=runs/fashion_adm --out=out \
+    --judge=runs/fashion_judge --config.sampler.classifier=runs/fashion_classifier
 python -m launch.plot latents --workdir=runs/mnist_ae --beside=runs/mnist_vae --out=out
 
-Kinds: schedules, corruption, predictions, film, steps, grid, mean, loss, pairs; of an
+Kinds: schedules, corruption, predictions, film, steps, grid, mean, loss, pairs; of a
+model with labels guidance (a curve), guided (images); of an
 autoencoder latents, interpolation, reconstructions, decoded, mean, loss. `all` draws
 those that fit the run. schedules, corruption and mean need no trained parameters, so
 that --config=FILE is enough for them.
@@ -26,6 +29,9 @@ WORKDIR = flags.DEFINE_string("workdir", None, "The run to draw.")
 BESIDE = flags.DEFINE_string(
     "beside", None, "latents, interpolation: a second run, drawn to the right."
 )
+JUDGE = flags.DEFINE_string(
+    "judge", None, "guidance: the run of a classifier that says what samples are."
+)
 OUT = flags.DEFINE_string("out", None, "Folder for KIND.png.")
 SEED = flags.DEFINE_integer(
     "seed",
@@ -37,8 +43,8 @@ SEED = flags.DEFINE_integer(
 NUM = flags.DEFINE_integer(
     "num",
     None,
-    "Images or rows drawn; by default 64 in a grid, as many rows as the data have in "
-    "pairs, and 4 in strips, which show at most 8.",
+    "Images or rows drawn; by default 64 in a grid, 500 at each point of guidance, as "
+    "many rows as the data have in pairs, and 4 in strips, which show at most 8.",
     lower_bound=1,
 )
 STEPS = flags.DEFINE_integer(
@@ -64,6 +70,7 @@ def main(kind: str) -> None:
             num=NUM.value,
             steps=STEPS.value,
             every=ALL.value,
+            judge=Path(JUDGE.value) if JUDGE.value else None,
         )
         if BESIDE.value:
             other = Path(BESIDE.value)

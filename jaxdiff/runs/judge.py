@@ -78,13 +78,12 @@ def _labels(classify, x):
 
 def _look(judge, look, values, peak):
     check(judge, values, peak)
-    black, white = (np.asarray(end, np.float32) for end in judge.source.bounds)
     parts, n = [], len(values)
     with tqdm(total=n, desc="judging", unit="img", delay=1.0, leave=False) as bar:
         for at in range(0, n, CHUNK):
             rows = np.minimum(np.arange(at, at + CHUNK), n - 1)
-            v = np.asarray(values[rows], np.float32) / np.float32(peak)
-            seen = look(judge.classify, black + (white - black) * v)
+            own = np.asarray(values[rows], np.float32) * (judge.source.peak / peak)
+            seen = look(judge.classify, judge.source.encode(own))
             parts.append(np.asarray(seen)[: n - at])
             bar.update(len(parts[-1]))
     return np.concatenate(parts)

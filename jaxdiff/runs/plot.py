@@ -1,8 +1,8 @@
 """The pictures of a run: every kind is one function, in `KINDS`.
 
-Those of an autoencoder are in `plot_autoencoder.py`, the others here. What a
-picture shows is worked out by a function without files (`corrupted`, `predictions`,
-`film`, `steps`, `mean`); the one that draws it only arranges and names.
+Those of an autoencoder and of guidance are in files of their own, the others here.
+What a picture shows is worked out by a function without files (`corrupted`,
+`predictions`, `film`, `steps`, `mean`); the one that draws it only arranges and names.
 """
 
 from pathlib import Path
@@ -18,7 +18,7 @@ from jaxdiff.data.batches import permutation
 from jaxdiff.data.source import Source
 from jaxdiff.diffusion import sampling, schedules
 from jaxdiff.plots import curves, pictures, tables
-from jaxdiff.runs import plot_autoencoder, preview, sample
+from jaxdiff.runs import plot_autoencoder, plot_guidance, preview, sample
 from jaxdiff.runs.scene import FEW, MOST, Kind, Scene, real_images
 
 # The times of strips: t = 0, .1, ..., 1.
@@ -56,6 +56,8 @@ def check(scene: Scene, kind: str) -> list[str]:
     if scene.beside:
         check_beside(scene, scene.beside, kind)
     require(kind == "all" or names, f"{kind!r} {misfits.get(kind)}")
+    if "guidance" in names:
+        plot_guidance.load_judge(scene)
     if {"film", "steps", "grid", "pairs"} & {*names}:
         _ = scene.sampler  # refuses what does not fit the model
     return names
@@ -87,6 +89,8 @@ def misfit(scene: Scene, kind: str) -> str:
         return f"needs metrics.jsonl, and {scene.workdir} has no line of it yet"
     if scene.config.diffusion.low_size and kind in ("predictions", "film", "steps"):
         return "is not for an upsampler, whose preview shows what it makes of images"
+    if kind in plot_guidance.KINDS:
+        return plot_guidance.misfit(scene, kind)
     if kind == "latents" and scene.config.model.latent_size == 1:
         return "is a plane, and the codes have one number only"
     here = "images" if data and scene.source.is_image else "tables"
@@ -265,6 +269,7 @@ KINDS = {
     "mean": Kind(draw_mean, IMAGES, trained=False, task=""),
     "loss": Kind(draw_loss, (), trained=True, task=""),
     "pairs": Kind(draw_samples, TABLES, trained=True),
+    **plot_guidance.KINDS,
     **plot_autoencoder.KINDS,
 }
 

@@ -34,6 +34,7 @@ class Scene:
     workdir: None where there is only a config.  num: images or rows, None for as many
     as suit the kind.  steps: of the film.  every: all schedules beside the run's own.
     beside: another run, with the same seed and num, for the kinds that compare two.
+    judge: workdir of a classifier's run that says what samples are.
     """
 
     config: ConfigDict
@@ -43,6 +44,7 @@ class Scene:
     steps: int = 5
     every: bool = False
     beside: Scene | None = None
+    judge: Path | None = None
 
     @cached_property
     def trained(self) -> Trained:

@@ -1,0 +1,136 @@
+"""What guidance does: samples of a class at rising scales, and a judge's word on them.
+
+Three ways to the same label: a classifier guides the model without its label, or with
+it, and the model guides itself away from what it does without (classifier-free).
+"""
+
+import json
+from pathlib import Path
+
+import numpy as np
+
+from jaxdiff.arrays import require
+from jaxdiff.plots import curves, pictures
+from jaxdiff.runs import judge, sample
+from jaxdiff.runs.sample import Sampler
+from jaxdiff.runs.scene import Kind, Scene
+
+SCALES = (0.0, 1.0, 2.0, 4.0)
+# Images that a share is taken of, at each scale of each way.
+MANY = 500
+
+
+def ways(scene: Scene) -> dict[str, dict[float, dict]]:
+    """Name -> scale -> fields of config.sampler, of the ways that the run allows."""
+    classifier, null = scene.config.sampler.classifier, scene.trained.task.null
+    found = {}
+
+    def by(**fields):
+        return {scale: _filled(fields, scale) for scale in SCALES}
+
+    if classifier and null is not None:
+        found["classifier, model without label"] = by(
+            guidance=0.0, classifier_scale=...
+        )
+    if classifier:
+        found["classifier, model with label"] = by(guidance=1.0, classifier_scale=...)
+    if null is not None:
+        found["classifier-free"] = by(guidance=..., classifier="")
+    return found
+
+
+def _filled(fields, scale):
+    return {k: scale if v is ... else v for k, v in fields.items()}
+
+
+def make(scene: Scene, fields: dict) -> Sampler:
+    """The run's sampler with some of its fields changed."""
+    config = scene.config.copy_and_resolve_references()
+    config.sampler.update(fields)
+    return sample.make_sampler(config, scene.source, scene.trained.task)
+
+
+def shares(scene: Scene, judged: judge.Judge) -> dict[str, np.ndarray]:
+    """Way -> share of samples that the judge gives the asked label, f[len(SCALES)].
+
+    The same seeds at every scale of every way.
+    """
+    num = scene.num or MANY
+    labels = scene.labels(num)
+    found = {}
+    for name, scales in ways(scene).items():
+        right = []
+        for scale, fields in scales.items():
+            args = scene.trained.params, scene.seed, np.arange(num), labels
+            x = make(scene, fields).draw(*args)
+            said = judge.labels(judged, scene.source.decode(x), scene.source.peak)
+            right.append(float(np.mean(said == labels)))
+            print(f"{name}, scale {scale:g}: {right[-1]:.3f} of {num}", flush=True)
+        found[name] = np.array(right)
+    return found
+
+
+def misfit(scene: Scene, kind: str) -> str:
+    """Why a kind cannot be drawn of a trained run, or ""."""
+    if kind == "guidance" and not scene.judge:
+        return (
+            "needs --judge=WORKDIR: the run of a classifier other than the one that "
+            "guides (configs/fashion_judge.py)"
+        )
+    if not ways(scene):
+        return (
+            "is for models trained with labels and diffusion.label_dropout > 0, or "
+            "with --config.sampler.classifier=WORKDIR"
+        )
+    return ""
+
+
+def load_judge(scene: Scene) -> judge.Judge:
+    """Errors: ValueError, FileNotFoundError for a run that cannot judge this one."""
+    found = judge.load_judge(Path(str(scene.judge)))
+    require(
+        found.source.class_names == scene.source.class_names,
+        f"--judge {scene.judge} knows other classes than the run",
+    )
+    return found
+
+
+def draw_guidance(scene: Scene, path: Path) -> None:
+    """The share of samples that are what was asked over the scale; and KIND.json."""
+    found = shares(scene, load_judge(scene))
+    num = scene.num or MANY
+    curves.save_lines(
+        path,
+        np.array(SCALES),
+        found,
+        xlabel="guidance scale",
+        ylabel="share of samples given the asked label",
+        title=f"{num} samples each, by a classifier trained apart",
+    )
+    said = {
+        "samples": num,
+        "seed": scene.seed,
+        "solver": scene.config.sampler.solver,
+        "steps": scene.config.sampler.num_steps,
+        "scales": SCALES,
+        "shares": {name: values.tolist() for name, values in found.items()},
+    }
+    path.with_suffix(".json").write_text(json.dumps(said, indent=2) + "\n")
+
+
+def draw_guided(scene: Scene, path: Path) -> None:
+    """One noise for each class, at every scale of every way."""
+    num = min(scene.source.num_classes, 10)
+    labels, rows = np.arange(num, dtype=np.int32), {}
+    for name, scales in ways(scene).items():
+        for scale, fields in scales.items():
+            args = scene.trained.params, scene.seed, np.arange(num), labels
+            rows[f"{name}: {scale:g}"] = scene.pixels(make(scene, fields).draw(*args))
+    names = scene.source.class_names[:num]
+    pictures.save_rows(path, rows, columns=names, group=len(SCALES))
+
+
+KINDS = {
+    "guidance": Kind(draw_guidance, ("images",), trained=True),
+    "guided": Kind(draw_guided, ("images",), trained=True),
+}

@@ -1,0 +1,100 @@
+"""Guidance over its scale: which ways a run allows, and whose word is counted."""
+
+import json
+from dataclasses import replace
+
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from jax.tree_util import Partial
+
+from jaxdiff.diffusion.denoisers import Denoised
+from jaxdiff.runs import plot, plot_guidance, train
+from jaxdiff.tasks.task import Task
+from tests.runs.conftest import IMAGES, config_of
+
+
+@pytest.fixture(scope="module")
+def scene(judged, tmp_path_factory):
+    """A model with labels, guided and judged by one classifier."""
+    config = config_of(
+        **{**IMAGES, "model__name": "unet"},
+        train__num_steps=2,
+        sampler__num_steps=3,
+        sampler__classifier=str(judged[0]),
+    )
+    folder = tmp_path_factory.mktemp("guided") / "run"
+    train.run(train.prepare(config, folder))
+    return plot.Scene(config, folder, num=6, judge=judged[0])
+
+
+def test_each_way_changes_its_own_scale(scene):
+    ways = plot_guidance.ways(scene)
+    assert [*ways] == [
+        "classifier, model without label",
+        "classifier, model with label",
+        "classifier-free",
+    ]
+    first, second, third = (way[4.0] for way in ways.values())
+    assert first == {"guidance": 0.0, "classifier_scale": 4.0}
+    assert second == {"guidance": 1.0, "classifier_scale": 4.0}
+    assert third == {"guidance": 4.0, "classifier": ""}
+    alone = scene.config.copy_and_resolve_references()
+    alone.sampler.classifier = ""
+    assert [*plot_guidance.ways(replace(scene, config=alone))] == ["classifier-free"]
+
+
+def test_shares_are_of_samples_that_the_judge_gives_the_asked_label(scene):
+    """A model that, told its label, makes the very images of the data, which the judge
+    knows; told another, those of the other class."""
+    source, judged = scene.source, plot_guidance.load_judge(scene)
+    batch = source[np.arange(len(source))]
+    first = [int(np.argmax(batch["label"] == k)) for k in range(3)]
+    images = jnp.asarray(batch["x"][first])
+    said = plot_guidance.judge.labels(judged, source.decode(np.asarray(images)), 255.0)
+
+    def knows(images, x_t, t, cond):
+        # 3 is "no label": the first class
+        return Denoised(images[jnp.where(cond == 3, 0, cond)])
+
+    denoise = Partial(knows, images)
+    task = scene.trained.task
+    perfect = Task(task.init, task.loss, lambda _: denoise, task.kind, task.null)
+    trained = scene.trained._replace(task=perfect)
+    config = scene.config.copy_and_resolve_references()
+    config.sampler.classifier = ""
+    known = replace(scene, config=config)
+    known.__dict__["trained"] = trained  # a cached property
+    share = plot_guidance.shares(known, judged)["classifier-free"]
+    labels = scene.labels(6)
+    assert share[0] == np.mean(said[0] == labels)
+    assert share[1] == np.mean(said[labels] == labels)
+
+
+def test_the_curve_and_the_images_are_drawn(scene, tmp_path):
+    plot.draw(scene, "guidance", tmp_path)
+    said = json.loads((tmp_path / "guidance.json").read_text())
+    assert said["scales"] == [0, 1, 2, 4] and said["samples"] == 6
+    assert (
+        all(len(v) == 4 for v in said["shares"].values()) and len(said["shares"]) == 3
+    )
+    plot.draw(scene, "guided", tmp_path)
+    for name in ("guidance", "guided"):
+        assert (tmp_path / f"{name}.png").stat().st_size > 1000
+
+
+def test_what_does_not_fit_is_said(scene, whole, tmp_path):
+    with pytest.raises(ValueError, match="needs --judge=WORKDIR"):
+        plot.draw(replace(scene, judge=None), "guidance", tmp_path)
+    with pytest.raises(FileNotFoundError, match="is not a run's workdir"):
+        plot.draw(replace(scene, judge=tmp_path / "none"), "guidance", tmp_path)
+    config = scene.config.copy_and_resolve_references()
+    config.sampler.classifier = ""
+    config.diffusion.condition = "none"
+    silent = replace(scene, config=config)
+    silent.__dict__["trained"] = scene.trained._replace(
+        task=scene.trained.task._replace(null=None)
+    )
+    with pytest.raises(ValueError, match="is for models trained with labels"):
+        plot.draw(silent, "guided", tmp_path)
+    assert not [*tmp_path.iterdir()]
