@@ -1,19 +1,7 @@
-"""From a config to objects: the only reader of a ConfigDict.
+"""From a config to objects: the only reader of a ConfigDict."""
 
-A choice is a name in a home. A home is a package, whose members are its files with a
-`make`, or a module, whose members are its `__all__`. So a new file or function can be
-chosen at once, and nothing is registered.
-"""
-
-import ast
-import difflib
-import importlib.util
 import inspect
-import pkgutil
-from collections.abc import Callable, Iterable
-from functools import partial
-from types import ModuleType
-from typing import Any, get_args
+from collections.abc import Callable
 
 from ml_collections import ConfigDict
 
@@ -21,6 +9,7 @@ from jaxdiff import data as data_home
 from jaxdiff import models as model_home
 from jaxdiff import tasks as task_home
 from jaxdiff.arrays import require
+from jaxdiff.choices import choose, from_block, hint, members, pick
 from jaxdiff.data import images
 from jaxdiff.data.latents import FirstStage
 from jaxdiff.data.source import Source
@@ -43,62 +32,6 @@ from jaxdiff.diffusion.schedules import Schedule
 from jaxdiff.tasks.task import Task
 from jaxdiff.train import ema, lr_schedules, optim
 
-Home = ModuleType
-
-
-def members(home: Home) -> dict[str, Callable]:
-    """Every choice a home has, by name."""
-    if not hasattr(home, "__path__"):
-        return {name: getattr(home, name) for name in home.__all__}
-    names = sorted(info.name for info in pkgutil.iter_modules(home.__path__))
-    files = {n: importlib.import_module(f"{home.__name__}.{n}") for n in names}
-    return {n: file.make for n, file in files.items() if hasattr(file, "make")}
-
-
-def pick(home: Home, name: str) -> Callable:
-    """The maker called `name`. Errors: ValueError that names the nearest and all."""
-    if hasattr(home, "__path__"):
-        full = f"{home.__name__}.{name}"
-        if name.isidentifier() and importlib.util.find_spec(full):
-            file = importlib.import_module(full)
-            if hasattr(file, "make"):
-                return file.make
-    elif name in home.__all__:
-        return getattr(home, name)
-    known = members(home)
-    raise ValueError(f"{home.__name__} has no {name!r}{hint(name, known)}")
-
-
-def choose(home: Home, spec: str) -> Callable:
-    """The maker of a spec "name" or "name(field=value, ...)", with its fields bound.
-
-    Errors: ValueError for a spec of another form, an unknown name or field, or a value
-    of another type than the maker's annotation.
-    """
-    try:
-        call = ast.parse(spec, mode="eval").body
-        if isinstance(call, ast.Name):
-            name, fields = call.id, {}
-        elif isinstance(call, ast.Call) and isinstance(call.func, ast.Name):
-            require(not call.args, "fields need names")
-            name = call.func.id
-            fields = {str(k.arg): ast.literal_eval(k.value) for k in call.keywords}
-        else:
-            raise SyntaxError
-    except (SyntaxError, ValueError):
-        raise ValueError(
-            f"{spec!r} is not 'name' or 'name(field=value, ...)' for {home.__name__}"
-        ) from None
-    maker = pick(home, name)
-    return partial(maker, **_fitted(maker, fields, name))
-
-
-def from_block(home: Home, block: ConfigDict, **derived: Any) -> Any:
-    """Make what `block.name` names from those of the block's fields that it takes."""
-    maker = pick(home, block.name)
-    fields = {k: v for k, v in block.items() if k != "name"}
-    return maker(**_taken(maker, {**fields, **derived}))
-
 
 def make_source(config: ConfigDict, first_stage: FirstStage | None = None) -> Source:
     """The data set; reads what it must to know its size, shape and classes.
@@ -107,7 +40,7 @@ def make_source(config: ConfigDict, first_stage: FirstStage | None = None) -> So
     first_stage: for data.name="latents", the autoencoder whose codes are the data.
     """
     d = config.data
-    source = from_block(data_home, d, first_stage=first_stage)
+    source = from_block(data_home, d.to_dict(), first_stage=first_stage)
     if not d.standardise:
         given = d.mean or d.std
         require(not given, "data.mean and data.std need data.standardise=True")
@@ -242,7 +175,7 @@ def _network(config, source, kind, **derived):
     name = config.model.name
     own = name if name in ("classifier", "autoencoder") else "denoiser"
     require(own == kind, f"model.name={name!r} is not for task={config.task!r}")
-    return from_block(model_home, config.model, shape=source.shape, **derived)
+    return from_block(model_home, config.model.to_dict(), shape=source.shape, **derived)
 
 
 # How a task is made of a config: one function for each file of jaxdiff/tasks.
@@ -271,37 +204,3 @@ def make_optimizer(config: ConfigDict) -> tuple[optim.Optimizer, Callable]:
 
 def make_ema(config: ConfigDict) -> ema.Decay:
     return choose(ema, config.train.ema)()
-
-
-def _taken(maker: Callable, fields: dict[str, Any]) -> dict[str, Any]:
-    takes = inspect.signature(maker).parameters
-    return {k: v for k, v in fields.items() if k in takes}
-
-
-def _fitted(maker, fields, name):
-    """Check fields against the maker's signature; ints become floats where asked."""
-    takes = {
-        k: kind
-        for k, p in inspect.signature(maker).parameters.items()
-        for kind in (int, float, str, bool)
-        if kind is p.annotation or kind in get_args(p.annotation)
-    }
-    for field, value in fields.items():
-        if field not in takes:
-            raise ValueError(f"{name} has no field {field!r}{hint(field, takes)}")
-        kind = takes[field]
-        if kind is float and type(value) is int:
-            fields[field] = float(value)
-        elif type(value) is not kind:
-            raise ValueError(
-                f"{name}({field}=...) must be of type {kind.__name__}, got {value!r}"
-            )
-    return fields
-
-
-def hint(name: str, known: Iterable[str]) -> str:
-    """The end of an error about an unknown name: the nearest, and all there are."""
-    known = list(known)
-    near = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
-    did = f"; did you mean {near[0]!r}?" if near else "."
-    return f"{did} It has: {', '.join(known) or 'none'}"

@@ -1,6 +1,4 @@
-"""From config to objects: what can be chosen, and what a wrong choice is told."""
-
-from pathlib import Path
+"""From config to objects: what is made of which fields."""
 
 import jax
 import jax.numpy as jnp
@@ -11,75 +9,8 @@ import jaxdiff.data
 import jaxdiff.models
 import jaxdiff.tasks
 from configs import base
-from jaxdiff import build
+from jaxdiff import build, choices
 from jaxdiff.data import synthetic
-from jaxdiff.diffusion import schedules, solvers
-from jaxdiff.train import ema, lr_schedules, optim
-
-
-def test_members_of_a_package_are_its_files_with_a_make():
-    for home in (solvers, jaxdiff.models, jaxdiff.data):
-        folder = Path(home.__path__[0])
-        files = {p.stem for p in folder.glob("*.py") if "\ndef make(" in p.read_text()}
-        assert files and set(build.members(home)) == files
-
-
-def test_members_of_a_module_are_its_all():
-    assert set(build.members(ema)) == {"constant", "half_life", "power", "warmup"}
-    assert build.members(ema)["warmup"] is ema.warmup
-
-
-def test_a_new_file_can_be_chosen_at_once(tmp_path, monkeypatch):
-    (tmp_path / "brand_new.py").write_text("def make(schedule):\n    return 'made'\n")
-    monkeypatch.setattr(solvers, "__path__", [*solvers.__path__, str(tmp_path)])
-    assert build.pick(solvers, "brand_new")(None) == "made"
-    assert "brand_new" in build.members(solvers)
-
-
-@pytest.mark.parametrize(
-    ("home", "spec", "message"),
-    [
-        (solvers, "dimm", "solvers has no 'dimm'; did you mean 'ddim'? It has: ddim, "),
-        (solvers, "../os", "is not 'name' or"),
-        (solvers, "zzzzzz", "has no 'zzzzzz'. It has: ddim, ddpm"),
-        (schedules, "cosin", "did you mean 'cosine'?"),
-        (lr_schedules, "jnp", "has no 'jnp'"),  # an import is no choice
-        (optim, "clipped", "has no 'clipped'"),
-        (solvers, "ddim(et=1)", "ddim has no field 'et'; did you mean 'eta'?"),
-        (ema, "warmup(dekay=.9)", "warmup has no field 'dekay'; did you mean 'decay'?"),
-        (
-            lr_schedules,
-            "cosine(peak='x')",
-            "cosine(peak=...) must be of type float, got 'x'",
-        ),
-        (
-            lr_schedules,
-            "cosine(peak=1.0, warmup=0.5)",
-            "cosine(warmup=...) must be of type int, got 0.5",
-        ),
-        (ema, "constant(0.9)", "is not 'name' or 'name(field=value, ...)'"),
-        (ema, "constant(decay=0.9", "is not 'name' or"),
-        (ema, "constant(decay=open('x'))", "is not 'name' or"),
-        (ema, "1 + 1", "is not 'name' or"),
-        (ema, "", "is not 'name' or"),
-    ],
-)
-def test_a_wrong_choice_is_told_the_right_one(home, spec, message):
-    with pytest.raises(ValueError) as error:
-        build.choose(home, spec)
-    assert message in str(error.value)
-
-
-def test_the_type_of_a_solvers_field_is_checked_too():
-    with pytest.raises(ValueError, match=r"eta.* must be of type float, got 'x'"):
-        build.choose(solvers, "ddim(eta='x')")
-
-
-def test_fields_reach_the_maker():
-    lr = build.choose(lr_schedules, "cosine(peak=1, warmup=10)")(num_steps=110)
-    np.testing.assert_allclose([lr(5), lr(10), lr(60)], [0.5, 1.0, 0.5], atol=1e-6)
-    beta = build.choose(ema, "constant(decay=0.25)")()(jnp.asarray(1))
-    assert float(beta) == 0.25
 
 
 def test_block_fields_go_only_where_they_are_taken():
@@ -146,7 +77,7 @@ def test_optimizer_comes_with_its_clip_and_its_lr():
 
 
 def test_every_task_has_its_builder():
-    assert set(build.TASKS) == set(build.members(jaxdiff.tasks))
+    assert set(build.TASKS) == set(choices.members(jaxdiff.tasks))
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ import jaxdiff.data
 import jaxdiff.models
 import jaxdiff.tasks
 from configs import base
-from jaxdiff import build
+from jaxdiff import build, choices
 from jaxdiff.diffusion import (
     grids,
     inputs,
@@ -210,5 +210,5 @@ def test_choices_named_in_the_schema_are_those_there_are():
         jaxdiff.tasks,
     )
     for home in homes:
-        for name in build.members(home):
+        for name in choices.members(home):
             assert name in text, f"{home.__name__}.{name} is not named in the schema"

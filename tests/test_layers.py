@@ -27,14 +27,16 @@ RULES: dict[str, set[str]] = {
     "jaxdiff.metrics": {"jax", "numpy", "scipy", "sklearn", *F1},
     "jaxdiff.interop": {"jax", "numpy", "safetensors", *F1},
     "jaxdiff.tasks": {"jax", "flax", "optax", *F1, "jaxdiff.diffusion"},
+    "jaxdiff.choices": {"jaxdiff.arrays"},
     "jaxdiff.build": {
-        *("ml_collections", "jaxdiff.arrays", "jaxdiff.data", "jaxdiff.diffusion"),
-        *("jaxdiff.models", "jaxdiff.tasks", "jaxdiff.train"),
+        *("ml_collections", "jaxdiff.arrays", "jaxdiff.choices", "jaxdiff.data"),
+        *("jaxdiff.diffusion", "jaxdiff.models", "jaxdiff.tasks", "jaxdiff.train"),
     },
     "jaxdiff.runs": {
         *("jax", "numpy", "ml_collections", "tensorboardX", "tqdm", "PIL", *F1),
-        *("jaxdiff.build", "jaxdiff.data", "jaxdiff.diffusion", "jaxdiff.metrics"),
-        *("jaxdiff.plots", "jaxdiff.tasks", "jaxdiff.train", "jaxdiff.interop"),
+        *("jaxdiff.build", "jaxdiff.choices", "jaxdiff.data", "jaxdiff.diffusion"),
+        *("jaxdiff.metrics", "jaxdiff.plots", "jaxdiff.tasks", "jaxdiff.train"),
+        "jaxdiff.interop",
     },
     "launch": {
         "absl",

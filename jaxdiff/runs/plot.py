@@ -11,7 +11,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxdiff import build
+from jaxdiff import build, choices
 from jaxdiff import keys as keying
 from jaxdiff.arrays import Array, require
 from jaxdiff.data.batches import permutation
@@ -50,7 +50,7 @@ def draw(scene: Scene, kind: str, out: Path, *, force: bool = False) -> list[Pat
 def check(scene: Scene, kind: str) -> list[str]:
     """The kinds to draw for `kind`. Errors: as draw's."""
     known = ["all", *KINDS]
-    require(kind in known, f"no kind of picture {kind!r}{build.hint(kind, known)}")
+    require(kind in known, f"no kind of picture {kind!r}{choices.hint(kind, known)}")
     misfits = {k: misfit(scene, k) for k in (KINDS if kind == "all" else [kind])}
     names = [k for k, why in misfits.items() if not why]
     if scene.beside:
@@ -112,7 +112,7 @@ def draw_schedules(scene: Scene, path: Path) -> None:
 
     d = scene.config.diffusion
     name = d.schedule if d.scaling == "own" else f"{d.schedule}, scaled {d.scaling}"
-    makers = build.members(schedules) if scene.every else {}
+    makers = choices.members(schedules) if scene.every else {}
     others = {name: rows(make()) for name, make in makers.items()}
     own = {f"this run: {name}": rows(build.make_schedule(scene.config))}
     curves.save_schedules(path, np.asarray(t), own, others)

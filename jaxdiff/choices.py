@@ -1,0 +1,104 @@
+"""Choices by name, and the objects that they make.
+
+A choice is a name in a home. A home is a package, whose members are its files with a
+`make`, or a module, whose members are its `__all__`. So a new file or function can be
+chosen at once, and nothing is registered.
+"""
+
+import ast
+import difflib
+import importlib.util
+import inspect
+import pkgutil
+from collections.abc import Callable, Iterable, Mapping
+from functools import partial
+from types import ModuleType
+from typing import Any, get_args
+
+from jaxdiff.arrays import require
+
+Home = ModuleType
+
+
+def members(home: Home) -> dict[str, Callable]:
+    """Every choice a home has, by name."""
+    if not hasattr(home, "__path__"):
+        return {name: getattr(home, name) for name in home.__all__}
+    names = sorted(info.name for info in pkgutil.iter_modules(home.__path__))
+    files = {n: importlib.import_module(f"{home.__name__}.{n}") for n in names}
+    return {n: file.make for n, file in files.items() if hasattr(file, "make")}
+
+
+def pick(home: Home, name: str) -> Callable:
+    """The maker called `name`. Errors: ValueError that names the nearest and all."""
+    if hasattr(home, "__path__"):
+        full = f"{home.__name__}.{name}"
+        if name.isidentifier() and importlib.util.find_spec(full):
+            file = importlib.import_module(full)
+            if hasattr(file, "make"):
+                return file.make
+    elif name in home.__all__:
+        return getattr(home, name)
+    known = members(home)
+    raise ValueError(f"{home.__name__} has no {name!r}{hint(name, known)}")
+
+
+def choose(home: Home, spec: str) -> Callable:
+    """The maker of a spec "name" or "name(field=value, ...)", with its fields bound.
+
+    Errors: ValueError for a spec of another form, an unknown name or field, or a value
+    of another type than the maker's annotation.
+    """
+    try:
+        call = ast.parse(spec, mode="eval").body
+        if isinstance(call, ast.Name):
+            name, fields = call.id, {}
+        elif isinstance(call, ast.Call) and isinstance(call.func, ast.Name):
+            require(not call.args, "fields need names")
+            name = call.func.id
+            fields = {str(k.arg): ast.literal_eval(k.value) for k in call.keywords}
+        else:
+            raise SyntaxError
+    except (SyntaxError, ValueError):
+        raise ValueError(
+            f"{spec!r} is not 'name' or 'name(field=value, ...)' for {home.__name__}"
+        ) from None
+    maker = pick(home, name)
+    return partial(maker, **_fitted(maker, fields, name))
+
+
+def from_block(home: Home, block: Mapping[str, Any], **derived: Any) -> Any:
+    """Make what `block.name` names from those of the block's fields that it takes."""
+    maker = pick(home, block["name"])
+    fields = {k: v for k, v in block.items() if k != "name"}
+    takes = inspect.signature(maker).parameters
+    return maker(**{k: v for k, v in {**fields, **derived}.items() if k in takes})
+
+
+def _fitted(maker, fields, name):
+    """Check fields against the maker's signature; ints become floats where asked."""
+    takes = {
+        k: kind
+        for k, p in inspect.signature(maker).parameters.items()
+        for kind in (int, float, str, bool)
+        if kind is p.annotation or kind in get_args(p.annotation)
+    }
+    for field, value in fields.items():
+        if field not in takes:
+            raise ValueError(f"{name} has no field {field!r}{hint(field, takes)}")
+        kind = takes[field]
+        if kind is float and type(value) is int:
+            fields[field] = float(value)
+        elif type(value) is not kind:
+            raise ValueError(
+                f"{name}({field}=...) must be of type {kind.__name__}, got {value!r}"
+            )
+    return fields
+
+
+def hint(name: str, known: Iterable[str]) -> str:
+    """The end of an error about an unknown name: the nearest, and all there are."""
+    known = list(known)
+    near = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
+    did = f"; did you mean {near[0]!r}?" if near else "."
+    return f"{did} It has: {', '.join(known) or 'none'}"
