@@ -33,12 +33,12 @@ def get_config(variant: str = ""):
     config.train.update(
         {
             "batch_size": 64,
-            "num_steps": 1500,
+            "num_steps": 6000,
             "cpu_devices": 2,
             "optimizer": "adam",
             "lr": "cosine(peak=2e-3, warmup=100)",
-            "checkpoint_every": 500,
-            "sample_every": 500,
+            "checkpoint_every": 1000,
+            "sample_every": 2000,
         }
     )
     return base.variant(config, variant, shape=(28, 28, 1), num_classes=10)
