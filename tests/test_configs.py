@@ -28,7 +28,7 @@ from jaxdiff.diffusion import (
     upsampling,
     weights,
 )
-from jaxdiff.runs import train, workdir
+from jaxdiff.runs import sample, train, workdir
 from jaxdiff.train import ema, lr_schedules, optim
 
 FOLDER = Path(base.__file__).parent
@@ -154,17 +154,29 @@ def test_the_full_size_has_the_published_count(name):
     assert train.num_params(shapes) == PUBLISHED[name]
 
 
+@pytest.fixture
+def quickly_compiled():
+    """Programs that run a few times are not worth optimising."""
+    jax.config.update("jax_disable_most_optimizations", True)
+    yield
+    jax.config.update("jax_disable_most_optimizations", False)
+
+
 @pytest.mark.parametrize("name", NAMES)
-def test_smoke_trains_two_steps(name, tmp_path):
-    config = load(name, "smoke")
-    if "unet" in config.model.name:  # the same experiment in narrower layers
-        config.model.update({"channels": 8, "num_blocks": 1})
-    state = train.run(train.prepare(config, tmp_path / "run"))
+def test_smoke_trains_two_steps_and_samples(name, tmp_path, quickly_compiled):
+    config, folder, out = load(name, "smoke"), tmp_path / "run", tmp_path / "out"
+    state = train.run(train.prepare(config, folder))
     assert int(state.step) == 2
-    rows = workdir.read_metrics(tmp_path / "run")
+    rows = workdir.read_metrics(folder)
     assert [row["step"] for row in rows] == [1, 2]
     assert all(np.isfinite(row["loss"]) for row in rows)
-    assert (tmp_path / "run" / "samples" / "00000002.png").stat().st_size > 100
+    assert (folder / "samples" / "00000002.png").stat().st_size > 100
+    if config.task != "diffusion" or config.diffusion.low_size:
+        return  # draws no samples, or of a base alone: tests/runs/test_cascade_run.py
+    asked = {"num": 4, "seed": 0, "label": None, "png": False, "force": False}
+    x = sample.run(sample.prepare(folder, config, out=out, **asked))
+    assert len(x) == 4 and np.isfinite(x).all()
+    assert (out / "samples.npz").exists()
 
 
 def fields_without_comment(source: str) -> list[str]:
