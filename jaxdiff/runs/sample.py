@@ -20,6 +20,7 @@ from jaxdiff.data.source import Source
 from jaxdiff.diffusion import guidance, sampling
 from jaxdiff.diffusion.denoisers import Denoise, clip
 from jaxdiff.plots import pictures, tables
+from jaxdiff.runs import workdir as files
 from jaxdiff.runs.trained import Trained, load, load_classifier
 from jaxdiff.tasks.task import Task
 from jaxdiff.train import parallel
@@ -142,10 +143,7 @@ def prepare(
 ) -> Request:
     """Check everything before any work. Errors: ValueError, FileNotFoundError."""
     require(num >= 1, f"--num must be at least 1, got {num}")
-    require(
-        force or not (out.exists() and any(out.iterdir())),
-        f"--out {out} is not empty; choose another folder, or --force to overwrite",
-    )
+    files.check_out(out, force)
     trained = load(workdir, config)
     sampler = make_sampler(config, trained.source, trained.task)
     source, classes = trained.source, num_asked(config, trained.source)

@@ -12,6 +12,8 @@ from typing import Any
 from ml_collections import ConfigDict
 from tensorboardX import SummaryWriter
 
+from jaxdiff.arrays import require
+
 CONFIG = "config.json"
 METRICS = "metrics.jsonl"
 CHECKPOINTS = "checkpoints"
@@ -29,6 +31,14 @@ def load_config(workdir: Path) -> ConfigDict:
         return ConfigDict(_tuples(json.loads(path.read_text())))
     except json.JSONDecodeError as error:
         raise ValueError(f"{path} is not valid JSON: {error}") from None
+
+
+def check_out(out: Path, force: bool) -> None:
+    """ValueError for an --out that holds something already, unless `force`."""
+    require(
+        force or not (out.exists() and any(out.iterdir())),
+        f"--out {out} is not empty; choose another folder, or --force to overwrite",
+    )
 
 
 def check_schema(workdir: Path, config: ConfigDict, schema: ConfigDict) -> None:
