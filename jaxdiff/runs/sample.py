@@ -193,6 +193,8 @@ def write_images(out, source, values, labels, png):
     if png:
         for i, image in enumerate(pixels):
             name = f"{i:06d}" if labels is None else f"{i:06d}_{classes[labels[i]]}"
+            # "T-shirt/top" is a class, and no folder
+            name = name.replace("/", "-")
             Image.fromarray(pictures.squeeze(image)).save(out / f"{name}.png")
 
 
