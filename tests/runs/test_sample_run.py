@@ -244,7 +244,9 @@ def test_train_and_sample_agree_on_the_preview(whole, tmp_path):
 def test_a_class_with_a_slash_is_no_folder(tmp_path):
     """Fashion-MNIST's first is called T-shirt/top."""
     pixels = np.zeros((2, 4, 4, 1), np.uint8)
-    source = images.from_array(pixels, np.array([0, 1]), ("T-shirt/top", "Bag"), low=0)
+    source = images.from_array(
+        pixels, np.array([0, 1]), ("T-shirt/top", "Bag"), low=0.0
+    )
     sample.write_images(tmp_path, source, pixels, np.array([0, 1]), png=True)
     names = sorted(path.name for path in tmp_path.iterdir())
     assert names == ["000000_T-shirt-top.png", "000001_Bag.png", "grid.png"]
