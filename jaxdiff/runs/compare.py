@@ -227,7 +227,7 @@ def own_label(judge: Judge, samples: Samples) -> float | None:
 def text(table: dict[str, Any]) -> list[str]:
     """The lines that are printed: a table, and what its columns are."""
     cells = [
-        ["folder", "images", "Frechet", "of real", "kernel x1000", "own label"],
+        ["folder", "images", "Frechet", "of real", "kernel", "own label"],
         *(
             [
                 row["folder"],
@@ -236,7 +236,7 @@ def text(table: dict[str, Any]) -> list[str]:
                 f"{row['frechet_of_real']:.4g}",
                 "-"
                 if row["kernel"] is None
-                else f"{1e3 * row['kernel']:.3g} +- {1e3 * row['kernel_error']:.1g}",
+                else f"{row['kernel']:.3g} +- {row['kernel_error']:.2g}",
                 "-" if row["own_label"] is None else f"{row['own_label']:.3f}",
             ]
             for row in table["rows"]

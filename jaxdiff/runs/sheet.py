@@ -38,7 +38,9 @@ def save(
         for i, strip in enumerate(strips_of(some, classes)):
             # names are keys: the rows around the middle one are called by blanks
             strips[name if i == DOWN // 2 else " " * len(strips)] = strip
-    columns = [fill(class_names[k], ACROSS) for k in classes]
+    # as many letters as stand above an image
+    wrap = {"width": 12, "break_long_words": False, "break_on_hyphens": False}
+    columns = [fill(class_names[k], **wrap) for k in classes]
     pictures.save_rows(path, strips, columns=columns, title=title, group=DOWN)
 
 
