@@ -114,14 +114,22 @@ def differing(
     def covers(name, field):
         return not name or field == name or field.startswith(name + ".")
 
-    old, new = (_flat(c.to_dict()) for c in (stored, config))
     return [
-        f"{k}={new.get(k)!r} (stored: {old.get(k)!r})"
-        for k in sorted({*old, *new})
-        if _plain(old.get(k)) != _plain(new.get(k))
-        and any(covers(name, k) for name in within)
-        and not any(covers(name, k) for name in but)
+        f"{field}={new!r} (stored: {old!r})"
+        for field, (old, new) in changes(stored, config).items()
+        if any(covers(name, field) for name in within)
+        and not any(covers(name, field) for name in but)
     ]
+
+
+def changes(old: ConfigDict, new: ConfigDict) -> dict[str, tuple[Any, Any]]:
+    """{field: (old value, new value)} of each that differs; None where it lacks."""
+    was, now = (_flat(c.to_dict()) for c in (old, new))
+    return {
+        field: (was.get(field), now.get(field))
+        for field in sorted({*was, *now})
+        if _plain(was.get(field)) != _plain(now.get(field))
+    }
 
 
 def recall(workdir: Path, config: ConfigDict) -> ConfigDict:
