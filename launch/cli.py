@@ -64,8 +64,11 @@ def define_stored_config(argv: list[str]) -> None:
         config_flags.DEFINE_config_dict("config", config)
 
 
-def run(main: Callable[..., None], word: str = "") -> None:
-    """Parse the flags, quietly, and run main; `word` names its one argument, if any."""
+def run(main: Callable[..., None], word: str = "", many: bool = False) -> None:
+    """Parse the flags, quietly, and run main.
+
+    word: what its argument is, where it takes one.  many: whether it takes more.
+    """
     logging.set_verbosity(logging.WARNING)  # orbax tells of every file at INFO
     logging.use_absl_handler()
 
@@ -73,7 +76,7 @@ def run(main: Callable[..., None], word: str = "") -> None:
         words = argv[1:]
         if word and not words:
             fail(f"which {word}? Give it before the flags; --help lists them")
-        if len(words) > bool(word):
+        if len(words) > bool(word) and not many:
             fail(f"{words[-1]!r} is not a flag; flags look like --config=configs/x.py")
         import jax
 

@@ -218,10 +218,7 @@ def prepare(
 ) -> Request:
     """Check everything before any work. Errors: ValueError, FileNotFoundError."""
     require(num >= 1, f"--num must be at least 1, got {num}")
-    require(
-        force or not (out.exists() and any(out.iterdir())),
-        f"--out {out} is not empty; choose another folder, or --force to overwrite",
-    )
+    files.check_out(out, force)
     trained = load(workdir, config)
     base = load_base(config, trained.source)
     sampler = make_sampler(config, trained.source, trained.task, base)
@@ -272,6 +269,8 @@ def write_images(out, source, values, labels, png):
     if png:
         for i, image in enumerate(pixels):
             name = f"{i:06d}" if labels is None else f"{i:06d}_{classes[labels[i]]}"
+            # "T-shirt/top" is a class, and no folder
+            name = name.replace("/", "-")
             Image.fromarray(pictures.squeeze(image)).save(out / f"{name}.png")
 
 

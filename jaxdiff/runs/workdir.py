@@ -12,6 +12,8 @@ from typing import Any
 from ml_collections import ConfigDict
 from tensorboardX import SummaryWriter
 
+from jaxdiff.arrays import require
+
 CONFIG = "config.json"
 METRICS = "metrics.jsonl"
 CHECKPOINTS = "checkpoints"
@@ -29,6 +31,14 @@ def load_config(workdir: Path) -> ConfigDict:
         return ConfigDict(_tuples(json.loads(path.read_text())))
     except json.JSONDecodeError as error:
         raise ValueError(f"{path} is not valid JSON: {error}") from None
+
+
+def check_out(out: Path, force: bool) -> None:
+    """ValueError for an --out that holds something already, unless `force`."""
+    require(
+        force or not (out.exists() and any(out.iterdir())),
+        f"--out {out} is not empty; choose another folder, or --force to overwrite",
+    )
 
 
 def check_schema(workdir: Path, config: ConfigDict, schema: ConfigDict) -> None:
@@ -104,14 +114,22 @@ def differing(
     def covers(name, field):
         return not name or field == name or field.startswith(name + ".")
 
-    old, new = (_flat(c.to_dict()) for c in (stored, config))
     return [
-        f"{k}={new.get(k)!r} (stored: {old.get(k)!r})"
-        for k in sorted({*old, *new})
-        if _plain(old.get(k)) != _plain(new.get(k))
-        and any(covers(name, k) for name in within)
-        and not any(covers(name, k) for name in but)
+        f"{field}={new!r} (stored: {old!r})"
+        for field, (old, new) in changes(stored, config).items()
+        if any(covers(name, field) for name in within)
+        and not any(covers(name, field) for name in but)
     ]
+
+
+def changes(old: ConfigDict, new: ConfigDict) -> dict[str, tuple[Any, Any]]:
+    """{field: (old value, new value)} of each that differs; None where it lacks."""
+    was, now = (_flat(c.to_dict()) for c in (old, new))
+    return {
+        field: (was.get(field), now.get(field))
+        for field in sorted({*was, *now})
+        if _plain(was.get(field)) != _plain(now.get(field))
+    }
 
 
 def recall(workdir: Path, config: ConfigDict) -> ConfigDict:

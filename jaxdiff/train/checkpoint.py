@@ -48,7 +48,14 @@ def restore(
         if step not in steps:
             raise ValueError(f"no checkpoint of step {step}; there are {steps[::-1]}")
         steps = [step]
-    abstract = jax.tree.map(ocp.utils.to_shape_dtype_struct, like)
+    # shapes alone say no device, and orbax would ask for those that wrote them
+    here = jax.sharding.SingleDeviceSharding(jax.local_devices()[0])
+    abstract = jax.tree.map(
+        lambda a: jax.ShapeDtypeStruct(
+            a.shape, a.dtype, sharding=getattr(a, "sharding", None) or here
+        ),
+        like,
+    )
     for at in steps:
         try:
             state: Any = manager.restore(at, args=ocp.args.StandardRestore(abstract))

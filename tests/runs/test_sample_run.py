@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from jaxdiff import build
+from jaxdiff.data import images
 from jaxdiff.diffusion import sampling
 from jaxdiff.runs import preview, sample, train
 from jaxdiff.runs.trained import load
@@ -238,3 +239,14 @@ def test_train_and_sample_agree_on_the_preview(whole, tmp_path):
     drawn = folder / "samples" / f"{int(state.step):08d}.png"
     assert (tmp_path / "again.png").read_bytes() == drawn.read_bytes()
     assert train.num_params(state.ema) == train.num_params(trained.params)
+
+
+def test_a_class_with_a_slash_is_no_folder(tmp_path):
+    """Fashion-MNIST's first is called T-shirt/top."""
+    pixels = np.zeros((2, 4, 4, 1), np.uint8)
+    source = images.from_array(
+        pixels, np.array([0, 1]), ("T-shirt/top", "Bag"), low=0.0
+    )
+    sample.write_images(tmp_path, source, pixels, np.array([0, 1]), png=True)
+    names = sorted(path.name for path in tmp_path.iterdir())
+    assert names == ["000000_T-shirt-top.png", "000001_Bag.png", "grid.png"]

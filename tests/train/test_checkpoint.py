@@ -7,7 +7,7 @@ import optax
 import pytest
 from absl import logging
 
-from jaxdiff.train import checkpoint
+from jaxdiff.train import checkpoint, parallel
 from jaxdiff.train.state import TrainState, init_state
 
 
@@ -52,6 +52,20 @@ def test_what_is_saved_comes_back_to_the_bit(tmp_path):
     write(tmp_path, [3])
     with checkpoint.open_manager(tmp_path, keep_last=1) as manager:
         same(checkpoint.restore(manager, state_at(0)), state_at(3))
+
+
+def test_shapes_alone_are_read_to_one_device_of_this_machine(tmp_path):
+    """What several devices wrote, one can sample from: orbax is not asked for them."""
+    spread = parallel.replicate(state_at(3), jax.devices())
+    assert len(spread.step.sharding.device_set) == 4
+    with checkpoint.open_manager(tmp_path, keep_last=1) as manager:
+        checkpoint.save(manager, spread)
+    like = jax.eval_shape(lambda: state_at(0))
+    with checkpoint.open_manager(tmp_path, keep_last=1) as manager:
+        found = checkpoint.restore(manager, like)
+    same(found, state_at(3))
+    for leaf in jax.tree.leaves(found):
+        assert leaf.sharding.device_set == {jax.local_devices()[0]}
 
 
 def test_nothing_to_restore(tmp_path):

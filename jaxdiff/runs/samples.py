@@ -1,0 +1,155 @@
+"""Folders of samples read back, as pixels of one size: ours, or anybody's pictures."""
+
+import zipfile
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from PIL import Image
+
+from jaxdiff.arrays import require
+from jaxdiff.data import folder as picture_folder
+from jaxdiff.data import images
+from jaxdiff.data.source import Source
+from jaxdiff.plots.pictures import squeeze, to_uint8
+
+# What launch.sample writes beside its pictures.
+SAVED = "samples.npz"
+
+
+class Samples(NamedTuple):
+    """folder: where they are
+    pixels:  u8[n, h, w, c] of the source's shape
+    labels:  i32[n], or None where they are not known
+    resized: "14x14, enlarged by bicubic" for those of another size, else ""
+    """
+
+    folder: Path
+    pixels: np.ndarray
+    labels: np.ndarray | None
+    resized: str
+
+
+def read(folder: Path, source: Source) -> Samples:
+    """What launch.sample wrote, else every picture of a folder (data/folder.py).
+
+    Values are rounded to 8 bits, and then those of another size than the source's
+    brought to it with Pillow's BICUBIC. Class folders are called as the source's
+    classes, or by their numbers.
+    Errors: FileNotFoundError for no folder; ValueError, naming the file, for what is
+            no image, of other channels, another aspect, or labels the source has not.
+    """
+    if not folder.is_dir():
+        raise FileNotFoundError(f"there is no folder {folder} of samples")
+    require(
+        any(folder.iterdir()),
+        f"{folder} is empty; give a folder that launch.sample wrote, or of pictures",
+    )
+    saved = (folder / SAVED).is_file()
+    return (_saved if saved else _pictures)(folder, source)
+
+
+def of_class(samples: Samples, label: int) -> Samples:
+    """Those of one class. Errors: ValueError where labels are not known, or none is."""
+    folder, pixels, labels, _ = samples
+    if labels is None:
+        raise ValueError(
+            f"--label {label}: {folder} does not say which class its images are of; "
+            "put them into class folders, or leave --label out"
+        )
+    found = labels == label
+    require(found.any(), f"--label {label}: {folder} has no image of that class")
+    return samples._replace(pixels=pixels[found], labels=labels[found])
+
+
+def _saved(folder, source):
+    path = folder / SAVED
+    try:
+        with np.load(path) as file:
+            names = set(file.files)
+            values: np.ndarray = file["values"] if "values" in names else np.zeros(())
+            labels = file["labels"] if "labels" in names else None
+    # numpy and zlib raise these for a file cut short
+    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
+        raise ValueError(f"{path} cannot be read: {error}; sample again") from error
+    c, peak = source.shape[-1], source.peak
+    require(
+        values.ndim == 4 and values.shape[-1] == c and len(values),
+        f"{path}: 'values' must be images (n, h, w, {c}), got shape {values.shape}",
+    )
+    low, high = values.min(), values.max()
+    require(
+        0 <= low and high <= peak,  # false for NaN too
+        f"{path}: 'values' must be from 0 to {peak:g}, as the judge's data are, got "
+        f"{low:g} to {high:g}",
+    )
+    if labels is not None:
+        require(
+            labels.shape == values.shape[:1]
+            and set(np.unique(labels)) <= set(range(source.num_classes)),
+            f"{path}: 'labels' must be one of the judge's {source.num_classes} classes "
+            "for each image; compare samples of the same data",
+        )
+        labels = labels.astype(np.int32)
+    pixels = to_uint8(values, peak)
+    fitted = np.stack([fit(p, source.shape, path) for p in pixels])
+    return Samples(folder, fitted, labels, _resized({pixels.shape[1:3]}, source))
+
+
+def _pictures(folder, source):
+    files, labels, names = picture_folder.find(str(folder))
+    if labels is not None:
+        labels = _numbers(folder, names, source)[labels]
+    sizes = set()
+
+    def read_some(index):
+        some = []
+        for i in index:
+            p = picture_folder.read_file(files[i], None, False, source.shape[-1])
+            sizes.add(p.shape[:2])
+            some.append(fit(p, source.shape, files[i]))
+        return np.stack(some)
+
+    pixels = images.fill(read_some, len(files), source.shape, f"decoding {folder}")
+    return Samples(folder, pixels, labels, _resized(sizes, source))
+
+
+def _numbers(folder, names, source):
+    """Which class each class folder holds, i32[folders]."""
+    known = {str(k): k for k in range(source.num_classes)}
+    # a folder cannot be called "T-shirt/top"
+    known |= {n.replace("/", "-"): k for k, n in enumerate(source.class_names)}
+    unknown = [name for name in names if name not in known]
+    require(
+        not unknown,
+        f"{folder} has the class folder {(unknown or [''])[0]!r}; the judge's classes "
+        f"are {', '.join(source.class_names[:20])}: use these names, or numbers from 0",
+    )
+    return np.array([known[name] for name in names], np.int32)
+
+
+def fit(pixels: np.ndarray, shape: tuple[int, ...], file: Path) -> np.ndarray:
+    """u8[h, w, c] brought to another size of the same aspect, with Pillow's BICUBIC.
+
+    Errors: ValueError for another aspect, naming the file.
+    """
+    (h, w), (high, wide) = pixels.shape[:2], shape[:2]
+    if (h, w) == (high, wide):
+        return pixels
+    require(
+        h * wide == w * high,
+        f"{file} is {w}x{h}, of another aspect than the judge's {wide}x{high}; crop it",
+    )
+    image = Image.fromarray(squeeze(pixels))
+    return images.to_array(image.resize((wide, high), Image.Resampling.BICUBIC))
+
+
+def _resized(sizes, source):
+    h, w = source.shape[:2]
+    others = sorted(sizes - {(h, w)})
+    if not others:
+        return ""
+    names = [f"{wide}x{high}" for high, wide in (others[0], others[-1])]
+    larger, smaller = others[-1][0] > h, others[0][0] < h
+    word = "resized" if larger and smaller else "reduced" if larger else "enlarged"
+    return f"{' to '.join(dict.fromkeys(names))}, {word} by bicubic"
