@@ -2,7 +2,7 @@
 
 python -m launch.plot all --workdir=runs/mnist_linear --out=out/pictures
 python -m launch.plot film --workdir=runs/mnist_linear --out=out --steps=5
-python -m launch.plot steps --workdir=runs/flowers_ddim --out=out
+python -m launch.plot steps --workdir=runs/flowers_ddim --out=out --num=200
 python -m launch.plot schedules --config=configs/iris.py --out=out --all
 python -m launch.plot guidance --workdir=runs/fashion_adm --out=out \
     --judge=runs/fashion_judge --config.sampler.classifier=runs/fashion_classifier

@@ -1,8 +1,8 @@
 """The pictures of a run: every kind is one function, in `KINDS`.
 
-Those of an autoencoder and of guidance are in files of their own, the others here.
-What a picture shows is worked out by a function without files (`corrupted`,
-`predictions`, `film`, `steps`, `mean`); the one that draws it only arranges and names.
+Those of an autoencoder, of guidance and of rising steps are in files of their own. What
+a picture shows is worked out by a function without files (`corrupted`, `predictions`,
+`film`, `mean`); the one that draws it only arranges and names.
 """
 
 from pathlib import Path
@@ -18,13 +18,11 @@ from jaxdiff.data.batches import permutation
 from jaxdiff.data.source import Source
 from jaxdiff.diffusion import sampling, schedules
 from jaxdiff.plots import curves, pictures, tables
-from jaxdiff.runs import plot_autoencoder, plot_guidance, preview, sample
+from jaxdiff.runs import plot_autoencoder, plot_guidance, plot_steps, preview
 from jaxdiff.runs.scene import FEW, MOST, Kind, Scene, real_images
 
 # The times of strips: t = 0, .1, ..., 1.
 AMOUNTS = np.linspace(0.0, 1.0, 11)
-# Sampling steps that are compared, as in the Keras DDIM example.
-STEPS = (1, 10, 80)
 # Rows of a table that a scatter plot can show; images that a mean is taken of.
 MANY, MANY_IMAGES = 2000, 20_000
 
@@ -193,33 +191,6 @@ def draw_film(scene: Scene, path: Path) -> None:
     pictures.save_estimates(path, names, x_t, x0, columns=_times(ts), title=title)
 
 
-def steps(scene: Scene) -> dict[int, np.ndarray]:
-    """Number of steps -> f32[n, h, w, c], sampled from the same n noises.
-
-    By deterministic DDIM in equal steps from t = 1, whatever the run's sampler: others
-    add noise on the way, or begin a short run at another level.
-    """
-    config = scene.config.copy_and_resolve_references()
-    config.sampler.update({"solver": "ddim(eta=0.0)", "grid": "uniform"})
-    num = min(scene.num or MOST, MOST)
-    found = {}
-    for n in STEPS:
-        config.sampler.num_steps = n
-        sampler = sample.make_sampler(config, scene.source, scene.trained.task)
-        args = scene.seed, np.arange(num), scene.labels(num)
-        found[n] = sampler.draw(scene.trained.params, *args)
-    return found
-
-
-def draw_steps(scene: Scene, path: Path) -> None:
-    """The same noise in each column, sampled in 1, 10 and 80 steps."""
-    rows = {
-        f"{n} step{'s' * (n > 1)}": scene.pixels(x) for n, x in steps(scene).items()
-    }
-    title = f"one noise a column, after {scene.trained.step:,} training steps"
-    pictures.save_rows(path, rows, title=title)
-
-
 def draw_samples(scene: Scene, path: Path) -> None:
     """A grid of samples, or a pair plot of generated rows beside the real."""
     source = scene.source
@@ -264,7 +235,7 @@ KINDS = {
     "corruption": Kind(draw_corruption, IMAGES + TABLES, trained=False),
     "predictions": Kind(draw_predictions, IMAGES, trained=True),
     "film": Kind(draw_film, IMAGES, trained=True),
-    "steps": Kind(draw_steps, IMAGES, trained=True),
+    **plot_steps.KINDS,
     "grid": Kind(draw_samples, IMAGES, trained=True),
     "mean": Kind(draw_mean, IMAGES, trained=False, task=""),
     "loss": Kind(draw_loss, (), trained=True, task=""),

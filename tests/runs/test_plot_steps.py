@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from jaxdiff import keys as keying
-from jaxdiff.runs import plot, train
+from jaxdiff.runs import plot, plot_steps, train
 from tests.runs.conftest import tiny_config
 
 
@@ -29,7 +29,7 @@ def folder(tmp_path_factory):
 def test_one_step_is_the_estimate_from_the_noise(folder):
     """By hand: x0 of what the network says at t = 1; sample i has noise i."""
     scene = plot.Scene(config_of(), folder, num=3)
-    found = plot.steps(scene)
+    found = plot_steps.steps(scene)
     assert list(found) == [1, 10, 80]
     assert all(x.shape == (3, 4, 4, 1) for x in found.values())
     seeds = keying.split_by(jax.random.key(0), jnp.arange(3))
@@ -44,13 +44,15 @@ def test_ten_steps_are_the_runs_own_ddim(folder):
     config = config_of(num_steps=10)
     scene = plot.Scene(config, folder, num=2)
     drawn = scene.sampler.draw(scene.trained.params, 0, np.arange(2), None)
-    np.testing.assert_allclose(plot.steps(scene)[10], drawn, atol=1e-6)
+    np.testing.assert_allclose(plot_steps.steps(scene)[10], drawn, atol=1e-6)
 
 
 def test_neither_solver_nor_grid_of_the_run_matter(folder):
     other = config_of(solver="ddpm", grid="discrete", num_steps=7)
-    a, b = (plot.steps(plot.Scene(c, folder, num=1)) for c in (config_of(), other))
-    for n in plot.STEPS:
+    a, b = (
+        plot_steps.steps(plot.Scene(c, folder, num=1)) for c in (config_of(), other)
+    )
+    for n in plot_steps.STEPS:
         np.testing.assert_array_equal(a[n], b[n])
 
 
@@ -65,3 +67,20 @@ def test_the_picture_has_a_strip_for_each(folder, tmp_path):
     assert (abs(a - b) > 20).mean() > 1e-3
     with pytest.raises(ValueError, match="needs a trained run"):
         plot.draw(plot.Scene(config_of()), "steps", tmp_path / "c")
+
+
+def test_distances_are_of_as_many_real_images(folder):
+    """Real images are at no distance but for chance; a grey blot is far from them."""
+    scene = plot.Scene(config_of(), folder, num=40)
+    x = scene.source[np.arange(100, 140)]["x"]
+    found = {1: np.zeros_like(x), 10: x}
+    blot, real = (row["kernel"] for row in plot_steps.distances(scene, found).values())
+    assert blot > 5 * abs(real)
+
+
+def test_many_samples_are_told_apart_and_few_are_shown(folder, tmp_path, capsys):
+    scene = plot.Scene(config_of(), folder, num=plot_steps.ENOUGH)
+    plot.draw(scene, "steps", tmp_path)
+    said = capsys.readouterr().out
+    assert all(f"{n} steps: kernel distance" in said for n in plot_steps.STEPS)
+    assert "20 samples, pixels" in said
