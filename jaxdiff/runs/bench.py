@@ -204,12 +204,8 @@ def _ours(config, seed, workdir):
     config.seed = seed
     start = time.perf_counter()
     run = train.prepare(config, workdir)
-    devices, key = jax.devices(), jax.random.key(seed)
     sampler = sample.make_sampler(config, run.source, run.task)
-    state = parallel.replicate(run.init(), devices)
-    for batch in train.feed_from(run, 0):
-        state, _ = run.step(state, parallel.shard(batch, len(devices), axis=1), key)
-    jax.block_until_ready(state)
+    state = train.fit(run)
     middle = time.perf_counter()
     x = sampler.draw(state.ema, seed, np.arange(150), None)
     seconds = middle - start, time.perf_counter() - middle

@@ -1,7 +1,7 @@
 """Sampling: from parameters to images or rows, and from a workdir to files."""
 
 import csv
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -17,17 +17,19 @@ from jaxdiff import build
 from jaxdiff import keys as keying
 from jaxdiff.arrays import require
 from jaxdiff.data.source import Source
-from jaxdiff.diffusion import guidance, sampling
+from jaxdiff.diffusion import editing, guidance, sampling
 from jaxdiff.diffusion.denoisers import Denoise, clip
-from jaxdiff.plots import pictures, tables
+from jaxdiff.plots import conditionals, pictures, tables
+from jaxdiff.runs import fixed as fixing
 from jaxdiff.runs.trained import Trained, load, load_classifier
 from jaxdiff.tasks.task import Task
 from jaxdiff.train import parallel
 
 
 class Sampler(NamedTuple):
-    """draw:   (params, seed, index i64[n], labels i32[n] or None) -> f32[n, *shape] in
-            model units; image i depends on (seed, index[i], labels[i]) alone
+    """draw:   (params, seed, index i64[n], labels i32[n] or None, values f32[n, *shape]
+            or None) -> f32[n, *shape], both in model units; image i depends on (seed,
+            index[i], labels[i], values[i]) alone. values: where some are known.
     calls:  network calls one image costs
     wrap:   denoiser -> denoiser, the guidance and clipping of the config
     """
@@ -37,8 +39,15 @@ class Sampler(NamedTuple):
     wrap: Callable[[Denoise], Denoise]
 
 
-def make_sampler(config: ConfigDict, source: Source, task: Task) -> Sampler:
-    """The sampler of config.sampler. Errors: ValueError for what does not fit."""
+def make_sampler(
+    config: ConfigDict, source: Source, task: Task, mask: np.ndarray | None = None
+) -> Sampler:
+    """The sampler of config.sampler.
+
+    mask: bool[*shape], the values of x0 that are known and `draw` is given; or None.
+
+    Errors: ValueError for what does not fit.
+    """
     s = config.sampler
     require(
         task.kind == "denoiser",
@@ -52,7 +61,17 @@ def make_sampler(config: ConfigDict, source: Source, task: Task) -> Sampler:
     )
     require(s.batch_size >= 1, f"sampler.batch_size must be >= 1, got {s.batch_size}")
     schedule, noise = build.make_schedule(config), build.make_objective(config).noise
+    require(
+        s.known_steps >= 0, f"sampler.known_steps must be >= 0, got {s.known_steps}"
+    )
+    edit = build.make_edit(config)
     solver, grid = build.make_solver(config), build.make_grid(config)
+    repeated = editing.resample(solver, schedule, s.resample)
+    if mask is None:
+        edit = None
+    else:
+        grid = build.make_grid(config, s.known_steps)
+        solver = repeated if s.resample > 1 else solver
     devices = jax.local_devices()
 
     judge = load_classifier(config, source) if s.classifier else None
@@ -70,7 +89,7 @@ def make_sampler(config: ConfigDict, source: Source, task: Task) -> Sampler:
 
     run = _pmapped(source.shape, tuple(devices))
 
-    def draw(params, seed, index, labels):
+    def draw(params, seed, index, labels, values=None):
         key, ts = jax.random.key(seed), jnp.asarray(grid, jnp.float32)
         denoise, parts = wrap(task.model(params)), []
         size = min(s.batch_size, len(index))
@@ -81,8 +100,12 @@ def make_sampler(config: ConfigDict, source: Source, task: Task) -> Sampler:
             rows = np.minimum(np.arange(at, at + chunk), len(index) - 1)
             seeds = keying.split_by(key, jnp.asarray(index[rows]))
             some = None if labels is None else jnp.asarray(labels[rows])
-            batch = parallel.shard((seeds, some), len(devices))
-            x = run(batch[0], denoise, solver, ts, batch[1], schedule, noise)
+            given = None if values is None else jnp.asarray(values[rows])
+            one, some, given = parallel.shard((seeds, some, given), len(devices))
+            x = run(
+                *(one, denoise, solver, ts, some),
+                *(schedule, noise, edit, mask, given),
+            )
             parts.append(np.asarray(parallel.unshard(x))[: len(index) - at])
             bar.update(len(parts[-1]))
         bar.close()
@@ -96,11 +119,13 @@ def make_sampler(config: ConfigDict, source: Source, task: Task) -> Sampler:
 def _pmapped(shape, devices):
     """One function for every sampler of a shape: another guidance compiles nothing."""
 
-    def one(seeds, denoise, solver, ts, labels, schedule, noise):
+    def one(seeds, denoise, solver, ts, labels, schedule, noise, edit, mask, values):
+        if edit is not None:  # the last word: guided or clipped, known is known
+            denoise = edit(denoise, schedule, values, mask)
         x_T = sampling.init_noise(seeds, shape, schedule=schedule, noise=noise, t=ts[0])
         return sampling.sample(seeds, denoise, solver, ts, x_T, labels)
 
-    split = (True, False, False, False, True, False, False)
+    split = (True, False, False, False, True, False, False, False, False, True)
     return parallel.pmap_map(one, devices, split)
 
 
@@ -127,6 +152,7 @@ class Request(NamedTuple):
     seed: int
     out: Path
     png: bool
+    fixed: fixing.Fixed | None = None
 
 
 def prepare(
@@ -139,6 +165,7 @@ def prepare(
     label: int | None,
     png: bool,
     force: bool,
+    fix: Sequence[str] = (),
 ) -> Request:
     """Check everything before any work. Errors: ValueError, FileNotFoundError."""
     require(num >= 1, f"--num must be at least 1, got {num}")
@@ -147,7 +174,9 @@ def prepare(
         f"--out {out} is not empty; choose another folder, or --force to overwrite",
     )
     trained = load(workdir, config)
-    sampler = make_sampler(config, trained.source, trained.task)
+    fixed = fixing.parse(trained.source, fix) if fix else None
+    mask = fixed.mask if fixed else None
+    sampler = make_sampler(config, trained.source, trained.task, mask)
     source, classes = trained.source, num_asked(config, trained.source)
     labels = even_labels(num, classes)
     if label is not None:
@@ -159,20 +188,27 @@ def prepare(
         )
         labels = np.full(num, label, np.int32)
     require(not png or source.is_image, "--png is for images; this model makes tables")
-    return Request(trained, sampler, labels, num, seed, out, png)
+    return Request(trained, sampler, labels, num, seed, out, png, fixed)
 
 
 def run(request: Request) -> np.ndarray:
-    """Draw, and write grid.png, samples.npz (for tables samples.csv, pairs.png)."""
-    trained, sampler, labels, num, seed, out, png = request
+    """Draw, and write samples.npz, grid.png (for tables samples.csv, pairs.png).
+
+    With columns fixed also fixed.png, and what was found is printed.
+    """
+    trained, sampler, labels, num, seed, out, png, fixed = request
     source = trained.source
-    x = sampler.draw(trained.params, seed, np.arange(num), labels)
+    rows = np.repeat(fixed.values, num, axis=0) if fixed else None
+    x = sampler.draw(trained.params, seed, np.arange(num), labels, rows)
     print(
         f"{num} samples from step {trained.step}, "
         f"{sampler.calls} network calls each, in {out}"
     )
     out.mkdir(parents=True, exist_ok=True)
-    values = source.decode(x)
+    values: Any = source.decode(x)
+    if fixed:
+        values = fixing.exact(source, fixed, values)
+        show_fixed(out, source, fixed, values)
     if source.is_image:
         write_images(out, source, values, labels, png)
         saved = {"values": values}
@@ -184,6 +220,13 @@ def run(request: Request) -> np.ndarray:
         meta["labels"] = labels
     np.savez_compressed(out / "samples.npz", **saved, **meta)
     return x
+
+
+def show_fixed(out, source, fixed, values):
+    real = fixing.matching(source, fixed)
+    print("\n".join(fixing.describe(fixed, values, real)))
+    free = {k: v for k, v in values.items() if k not in fixed.given}
+    conditionals.save_given(out / "fixed.png", fixed.title, free, real)
 
 
 def write_images(out, source, values, labels, png):
