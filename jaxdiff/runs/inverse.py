@@ -11,6 +11,7 @@ The class is the table's first column of categories. Means and standard deviatio
 those of the rows trained on, so that nothing of the others is known beforehand.
 """
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -29,6 +30,10 @@ from jaxdiff.runs.fixed import QUANTILES, inside, interval
 from jaxdiff.tasks.task import Task
 
 FOLDS, VOTES, DRAWS = 5, 50, 500
+
+# (given columns of n rows, num, question 1 or 2) -> all columns of n num rows, `num`
+# for each row given, one after the other
+Ask = Callable[[Columns, int, int], Columns]
 
 
 class Found(NamedTuple):
@@ -62,12 +67,12 @@ def bench_inverse(config: ConfigDict, out: Path | None) -> list[dict[str, Any]]:
         )
     ]
     for i, run in enumerate(runs):
-        params = train.fit(run).ema
+        ask = make_ask(config, run.source, run.task, train.fit(run).ema)
         rows = {name: v[fold == i] for name, v in whole.items()}
         asked = Asked(config, run.source, run.task, params)
-        inferred = vote(asked, rows, target)
+        inferred = vote(ask, rows, target, kinds)
         np.add.at(found.confusion, (_places(kinds, rows[target]), inferred), 1)
-        for name, counts in cover(asked, rows, target, numbers).items():
+        for name, counts in cover(ask, rows, target, kinds, numbers).items():
             found.within[name] += counts
     if out is not None:
         coverage = {n: v / found.confusion.sum(1) for n, v in found.within.items()}
@@ -78,28 +83,25 @@ def bench_inverse(config: ConfigDict, out: Path | None) -> list[dict[str, Any]]:
     return as_rows(found, target)
 
 
-class Asked(NamedTuple):
-    """A trained model of a table, to be asked for rows."""
+def make_ask(config: ConfigDict, source: Source, task: Task, params: PyTree) -> Ask:
+    """How a trained model of a table is asked."""
 
-    config: ConfigDict
-    source: Source
-    task: Task
-    params: PyTree
-
-    def sample(self, given: Columns, num: int, seed: int) -> dict[str, np.ndarray]:
-        """`num` rows, one after the other, for each row of the given columns."""
-        assert self.source.layout, "`_columns` has seen to it"
-        values, mask = encode_rows(self.source.layout, given)
+    def ask(given, num, question):
+        assert source.layout, "`_columns` has seen to it"
+        values, mask = encode_rows(source.layout, given)
         values = np.repeat(values, num, axis=0)
-        sampler = sample.make_sampler(self.config, self.source, self.task, mask)
-        index = np.arange(len(values))
-        x = sampler.draw(self.params, seed, index, None, values)
+        sampler = sample.make_sampler(config, source, task, mask)
+        # a seed apart for each question: other numbers, whatever their order
+        seed, index = config.seed + question, np.arange(len(values))
+        x = sampler.draw(params, seed, index, None, values)
         if not np.isfinite(x).all():
             raise FloatingPointError(
                 "the samples are not finite; look at the training's loss with "
                 "launch.train"
             )
-        return self.source.decode(x)
+        return source.decode(x)
+
+    return ask
 
 
 def folds(kinds: np.ndarray, num: int, seed: int) -> np.ndarray:
@@ -120,25 +122,19 @@ def folds(kinds: np.ndarray, num: int, seed: int) -> np.ndarray:
     return fold
 
 
-def vote(asked: Asked, rows: Columns, target: str) -> np.ndarray:
-    """Question 1: the place i64[n] of the class inferred for each row."""
+def vote(ask: Ask, rows: Columns, target: str, kinds: list[str]) -> np.ndarray:
+    """Question 1: the place i64[n], among the kinds, of the class of each row."""
     given = {name: v for name, v in rows.items() if name != target}
-    drawn = asked.sample(given, VOTES, seed=asked.config.seed)[target]
-    assert asked.source.layout
-    kinds = list(asked.source.layout[target].categories)
-    votes = _places(kinds, drawn).reshape(-1, VOTES)
+    votes = _places(kinds, ask(given, VOTES, 1)[target]).reshape(-1, VOTES)
     counts = np.stack([(votes == i).sum(axis=1) for i in range(len(kinds))], axis=1)
     return counts.argmax(axis=1)
 
 
 def cover(
-    asked: Asked, rows: Columns, target: str, numbers: list[str]
+    ask: Ask, rows: Columns, target: str, kinds: list[str], numbers: list[str]
 ) -> dict[str, np.ndarray]:
     """Question 2: {column: i64[k]}, how many rows of each class are in its interval."""
-    assert asked.source.layout
-    kinds = np.array(asked.source.layout[target].categories)
-    # a seed apart from question 1's: of other numbers, whatever their order
-    drawn = asked.sample({target: kinds}, DRAWS, seed=asked.config.seed + 1)
+    drawn = ask({target: np.array(kinds)}, DRAWS, 2)
     found = {}
     for name in numbers:
         ends = [interval(values) for values in drawn[name].reshape(-1, DRAWS)]
