@@ -69,7 +69,6 @@ def bench_inverse(config: ConfigDict, out: Path | None) -> list[dict[str, Any]]:
     for i, run in enumerate(runs):
         ask = make_ask(config, run.source, run.task, train.fit(run).ema)
         rows = {name: v[fold == i] for name, v in whole.items()}
-        asked = Asked(config, run.source, run.task, params)
         inferred = vote(ask, rows, target, kinds)
         np.add.at(found.confusion, (_places(kinds, rows[target]), inferred), 1)
         for name, counts in cover(ask, rows, target, kinds, numbers).items():
