@@ -230,6 +230,12 @@ def sampler() -> ConfigDict:
             "augment": 0.0,
             # Keep x0 within the data's range at every step (images only).
             "clip": True,
+            # Where some values are known (launch.sample --fix), editing.py: replace,
+            # or for tables regress; in how many steps (0: num_steps), each done how
+            # many times (more than 1 lessens the bias of replace).
+            "known": "replace",
+            "known_steps": 0,
+            "resample": 1,
             # Images (or rows) made at once.
             "batch_size": 500,
         }

@@ -14,6 +14,7 @@ from jaxdiff.data import images
 from jaxdiff.data.latents import FirstStage
 from jaxdiff.data.source import Source
 from jaxdiff.diffusion import (
+    editing,
     grids,
     inputs,
     losses,
@@ -190,9 +191,14 @@ def make_solver(config: ConfigDict) -> Solver:
     return choose(solver_home, config.sampler.solver)(make_schedule(config))
 
 
-def make_grid(config: ConfigDict) -> grids.Grid:
+def make_grid(config: ConfigDict, num_steps: int = 0) -> grids.Grid:
+    """num_steps: other than the sampler's own, or 0."""
     s = config.sampler
-    return choose(grids, s.grid)(make_schedule(config), s.num_steps)
+    return choose(grids, s.grid)(make_schedule(config), num_steps or s.num_steps)
+
+
+def make_edit(config: ConfigDict) -> editing.Edit:
+    return choose(editing, config.sampler.known)()
 
 
 def make_optimizer(config: ConfigDict) -> tuple[optim.Optimizer, Callable]:

@@ -3,6 +3,10 @@
 python -m launch.bench step   --config=configs/digits.py
 python -m launch.bench sample --config=configs/digits.py
 python -m launch.bench iris   --config=configs/iris.py --torch_python=PYTHON_WITH_TORCH
+
+And how well a table's columns are inferred from one another, on rows left out:
+
+python -m launch.bench inverse --config=configs/iris.py --out=out/inverse
 """
 
 import json
@@ -23,7 +27,9 @@ NUM_RUNS = flags.DEFINE_integer(
 TORCH = flags.DEFINE_string("torch_python", sys.executable, "A Python that has torch.")
 JSON = flags.DEFINE_string("json", None, "Also write the figures to this file.")
 
-KINDS = ("step", "sample", "iris")
+OUT = flags.DEFINE_string("out", None, "inverse: folder for inverse.png.")
+
+KINDS = ("step", "sample", "iris", "inverse")
 
 
 def main(kind: str) -> None:
@@ -31,12 +37,14 @@ def main(kind: str) -> None:
         cli.fail(f"no measurement {kind!r}; there are: {', '.join(KINDS)}")
     if CONFIG.value is None:
         cli.fail("--config is missing: --config=configs/digits.py, for example")
-    from jaxdiff.runs import bench
+    from jaxdiff.runs import bench, inverse
 
     with cli.user_errors():
         if kind == "iris":
             seeds = NUM_RUNS.value if flags.FLAGS["num_runs"].present else 3
             rows = bench.bench_iris(CONFIG.value, seeds, TORCH.value)
+        elif kind == "inverse":
+            rows = inverse.bench_inverse(CONFIG.value, OUT.value and Path(OUT.value))
         else:
             run = bench.bench_step if kind == "step" else bench.bench_sample
             rows = [run(CONFIG.value, NUM_RUNS.value)]

@@ -3,6 +3,9 @@
 python -m launch.sample --workdir=runs/digits --out=samples --num=100
 python -m launch.sample --workdir=runs/digits --out=sevens --label=7 --png \
     --config.sampler.num_steps=20 --config.sampler.guidance=3.0
+python -m launch.sample --workdir=runs/iris --out=virginica --fix class=virginica
+python -m launch.sample --workdir=runs/iris --out=which --num=500 \
+    --fix "petal length (cm)=1.4" --fix "petal width (cm)=0.2"
 """
 
 import sys
@@ -18,6 +21,9 @@ NUM = flags.DEFINE_integer("num", 100, "How many samples.")
 SEED = flags.DEFINE_integer("seed", 0, "Sample i depends on (seed, i) alone.")
 LABEL = flags.DEFINE_integer("label", None, "One class only; by default all, evenly.")
 PNG = flags.DEFINE_bool("png", False, "Also write every image as a PNG of its own.")
+FIX = flags.DEFINE_multi_string(
+    "fix", [], "COLUMN=VALUE of a table, kept while the rest is sampled; repeatable."
+)
 FORCE = flags.DEFINE_bool("force", False, "Write into a folder that is not empty.")
 
 
@@ -36,6 +42,7 @@ def main() -> None:
             label=LABEL.value,
             png=PNG.value,
             force=FORCE.value,
+            fix=FIX.value,
         )
         sample.run(request)
 

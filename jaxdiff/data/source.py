@@ -6,14 +6,14 @@ the units of the data.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
 from jaxdiff.data.layout import Columns, Layout
 
-__all__ = ["Batch", "Columns", "Moments", "Source"]
+__all__ = ["Batch", "Columns", "Moments", "Source", "take"]
 
 Batch = dict[str, np.ndarray]
 Moments = tuple[tuple[float, ...], tuple[float, ...]]
@@ -69,3 +69,17 @@ class Source:
     @property
     def is_image(self) -> bool:
         return self.peak > 0
+
+
+def take(source: Source, index: np.ndarray) -> Source:
+    """The examples i64[n] of a source, in that order, in the same model units.
+
+    Errors: ValueError for no examples, or for one that the source does not have.
+    """
+    index = np.asarray(index)
+    if not len(index) or index.min() < 0 or index.max() >= len(source):
+        raise ValueError(
+            f"index must hold numbers from 0 to {len(source) - 1}, at least one, got "
+            f"{index}"
+        )
+    return replace(source, load=lambda i: source.load(index[i]), size=len(index))

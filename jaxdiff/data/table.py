@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from jaxdiff.data import layout as layouts
+from jaxdiff.data import source as sources
 from jaxdiff.data.layout import Column, Columns, Layout
 from jaxdiff.data.source import Source
 
@@ -68,7 +69,6 @@ def from_columns(
         raise ValueError(f"{where}the table has no rows; give at least two")
     if len(set(lengths.values())) > 1:
         raise ValueError(f"{where}columns must be of one length, got {lengths}")
-    n = next(iter(lengths.values()))
 
     parts, blocks, start = [], [], 0
     for name, values in data.items():
@@ -79,7 +79,6 @@ def from_columns(
         blocks.append(block)
         start += block.shape[1]
     raw = np.concatenate(blocks, axis=1)
-    std = raw.std(axis=0)
     for column in parts:
         # Rounding leaves a constant column a std of about 1e-17, not always 0.
         if np.ptp(raw[:, column.start : column.stop], axis=0).max() == 0:
@@ -88,12 +87,45 @@ def from_columns(
                 "row: its std is 0 and it cannot be standardised; leave it out by "
                 "naming the others in columns"
             )
-    layout = Layout(tuple(parts), raw.mean(axis=0), std)
-    x = ((raw - layout.mean) / std).astype(np.float32)
+    return _standardised(tuple(parts), raw)
+
+
+def take(source: Source, index: np.ndarray) -> Source:
+    """The rows i64[n] of a table, in that order, standardised by themselves alone.
+
+    So that rows held out have no part in what a model learns, not even in its units.
+    The columns keep all their categories and decimals.
+
+    Errors: ValueError where source.take has one, or for a column or a category that
+            is the same in each of these rows.
+    """
+    layout = source.layout
+    if layout is None:
+        raise ValueError("only tables are standardised by row; use data.source.take")
+    x = sources.take(source, index)[np.arange(len(index))]["x"]
+    raw = x.astype(np.float64) * layout.std + layout.mean
+    spread = np.ptp(raw, axis=0)
+    for column in layout.columns:
+        block = slice(column.start, column.stop)
+        # x is float32: what is equal in the table is equal in x, bit for bit
+        if not spread[block].all():
+            flat = int(np.argmin(spread[block]))
+            which = f" {column.categories[flat]!r}" if column.categories else ""
+            raise ValueError(
+                f"column {column.name!r}{which} is the same in all {len(index)} rows: "
+                "its std is 0 and it cannot be standardised; take more rows"
+            )
+    return _standardised(layout.columns, raw)
+
+
+def _standardised(columns: tuple[Column, ...], raw: np.ndarray) -> Source:
+    """raw f64[n, d] in data units."""
+    layout = Layout(columns, raw.mean(axis=0), raw.std(axis=0))
+    x = ((raw - layout.mean) / layout.std).astype(np.float32)
     return Source(
         load=lambda index: {"x": x[index]},
-        size=n,
-        shape=(start,),
+        size=len(x),
+        shape=(layout.width,),
         decode=partial(layouts.decode, layout),
         layout=layout,
     )

@@ -28,7 +28,8 @@ from jaxdiff.metrics.two_sample import (
     train_on_generated,
     two_sample_accuracy,
 )
-from jaxdiff.runs import sample, train
+from jaxdiff.runs import train
+from jaxdiff.runs.sampler import even_labels, make_sampler, num_asked
 from jaxdiff.train import parallel
 from jaxdiff.train.state import num_params
 from jaxdiff.train.step import make_train_step
@@ -73,9 +74,9 @@ def bench_step(config: ConfigDict, num_runs: int) -> Table:
 def bench_sample(config: ConfigDict, num_runs: int) -> Table:
     """The sampler as launch.sample calls it, on one batch of sampler.batch_size."""
     run = train.prepare(config, Path("bench-writes-nothing"))
-    sampler = sample.make_sampler(config, run.source, run.task)
+    sampler = make_sampler(config, run.source, run.task)
     params, num = run.init().params, config.sampler.batch_size
-    labels = sample.even_labels(num, sample.num_asked(config, run.source))
+    labels = even_labels(num, num_asked(config, run.source))
 
     def call():
         return sampler.draw(params, config.seed, np.arange(num), labels)
@@ -204,12 +205,8 @@ def _ours(config, seed, workdir):
     config.seed = seed
     start = time.perf_counter()
     run = train.prepare(config, workdir)
-    devices, key = jax.devices(), jax.random.key(seed)
-    sampler = sample.make_sampler(config, run.source, run.task)
-    state = parallel.replicate(run.init(), devices)
-    for batch in train.feed_from(run, 0):
-        state, _ = run.step(state, parallel.shard(batch, len(devices), axis=1), key)
-    jax.block_until_ready(state)
+    sampler = make_sampler(config, run.source, run.task)
+    state = train.fit(run)
     middle = time.perf_counter()
     x = sampler.draw(state.ema, seed, np.arange(150), None)
     seconds = middle - start, time.perf_counter() - middle

@@ -13,12 +13,12 @@ from jaxdiff.data.batches import permutation
 from jaxdiff.data.source import Source
 from jaxdiff.metrics import frechet, kernel
 from jaxdiff.plots import pictures
+from jaxdiff.runs import folders as folders_of
 from jaxdiff.runs import judge as judging
-from jaxdiff.runs import samples as folders_of
 from jaxdiff.runs import sheet
 from jaxdiff.runs import workdir as files
+from jaxdiff.runs.folders import Samples
 from jaxdiff.runs.judge import Judge
-from jaxdiff.runs.samples import Samples
 
 # Real images read at once; rows of a block of the kernel distance, and blocks wanted.
 BATCH, BLOCK, BLOCKS = 1024, 100, 10

@@ -11,8 +11,8 @@ import numpy as np
 
 from jaxdiff.arrays import require
 from jaxdiff.plots import curves, pictures
-from jaxdiff.runs import judge, sample
-from jaxdiff.runs.sample import Sampler
+from jaxdiff.runs import judge
+from jaxdiff.runs.sampler import Sampler, make_sampler
 from jaxdiff.runs.scene import Kind, Scene
 
 SCALES = (0.0, 1.0, 2.0, 4.0)
@@ -47,7 +47,7 @@ def make(scene: Scene, fields: dict) -> Sampler:
     """The run's sampler with some of its fields changed."""
     config = scene.config.copy_and_resolve_references()
     config.sampler.update(fields)
-    return sample.make_sampler(config, scene.source, scene.trained.task)
+    return make_sampler(config, scene.source, scene.trained.task)
 
 
 def shares(scene: Scene, judged: judge.Judge) -> dict[str, np.ndarray]:

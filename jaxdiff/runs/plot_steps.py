@@ -6,7 +6,8 @@ import numpy as np
 
 from jaxdiff.data.batches import permutation
 from jaxdiff.plots import pictures
-from jaxdiff.runs import compare, judge, sample
+from jaxdiff.runs import compare, judge
+from jaxdiff.runs.sampler import make_sampler
 from jaxdiff.runs.scene import MOST, Kind, Scene
 
 # Sampling steps that are compared, as in the Keras DDIM example.
@@ -27,7 +28,7 @@ def steps(scene: Scene) -> dict[int, np.ndarray]:
     found = {}
     for n in STEPS:
         config.sampler.num_steps = n
-        sampler = sample.make_sampler(config, scene.source, scene.trained.task)
+        sampler = make_sampler(config, scene.source, scene.trained.task)
         args = scene.seed, np.arange(num), scene.labels(num)
         found[n] = sampler.draw(scene.trained.params, *args)
     return found

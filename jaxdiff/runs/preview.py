@@ -16,6 +16,7 @@ from jaxdiff.data.source import Source
 from jaxdiff.diffusion import schedules, upsampling
 from jaxdiff.plots import curves, pictures, tables
 from jaxdiff.runs import sample
+from jaxdiff.runs.sampler import even_labels, make_sampler, num_asked
 from jaxdiff.tasks.task import Task
 
 Preview = Callable[[PyTree, Path], None]
@@ -40,8 +41,8 @@ def _samples(config, source, task):
     if config.diffusion.low_size:
         return _enlarged(config, source, task)
     num = config.train.num_preview
-    sampler = sample.make_sampler(config, source, task)
-    labels = sample.even_labels(num, sample.num_asked(config, source))
+    sampler = make_sampler(config, source, task)
+    labels = even_labels(num, num_asked(config, source))
 
     def draw(params, path):
         x = sampler.draw(params, config.seed, np.arange(num), labels)
@@ -52,7 +53,7 @@ def _samples(config, source, task):
 
 def _enlarged(config, source, task):
     """Rows: images made small and enlarged without a model, by it, and as they were."""
-    sampler = sample.make_sampler(config, source, task)
+    sampler = make_sampler(config, source, task)
     num, shape = min(config.train.num_preview, ACROSS), source.shape
     batch = source[permutation(config.seed, 0, len(source))[:num]]
     labels = batch["label"] if build.num_labels(config, source) else None

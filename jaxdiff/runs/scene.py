@@ -19,8 +19,14 @@ from jaxdiff.data.batches import permutation
 from jaxdiff.data.source import Source
 from jaxdiff.diffusion.denoisers import Denoise
 from jaxdiff.plots import pictures
-from jaxdiff.runs import sample
 from jaxdiff.runs import workdir as files
+from jaxdiff.runs.sampler import (
+    Sampler,
+    even_labels,
+    load_base,
+    make_sampler,
+    num_asked,
+)
 from jaxdiff.runs.trained import Trained, load, make_source
 
 # Images in a strip: by default, and at most.
@@ -61,9 +67,9 @@ class Scene:
         return self.trained.source if has_run else make_source(self.config)
 
     @cached_property
-    def sampler(self) -> sample.Sampler:
-        base = sample.load_base(self.config, self.source)
-        return sample.make_sampler(self.config, self.source, self.trained.task, base)
+    def sampler(self) -> Sampler:
+        base = load_base(self.config, self.source)
+        return make_sampler(self.config, self.source, self.trained.task, base=base)
 
     @cached_property
     def denoise(self) -> Denoise:
@@ -71,7 +77,7 @@ class Scene:
 
     def labels(self, num: int) -> np.ndarray | None:
         """Those of `num` samples, i32[num] or None."""
-        return sample.even_labels(num, sample.num_asked(self.config, self.source))
+        return even_labels(num, num_asked(self.config, self.source))
 
     def keys(self, index: np.ndarray) -> Array:
         return keying.split_by(jax.random.key(self.seed), jnp.asarray(index))

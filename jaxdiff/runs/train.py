@@ -36,8 +36,10 @@ class Run(NamedTuple):
     lr: Callable
 
 
-def prepare(config: ConfigDict, workdir: Path) -> Run:
+def prepare(config: ConfigDict, workdir: Path, source: Source | None = None) -> Run:
     """Build and check everything, write nothing.
+
+    source: what to train on, where it is not all of config.data.
 
     Errors: ValueError, FileNotFoundError.
     """
@@ -62,7 +64,7 @@ def prepare(config: ConfigDict, workdir: Path) -> Run:
             f"{t.steps_per_call}",
         )
     parallel.check_divides(t.batch_size, t.accumulate, jax.device_count())
-    source = make_source(config)
+    source = source or make_source(config)
     config = build.measured(config, source)
     task = build.make_task(config, source)
     tx, lr = build.make_optimizer(config)
@@ -103,6 +105,19 @@ def feed_from(run: Run, start: int) -> Iterator[Batch]:
         process_index=jax.process_index(),
         process_count=jax.process_count(),
     )
+
+
+def fit(run: Run) -> TrainState:
+    """Train from the start and keep the result to itself: no log, no files.
+
+    The parameters are those of `run` with the same config, bit for bit; nobody looks
+    whether they are finite.
+    """
+    devices, key = jax.devices(), jax.random.key(run.config.seed)
+    state = parallel.replicate(run.init(), devices)
+    for batch in feed_from(run, 0):
+        state, _ = run.step(state, parallel.shard(batch, len(devices), axis=1), key)
+    return jax.block_until_ready(state)
 
 
 def run(run: Run) -> TrainState:

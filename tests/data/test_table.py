@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from jaxdiff.data import iris, layout, synthetic, table
+from jaxdiff.data.source import take
 
 CSV = "height,kind,weight\n1.5,cat,2\n2.5,dog,4\n3.5,cat,9\n"
 
@@ -223,3 +224,31 @@ def test_a_synthetic_table():
     assert batch["x"].std(axis=0) == pytest.approx(np.ones(3), abs=1e-5)
     assert set(batch["label"]) == {0, 1}
     assert "label" not in synthetic.make((3,), num_classes=0)[np.arange(2)]
+
+
+def test_rows_taken_are_standardised_by_themselves():
+    rows = {"a": [1.0, 2.0, 4.0, 100.5], "k": ["x", "y", "x", "z"]}
+    source = table.from_columns(rows)
+    with pytest.raises(ValueError, match="'k' 'z' is the same in all 3 rows"):
+        table.take(source, np.array([2, 1, 0]))
+    some = table.take(
+        table.from_columns({**rows, "k": ["x", "y", "x", "y"]}), np.array([2, 1])
+    )
+    # of 4 and 2: mean 3, deviation 1; and as many decimals as the whole column has
+    x = some[np.arange(2)]["x"]
+    assert x[:, 0] == pytest.approx([1.0, -1.0], abs=1e-6)
+    assert len(some) == 2 and some.layout.columns[0].decimals == 1
+    out = some.decode(x)
+    assert out["a"].tolist() == [4.0, 2.0] and out["k"].tolist() == ["x", "y"]
+
+
+def test_examples_taken_keep_their_units():
+    source = iris.make()
+    some = take(source, np.array([149, 3]))
+    assert len(some) == 2
+    np.testing.assert_array_equal(
+        some[np.array([1, 0])]["x"], source[np.array([3, 149])]["x"]
+    )
+    for bad in ([], [150], [-1]):
+        with pytest.raises(ValueError, match="numbers from 0 to 149"):
+            take(source, np.array(bad, int))

@@ -22,6 +22,11 @@ def made(trained, tmp_path_factory):
         "guidance": (images, "--num=6", "--config.sampler.guidance=3.0"),
         "seed": (images, "--num=6", "--seed=1"),
         "table": (table, "--num=7"),
+        "fixed": (table, "--num=7", "--fix=petal length (cm)=1.45"),
+        "species": (
+            *(table, "--num=7", "--fix=class=virginica"),
+            *("--config.sampler.known=replace", "--config.sampler.resample=3"),
+        ),
     }
     done = launch(
         {
@@ -115,6 +120,24 @@ def test_files_of_a_table(made):
             float(saved["petal length (cm)"][i])
         )
     assert "labels" not in saved and saved["seeds"].tolist() == list(range(7))
+
+
+def test_fixed_columns_are_kept_and_the_rest_described(made):
+    for name, column, kept in (
+        ("fixed", "petal length (cm)", "1.4"),  # as round(1.45, 1): a float below it
+        ("species", "class", "virginica"),
+    ):
+        names = sorted(p.name for p in (made[0] / name).iterdir())
+        assert names == ["fixed.png", "pairs.png", "samples.csv", "samples.npz"]
+        with (made[0] / name / "samples.csv").open(newline="") as file:
+            assert [row[column] for row in csv.DictReader(file)] == [kept] * 7
+    out = made[1]["fixed"].out
+    assert "given petal length (cm) = 1.45:" in out and "class: " in out
+    out = made[1]["species"].out
+    assert "given class = virginica:" in out and "of 50 real rows in 5%-95%" in out
+    # two steps, or the config's own 100 where values are known, each three times
+    assert "2 network calls each" in made[1]["table"].out
+    assert "300 network calls each" in out
 
 
 def test_training_wrote_what_it_should(trained):

@@ -5,6 +5,7 @@ import pytest
 
 from jaxdiff import build
 from jaxdiff.runs import plot, sample, train, workdir
+from jaxdiff.runs.sampler import load_base, make_sampler
 from jaxdiff.runs.trained import load
 from tests.runs.conftest import tiny_config
 
@@ -49,8 +50,8 @@ def drawn(cascade, index, **sampler):
     config = workdir.load_config(cascade[1])
     config.sampler.update(sampler)
     run = load(cascade[1], config)
-    base = sample.load_base(config, run.source)
-    one = sample.make_sampler(config, run.source, run.task, base)
+    base = load_base(config, run.source)
+    one = make_sampler(config, run.source, run.task, base=base)
     index = np.asarray(index)
     return one, one.draw(run.params, 5, index, (index % 3).astype(np.int32))
 
@@ -67,11 +68,11 @@ def test_the_small_images_are_those_that_the_base_makes_by_itself(cascade):
     folder, config = cascade[0], workdir.load_config(cascade[0])
     run = load(folder, config)
     labels = np.array([0, 1, 2, 0], np.int32)
-    alone = sample.make_sampler(config, run.source, run.task).draw(
+    alone = make_sampler(config, run.source, run.task).draw(
         run.params, 5, np.arange(4), labels
     )
     up = load(cascade[1], workdir.load_config(cascade[1]))
-    base = sample.load_base(up.config, up.source)
+    base = load_base(up.config, up.source)
     # model units of both are [-1, 1]; the way there clips to black and white
     got = base.draw(5, np.arange(4), labels)
     np.testing.assert_allclose(got, np.clip(alone, -1, 1), atol=1e-5)
@@ -111,4 +112,4 @@ def test_a_base_that_does_not_fit_is_refused(cascade, whole):
     ):
         config.sampler.base = str(folder)
         with pytest.raises((ValueError, FileNotFoundError), match=words):
-            sample.load_base(config, source)
+            load_base(config, source)

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from jaxdiff import build
-from jaxdiff.runs import sample, workdir
+from jaxdiff.runs import workdir
+from jaxdiff.runs.sampler import even_labels, make_sampler, num_asked
 from jaxdiff.runs.trained import load, load_classifier
 from tests.runs.conftest import IMAGES, config_of
 
@@ -31,15 +32,15 @@ def guided(judged, scale):
     )
     source = build.make_source(config)
     task = build.make_task(config, source)
-    assert sample.num_asked(config, source) == 3
+    assert num_asked(config, source) == 3
     params = task.init(jax.random.key(0))
-    return config, source, task, params, sample.make_sampler(config, source, task)
+    return config, source, task, params, make_sampler(config, source, task)
 
 
 def test_the_guide_moves_x0_to_where_its_label_is_likelier(judged):
     config, source, task, params, sampler = guided(judged, 20.0)
     classify = load_classifier(config, source)
-    labels, t = jnp.asarray(sample.even_labels(12, 3)), jnp.asarray(0.3)
+    labels, t = jnp.asarray(even_labels(12, 3)), jnp.asarray(0.3)
     x_t = jax.random.normal(jax.random.key(1), (12, *source.shape))
     x0 = sampler.wrap(task.model(params))(x_t, t, labels).x0
 
@@ -52,7 +53,7 @@ def test_the_guide_moves_x0_to_where_its_label_is_likelier(judged):
 
 
 def test_samples_follow_the_guide(judged):
-    labels = sample.even_labels(12, 3)
+    labels = even_labels(12, 3)
     drawn = []
     for scale in (0.0, 20.0):
         *_, params, sampler = guided(judged, scale)
@@ -68,7 +69,7 @@ def refuse(judged, words, **fields):
     )
     source = build.make_source(config)
     with pytest.raises((ValueError, FileNotFoundError), match=words):
-        sample.make_sampler(config, source, build.make_task(config, source))
+        make_sampler(config, source, build.make_task(config, source))
 
 
 def test_what_does_not_fit_is_refused(judged, whole):
@@ -84,7 +85,7 @@ def test_a_classifier_draws_no_samples(judged):
     folder, config = judged
     trained = load(folder, config)
     with pytest.raises(ValueError, match="'classifier' trains no denoiser"):
-        sample.make_sampler(config, trained.source, trained.task)
+        make_sampler(config, trained.source, trained.task)
 
 
 def test_a_denoiser_is_no_classifier(whole):

@@ -11,8 +11,8 @@ from PIL import Image
 from jaxdiff.data import synthetic
 from jaxdiff.metrics import frechet, kernel
 from jaxdiff.runs import compare, sheet
+from jaxdiff.runs.folders import Samples
 from jaxdiff.runs.judge import features, labels, load_judge
-from jaxdiff.runs.samples import Samples
 
 
 @pytest.fixture(scope="module")

@@ -7,7 +7,8 @@ import pytest
 from PIL import Image
 
 from jaxdiff import build
-from jaxdiff.runs import plot, sample, train
+from jaxdiff.runs import plot, train
+from jaxdiff.runs.sampler import make_sampler
 from tests.runs.conftest import tiny_config
 
 # What a denoiser's run can be drawn as, and "pairs" of rows.
@@ -84,7 +85,7 @@ def test_the_films_last_estimate_is_the_sample(images, clip):
     np.testing.assert_allclose(trace.x0[-1], x, atol=1e-6)
     config.sampler.num_steps = 3
     labels = scene.labels(4)
-    drawn = sample.make_sampler(config, scene.source, scene.trained.task).draw(
+    drawn = make_sampler(config, scene.source, scene.trained.task).draw(
         scene.trained.params, 0, np.arange(4), labels
     )
     np.testing.assert_allclose(x, drawn, atol=1e-5)

@@ -11,6 +11,7 @@ from jaxdiff import build
 from jaxdiff.data import images
 from jaxdiff.diffusion import sampling
 from jaxdiff.runs import preview, sample, train
+from jaxdiff.runs.sampler import even_labels, make_sampler
 from jaxdiff.runs.trained import load
 from jaxdiff.train.state import init_state
 from jaxdiff.train.step import make_train_step
@@ -48,8 +49,8 @@ def test_guidance_eta_and_seed_compile_nothing(tiny, compilations):
     source = build.make_source(config)
     task = build.make_task(config, source)
     params = task.init(jax.random.key(0))
-    index, labels = np.arange(8), sample.even_labels(8, 2)
-    first = sample.make_sampler(config, source, task)
+    index, labels = np.arange(8), even_labels(8, 2)
+    first = make_sampler(config, source, task)
     a = first.draw(params, 0, index, labels)
     assert compilations.names  # it does count
     compilations.names.clear()
@@ -59,7 +60,7 @@ def test_guidance_eta_and_seed_compile_nothing(tiny, compilations):
         {"sampler__guidance": 3.0, "sampler__solver": "ddim(eta=0.5)"},
         {"sampler__guidance": 2.0, "sampler__solver": "ddim(eta=0.9)"},
     ):
-        other = sample.make_sampler(tiny(**fields), source, task)
+        other = make_sampler(tiny(**fields), source, task)
         compilations.names.clear()  # of the grid, for one
         images.append(other.draw(params, 0, index, labels))
         assert compilations.names == []
@@ -110,7 +111,7 @@ def test_image_i_depends_on_seed_and_number_alone(tiny):
     task = build.make_task(config, source)
     params = task.init(jax.random.key(0))
     labels = np.array([0, 1] * 6, np.int32)
-    whole = sample.make_sampler(config, source, task)
+    whole = make_sampler(config, source, task)
     all_of = whole.draw(params, 3, np.arange(12), labels)
     assert all_of.shape == (12, 2)
     some = np.array([11, 4, 7])
@@ -118,9 +119,7 @@ def test_image_i_depends_on_seed_and_number_alone(tiny):
         whole.draw(params, 3, some, labels[some]), all_of[some], rtol=1e-4, atol=1e-5
     )
     config.sampler.batch_size = 4
-    chunks = sample.make_sampler(config, source, task).draw(
-        params, 3, np.arange(12), labels
-    )
+    chunks = make_sampler(config, source, task).draw(params, 3, np.arange(12), labels)
     np.testing.assert_allclose(chunks, all_of, rtol=1e-4, atol=1e-5)
     assert len({row.tobytes() for row in all_of}) == 12
 
@@ -129,7 +128,7 @@ def test_calls_are_counted(tiny):
     config = tiny(sampler__num_steps=7)
     source = build.make_source(config)
     task = build.make_task(config, source)
-    assert sample.make_sampler(config, source, task).calls == 7
+    assert make_sampler(config, source, task).calls == 7
 
 
 @pytest.mark.parametrize(
@@ -137,11 +136,11 @@ def test_calls_are_counted(tiny):
     [(6, 3, [0, 0, 1, 1, 2, 2]), (4, 3, [0, 0, 1, 2]), (2, 4, [0, 2])],
 )
 def test_even_labels_by_hand(num, classes, labels):
-    assert sample.even_labels(num, classes).tolist() == labels
+    assert even_labels(num, classes).tolist() == labels
 
 
 def test_no_classes_no_labels():
-    assert sample.even_labels(5, 0) is None
+    assert even_labels(5, 0) is None
 
 
 def test_load_reads_the_averaged_parameters(whole):
@@ -208,7 +207,7 @@ def test_the_sampler_lowers_for_all_platforms():
     config = tiny_unet()
     source = build.make_source(config)
     task = build.make_task(config, source)
-    wrap = sample.make_sampler(config, source, task).wrap
+    wrap = make_sampler(config, source, task).wrap
     solver = build.make_solver(config)
     ts = jnp.asarray(build.make_grid(config), jnp.float32)
 
@@ -232,8 +231,8 @@ def test_train_and_sample_agree_on_the_preview(whole, tmp_path):
     folder, run, state = whole
     num = run.config.train.num_preview
     trained = load(folder, run.config)
-    sampler = sample.make_sampler(run.config, trained.source, trained.task)
-    labels = sample.even_labels(num, 2)
+    sampler = make_sampler(run.config, trained.source, trained.task)
+    labels = even_labels(num, 2)
     again = sampler.draw(trained.params, run.config.seed, np.arange(num), labels)
     preview.save_samples(tmp_path / "again.png", trained.source, again, labels)
     drawn = folder / "samples" / f"{int(state.step):08d}.png"

@@ -7,7 +7,8 @@ import pytest
 from jaxdiff import build
 from jaxdiff.data import images
 from jaxdiff.diffusion.denoisers import Denoised
-from jaxdiff.runs import sample, train, workdir
+from jaxdiff.runs import train, workdir
+from jaxdiff.runs.sampler import make_sampler
 from jaxdiff.runs.trained import load
 from tests.runs.conftest import tiny_config
 
@@ -64,7 +65,7 @@ def test_samples_are_clipped_to_each_channels_black_and_white():
     mean, std = (0.2, 0.5, 0.7), (0.1, 0.2, 0.4)
     config = config_of(data__mean=mean, data__std=std)
     source = build.make_source(config)
-    sampler = sample.make_sampler(config, source, build.make_task(config, source))
+    sampler = make_sampler(config, source, build.make_task(config, source))
     for said, end in ((-50.0, 0.0), (50.0, 1.0)):
 
         def denoise(x_t, t, cond, said=said):

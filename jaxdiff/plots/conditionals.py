@@ -1,0 +1,148 @@
+"""What is inferred from what: columns given others, and how well that is done."""
+
+from pathlib import Path
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from jaxdiff.plots import styles
+
+Table = dict[str, np.ndarray]
+
+ACROSS = 3
+MOST_BINS = 24
+GENERATED, REAL = styles.COLOURS[0], styles.COLOURS[1]
+
+
+def save_given(path: Path, title: str, generated: Table, real: Table | None) -> None:
+    """Each free column of the generated rows, beside the same of the real ones.
+
+    Numbers as histograms with their 5-95 % interval shaded, text as bars.
+
+    generated: {column: f[n] or str[n]}, the free ones.  real: rows that match, with at
+    least these columns, or None.  title: what was fixed.
+    """
+    across = 2 if len(generated) == 4 else min(len(generated), ACROSS)
+    down = -(-len(generated) // across)
+    size = max(3.6 * across, 6.0), 2.9 * down + 1.0
+    figure = Figure(figsize=size, layout="constrained")
+    axes = figure.subplots(down, across, squeeze=False)
+    for axis in axes.flat[len(generated) :]:
+        axis.set_visible(False)
+    for axis, (name, values) in zip(axes.flat, generated.items(), strict=False):
+        others = None if real is None else real[name]
+        draw = _numbers if values.dtype.kind in "fiu" else _bars
+        draw(axis, values, others)
+        axis.set_title(name, fontsize=10)
+        axis.set_ylabel("share of rows", fontsize=9)
+        axis.tick_params(labelsize=8)
+    figure.suptitle(f"given {title}", fontsize=12)
+    unique = {}
+    for axis in axes.flat:
+        for handle, label in zip(*axis.get_legend_handles_labels(), strict=True):
+            unique.setdefault(label, handle)
+    figure.legend(
+        unique.values(), unique.keys(), loc="outside lower center", ncols=4, fontsize=9
+    )
+    path.parent.mkdir(parents=True, exist_ok=True)
+    figure.savefig(path, dpi=110)
+
+
+def save_inverse(
+    path: Path,
+    kinds: list[str],
+    confusion: np.ndarray,
+    coverage: dict[str, np.ndarray],
+    nominal: float,
+    target: str,
+) -> None:
+    """The confusion matrix, and the coverage of intervals by column and class.
+
+    confusion: i64[k, k], rows of each true class by the class inferred.
+    coverage: {column: f[k]}, shares of rows left out within their interval.
+    nominal: the share that the intervals are for.  target: the column of the classes.
+    """
+    k = len(kinds)
+    figure = Figure(figsize=(11.5, 4.6), layout="constrained")
+    left, right = figure.subplots(1, 2, width_ratios=(1, 1.7))
+    shares = confusion / confusion.sum(axis=1, keepdims=True)
+    left.imshow(shares, cmap="Blues", vmin=0, vmax=1)
+    for i, j in np.ndindex(k, k):
+        colour = "white" if shares[i, j] > 0.5 else "black"
+        left.text(j, i, str(confusion[i, j]), ha="center", va="center", color=colour)
+    left.set_xticks(range(k), kinds, fontsize=9)
+    left.set_yticks(range(k), kinds, fontsize=9, rotation=90, va="center")
+    left.set_xlabel(f"{target} inferred from the other columns")
+    left.set_ylabel(f"true {target}")
+    accuracy = np.trace(confusion) / confusion.sum()
+    left.set_title(f"accuracy {accuracy:.3f} on {confusion.sum()} rows left out")
+    width = 0.8 / k
+    for i, style in enumerate(styles.of_classes(kinds).values()):
+        at = np.arange(len(coverage)) + (i - (k - 1) / 2) * width
+        heights = [shares[i] for shares in coverage.values()]
+        right.bar(at, heights, 0.92 * width, color=style["color"], label=kinds[i])
+    right.axhline(
+        nominal, color="black", linestyle="dashed", label=f"intervals' own {nominal:g}"
+    )
+    right.set_xticks(range(len(coverage)), coverage.keys(), fontsize=9)
+    right.set_ylim(0, 1)
+    right.set_ylabel("share of rows left out within")
+    right.set_title(f"columns inferred from {target}: coverage of intervals")
+    right.grid(alpha=0.3, axis="y")
+    right.set_axisbelow(True)
+    figure.legend(
+        *right.get_legend_handles_labels(), loc="outside lower right", ncols=k + 1
+    )
+    path.parent.mkdir(parents=True, exist_ok=True)
+    figure.savefig(path, dpi=110)
+
+
+def _numbers(axis, values, others):
+    joined = values if others is None else np.concatenate([values, others])
+    bins = _bins(joined)
+    low, high = np.quantile(values, [0.05, 0.95])
+    axis.axvspan(low, high, color=GENERATED, alpha=0.12, label="generated, 5-95 %")
+    style = {"bins": bins, "histtype": "stepfilled", "alpha": 0.55}
+    _histogram(axis, values, color=GENERATED, label="generated", **style)
+    if others is not None:
+        style = {"bins": bins, "histtype": "step", "linewidth": 2}
+        _histogram(axis, others, color=REAL, label=_real(others), **style)
+    middle = np.median(values)
+    axis.axvline(middle, color=GENERATED, linewidth=1.5, label="generated, median")
+
+
+def _histogram(axis, values, **style):
+    axis.hist(values, weights=np.full(len(values), 1 / len(values)), **style)
+
+
+def _bins(values):
+    """Edges half-way between values as they are written: no bin holds two and its
+    neighbour one, as tenths of a centimetre in bins of .15 would."""
+    written = np.unique(values.round(9))
+    if len(written) == 1:
+        return written[0] + np.array([-0.5, 0.5])
+    unit, span = np.diff(written).min(), np.ptp(written)
+    if span / unit > 1000:  # not rounded to anything
+        return np.linspace(written[0], written[-1], MOST_BINS + 1)
+    step = unit * max(1, np.ceil((span / unit + 1) / MOST_BINS))
+    return np.arange(written[0] - unit / 2, written[-1] + step, step)
+
+
+def _bars(axis, values, others):
+    kinds = np.unique(values if others is None else np.concatenate([values, others]))
+    pairs = [("generated", values, GENERATED)]
+    if others is not None:
+        pairs.append((_real(others), others, REAL))
+    width = 0.8 / len(pairs)
+    for i, (label, some, colour) in enumerate(pairs):
+        shares = [float(np.mean(some == kind)) for kind in kinds]
+        at = np.arange(len(kinds)) + (i - (len(pairs) - 1) / 2) * width
+        bars = axis.bar(at, shares, 0.92 * width, color=colour, alpha=0.7, label=label)
+        axis.bar_label(bars, [f"{share:.0%}" for share in shares], fontsize=9)
+    axis.set_xticks(range(len(kinds)), kinds)
+    axis.set_xlim(-0.75, len(kinds) - 0.25)
+    axis.set_ylim(0, 1.12)
+
+
+def _real(others):
+    return f"the {len(others)} real rows that match"

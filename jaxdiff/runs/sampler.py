@@ -1,0 +1,228 @@
+"""The sampler of a config: guided, of a cascade, or given what is known."""
+
+from collections.abc import Callable
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from ml_collections import ConfigDict
+from tqdm import tqdm
+
+from jaxdiff import build
+from jaxdiff import keys as keying
+from jaxdiff.arrays import require
+from jaxdiff.data.source import Source
+from jaxdiff.diffusion import editing, guidance, sampling, upsampling
+from jaxdiff.diffusion.denoisers import Denoise, clip
+from jaxdiff.runs import workdir as files
+from jaxdiff.runs.trained import load, load_classifier
+from jaxdiff.tasks.task import Task
+from jaxdiff.train import parallel
+
+# Folded into an image's key, far from the steps of a solver: what its stream is for.
+AUGMENT, UPSAMPLE = 2**30, 2**30 + 1
+
+
+class Sampler(NamedTuple):
+    """draw:   (params, seed, index i64[n], labels i32[n] or None) -> f32[n, *shape] in
+            model units; image i depends on (seed, index[i], labels[i]) alone. Of an
+            upsampler also on low[i], f32[n, s, s, c], by default its base's image i;
+            where some of x0 is known on values[i], f32[n, *shape] in model units
+    calls:  network calls one image costs, those of the base included
+    wrap:   denoiser -> denoiser, the guidance and clipping of the config
+    """
+
+    draw: Callable[..., np.ndarray]
+    calls: int
+    wrap: Callable[[Denoise], Denoise]
+
+
+class Base(NamedTuple):
+    """Where an upsampler has its small images from.
+
+    draw:  (seed, index, labels) -> f32[n, s, s, c] in the upsampler's model units
+    calls: network calls one image costs
+    """
+
+    draw: Callable[..., np.ndarray]
+    calls: int
+
+
+def make_sampler(
+    config: ConfigDict,
+    source: Source,
+    task: Task,
+    *,
+    base: Base | None = None,
+    mask: np.ndarray | None = None,
+) -> Sampler:
+    """The sampler of config.sampler.
+
+    base: of an upsampler, unless `draw` is given small images.
+    mask: bool[*shape], the values of x0 that are known and `draw` is given; or None.
+    Errors: ValueError for what does not fit.
+    """
+    s = config.sampler
+    require(
+        task.kind == "denoiser",
+        f"task={config.task!r} trains no denoiser, so that there is nothing to sample "
+        "from; launch.plot draws what it can",
+    )
+    require(
+        s.guidance == 1 or task.null is not None,
+        f"sampler.guidance={s.guidance} needs a model trained with labels and "
+        "diffusion.label_dropout > 0; set sampler.guidance=1.0",
+    )
+    require(s.batch_size >= 1, f"sampler.batch_size must be >= 1, got {s.batch_size}")
+    require(
+        s.known_steps >= 0, f"sampler.known_steps must be >= 0, got {s.known_steps}"
+    )
+    augment, most = s.augment, config.diffusion.augment
+    require(
+        0 <= augment <= most,
+        f"sampler.augment={augment} must be from 0 to diffusion.augment={most}, up to "
+        "which the upsampler was trained",
+    )
+    schedule, noise = build.make_schedule(config), build.make_objective(config).noise
+    edit = build.make_edit(config)
+    solver, grid = build.make_solver(config), build.make_grid(config)
+    repeated = editing.resample(solver, schedule, s.resample)
+    if mask is None:
+        edit = None
+    else:
+        grid = build.make_grid(config, s.known_steps)
+        solver = repeated if s.resample > 1 else solver
+    devices = jax.local_devices()
+
+    judge = load_classifier(config, source) if s.classifier else None
+
+    def wrap(denoise: Denoise) -> Denoise:
+        # at scales 0 and 1 one of the two network calls would count for nothing
+        if s.guidance == 0:
+            denoise = guidance.unlabelled(denoise, task.null)
+        elif s.guidance != 1:
+            denoise = guidance.cfg(denoise, task.null, s.guidance)
+        if judge:
+            scale, form = s.classifier_scale, s.classifier_form
+            denoise = guidance.classifier(denoise, judge.logits, schedule, scale, form)
+        return clip(denoise, *source.bounds) if s.clip and source.bounds else denoise
+
+    run = _pmapped(source.shape, tuple(devices))
+
+    def draw(params, seed, index, labels, low=None, values=None):
+        if low is None and base:
+            low = base.draw(seed, index, labels)
+        key, ts = jax.random.key(seed), jnp.asarray(grid, jnp.float32)
+        denoise, parts = wrap(task.model(params)), []
+        size = min(s.batch_size, len(index))
+        chunk = -(-size // len(devices)) * len(devices)
+        bar = tqdm(total=len(index), desc="sampling", unit="", disable=None)
+        for at in range(0, len(index), chunk):
+            # the last chunk repeats its last image: one shape, one compilation
+            rows = np.minimum(np.arange(at, at + chunk), len(index) - 1)
+            seeds = keying.split_by(key, jnp.asarray(index[rows]))
+            some = [
+                None if a is None else jnp.asarray(a[rows])
+                for a in (labels, low, values)
+            ]
+            amount = jnp.full(len(rows), augment) if low is not None and most else None
+            told = Each(seeds, some[0], some[1], some[2], amount)
+            each = parallel.shard(told, len(devices))
+            x = run(each, denoise, solver, ts, schedule, noise, edit, mask)
+            parts.append(np.asarray(parallel.unshard(x))[: len(index) - at])
+            bar.update(len(parts[-1]))
+        bar.close()
+        return np.concatenate(parts)
+
+    calls = sampling.count_calls(solver, source.shape) * (len(grid) - 1)
+    return Sampler(draw, calls + (base.calls if base else 0), wrap)
+
+
+class Each(NamedTuple):
+    """What differs from image to image, and so is split over the devices.
+
+    labels, low, values: as of Sampler.draw.  amount: to what time low is noised, f32[n]
+    """
+
+    seeds: Any
+    labels: Any
+    low: Any
+    values: Any
+    amount: Any
+
+
+@lru_cache
+def _pmapped(shape, devices):
+    """One function for every sampler of a shape: another guidance compiles nothing."""
+
+    def one(each, denoise, solver, ts, schedule, noise, edit, mask):
+        seeds, cond = each.seeds, each.labels
+        if each.low is not None:
+            # streams of their own: the base drew from these keys
+            keys, seeds = keying.fold(seeds, AUGMENT), keying.fold(seeds, UPSAMPLE)
+            cond = upsampling.beside(
+                keys,
+                each.low,
+                cond,
+                shape=shape,
+                schedule=schedule,
+                noise=noise,
+                amount=each.amount,
+            )
+        if edit is not None:  # the last word: guided or clipped, known is known
+            denoise = edit(denoise, schedule, each.values, mask)
+        x_T = sampling.init_noise(seeds, shape, schedule=schedule, noise=noise, t=ts[0])
+        return sampling.sample(seeds, denoise, solver, ts, x_T, cond)
+
+    return parallel.pmap_map(one, devices, (True,) + (False,) * 7)
+
+
+def load_base(config: ConfigDict, source: Source) -> Base | None:
+    """The run that config.sampler.base names, for an upsampler; None for other models.
+
+    It samples as its own config says, and the same images as it would by itself.
+    Errors: ValueError or FileNotFoundError for a run that is none or does not fit.
+    """
+    size = config.diffusion.low_size
+    if not size:
+        return None
+    require(
+        config.sampler.base,
+        f"this run enlarges {size}x{size} images: --config.sampler.base=WORKDIR names "
+        "the run that makes them",
+    )
+    folder = Path(config.sampler.base)
+    trained = load(folder, files.load_config(folder))
+    sampler = make_sampler(trained.config, trained.source, trained.task)
+    inner = trained.source
+    shape, classes = (size, size, source.shape[-1]), num_asked(config, source)
+    told = num_asked(trained.config, inner)
+    require(
+        inner.is_image and inner.shape == shape and classes in (0, told),
+        f"sampler.base: {folder} makes {inner.shape} of {told} classes, and this run "
+        f"enlarges {shape} of {classes}",
+    )
+
+    def draw(seed, index, labels):
+        # classes that the upsampler is not told of are spread evenly
+        labels = even_labels(len(index), told) if labels is None else labels
+        x = sampler.draw(trained.params, seed, index, labels)
+        return source.encode(inner.decode(x) * (source.peak / inner.peak))
+
+    return Base(draw, sampler.calls)
+
+
+def num_asked(config: ConfigDict, source: Source) -> int:
+    """Classes that samples can be asked of: the model's, or its classifier's."""
+    told = build.num_labels(config, source)
+    return source.num_classes if config.sampler.classifier else told
+
+
+def even_labels(num: int, num_classes: int) -> np.ndarray | None:
+    """i32[num], as many of each class as can be, in order; None without classes."""
+    if not num_classes:
+        return None
+    return (np.arange(num) * num_classes // num).astype(np.int32)
