@@ -39,7 +39,7 @@ def get_config(variant: str = ""):
             "solver": "ddpm",
             "num_steps": 1000,
             "clip": False,
-            "known": "regress(ridge=1.0)",
+            "known": "regress(ridge=0.1)",
             "known_steps": 100,
         }
     )

@@ -21,7 +21,7 @@ With m the known coordinates, f the free ones and y = x0[m] the known values:
          r = sigma^2 / (alpha^2 + sigma^2)
      With ridge = 0 and Gaussian x0 this is E[x0 | x_t, y] itself, so that (3) is cured
      for every solver. Elsewhere it is the best linear estimate; r is the variance of a
-     coordinate of unit variance given x_t, and ridge = 1 hedges C by as much.
+     coordinate of unit variance given x_t, by so much of which C is hedged.
 
 Source: (2) "replacement", Song et al. 2021, arXiv:2011.13456, appendix I.2, its bias
 Trippe et al. 2023, arXiv:2206.04119; (4) Lugmayr et al. 2022, arXiv:2201.09865;

@@ -30,7 +30,7 @@ from jaxdiff.runs.fixed import QUANTILES, inside, interval
 from jaxdiff.runs.sampler import make_sampler
 from jaxdiff.tasks.task import Task
 
-FOLDS, VOTES, DRAWS = 5, 50, 500
+FOLDS, VOTES, DRAWS = 5, 100, 500
 
 # (given columns of n rows, num, question 1 or 2) -> all columns of n num rows, `num`
 # for each row given, one after the other
