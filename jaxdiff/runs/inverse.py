@@ -93,7 +93,7 @@ def make_ask(config: ConfigDict, source: Source, task: Task, params: PyTree) -> 
         sampler = make_sampler(config, source, task, mask=mask)
         # a seed apart for each question: other numbers, whatever their order
         seed, index = config.seed + question, np.arange(len(values))
-        x = sampler.draw(params, seed, index, None, values)
+        x = sampler.draw(params, seed, index, None, values=values)
         if not np.isfinite(x).all():
             raise FloatingPointError(
                 "the samples are not finite; look at the training's loss with "

@@ -61,7 +61,7 @@ def _enlarged(config, source, task):
     bicubic = jax.image.resize(low, (len(low), *shape), "cubic")
 
     def draw(params, path):
-        x = sampler.draw(params, config.seed, np.arange(len(low)), labels, low)
+        x = sampler.draw(params, config.seed, np.arange(len(low)), labels, low=low)
         rows = {"bicubic": bicubic, "enlarged": x, "image": batch["x"]}
         pictures.save_rows(path, {k: _pixels(source, v) for k, v in rows.items()})
 

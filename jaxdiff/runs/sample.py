@@ -77,7 +77,7 @@ def run(request: Request) -> np.ndarray:
     trained, sampler, labels, num, seed, out, png, fixed = request
     source = trained.source
     rows = np.repeat(fixed.values, num, axis=0) if fixed else None
-    x = sampler.draw(trained.params, seed, np.arange(num), labels, rows)
+    x = sampler.draw(trained.params, seed, np.arange(num), labels, values=rows)
     print(
         f"{num} samples from step {trained.step}, "
         f"{sampler.calls} network calls each, in {out}"

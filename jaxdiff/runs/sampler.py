@@ -112,7 +112,7 @@ def make_sampler(
 
     run = _pmapped(source.shape, tuple(devices))
 
-    def draw(params, seed, index, labels, low=None, values=None):
+    def draw(params, seed, index, labels, *, low=None, values=None):
         if low is None and base:
             low = base.draw(seed, index, labels)
         key, ts = jax.random.key(seed), jnp.asarray(grid, jnp.float32)
