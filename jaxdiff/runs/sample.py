@@ -64,12 +64,12 @@ def make_sampler(
     require(
         s.known_steps >= 0, f"sampler.known_steps must be >= 0, got {s.known_steps}"
     )
-    edit = build.make_edit(config)
+    known = build.make_edit(config)  # also where it is not used: to be checked
     solver, grid = build.make_solver(config), build.make_grid(config)
     repeated = editing.resample(solver, schedule, s.resample)
-    if mask is None:
-        edit = None
-    else:
+    edit = None
+    if mask is not None:
+        edit = known
         grid = build.make_grid(config, s.known_steps)
         solver = repeated if s.resample > 1 else solver
     devices = jax.local_devices()
