@@ -8,7 +8,6 @@ from PIL import Image
 
 from tests.launch.conftest import launch
 
-
 KNOWN_STEPS = "--config.sampler.known_steps=5"
 
 
