@@ -87,12 +87,12 @@ def make_sampler(
         "which the upsampler was trained",
     )
     schedule, noise = build.make_schedule(config), build.make_objective(config).noise
-    edit = build.make_edit(config)
+    known = build.make_edit(config)  # also where it is not used: to be checked
     solver, grid = build.make_solver(config), build.make_grid(config)
     repeated = editing.resample(solver, schedule, s.resample)
-    if mask is None:
-        edit = None
-    else:
+    edit = None
+    if mask is not None:
+        edit = known
         grid = build.make_grid(config, s.known_steps)
         solver = repeated if s.resample > 1 else solver
     devices = jax.local_devices()

@@ -96,7 +96,7 @@ def test_samples_of_regression_have_the_conditionals_mean_and_covariance(solver)
 
 
 def test_plain_replacement_hears_too_little(plain):
-    """Equation 3: what is known moves the rest the right way, by less than half."""
+    """Equation 3: what is known moves the rest the right way, and not far enough."""
     np.testing.assert_array_equal(plain[:, 0], np.full(NUM, 1.5, np.float32))
     share = (plain[:, 1:].mean(0) - MEAN[1:]) / (GIVEN_MEAN - MEAN[1:])
     assert ((0.1 < share) & (share < 0.9)).all(), share
