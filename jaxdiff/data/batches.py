@@ -153,6 +153,6 @@ def _check(
         raise ValueError(f"seed must be from 0 to 2**64 - 1, got {seed=}")
     if flip and source.bounds is None:
         raise ValueError(
-            f"flip=True, but the data have {source.shape=} and are no pixels; use "
+            f"flip=True, but the data ({source.shape=}) are no images of pixels; use "
             "flip=False"
         )

@@ -87,13 +87,13 @@ def misfit(scene: Scene, kind: str) -> str:
         return f"needs metrics.jsonl, and {scene.workdir} has no line of it yet"
     if scene.config.diffusion.low_size and kind in ("predictions", "film", "steps"):
         return "is not for an upsampler, whose preview shows what it makes of images"
-    if kind in plot_guidance.KINDS:
-        return plot_guidance.misfit(scene, kind)
     if kind == "latents" and scene.config.model.latent_size == 1:
         return "is a plane, and the codes have one number only"
     here = "images" if data and scene.source.is_image else "tables"
     if data and here not in data:
         return f"is for {data[0]}, and the data are {here}"
+    if kind in plot_guidance.KINDS:
+        return plot_guidance.misfit(scene, kind)
     least = 2 if kind == "corruption" else 1
     layout = scene.source.layout if data else None
     few = layout and sum(not column.categories for column in layout.columns) < least

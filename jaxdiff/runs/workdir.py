@@ -137,10 +137,10 @@ def recall(workdir: Path, config: ConfigDict) -> ConfigDict:
     if not (workdir / CONFIG).exists():
         return config
     stored, config = load_config(workdir), config.copy_and_resolve_references()
-    for name in ("mean", "std", "checksum"):
-        # a run of another version may lack the field: `check_same` says so
-        if not config.data[name] and name in stored.data:
-            config.data[name] = stored.data[name]
+    for names in (("mean", "std"), ("checksum",)):  # what is measured together
+        if not any(config.data[name] for name in names):
+            # a run of another version may lack a field: `check_same` says so
+            config.data.update({n: stored.data[n] for n in names if n in stored.data})
     return config
 
 

@@ -20,7 +20,9 @@ def counting(n: int) -> Source:
         x = np.stack([index, -index], -1).astype(np.float32)
         return {"x": x.reshape(-1, 1, 2, 1), "label": index.astype(np.int32)}
 
-    return Source(load, n, (1, 2, 1), lambda x: x, n, ("",) * n, 255.0)
+    return Source(
+        load, n, (1, 2, 1), lambda x: x, n, ("",) * n, 255.0, bounds=(-1.0, 1.0)
+    )
 
 
 def labels(items) -> np.ndarray:

@@ -6,7 +6,7 @@ from tests.launch.conftest import launch
 
 KINDS = (
     *("schedules", "corruption", "predictions", "film", "steps", "grid", "mean"),
-    "loss",
+    *("loss", "guided"),
 )
 
 

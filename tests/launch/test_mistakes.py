@@ -50,7 +50,7 @@ TRAIN = {
     "no steps": ((IRIS, "--config.train.num_steps=0"), "num_steps must be at least 1"),
     "negative rate": ((IRIS, "--config.train.lr=constant(peak=-1.0)"), "must be > 0"),
     "seed": ((IRIS, "--config.seed=-1"), "seed must be from 0"),
-    "flipped table": ((IRIS, "--config.data.flip=True"), "no images"),
+    "flipped table": ((IRIS, "--config.data.flip=True"), "flip=True, but .* no images"),
     "guidance without labels": (
         (IRIS, "--config.sampler.guidance=2.0"),
         "guidance=2.0 needs a model trained with labels",

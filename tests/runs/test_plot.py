@@ -11,8 +11,12 @@ from jaxdiff.runs import plot, train
 from jaxdiff.runs.sampler import make_sampler
 from tests.runs.conftest import tiny_config
 
-# What a denoiser's run can be drawn as, and "pairs" of rows.
-OF_IMAGES = [k for k, kind in plot.KINDS.items() if kind.task in ("", "diffusion")]
+# What a class-conditional denoiser of images can be drawn as, without a judge of them.
+OF_IMAGES = [
+    kind
+    for kind, (_, _, _, task, _) in plot.KINDS.items()
+    if task in ("", "diffusion") and kind not in ("pairs", "guidance")
+]
 
 
 def image_config(**fields):
@@ -105,7 +109,7 @@ def pixels(path):
 
 def test_all_draws_what_fits(images, rows, tmp_path, capsys):
     paths = plot.draw(images, "all", tmp_path / "images")
-    assert [p.stem for p in paths] == [k for k in OF_IMAGES if k != "pairs"]
+    assert [p.stem for p in paths] == OF_IMAGES
     assert capsys.readouterr().out.split() == [str(p) for p in paths]
     paths = plot.draw(rows, "all", tmp_path / "rows")
     assert [p.stem for p in paths] == ["schedules", "corruption", "loss", "pairs"]
@@ -190,5 +194,5 @@ def test_labels_of_a_model_without_condition_are_not_told(images, tmp_path):
     scene = plot.Scene(config, tmp_path / "run", num=2, steps=2)
     assert build.num_labels(config, scene.source) == 0
     paths = plot.draw(scene, "all", tmp_path / "out")
-    assert len(paths) == len(OF_IMAGES) - 1
+    assert [p.stem for p in paths] == [k for k in OF_IMAGES if k != "guided"]
     assert jax.tree.leaves(scene.trained.params)

@@ -248,7 +248,7 @@ def test_previews_come_when_asked(tiny, tmp_path):
         ({"num_steps": 0}, "train.num_steps must be at least 1"),
         ({"keep_last": 0}, "train.keep_last must be at least 1"),
         ({"num_preview": 0}, "train.num_preview must be at least 1"),
-        ({"data__flip": True}, "no images"),
+        ({"data__flip": True}, "flip=True, but .* no images"),
         ({"clip_norm": -1.0}, "clip_norm must be >= 0"),
         ({"sampler__guidance": 2.0, "diffusion__condition": "none"}, "needs a model"),
         ({"model__name": "unet"}, "(h, w, c)|rows|shape"),
