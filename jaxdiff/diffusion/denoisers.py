@@ -64,13 +64,18 @@ def noise_of(
 
     Errors: ValueError for a denoiser that pushes a mean, which these solvers lack.
     """
-    if denoised.push is not None:
-        raise ValueError("guidance of form 'mean' is for the solver ddpm; use 'score'")
+    check_no_push(denoised)
     if denoised.eps is not None:
         return denoised.eps
     safe = jnp.where(sigma == 0, 1.0, sigma)
     eps = (x_t - expand(alpha, x_t) * denoised.x0) / expand(safe, x_t)
     return jnp.where(sigma == 0, jnp.zeros_like(eps), eps)
+
+
+def check_no_push(denoised: Denoised) -> None:
+    """ValueError for a denoiser that pushes a mean, which most solvers lack."""
+    if denoised.push is not None:
+        raise ValueError("guidance of form 'mean' is for the solver ddpm; use 'score'")
 
 
 def clip(denoise: Denoise, low: Bound = -1.0, high: Bound = 1.0) -> Denoise:

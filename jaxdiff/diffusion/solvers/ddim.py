@@ -7,7 +7,7 @@ from jax.tree_util import Partial
 from jaxdiff import keys as keying
 from jaxdiff.arrays import Array, Float, expand, require
 from jaxdiff.diffusion.denoisers import noise_of
-from jaxdiff.diffusion.sampling import Solver
+from jaxdiff.diffusion.sampling import Solver, no_memory
 from jaxdiff.diffusion.schedules import Schedule, level
 
 ORDER = 1
@@ -25,12 +25,7 @@ def make(schedule: Schedule, *, eta: float | Float[Array, ""] = 0.0) -> Solver:
     Source:  Song et al. 2021, arXiv:2010.02502, eq. 12 and 16.
     """
     require((eta >= 0) & (eta <= 1), f"eta must be in [0, 1], got {eta=}")
-    return Solver(Partial(_init), Partial(_step, schedule, eta))
-
-
-def _init(x):
-    del x
-    return ()
+    return Solver(Partial(no_memory), Partial(_step, schedule, eta))
 
 
 def _step(schedule, eta, denoise, keys, x, t, s, state):

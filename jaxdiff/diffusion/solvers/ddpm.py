@@ -7,7 +7,7 @@ from jax.tree_util import Partial
 from jaxdiff import keys as keying
 from jaxdiff.arrays import expand, require
 from jaxdiff.diffusion.posterior import log_variance, posterior
-from jaxdiff.diffusion.sampling import Solver
+from jaxdiff.diffusion.sampling import Solver, no_memory
 from jaxdiff.diffusion.schedules import Schedule, level
 
 ORDER = 1
@@ -35,12 +35,7 @@ def make(schedule: Schedule, *, variance: str = "small") -> Solver:
         variance in FRACTIONS,
         f"variance must be one of {', '.join(FRACTIONS)}, got {variance=}",
     )
-    return Solver(Partial(_init), Partial(_step, schedule, FRACTIONS[variance]))
-
-
-def _init(x):
-    del x
-    return ()
+    return Solver(Partial(no_memory), Partial(_step, schedule, FRACTIONS[variance]))
 
 
 def _step(schedule, frac, denoise, keys, x, t, s, state):

@@ -1,0 +1,27 @@
+"""Multistep sampling of consistency models."""
+
+from jax.tree_util import Partial
+
+from jaxdiff.diffusion.moves import fresh, look
+from jaxdiff.diffusion.sampling import Solver, no_memory
+from jaxdiff.diffusion.schedules import Schedule, level
+
+# It does not approximate an ODE: exact for a model that gives the end of its path.
+ORDER = None
+
+
+def make(schedule: Schedule) -> Solver:
+    """x_s = alpha_s x0 + sigma_s z: jump to the end of the path, and noise it again.
+
+    Args:    schedule: the one the denoiser was trained with. Its x0 is to be the end of
+             the path through x_t, not the mean of the data given x_t.
+    Returns: Solver without memory, one denoiser call a step.
+    Source:  Song et al. 2023, arXiv:2303.01469, algorithm 1.
+    """
+    return Solver(Partial(no_memory), Partial(_step, schedule))
+
+
+def _step(schedule, denoise, keys, x, t, s, state):
+    _, x0 = look(denoise, schedule, x, t)
+    alpha, sigma = level(schedule, s)
+    return alpha * x0 + fresh(keys, x, sigma), state

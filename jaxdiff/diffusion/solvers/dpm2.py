@@ -1,0 +1,57 @@
+"""DPM-Solver-2's midpoint method, deterministic or ancestral."""
+
+import jax
+import jax.numpy as jnp
+from jax.tree_util import Partial
+
+from jaxdiff.arrays import Array, Float, require
+from jaxdiff.diffusion.moves import (
+    ancestral_share,
+    fall_short,
+    fresh,
+    half_log_snr,
+    look,
+    move,
+    noise_at,
+    time_at,
+)
+from jaxdiff.diffusion.sampling import Solver, no_memory
+from jaxdiff.diffusion.schedules import Schedule, level
+
+ORDER = 2
+
+
+def make(schedule: Schedule, *, eta: float | Float[Array, ""] = 0.0) -> Solver:
+    """The noise half way in log sigma stands for that of the whole step.
+
+    x_m = move to where lam is (lam_t + lam_s) / 2;   x_s with eps(x_m), moves.py eq. 1
+
+    Args:    schedule: the one the denoiser was trained with.
+             eta: no unit, in [0, 1]; 0 is deterministic, 1 ancestral (moves.py, eq. 3).
+    Returns: Solver without memory, two denoiser calls a step; one in the step to 0 and
+             from pure noise. With noise, the order is that of the law.
+    Errors:  ValueError if eta is outside [0, 1].
+    Source:  Lu et al. 2022, arXiv:2206.00927, algorithm 1, in sigma / alpha as Karras
+             et al. 2022, arXiv:2206.00364, write it.
+    """
+    require((eta >= 0) & (eta <= 1), f"eta must be in [0, 1], got {eta=}")
+    return Solver(Partial(no_memory), Partial(_step, schedule, eta))
+
+
+def _step(schedule, eta, denoise, keys, x, t, s, state):
+    x, x0 = look(denoise, schedule, x, t)
+    here, there = level(schedule, t), level(schedule, s)
+    share = ancestral_share(eta, here, there)
+    down = fall_short(there, share)
+    first = move(x, x0, here, down)
+
+    def middle(_):
+        m = time_at(schedule, 0.5 * (half_log_snr(here) + half_log_snr(down)))
+        mid = level(schedule, m)
+        y, y0 = look(denoise, schedule, move(x, x0, here, mid), m)
+        span = down[1] - down[0] * here[1] / jnp.where(here[0] > 0, here[0], 1.0)
+        return first + span * (noise_at(y, y0, mid) - noise_at(x, x0, here))
+
+    full = (down[1] > 0) & (here[0] > 0)
+    x = jax.lax.cond(full, middle, lambda _: first, None)
+    return x + fresh(keys, x, there[1] * share), state

@@ -1,0 +1,54 @@
+"""DPM-Solver++(2M) for the diffusion SDE."""
+
+import jax.numpy as jnp
+from jax.tree_util import Partial
+
+from jaxdiff.arrays import Array, Float, require
+from jaxdiff.diffusion.moves import (
+    fall_short,
+    fresh,
+    half_log_snr,
+    look,
+    move,
+    no_past,
+    remember,
+)
+from jaxdiff.diffusion.sampling import Solver
+from jaxdiff.diffusion.schedules import Schedule, level
+
+ORDER = 2
+
+
+def make(schedule: Schedule, *, eta: float | Float[Array, ""] = 1.0) -> Solver:
+    """One step of moves.py eq. 3 with x0 extrapolated from the step before.
+
+    x0 <- x0 + h / (2 h_before) (x0 - x0_before),   share = sqrt(1 - e^(-2 eta h))
+
+    Args:    schedule: the one the denoiser was trained with.
+             eta: no unit, >= 0; 0 is the ODE, 1 the SDE whose first order is ancestral.
+    Returns: Solver that remembers one estimate, one denoiser call a step; the first
+             step and that to 0 are of order 1. With noise, the order is that of the
+             law: x0_before holds the step's noise one step late, and all but the last
+             of these delays cancel.
+    Errors:  ValueError if eta is negative.
+    Source:  Lu et al. 2022, arXiv:2211.01095, algorithm 2 and appendix on SDEs.
+    """
+    require(eta >= 0, f"eta must be at least 0, got {eta=}")
+    return Solver(Partial(_init), Partial(_step, schedule, eta))
+
+
+def _init(x):
+    return no_past(x, 1)
+
+
+def _step(schedule, eta, denoise, keys, x, t, s, past):
+    x, x0 = look(denoise, schedule, x, t)
+    here, there = level(schedule, t), level(schedule, s)
+    lam = half_log_snr(here)
+    h = half_log_snr(there) - lam
+    on = (past.count > 0) & (there[1] > 0)
+    before = jnp.where(on, lam - past.nodes[0], 1.0)
+    ahead = x0 + jnp.where(on, 0.5 * h / before, 0.0) * (x0 - past.values[0])
+    share = jnp.sqrt(-jnp.expm1(-2 * eta * h))
+    x = move(x, ahead, here, fall_short(there, share))
+    return x + fresh(keys, x, there[1] * share), remember(past, x0, lam)

@@ -1,0 +1,18 @@
+"""DPM-Solver++(3M)."""
+
+from jaxdiff.diffusion.sampling import Solver
+from jaxdiff.diffusion.schedules import Schedule
+from jaxdiff.diffusion.solvers import dpmpp_3m_sde
+
+ORDER = 3
+
+
+def make(schedule: Schedule) -> Solver:
+    """`dpmpp_3m_sde` without noise.
+
+    Args:    schedule: the one the denoiser was trained with.
+    Returns: Solver that remembers two estimates, one denoiser call a step; the first
+             two steps and that to 0 are of lower order.
+    Source:  Lu et al. 2022, arXiv:2211.01095, section 4.
+    """
+    return dpmpp_3m_sde.make(schedule, eta=0.0)

@@ -1,0 +1,60 @@
+"""Heun's second-order method, with churn."""
+
+import jax
+import jax.numpy as jnp
+from jax.tree_util import Partial
+
+from jaxdiff.arrays import require
+from jaxdiff.diffusion.moves import Churn, look, move, noise_at, raised
+from jaxdiff.diffusion.sampling import Solver, no_memory
+from jaxdiff.diffusion.schedules import Schedule, level
+
+ORDER = 2
+
+# y = x / (alpha + f sigma), a function of u = sigma / (alpha + f sigma) with slope
+# eps - f x0: this is f
+FRAMES = {"ve": 0.0, "flow": 1.0}
+
+
+def make(
+    schedule: Schedule,
+    *,
+    churn: float = 0.0,
+    churn_low: float = 0.0,
+    churn_high: float = float("inf"),
+    churn_noise: float = 1.0,
+    frame: str = "ve",
+) -> Solver:
+    """Euler's step, then again with the mean of the slopes at both its ends.
+
+    Args:    schedule: the one the denoiser was trained with.
+             churn, churn_low, churn_high, churn_noise: see moves.Churn.
+             frame: in which the path is straight to second order, "ve" (sigma / alpha,
+             EDM) or "flow" (sigma / (alpha + sigma), where velocities are averaged).
+    Returns: Solver without memory, two denoiser calls a step; one in the step to 0, and
+             in "ve" also from pure noise, which is infinitely far there.
+    Errors:  ValueError for a negative churn or another frame.
+    Source:  Karras et al. 2022, arXiv:2206.00364, algorithm 2.
+    """
+    require(frame in FRAMES, f"frame must be one of {', '.join(FRAMES)}, got {frame=}")
+    churned = Churn.checked(churn, churn_low, churn_high, churn_noise)
+    f = FRAMES[frame]
+    return Solver(Partial(no_memory), Partial(_step, schedule, churned, f))
+
+
+def _step(schedule, churn, f, denoise, keys, x, t, s, state):
+    x, t = raised(churn, schedule, keys, x, t)
+    x, x0 = look(denoise, schedule, x, t)
+    here, there = level(schedule, t), level(schedule, s)
+    first = move(x, x0, here, there)
+    size_t, size_s = (alpha + f * sigma for alpha, sigma in (here, there))
+    full = (there[1] > 0) & (size_t > 0)
+
+    def again(_):
+        y, y0 = look(denoise, schedule, first, s)
+        safe = jnp.where(size_t > 0, size_t, 1.0)
+        span = there[1] - size_s * here[1] / safe
+        bend = noise_at(y, y0, there) - noise_at(x, x0, here) - f * (y0 - x0)
+        return first + 0.5 * span * bend
+
+    return jax.lax.cond(full, again, lambda _: first, None), state

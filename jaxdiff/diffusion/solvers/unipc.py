@@ -1,0 +1,72 @@
+"""UniPC: a predictor, and a corrector at no further call."""
+
+from typing import NamedTuple
+
+import jax.numpy as jnp
+from jax.tree_util import Partial
+
+from jaxdiff.arrays import Array, require
+from jaxdiff.diffusion.moves import (
+    Past,
+    half_log_snr,
+    look,
+    mean_over,
+    move,
+    no_past,
+    remember,
+)
+from jaxdiff.diffusion.sampling import Solver
+from jaxdiff.diffusion.schedules import Schedule, level
+
+ORDER = 3
+
+
+class State(NamedTuple):
+    """x, t: where the last step began.  past: the x0 seen, that one's the newest."""
+
+    x: Array
+    t: Array
+    past: Past
+
+
+def make(schedule: Schedule, *, order: int = 2) -> Solver:
+    """The x0 seen at x_s corrects the step to s before the next step starts from there.
+
+    x0 <- mean over the step in lam, weighted by e^lam, of the polynomial through the
+    newest `order` estimates; the corrector's through the one at its end as well. Of two
+    points, the mean is taken half way (B(h) = e^h - 1, "bh2").
+
+    Args:    schedule: the one the denoiser was trained with.
+             order: of the predictor, 1 to 3; the corrector's is one higher.
+    Returns: Solver that remembers `order` estimates, one denoiser call a step; the
+             first steps and that to 0 are of lower order.
+    Errors:  ValueError for another order.
+    Source:  Zhao et al. 2023, arXiv:2302.04867, algorithms 5 and 6 in data prediction.
+    """
+    require(1 <= order <= 3, f"order must be from 1 to 3, got {order=}")
+    return Solver(Partial(_init, jnp.arange(order)), Partial(_step, schedule))
+
+
+def _init(slots, x):
+    return State(x, jnp.ones((), x.dtype), no_past(x, len(slots)))
+
+
+def _step(schedule, denoise, keys, x, t, s, state):
+    del keys
+    x, x0 = look(denoise, schedule, x, t)
+    here, there = level(schedule, t), level(schedule, s)
+    lam, to = half_log_snr(here), half_log_snr(there)
+    begun = state.past.count > 0
+    corrected = _mean(state.past, lam, x0)
+    again = move(state.x, corrected, level(schedule, state.t), here)
+    x = jnp.where(begun, again, x)
+    past = remember(state.past, x0, lam)
+    mean = jnp.where(there[1] > 0, _mean(past, to, None), x0)
+    return move(x, mean, here, there), State(x, t, past)
+
+
+def _mean(past, to, new):
+    # through two points the mean is taken half way, which is a = 0
+    points = past.count + (new is not None)
+    a = jnp.where(points == 2, 0.0, to - past.nodes[0])
+    return mean_over(past, to, a, new)
