@@ -211,9 +211,12 @@ def train() -> ConfigDict:
 def sampler() -> ConfigDict:
     return ConfigDict(
         {
-            # A file of jaxdiff/diffusion/solvers: ddim, ddpm.
+            # A file of jaxdiff/diffusion/solvers: ddim, ddpm, euler, euler_ancestral,
+            # heun, dpm2, dpmpp_2s, dpmpp_2m, dpmpp_3m, dpmpp_2m_sde, dpmpp_3m_sde,
+            # unipc, deis, lms, plms, restart, consistency.
             "solver": "ddim",
-            # grids.py: uniform, discrete, respaced, log_snr, karras.
+            # grids.py: uniform, quadratic, shifted, beta, discrete, respaced, log_snr,
+            # exponential, karras.
             "grid": "uniform",
             "num_steps": 50,
             # Classifier-free guidance: 0 unconditional, 1 conditional, more is sharper.

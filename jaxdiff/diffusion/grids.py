@@ -8,11 +8,22 @@ config; all take (schedule, num_steps).
 
 import jax.numpy as jnp
 import numpy as np
+from scipy import stats
 
 from jaxdiff.arrays import require
 from jaxdiff.diffusion.schedules import Schedule
 
-__all__ = ["discrete", "karras", "log_snr", "respaced", "uniform"]
+__all__ = [
+    "beta",
+    "discrete",
+    "exponential",
+    "karras",
+    "log_snr",
+    "quadratic",
+    "respaced",
+    "shifted",
+    "uniform",
+]
 
 Grid = np.ndarray
 
@@ -26,6 +37,34 @@ def uniform(schedule: Schedule, num_steps: int) -> Grid:
     """Equal steps in t. For the EDM schedule these are Karras' steps in sigma."""
     del schedule
     return _checked(np.linspace(1.0, 0.0, num_steps + 1), num_steps)
+
+
+def quadratic(schedule: Schedule, num_steps: int) -> Grid:
+    """Equal steps in the root of t: short near the data. arXiv:2010.02502, app. D.2."""
+    del schedule
+    return _checked(np.linspace(1.0, 0.0, num_steps + 1) ** 2, num_steps)
+
+
+def shifted(schedule: Schedule, num_steps: int, shift: float = 3.0) -> Grid:
+    """shift t / (1 + (shift - 1) t) of equal steps: above 1, longer at the noisy end.
+
+    Of the linear mix it multiplies sigma / alpha by shift, as for images of shift^2
+    times as many pixels. Source: Esser et al. 2024, arXiv:2403.03206, eq. 23.
+    """
+    del schedule
+    require(shift > 0, f"shift must be above 0, got {shift=}")
+    t = np.linspace(1.0, 0.0, num_steps + 1)
+    return _checked(shift * t / (1 + (shift - 1) * t), num_steps)
+
+
+def beta(schedule: Schedule, num_steps: int, a: float = 0.6, b: float = 0.6) -> Grid:
+    """Quantiles of the Beta(a, b) distribution: below 1, short at both ends.
+
+    Source: Lee et al. 2024, arXiv:2407.12173, section 4.
+    """
+    del schedule
+    require((a > 0) & (b > 0), f"a and b must be above 0, got {a=}, {b=}")
+    return _checked(stats.beta.ppf(np.linspace(1, 0, num_steps + 1), a, b), num_steps)
 
 
 def discrete(
@@ -131,23 +170,45 @@ def karras(
     sigma_max: float = 80.0,
     rho: float = 7.0,
 ) -> Grid:
-    """sigma/alpha evenly spaced in its 1/rho-th power, then 0.
+    """sigma / alpha evenly spaced in its 1/rho-th power, then 0: EDM's grid.
 
     The ends are cut to what the schedule has between t = .001 and t = 1.
     Source: Karras et al. 2022, arXiv:2206.00364, eq. 5.
     """
+    require(rho > 0, f"need rho > 0, got {rho=}")
+    low, high = _ends(schedule, num_steps, sigma_min, sigma_max)
+    root = np.linspace(high ** (1 / rho), low ** (1 / rho), num_steps)
+    return _from_log_snr(schedule, -2 * rho * np.log(root), num_steps)
+
+
+def exponential(
+    schedule: Schedule,
+    num_steps: int,
+    sigma_min: float = 0.002,
+    sigma_max: float = 80.0,
+) -> Grid:
+    """sigma / alpha in equal ratios, then 0: Karras' with rho without end.
+
+    The ends are cut to what the schedule has between t = .001 and t = 1.
+    Source: k-diffusion's get_sigmas_exponential.
+    """
+    low, high = _ends(schedule, num_steps, sigma_min, sigma_max)
+    return _from_log_snr(
+        schedule, -2 * np.linspace(np.log(high), np.log(low), num_steps), num_steps
+    )
+
+
+def _ends(schedule, num_steps, sigma_min, sigma_max):
+    """The least and the largest sigma / alpha of those asked for that there are."""
     _require_steps(num_steps)
     require(
-        0 < sigma_min < sigma_max and rho > 0,
-        f"need 0 < sigma_min < sigma_max and rho > 0, got {sigma_min=}, {sigma_max=}, "
-        f"{rho=}",
+        0 < sigma_min < sigma_max,
+        f"need 0 < sigma_min < sigma_max, got {sigma_min=}, {sigma_max=}",
     )
     last, first = (
         np.exp(-0.5 * float(schedule.log_snr(jnp.asarray(t)))) for t in (1.0, CLEANEST)
     )
-    high, low = min(sigma_max, last), max(sigma_min, first)
-    root = np.linspace(high ** (1 / rho), low ** (1 / rho), num_steps)
-    return _from_log_snr(schedule, -2 * rho * np.log(root), num_steps)
+    return max(sigma_min, first), min(sigma_max, last)
 
 
 def _from_log_snr(schedule, values, num_steps):

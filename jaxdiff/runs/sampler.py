@@ -137,7 +137,7 @@ def make_sampler(
         bar.close()
         return np.concatenate(parts)
 
-    calls = sampling.count_calls(solver, source.shape) * (len(grid) - 1)
+    calls = sampling.count_calls(solver, jnp.asarray(grid, jnp.float32))
     return Sampler(draw, calls + (base.calls if base else 0), wrap)
 
 

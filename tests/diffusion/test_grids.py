@@ -159,6 +159,32 @@ def test_log_snr_grid_is_evenly_spaced(x64, schedule_name):
     assert ts[-2] == pytest.approx(1e-3, rel=1e-7) and ts[-1] == 0
 
 
+def test_exponential_is_karras_with_a_large_rho(x64):
+    schedule = schedules.edm()
+    ts = jnp.asarray(grids.exponential(schedule, 6, sigma_min=0.01, sigma_max=10.0))
+    expected = [10.0, 10**0.4, 10**-0.2, 10**-0.8, 10**-1.4, 0.01]
+    np.testing.assert_allclose(schedule.sigma(ts[:-1]), expected, rtol=1e-9)
+    near = grids.karras(schedule, 6, sigma_min=0.01, sigma_max=10.0, rho=1e5)
+    np.testing.assert_allclose(ts, near, rtol=1e-4)
+
+
+def test_grids_in_time_by_hand():
+    schedule = schedules.linear_mix()
+    np.testing.assert_allclose(
+        grids.quadratic(schedule, 4), [1, 9 / 16, 0.25, 1 / 16, 0]
+    )
+    # three times the noise for each signal: t / (1 - t) = 3, 1, 1/3 before
+    ts = grids.shifted(schedule, 4, shift=3.0)
+    np.testing.assert_allclose(ts[1:-1] / (1 - ts[1:-1]), [9, 3, 1])
+    np.testing.assert_allclose(
+        grids.shifted(schedule, 7, shift=1.0), np.linspace(1, 0, 8)
+    )
+    # Beta(1, 1) is even, Beta(2, 1) has the distribution function t^2
+    np.testing.assert_allclose(grids.beta(schedule, 4, 1.0, 1.0), np.linspace(1, 0, 5))
+    halves = grids.beta(schedule, 2, 2.0, 1.0)
+    np.testing.assert_allclose(halves, [1, np.sqrt(0.5), 0])
+
+
 def test_every_grid_falls_strictly_from_noise_to_data(pair, schedule, grid_name):
     for n in (1, 10, 250):
         ts = getattr(grids, grid_name)(schedule, n)
@@ -180,6 +206,9 @@ def test_every_grid_falls_strictly_from_noise_to_data(pair, schedule, grid_name)
         (lambda s: grids.karras(s, 5, 2.0, 1.0), r"sigma_min=2\.0, sigma_max=1\.0"),
         (lambda s: grids.karras(s, 5, rho=0.0), r"rho=0\.0"),
         (lambda s: grids.log_snr(s, 5, min_log_snr=50.0), "must fall strictly"),
+        (lambda s: grids.exponential(s, 5, 2.0, 1.0), r"sigma_min=2\.0"),
+        (lambda s: grids.shifted(s, 5, 0.0), r"shift=0\.0"),
+        (lambda s: grids.beta(s, 5, 0.0), r"a=0\.0"),
     ],
 )
 def test_wrong_arguments_are_named(make, message):

@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 from jax.tree_util import Partial
 
+from jaxdiff import choices
 from jaxdiff import keys as keying
-from jaxdiff.diffusion import grids, noises, sampling, schedules
+from jaxdiff.diffusion import grids, noises, sampling, schedules, solvers
 from jaxdiff.diffusion.denoisers import Denoised
 from jaxdiff.diffusion.guidance import cfg
 from jaxdiff.diffusion.solvers import ddim, ddpm
@@ -161,16 +162,24 @@ def test_a_thousand_steps_are_no_larger_a_program_than_ten(trace):
     assert size(1000) == size(10) > 50
 
 
-def test_the_denoiser_is_called_once_a_step_of_ddim_and_ddpm():
-    assert sampling.count_calls(ddim.make(SCHEDULE), SHAPE) == 1
-    assert sampling.count_calls(ddpm.make(SCHEDULE), SHAPE) == 1
-    assert sampling.count_calls(ddpm.make(SCHEDULE, variance="learned"), SHAPE) == 1
-
-    def twice(denoise, keys, x, t, s, state):
-        return denoise(x, t).x0 + denoise(x, s).x0, state
-
-    solver = sampling.Solver(Partial(lambda x: ()), Partial(twice))
-    assert sampling.count_calls(solver, SHAPE) == 2
+@pytest.mark.parametrize(
+    ("name", "fields", "calls"),
+    [
+        ("ddim", {}, 6),
+        ("ddpm", {"variance": "learned"}, 6),
+        ("heun", {}, 11),  # one in the step to 0
+        ("dpmpp_2s", {}, 11),
+        ("dpmpp_3m", {}, 6),
+        ("unipc", {}, 6),
+        ("plms", {}, 7),  # two in the first
+        # down from .3 in 4 steps of Heun, 3 times, once a step of heun ends below .06
+        ("restart", {"repeats": 3, "num_steps": 4}, 11 + 3 * 2 * 4),
+    ],
+)
+def test_denoiser_calls_are_counted(name, fields, calls):
+    solver = choices.pick(solvers, name)(SCHEDULE, **fields)
+    ts = SCHEDULE.t_of(-2 * jnp.log(jnp.array([9.0, 3.0, 1.0, 0.2, 0.05, 0.01])))
+    assert sampling.count_calls(solver, jnp.append(ts, 0.0)) == calls
 
 
 def test_a_sample_differentiates_by_guidance_and_by_the_grid():
