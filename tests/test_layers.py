@@ -19,7 +19,7 @@ F1 = {"jaxdiff.arrays", "jaxdiff.keys"}
 RULES: dict[str, set[str]] = {
     "jaxdiff.arrays": {"jax", "jaxtyping"},
     "jaxdiff.keys": {"jax", "jaxdiff.arrays"},
-    "jaxdiff.diffusion": {"jax", "numpy", "jaxtyping", *F1},
+    "jaxdiff.diffusion": {"jax", "numpy", "scipy", "jaxtyping", *F1},
     "jaxdiff.models": {"jax", "flax", "jaxtyping", *F1},
     "jaxdiff.data": {"numpy", "grain", "tensorflow_datasets", "sklearn", "PIL", "tqdm"},
     "jaxdiff.train": {"jax", "numpy", "flax", "optax", "orbax", "etils", "absl", *F1},
@@ -62,7 +62,7 @@ FLOORS = (
     {"predictions", "inputs", "scalings", "posterior", "times", "grids", "noises"},
     {"weights", "denoisers"},
     {"losses", "guidance", "sampling", "upsampling"},
-    {"editing", "likelihood"},
+    {"editing", "likelihood", "moves"},
     {"solvers"},
 )
 
@@ -125,7 +125,9 @@ def test_the_floors_of_the_mathematics():
         for name in imports(path):
             below = floor_of(name) if within(name, "jaxdiff.diffusion") else None
             if below is not None:
-                assert below < own, f"{module} imports {name}"
+                # a solver may be another one with its numbers chosen
+                together = below == own == len(FLOORS) - 1
+                assert below < own or together, f"{module} imports {name}"
                 seen.add((below, own))
     assert len(seen) > 8  # the table is about real imports
 
@@ -193,7 +195,7 @@ def test_only_the_builder_and_the_runs_know_configs():
 
 
 def test_the_mathematics_touches_no_files():
-    free = {"math", "typing", "collections", "functools", "dataclasses", "fractions"}
+    free = {"math", "typing", "collections", "functools", "itertools"}
     for path, module in NAMES.items():
         if within(module, "jaxdiff.diffusion") or within(module, "jaxdiff.models"):
             tops = {name.split(".")[0] for name in imports(path)}

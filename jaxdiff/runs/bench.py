@@ -75,6 +75,7 @@ def bench_sample(config: ConfigDict, num_runs: int) -> Table:
     """The sampler as launch.sample calls it, on one batch of sampler.batch_size."""
     run = train.prepare(config, Path("bench-writes-nothing"))
     sampler = make_sampler(config, run.source, run.task)
+    calls = sampler.calls()
     params, num = run.init().params, config.sampler.batch_size
     labels = even_labels(num, num_asked(config, run.source))
 
@@ -87,14 +88,14 @@ def bench_sample(config: ConfigDict, num_runs: int) -> Table:
     x = jnp.zeros((num, *run.source.shape))
     some = None if labels is None else jnp.asarray(labels)
     cost = jax.jit(lambda d, *a: d(*a).x0).lower(denoise, x, jnp.ones(()), some)
-    flops = (cost.cost_analysis() or {}).get("flops", 0.0) * sampler.calls
+    flops = (cost.cost_analysis() or {}).get("flops", 0.0) * calls
     return {
         **_machine(config, num_params(params)),
         "samples": num,
-        "network calls each": sampler.calls,
+        "network calls each": calls,
         "seconds": _spread(np.array(times)),
         "samples per second": num / seconds,
-        "ms per network call": 1e3 * seconds / sampler.calls,
+        "ms per network call": 1e3 * seconds / calls,
         **_rates(config, flops, seconds),
         "compile and first call, s": compile_seconds,
         **_memory(),

@@ -80,7 +80,7 @@ def run(request: Request) -> np.ndarray:
     x = sampler.draw(trained.params, seed, np.arange(num), labels, values=rows)
     print(
         f"{num} samples from step {trained.step}, "
-        f"{sampler.calls} network calls each, in {out}"
+        f"{sampler.calls()} network calls each, in {out}"
     )
     out.mkdir(parents=True, exist_ok=True)
     values: Any = source.decode(x)

@@ -31,12 +31,12 @@ class Sampler(NamedTuple):
             model units; image i depends on (seed, index[i], labels[i]) alone. Of an
             upsampler also on low[i], f32[n, s, s, c], by default its base's image i;
             where some of x0 is known on values[i], f32[n, *shape] in model units
-    calls:  network calls one image costs, those of the base included
+    calls:  () -> network calls one image costs, those of the base included
     wrap:   denoiser -> denoiser, the guidance and clipping of the config
     """
 
     draw: Callable[..., np.ndarray]
-    calls: int
+    calls: Callable[[], int]
     wrap: Callable[[Denoise], Denoise]
 
 
@@ -44,11 +44,11 @@ class Base(NamedTuple):
     """Where an upsampler has its small images from.
 
     draw:  (seed, index, labels) -> f32[n, s, s, c] in the upsampler's model units
-    calls: network calls one image costs
+    calls: () -> network calls one image costs
     """
 
     draw: Callable[..., np.ndarray]
-    calls: int
+    calls: Callable[[], int]
 
 
 def make_sampler(
@@ -137,8 +137,11 @@ def make_sampler(
         bar.close()
         return np.concatenate(parts)
 
-    calls = sampling.count_calls(solver, jnp.asarray(grid, jnp.float32))
-    return Sampler(draw, calls + (base.calls if base else 0), wrap)
+    def calls():
+        own = sampling.count_calls(solver, jnp.asarray(grid, jnp.float32))
+        return own + (base.calls() if base else 0)
+
+    return Sampler(draw, calls, wrap)
 
 
 class Each(NamedTuple):

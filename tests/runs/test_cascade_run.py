@@ -61,7 +61,7 @@ def test_an_image_depends_on_its_own_index_alone(cascade):
     sampler, together = drawn(cascade, [0, 1, 2])
     _, alone = drawn(cascade, [2])
     np.testing.assert_allclose(together[2:], alone, atol=1e-5)
-    assert sampler.calls == 3 + 3  # of the base and its own
+    assert sampler.calls() == 3 + 3  # of the base and its own
 
 
 def test_the_small_images_are_those_that_the_base_makes_by_itself(cascade):

@@ -128,7 +128,7 @@ def test_calls_are_counted(tiny):
     config = tiny(sampler__num_steps=7)
     source = build.make_source(config)
     task = build.make_task(config, source)
-    assert make_sampler(config, source, task).calls == 7
+    assert make_sampler(config, source, task).calls() == 7
 
 
 @pytest.mark.parametrize(
