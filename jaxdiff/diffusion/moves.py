@@ -169,11 +169,13 @@ def mean_over(past: Past, to: Scalar, a: Scalar | float, new: Array | None = Non
             [values[0], new, *values[1:]],
         )
         points = points + 1
-    weights = WEIGHTS * jnp.exp(a * TAUS - jnp.maximum(a, 0.0))
+    # by type, or JAX keeps the one constant for both precisions
+    inside, weights = (c.astype(past.nodes.dtype) for c in (TAUS, WEIGHTS))
+    weights = weights * jnp.exp(a * inside - jnp.maximum(a, 0.0))
     basis, total = weights / weights.sum(), values[0]
     for i in range(1, len(values)):
         pairs = pairwise(values)
         values = [(w - v) / (taus[j + i] - taus[j]) for j, (v, w) in enumerate(pairs)]
-        basis = basis * (TAUS - taus[i - 1])
+        basis = basis * (inside - taus[i - 1])
         total = total + jnp.where(i < points, basis.sum() * values[0], 0.0)
     return total

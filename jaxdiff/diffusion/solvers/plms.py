@@ -47,7 +47,7 @@ def _step(schedule, denoise, keys, x, t, s, past):
     here, there = level(schedule, t), level(schedule, s)
     eps = noise_at(x, x0, here)
     past = remember(past, eps, t)
-    weights = jnp.asarray(TABLE, x.dtype)[past.count - 1]
+    weights = jnp.asarray(TABLE.astype(x.dtype))[past.count - 1]
     first = move(x, x0, here, there)
     full = (there[1] > 0) & (here[0] > 0)
 

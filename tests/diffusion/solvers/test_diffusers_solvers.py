@@ -74,7 +74,7 @@ def test_paths_are_diffusers(x64, name):
             )
         apart.append(float(np.abs(x - expected[k + 1]).max() / np.abs(x).max()))
     same = DIFFER.get(name, 8)
-    assert max(apart[:same], default=0.0) < 1e-6, apart
+    assert max(apart[:same], default=0.0) < 3e-6, apart
     assert same == 8 or apart[same] > 5e-6, apart  # or it needs no reason
 
 

@@ -21,6 +21,7 @@ from scipy.special import ndtr
 from jaxdiff import keys as keying
 from jaxdiff.diffusion import grids, sampling, scalings, schedules, solvers
 from jaxdiff.diffusion.denoisers import Denoised
+from tests.diffusion.conftest import pairs
 
 # what else is to be tested of a solver than its defaults
 VARIANTS = {
@@ -212,20 +213,22 @@ def converges(file, fields, schedule):
 def test_scalings_change_nothing_but_the_scale(x64, solver_name):
     """x divided by its size takes the same path, also through times between t and s."""
     fields = {"repeats": 1, "num_steps": 1} if solver_name == "restart" else {}
-    for curve in ("cosine", "edm", "vp_sde"):
-        own = getattr(schedules, curve)()
-        made = [getattr(scalings, name)(own) for name in scalings.__all__]
-        ends = []
-        for schedule in as_one(made):
-            t, s = (float(schedule.t_of(jnp.asarray(v))) for v in (START, END))
-            ts, starts = jnp.linspace(t, s, 13), jnp.asarray(DEVIATES[None])
-            z = jnp.sin(jnp.arange(12 * 3 * 4.0)).reshape(12, 3, 1, 4)
-            size, size_s = (np.hypot(*marginal(schedule, u)[:2]) for u in (t, s))
-            solver = load(solver_name).make(schedule, **fields)
-            end = end_of(solver, schedule, ts, 12, starts * size, z)
-            ends.append(np.asarray(end) / size_s)
-        for end in ends[1:]:
-            np.testing.assert_allclose(end, ends[0], rtol=1e-8, atol=1e-9)
+    curves, names = ("cosine", "edm", "vp_sde"), scalings.__all__
+    made = [
+        getattr(scalings, b)(getattr(schedules, a)()) for a in curves for b in names
+    ]
+    ends = []
+    for schedule in as_one(made):
+        t, s = (float(schedule.t_of(jnp.asarray(v))) for v in (START, END))
+        ts, starts = jnp.linspace(t, s, 13), jnp.asarray(DEVIATES[None])
+        z = jnp.sin(jnp.arange(12 * 3 * 4.0)).reshape(12, 3, 1, 4)
+        size, size_s = (np.hypot(*marginal(schedule, u)[:2]) for u in (t, s))
+        solver = load(solver_name).make(schedule, **fields)
+        end = end_of(solver, schedule, ts, 12, starts * size, z)
+        ends.append(np.asarray(end) / size_s)
+    for k, end in enumerate(ends):
+        own = ends[k - k % len(names)]
+        np.testing.assert_allclose(end, own, rtol=1e-8, atol=1e-9)
 
 
 def density_error(solver, schedule, n):
@@ -299,16 +302,23 @@ def test_ancestral_steps_converge_on_two_modes(x64, name, fields, curve):
 # --- the ends ---
 
 
-def test_every_solver_ends_on_the_estimate_of_the_data(solver_name, schedule):
+@jax.jit
+def one_step(solver, t, x, said):
+    times = t, jnp.zeros_like(t)
+    return solver.step(lambda *_: said, SEEDS, x, *times, solver.init(x))[0]
+
+
+def test_every_solver_ends_on_the_estimate_of_the_data(solver_name):
     """The step to t = 0 gives x0 itself, finite and without noise, also from t = 1."""
     x = jnp.array([[3.0, -0.2, 0.7]])
     said = Denoised(jnp.array([[0.25, -0.5, 0.75]]), jnp.full_like(x, 0.5))
-    for fields in VARIANTS.get(solver_name, [{}]):
-        solver = load(solver_name).make(schedule, **fields)
-        for t in (1.0, 0.4):
-            times = jnp.array(t), jnp.array(0.0)
-            got, _ = solver.step(lambda *_: said, SEEDS, x, *times, solver.init(x))
-            np.testing.assert_allclose(got, said.x0, rtol=1e-6)
+    made = [getattr(scalings, b)(getattr(schedules, a)()) for a, b in pairs()]
+    for fields in VARIANTS.get(solver_name, [{}]) or [{}]:
+        for schedule in as_one(made):
+            solver = load(solver_name).make(schedule, **fields)
+            for t in (1.0, 0.4):
+                got = one_step(solver, jnp.array(t), x, said)
+                np.testing.assert_allclose(got, said.x0, rtol=1e-6)
 
 
 @pytest.mark.parametrize("curve", ["edm", "linear_beta", "linear_mix"])
@@ -339,5 +349,6 @@ def test_every_solver_is_sane_over_thousands_of_even_steps(solver_name, curve):
 
 def test_every_solver_states_its_order(solver_name):
     file = load(solver_name)
-    assert isinstance(file.ORDER, int) and file.ORDER >= 1
+    if solver_name != "consistency":  # which approximates nothing
+        assert isinstance(file.ORDER, int) and file.ORDER >= 1
     assert "Source:" in file.make.__doc__
