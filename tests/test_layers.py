@@ -61,8 +61,8 @@ FLOORS = (
     {"schedules"},
     {"predictions", "inputs", "scalings", "posterior", "times", "grids", "noises"},
     {"weights", "denoisers"},
-    {"losses", "guidance", "sampling", "upsampling"},
-    {"editing", "likelihood", "moves"},
+    {"losses", "rules", "sampling", "upsampling"},
+    {"editing", "guidance", "likelihood", "moves"},
     {"solvers"},
 )
 

@@ -18,6 +18,7 @@ from jax.tree_util import Partial
 from jaxdiff.arrays import Array, Float, PyTree, expand, require
 from jaxdiff.diffusion.denoisers import Denoise
 from jaxdiff.diffusion.inputs import labels_of
+from jaxdiff.diffusion.rules import Rule, linear
 from jaxdiff.diffusion.schedules import Schedule
 
 
@@ -50,17 +51,48 @@ def classifier(
     return Partial(forms[form], denoise, logits, schedule, scale)
 
 
-def cfg(denoise: Denoise, null: PyTree, scale: float | Float[Array, ""]) -> Denoise:
-    """Classifier-free guidance, equation 1, as one doubled batch.
+def cfg(
+    denoise: Denoise,
+    null: PyTree,
+    scale: float | Float[Array, ""],
+    *,
+    schedule: Schedule | None = None,
+    rule: Rule | None = None,
+    interval: tuple[float, float] = (0.0, float("inf")),
+) -> Denoise:
+    """Classifier-free guidance, by default equation 1, as one doubled batch.
 
     Args:   null: the condition that means "none", as for `unlabelled` (for labels an
             int).  scale: no unit; 0 is the unconditional model, 1 the conditional.
+            schedule, rule: another rule of rules.py, on that schedule.
+            interval: of sigma / alpha, outside of which the scale is 1; needs the
+            schedule. Source: Kynkäänniemi et al. 2024, arXiv:2404.07724.
     Source: Ho & Salimans 2022, arXiv:2207.12598 (their w is scale - 1).
     """
-    return Partial(_cfg, denoise, null, scale)
+    pair = Partial(_doubled, denoise, null)
+    return Partial(_guided, pair, schedule, rule or linear(), scale, interval)
 
 
-def _cfg(denoise, null, scale, x_t, t, cond):
+def autoguidance(
+    denoise: Denoise,
+    weak: Denoise,
+    scale: float | Float[Array, ""],
+    *,
+    schedule: Schedule | None = None,
+    rule: Rule | None = None,
+    interval: tuple[float, float] = (0.0, float("inf")),
+) -> Denoise:
+    """Away from a weaker model of the same data, given the same condition: equation 1.
+
+    Args:   weak: smaller, or trained for less.  scale: no unit; 1 is `denoise` alone.
+            schedule, rule, interval: as of `cfg`.
+    Source: Karras et al. 2024, arXiv:2406.02507, eq. 3.
+    """
+    pair = Partial(_both, denoise, weak)
+    return Partial(_guided, pair, schedule, rule or linear(), scale, interval)
+
+
+def _doubled(denoise, null, x_t, t, cond):
     def double(c, n):
         return jnp.concatenate([c, _none(c, n)])
 
@@ -71,10 +103,20 @@ def _cfg(denoise, null, scale, x_t, t, cond):
         jax.tree.map(double, cond, null),
     )
     own = jax.tree.map(lambda a: jnp.split(a, 2)[0], den)
-    none = jax.tree.map(lambda a: jnp.split(a, 2)[1], den)
-    guide = lambda c, n: n + scale * (c - n)  # noqa: E731
-    eps = None if own.eps is None else guide(own.eps, none.eps)
-    return own._replace(x0=guide(own.x0, none.x0), eps=eps)
+    return own, jax.tree.map(lambda a: jnp.split(a, 2)[1], den)
+
+
+def _both(denoise, weak, x_t, t, cond):
+    return denoise(x_t, t, cond), weak(x_t, t, cond)
+
+
+def _guided(pair, schedule, rule, scale, interval, x_t, t, cond):
+    wanted, other = pair(x_t, t, cond)
+    if schedule is not None:
+        ratio = schedule.sigma(t) / jnp.maximum(schedule.alpha(t), 1e-12)
+        inside = (ratio >= interval[0]) & (ratio <= interval[1])
+        scale = jnp.where(inside, scale, 1.0)
+    return rule(schedule, scale, x_t, t, wanted, other)
 
 
 def _unlabelled(denoise, null, x_t, t, cond):
