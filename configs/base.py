@@ -221,6 +221,14 @@ def sampler() -> ConfigDict:
             "num_steps": 50,
             # Classifier-free guidance: 0 unconditional, 1 conditional, more is sharper.
             "guidance": 1.0,
+            # rules.py, how the two estimates are joined: linear, rescaled, apg,
+            # plus_plus, zero_star; and between which sigma / alpha, () for all.
+            "rule": "linear",
+            "interval": (),
+            # Autoguidance: the workdir of a weaker run of the same data and noise (""
+            # for none), and how far to go beyond it: 1 is the model alone.
+            "weak": "",
+            "weak_scale": 2.0,
             # Classifier guidance: the workdir of a run of task "classifier" on the same
             # noise ("" for none), how many times its gradient counts, and as what:
             # "score", for every solver, or "mean", for ancestral steps (ddpm).
@@ -233,6 +241,10 @@ def sampler() -> ConfigDict:
             "augment": 0.0,
             # Keep x0 within the data's range at every step (images only).
             "clip": True,
+            # The same, image by image: divide x0 by what so much of its values is
+            # within, where that is more than the range (dynamic thresholding, .995); 0
+            # is off.
+            "quantile": 0.0,
             # Where some values are known (launch.sample --fix), editing.py: replace,
             # or for tables regress; in how many steps (0: num_steps), each done how
             # many times (more than 1 lessens the bias of replace).

@@ -20,6 +20,7 @@ from jaxdiff.diffusion import (
     losses,
     noises,
     predictions,
+    rules,
     scalings,
     schedules,
     times,
@@ -195,6 +196,10 @@ def make_grid(config: ConfigDict, num_steps: int = 0) -> grids.Grid:
     """num_steps: other than the sampler's own, or 0."""
     s = config.sampler
     return choose(grids, s.grid)(make_schedule(config), num_steps or s.num_steps)
+
+
+def make_rule(config: ConfigDict) -> rules.Rule:
+    return choose(rules, config.sampler.rule)()
 
 
 def make_edit(config: ConfigDict) -> editing.Edit:

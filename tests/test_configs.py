@@ -21,6 +21,7 @@ from jaxdiff.diffusion import (
     losses,
     noises,
     predictions,
+    rules,
     scalings,
     schedules,
     solvers,
@@ -219,7 +220,17 @@ def test_choices_named_in_the_schema_are_those_there_are():
     text = (FOLDER / "base.py").read_text()
     homes = (
         *(jaxdiff.data, jaxdiff.models, solvers, grids, inputs, losses, noises),
-        *(predictions, scalings, schedules, times, weights, ema, lr_schedules, optim),
+        *(
+            predictions,
+            rules,
+            scalings,
+            schedules,
+            times,
+            weights,
+            ema,
+            lr_schedules,
+            optim,
+        ),
         jaxdiff.tasks,
     )
     for home in homes:

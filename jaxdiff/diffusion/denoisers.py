@@ -14,7 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.tree_util import Partial
 
-from jaxdiff.arrays import Array, Float, expand
+from jaxdiff.arrays import Array, Float, expand, require
 from jaxdiff.diffusion.inputs import Network
 from jaxdiff.diffusion.predictions import Prediction, to_x0
 from jaxdiff.diffusion.schedules import Schedule, coeffs
@@ -86,6 +86,24 @@ def clip(denoise: Denoise, low: Bound = -1.0, high: Bound = 1.0) -> Denoise:
     return Partial(_clip, denoise, low, high)
 
 
+def dynamic_threshold(
+    denoise: Denoise,
+    quantile: float | Float[Array, ""] = 0.995,
+    low: Bound = -1.0,
+    high: Bound = 1.0,
+) -> Denoise:
+    """Divide x0, image by image, by what that share of its values is within.
+
+    Values count from the middle of [low, high], in units of half its width; where the
+    quantile is below 1 nothing is divided. `clip` brings the rest within.
+
+    Source: Saharia et al. 2022, arXiv:2205.11487, section 2.3.
+    """
+    inside = (quantile > 0) & (quantile <= 1)
+    require(inside, f"quantile must be in (0, 1], got {quantile=}")
+    return Partial(_dynamic, denoise, quantile, low, high)
+
+
 def clip_x0_only(
     denoise: Denoise, schedule: Schedule, low: Bound = -1.0, high: Bound = 1.0
 ) -> Denoise:
@@ -111,6 +129,17 @@ def _denoise(split, network, schedule, prediction, x_t, t, cond):
 def _clip(denoise, low, high, x_t, t, cond):
     den = denoise(x_t, t, cond)
     return den._replace(x0=_within(den.x0, low, high), eps=None)
+
+
+def _dynamic(denoise, quantile, low, high, x_t, t, cond):
+    den = denoise(x_t, t, cond)
+    low, high = (jnp.broadcast_to(end, x_t.shape) for end in (low, high))
+    centre, half = 0.5 * (low + high), 0.5 * (high - low)
+    x0 = (den.x0 - centre) / half
+    axes = tuple(range(1, x_t.ndim))
+    size = jnp.quantile(jnp.abs(x0), quantile, axis=axes, keepdims=True)
+    x0 = centre + half * x0 / jnp.maximum(size, 1.0)
+    return den._replace(x0=x0, eps=None)
 
 
 def _clip_x0_only(denoise, schedule, low, high, x_t, t, cond):

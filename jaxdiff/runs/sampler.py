@@ -16,9 +16,9 @@ from jaxdiff import keys as keying
 from jaxdiff.arrays import require
 from jaxdiff.data.source import Source
 from jaxdiff.diffusion import editing, guidance, sampling, upsampling
-from jaxdiff.diffusion.denoisers import Denoise, clip
+from jaxdiff.diffusion.denoisers import Denoise, clip, dynamic_threshold
 from jaxdiff.runs import workdir as files
-from jaxdiff.runs.trained import load, load_classifier
+from jaxdiff.runs.trained import load, load_classifier, load_weak
 from jaxdiff.tasks.task import Task
 from jaxdiff.train import parallel
 
@@ -98,17 +98,34 @@ def make_sampler(
     devices = jax.local_devices()
 
     judge = load_classifier(config, source) if s.classifier else None
+    weak = load_weak(config, source) if s.weak else None
+    require(
+        len(s.interval) in (0, 2),
+        f"sampler.interval must be (low, high) or (), got {s.interval}",
+    )
+    how = {
+        "schedule": schedule,
+        "rule": build.make_rule(config),
+        "interval": tuple(map(float, s.interval or (0.0, np.inf))),
+    }
 
     def wrap(denoise: Denoise) -> Denoise:
+        if weak:
+            other = weak.task.model(weak.params)
+            denoise = guidance.autoguidance(denoise, other, s.weak_scale, **how)
         # at scales 0 and 1 one of the two network calls would count for nothing
         if s.guidance == 0:
             denoise = guidance.unlabelled(denoise, task.null)
         elif s.guidance != 1:
-            denoise = guidance.cfg(denoise, task.null, s.guidance)
+            denoise = guidance.cfg(denoise, task.null, s.guidance, **how)
         if judge:
             scale, form = s.classifier_scale, s.classifier_form
             denoise = guidance.classifier(denoise, judge.logits, schedule, scale, form)
-        return clip(denoise, *source.bounds) if s.clip and source.bounds else denoise
+        if not (s.clip and source.bounds):
+            return denoise
+        if s.quantile:
+            denoise = dynamic_threshold(denoise, s.quantile, *source.bounds)
+        return clip(denoise, *source.bounds)
 
     run = _pmapped(source.shape, tuple(devices))
 

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -102,6 +103,35 @@ def _checksum(trained: Trained) -> str:
     return digest.hexdigest()[:16]
 
 
+def load_weak(config: ConfigDict, source: Source) -> Trained:
+    """The weaker model that config.sampler names, of the same data and noise.
+
+    Errors: ValueError or FileNotFoundError for a run that is none or does not fit.
+    """
+    folder = Path(config.sampler.weak)
+    stored = files.load_config(folder)
+    check_alike(config, stored, "weak", ["diffusion.condition"])
+    trained = load(folder, stored, source)
+    require(
+        trained.task.kind == "denoiser",
+        f"sampler.weak: {folder} holds a {trained.task.kind}, no denoiser",
+    )
+    return trained
+
+
+def check_alike(
+    config: ConfigDict, stored: ConfigDict, field: str, also: Sequence[str] = ()
+) -> None:
+    """ValueError unless a run named by config.sampler is of the same data and noise."""
+    names = ["data", *(f"diffusion.{k}" for k in ("schedule", "scaling", "noise"))]
+    differing = files.differing(stored, config, within=[*names, *also])
+    require(
+        not differing,
+        f"sampler.{field}: {config.sampler[field]} was trained otherwise: "
+        f"{'; '.join(differing)}",
+    )
+
+
 def load_classifier(config: ConfigDict, source: Source) -> Classify:
     """The classifier that config.sampler names, of the same data and noise.
 
@@ -109,12 +139,7 @@ def load_classifier(config: ConfigDict, source: Source) -> Classify:
     """
     folder = Path(config.sampler.classifier)
     stored = files.load_config(folder)
-    names = ["data", *(f"diffusion.{k}" for k in ("schedule", "scaling", "noise"))]
-    differing = files.differing(stored, config, within=names)
-    require(
-        not differing,
-        f"sampler.classifier: {folder} was trained otherwise: {'; '.join(differing)}",
-    )
+    check_alike(config, stored, "classifier")
     ddpm = config.sampler.solver.startswith("ddpm")
     require(
         ddpm or config.sampler.classifier_form != "mean",

@@ -2,6 +2,7 @@
 
 import jax.numpy as jnp
 import numpy as np
+import pytest
 from jax.tree_util import Partial
 
 from jaxdiff.diffusion import predictions, schedules
@@ -9,6 +10,7 @@ from jaxdiff.diffusion.denoisers import (
     Denoised,
     clip,
     clip_x0_only,
+    dynamic_threshold,
     make_denoise,
     noise_of,
 )
@@ -79,6 +81,20 @@ def test_clip_changes_x0_and_the_noise_with_it():
     np.testing.assert_allclose(0.5 * 0.75 + 0.5 * eps, X_T, rtol=1e-6)
     low = clip(said(-2.0), low=-0.5)(X_T, jnp.array(0.5), None)
     np.testing.assert_array_equal(low.x0, np.full(X_T.shape, -0.5))
+
+
+def test_dynamic_threshold_by_hand():
+    """Of [-1, 3] the middle is 1 and half the width 2."""
+    x0 = jnp.array([[1.0, 2.0, 3.0, 7.0, 9.0], [1.0, 1.0, 2.0, 0.0, 3.0]])
+    denoise = Partial(lambda x, t, cond: Denoised(x0, eps=x0))
+    got = dynamic_threshold(denoise, 0.75, -1.0, 3.0)(x0, jnp.array(0.5), None)
+    # sizes 0, .5, 1, 3, 4 of which three quarters are within 3; 0, 0, .5, .5, 1: .5
+    expected = [[1, 1 + 1 / 3, 1 + 2 / 3, 3, 1 + 8 / 3], [1, 1, 2, 0, 3]]
+    np.testing.assert_allclose(got.x0, expected, rtol=1e-6)
+    assert got.eps is None
+    for wrong in (0.0, 1.5):
+        with pytest.raises(ValueError, match=r"quantile must be in \(0, 1\]"):
+            dynamic_threshold(denoise, wrong)
 
 
 def test_clip_x0_only_keeps_the_noise_as_it_was():
