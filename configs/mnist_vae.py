@@ -7,6 +7,10 @@ Some eleven minutes on two CPU cores: 3.2 epochs. The normal fitted to the codes
 nats from N(0, I), at a KL of 8.6 nats an image; the reconstruction costs 62.1 nats
 where the plain one's costs 61.2. Both are blurred, as two numbers must leave them.
 
+With eight numbers (--config.model.latent_size=8, here and there) and the whole KL
+(--config.autoencoder.kl_weight=1.0) the middles of straight walks between two digits'
+codes are nearer to real images than the plain one's, by .22 +- .07.
+
 python -m launch.plot all --workdir=runs/mnist_vae --out=out/mnist_vae
 """
 
