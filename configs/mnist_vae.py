@@ -3,9 +3,13 @@
 TFDS_DATA_DIR=... python -m launch.train --config=configs/mnist_vae.py \
     --workdir=runs/mnist_vae
 
-About four minutes on two CPU cores: 1.6 epochs. The codes fill the unit normal, 0.04
-nats from it, at a KL of 5.2 nats an image; the reconstruction costs 66.3 nats where the
-plain one's costs 64.9. Both are blurred, as two numbers must leave them.
+Some eleven minutes on two CPU cores: 3.2 epochs. The normal fitted to the codes is .76
+nats from N(0, I), at a KL of 8.6 nats an image; the reconstruction costs 62.1 nats
+where the plain one's costs 61.2. Both are blurred, as two numbers must leave them.
+
+With eight numbers (--config.model.latent_size=8, here and there) and the whole KL
+(--config.autoencoder.kl_weight=1.0) the middles of straight walks between two digits'
+codes are nearer to real images than the plain one's, by .22 +- .07.
 
 python -m launch.plot all --workdir=runs/mnist_vae --out=out/mnist_vae
 """

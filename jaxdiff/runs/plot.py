@@ -56,7 +56,7 @@ def check(scene: Scene, kind: str) -> list[str]:
     require(kind == "all" or names, f"{kind!r} {misfits.get(kind)}")
     if "guidance" in names:
         plot_guidance.load_judge(scene)
-    if {"film", "steps", "grid", "pairs"} & {*names}:
+    if {"film", "steps", "grid", "pairs", *plot_guidance.KINDS} & {*names}:
         _ = scene.sampler  # refuses what does not fit the model
     return names
 

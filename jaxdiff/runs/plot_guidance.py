@@ -12,7 +12,6 @@ import numpy as np
 from jaxdiff.arrays import require
 from jaxdiff.plots import curves, pictures
 from jaxdiff.runs import judge
-from jaxdiff.runs.sampler import Sampler, make_sampler
 from jaxdiff.runs.scene import Kind, Scene
 
 SCALES = (0.0, 1.0, 2.0, 4.0)
@@ -43,13 +42,6 @@ def _filled(fields, scale):
     return {k: scale if v is ... else v for k, v in fields.items()}
 
 
-def make(scene: Scene, fields: dict) -> Sampler:
-    """The run's sampler with some of its fields changed."""
-    config = scene.config.copy_and_resolve_references()
-    config.sampler.update(fields)
-    return make_sampler(config, scene.source, scene.trained.task)
-
-
 def shares(scene: Scene, judged: judge.Judge) -> dict[str, np.ndarray]:
     """Way -> share of samples that the judge gives the asked label, f[len(SCALES)].
 
@@ -62,7 +54,7 @@ def shares(scene: Scene, judged: judge.Judge) -> dict[str, np.ndarray]:
         right = []
         for scale, fields in scales.items():
             args = scene.trained.params, scene.seed, np.arange(num), labels
-            x = make(scene, fields).draw(*args)
+            x = scene.sampler_with(**fields).draw(*args)
             said = judge.labels(judged, scene.source.decode(x), scene.source.peak)
             right.append(float(np.mean(said == labels)))
             print(f"{name}, scale {scale:g}: {right[-1]:.3f} of {num}", flush=True)
@@ -87,7 +79,8 @@ def misfit(scene: Scene, kind: str) -> str:
 
 def load_judge(scene: Scene) -> judge.Judge:
     """Errors: ValueError, FileNotFoundError for a run that cannot judge this one."""
-    found = judge.load_judge(Path(str(scene.judge)))
+    assert scene.judge, "`misfit` has seen to it"
+    found = judge.load_judge(scene.judge)
     require(
         found.source.class_names == scene.source.class_names,
         f"--judge {scene.judge} knows other classes than the run",
@@ -125,7 +118,8 @@ def draw_guided(scene: Scene, path: Path) -> None:
     for name, scales in ways(scene).items():
         for scale, fields in scales.items():
             args = scene.trained.params, scene.seed, np.arange(num), labels
-            rows[f"{name}: {scale:g}"] = scene.pixels(make(scene, fields).draw(*args))
+            x = scene.sampler_with(**fields).draw(*args)
+            rows[f"{name}: {scale:g}"] = scene.pixels(x)
     names = scene.source.class_names[:num]
     pictures.save_rows(path, rows, columns=names, group=len(SCALES))
 

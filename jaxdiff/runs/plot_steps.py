@@ -7,7 +7,6 @@ import numpy as np
 from jaxdiff.data.batches import permutation
 from jaxdiff.plots import pictures
 from jaxdiff.runs import compare, judge
-from jaxdiff.runs.sampler import make_sampler
 from jaxdiff.runs.scene import MOST, Kind, Scene
 
 # Sampling steps that are compared, as in the Keras DDIM example.
@@ -22,13 +21,11 @@ def steps(scene: Scene) -> dict[int, np.ndarray]:
     By deterministic DDIM in equal steps from t = 1, whatever the run's sampler: others
     add noise on the way, or begin a short run at another level.
     """
-    config = scene.config.copy_and_resolve_references()
-    config.sampler.update({"solver": "ddim(eta=0.0)", "grid": "uniform"})
     num = scene.num or MOST
+    fields = {"solver": "ddim(eta=0.0)", "grid": "uniform"}
     found = {}
     for n in STEPS:
-        config.sampler.num_steps = n
-        sampler = make_sampler(config, scene.source, scene.trained.task)
+        sampler = scene.sampler_with(**fields, num_steps=n)
         args = scene.seed, np.arange(num), scene.labels(num)
         found[n] = sampler.draw(scene.trained.params, *args)
     return found

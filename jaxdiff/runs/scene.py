@@ -21,6 +21,7 @@ from jaxdiff.diffusion.denoisers import Denoise
 from jaxdiff.plots import pictures
 from jaxdiff.runs import workdir as files
 from jaxdiff.runs.sampler import (
+    Base,
     Sampler,
     even_labels,
     load_base,
@@ -67,9 +68,18 @@ class Scene:
         return self.trained.source if has_run else make_source(self.config)
 
     @cached_property
+    def base(self) -> Base | None:
+        return load_base(self.config, self.source)
+
+    @cached_property
     def sampler(self) -> Sampler:
-        base = load_base(self.config, self.source)
-        return make_sampler(self.config, self.source, self.trained.task, base=base)
+        return self.sampler_with()
+
+    def sampler_with(self, **fields: Any) -> Sampler:
+        """The run's sampler with some fields of config.sampler changed."""
+        config = self.config.copy_and_resolve_references()
+        config.sampler.update(fields)
+        return make_sampler(config, self.source, self.trained.task, base=self.base)
 
     @cached_property
     def denoise(self) -> Denoise:

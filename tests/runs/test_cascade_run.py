@@ -1,10 +1,14 @@
 """A cascade as two runs: the upsampler enlarges what its base makes."""
 
+import jax
 import numpy as np
 import pytest
+from PIL import Image
 
 from jaxdiff import build
-from jaxdiff.runs import plot, sample, train, workdir
+from jaxdiff.data.batches import permutation
+from jaxdiff.plots import pictures
+from jaxdiff.runs import plot, preview, sample, train, workdir
 from jaxdiff.runs.sampler import load_base, make_sampler
 from jaxdiff.runs.trained import load
 from tests.runs.conftest import tiny_config
@@ -41,9 +45,26 @@ def cascade(tmp_path_factory):
     return base, up
 
 
-def test_the_preview_lays_the_enlarged_beside_the_real(cascade):
-    preview = cascade[1] / "samples" / "00000002.png"
-    assert preview.stat().st_size > 1000
+def test_the_preview_lays_the_enlarged_beside_the_real(cascade, tmp_path, monkeypatch):
+    drawn = {}
+    monkeypatch.setattr(pictures, "save_rows", lambda path, rows: drawn.update(rows))
+    config = workdir.load_config(cascade[1])
+    run = load(cascade[1], config)
+    show = preview.make_preview(config, run.source, run.task)
+    show(run.params, tmp_path / "preview.png")
+    index = permutation(config.seed, 0, len(run.source))[: config.train.num_preview]
+    real = run.source.decode(run.source[index]["x"])
+    np.testing.assert_array_equal(drawn["image"], pictures.to_uint8(real, 255.0))
+    for row, image in enumerate(drawn["image"][..., 0]):
+        small = Image.fromarray(image).resize((4, 4), Image.Resampling.LANCZOS)
+        large = np.asarray(small.resize((8, 8), Image.Resampling.BICUBIC), int)
+        # Pillow rounds in between, and its cubic is of another parameter
+        assert abs(large - drawn["bicubic"][row, ..., 0]).mean() < 8
+    # of two runs of other parameters only what is enlarged by them differs
+    before = dict(drawn)
+    show(jax.tree.map(lambda a: a + 0.1, run.params), tmp_path / "preview.png")
+    assert (before["enlarged"] != drawn["enlarged"]).any()
+    np.testing.assert_array_equal(before["bicubic"], drawn["bicubic"])
 
 
 def drawn(cascade, index, **sampler):
@@ -83,7 +104,9 @@ def test_the_command_makes_both(cascade, tmp_path):
     asked = {"num": 3, "seed": 0, "label": 1, "png": False, "force": False}
     sample.run(sample.prepare(cascade[1], config, out=out, **asked))
     assert np.load(out / "samples.npz")["values"].shape == (3, 8, 8, 1)
-    plot.draw(plot.Scene(config, cascade[1], num=4), "grid", tmp_path)
+    scene = plot.Scene(config, cascade[1], num=4)
+    names = [path.stem for path in plot.draw(scene, "all", tmp_path)]
+    assert {"grid", "guided"} <= {*names} and "film" not in names
     with pytest.raises(ValueError, match="not for an upsampler"):
         plot.draw(plot.Scene(config, cascade[1]), "film", tmp_path)
 

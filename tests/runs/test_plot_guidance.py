@@ -9,6 +9,7 @@ import pytest
 from jax.tree_util import Partial
 
 from jaxdiff.diffusion.denoisers import Denoised
+from jaxdiff.plots import pictures
 from jaxdiff.runs import plot, plot_guidance, train
 from jaxdiff.tasks.task import Task
 from tests.runs.conftest import IMAGES, config_of
@@ -78,9 +79,30 @@ def test_the_curve_and_the_images_are_drawn(scene, tmp_path):
     assert (
         all(len(v) == 4 for v in said["shares"].values()) and len(said["shares"]) == 3
     )
+    assert (tmp_path / "guidance.png").exists()
+
+
+def test_each_row_of_images_is_of_its_way_and_scale(scene, tmp_path, monkeypatch):
+    drawn = {}
+    monkeypatch.setattr(
+        pictures, "save_rows", lambda path, rows, **names: drawn.update(rows)
+    )
     plot.draw(scene, "guided", tmp_path)
-    for name in ("guidance", "guided"):
-        assert (tmp_path / f"{name}.png").stat().st_size > 1000
+    assert len(drawn) == 3 * 4
+    # nobody guides a model that is told its label, or guides itself at scale 1
+    plain = drawn["classifier-free: 1"]
+    np.testing.assert_array_equal(drawn["classifier, model with label: 0"], plain)
+    silent = drawn["classifier-free: 0"]
+    np.testing.assert_array_equal(drawn["classifier, model without label: 0"], silent)
+    config = scene.config.copy_and_resolve_references()
+    config.sampler.update({"guidance": 4.0, "classifier": ""})
+    alone = replace(scene, config=config)
+    x = alone.sampler.draw(
+        scene.trained.params, 0, np.arange(3), np.arange(3, dtype="i4")
+    )
+    np.testing.assert_array_equal(drawn["classifier-free: 4"], scene.pixels(x))
+    for way in plot_guidance.ways(scene):
+        assert (drawn[f"{way}: 4"] != drawn[f"{way}: 0"]).any()
 
 
 def test_what_does_not_fit_is_said(scene, whole, tmp_path):
