@@ -4,6 +4,10 @@ python -m launch.bench step   --config=configs/digits.py
 python -m launch.bench sample --config=configs/digits.py
 python -m launch.bench iris   --config=configs/iris.py --torch_python=PYTHON_WITH_TORCH
 
+Without a config, every solver's order of convergence where the truth is in closed form:
+
+python -m launch.bench solvers --out=out/solvers
+
 And how well a table's columns are inferred from one another, on rows left out:
 
 python -m launch.bench inverse --config=configs/iris.py --out=out/inverse
@@ -27,22 +31,26 @@ NUM_RUNS = flags.DEFINE_integer(
 TORCH = flags.DEFINE_string("torch_python", sys.executable, "A Python that has torch.")
 JSON = flags.DEFINE_string("json", None, "Also write the figures to this file.")
 
-OUT = flags.DEFINE_string("out", None, "inverse: folder for inverse.png.")
+OUT = flags.DEFINE_string("out", None, "inverse, solvers: folder for the picture.")
 
-KINDS = ("step", "sample", "iris", "inverse")
+KINDS = ("step", "sample", "iris", "inverse", "solvers")
 
 
 def main(kind: str) -> None:
     if kind not in KINDS:
         cli.fail(f"no measurement {kind!r}; there are: {', '.join(KINDS)}")
-    if CONFIG.value is None:
+    if kind == "solvers" and OUT.value is None:
+        cli.fail("--out is missing: where shall orders.png be written?")
+    if kind != "solvers" and CONFIG.value is None:
         cli.fail("--config is missing: --config=configs/digits.py, for example")
-    from jaxdiff.runs import bench, inverse
+    from jaxdiff.runs import bench, bench_solvers, inverse
 
     with cli.user_errors():
         if kind == "iris":
             seeds = NUM_RUNS.value if flags.FLAGS["num_runs"].present else 3
             rows = bench.bench_iris(CONFIG.value, seeds, TORCH.value)
+        elif kind == "solvers":
+            rows = bench_solvers.bench_solvers(Path(OUT.value))
         elif kind == "inverse":
             rows = inverse.bench_inverse(CONFIG.value, OUT.value and Path(OUT.value))
         else:
@@ -68,6 +76,8 @@ def print_rows(rows: list[dict]) -> None:
 
 
 def _text(value: object) -> str:
+    if value is None:
+        return ""
     return f"{value:,.4g}" if isinstance(value, float) else str(value)
 
 

@@ -56,6 +56,32 @@ def save_lines(
     figure.savefig(path, dpi=110)
 
 
+def save_heat(
+    path: Path,
+    values: np.ndarray,
+    *,
+    colours: np.ndarray,
+    limit: float,
+    rows: Sequence[str],
+    columns: Sequence[str],
+    title: str = "",
+) -> None:
+    """Values f[r, c] written in cells, coloured by `colours` from -limit to limit."""
+    size = 1.5 + 0.9 * len(columns) + 0.08 * max(map(len, rows)), 1 + 0.3 * len(rows)
+    figure = Figure(figsize=size, layout="constrained")
+    axis = figure.subplots()
+    axis.imshow(colours, cmap="RdBu", vmin=-limit, vmax=limit, aspect="auto")
+    for (i, j), value in np.ndenumerate(values):
+        if np.isfinite(value):
+            axis.text(j, i, f"{value:.2f}", ha="center", va="center", fontsize=9)
+    axis.set_xticks(range(len(columns)), columns)
+    axis.set_yticks(range(len(rows)), rows)
+    axis.tick_params(length=0)
+    axis.set_title(title, fontsize=10)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    figure.savefig(path, dpi=110)
+
+
 def save_schedules(
     path: Path,
     t: np.ndarray,
