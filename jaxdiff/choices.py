@@ -49,22 +49,40 @@ def choose(home: Home, spec: str) -> Callable:
     Errors: ValueError for a spec of another form, an unknown name or field, or a value
     of another type than the maker's annotation.
     """
+    name, fields = parse(home, spec)
+    maker = pick(home, name)
+    return partial(maker, **_fitted(maker, fields, name))
+
+
+def parse(home: Home, spec: str) -> tuple[str, dict[str, Any]]:
+    """Name and fields of a spec. Errors: ValueError for one of another form."""
     try:
         call = ast.parse(spec, mode="eval").body
         if isinstance(call, ast.Name):
-            name, fields = call.id, {}
-        elif isinstance(call, ast.Call) and isinstance(call.func, ast.Name):
+            return call.id, {}
+        if isinstance(call, ast.Call) and isinstance(call.func, ast.Name):
             require(not call.args, "fields need names")
-            name = call.func.id
             fields = {str(k.arg): ast.literal_eval(k.value) for k in call.keywords}
-        else:
-            raise SyntaxError
+            return call.func.id, fields
+        raise SyntaxError
     except (SyntaxError, ValueError):
         raise ValueError(
             f"{spec!r} is not 'name' or 'name(field=value, ...)' for {home.__name__}"
         ) from None
-    maker = pick(home, name)
-    return partial(maker, **_fitted(maker, fields, name))
+
+
+def respec(home: Home, spec: str, **others: Any) -> str:
+    """The spec with other values of some fields."""
+    name, fields = parse(home, spec)
+    told = ", ".join(f"{k}={v!r}" for k, v in {**fields, **others}.items())
+    return f"{name}({told})"
+
+
+def fields_of(home: Home, spec: str, kind: type) -> list[str]:
+    """The fields of that type that the maker of a spec takes."""
+    return [
+        k for k, own in _types(pick(home, parse(home, spec)[0])).items() if own is kind
+    ]
 
 
 def from_block(home: Home, block: Mapping[str, Any], **derived: Any) -> Any:
@@ -77,12 +95,7 @@ def from_block(home: Home, block: Mapping[str, Any], **derived: Any) -> Any:
 
 def _fitted(maker, fields, name):
     """Check fields against the maker's signature; ints become floats where asked."""
-    takes = {
-        k: kind
-        for k, p in inspect.signature(maker).parameters.items()
-        for kind in (int, float, str, bool)
-        if kind is p.annotation or kind in get_args(p.annotation)
-    }
+    takes = _types(maker)
     for field, value in fields.items():
         if field not in takes:
             raise ValueError(f"{name} has no field {field!r}{hint(field, takes)}")
@@ -94,6 +107,16 @@ def _fitted(maker, fields, name):
                 f"{name}({field}=...) must be of type {kind.__name__}, got {value!r}"
             )
     return fields
+
+
+def _types(maker):
+    """Field -> type, of those that a spec can give."""
+    return {
+        k: kind
+        for k, p in inspect.signature(maker).parameters.items()
+        for kind in (int, float, str, bool)
+        if kind is p.annotation or kind in get_args(p.annotation)
+    }
 
 
 def hint(name: str, known: Iterable[str]) -> str:

@@ -6,6 +6,11 @@ python -m launch.sample --workdir=runs/digits --out=sevens --label=7 --png \
 python -m launch.sample --workdir=runs/iris --out=virginica --fix class=virginica
 python -m launch.sample --workdir=runs/iris --out=which --num=500 \
     --fix "petal length (cm)=1.4" --fix "petal width (cm)=0.2"
+
+A sweep is every combination from the same noise, as one program:
+
+python -m launch.sample --workdir=runs/digits --out=sheet --num=10 \
+    --sweep guidance=1,2,4 --sweep eta=0,1
 """
 
 import sys
@@ -23,6 +28,12 @@ LABEL = flags.DEFINE_integer("label", None, "One class only; by default all, eve
 PNG = flags.DEFINE_bool("png", False, "Also write every image as a PNG of its own.")
 FIX = flags.DEFINE_multi_string(
     "fix", [], "COLUMN=VALUE of a table, kept while the rest is sampled; repeatable."
+)
+SWEEP = flags.DEFINE_multi_string(
+    "sweep",
+    [],
+    "NAME=V1,V2: numbers of config.sampler (guidance...) or of its solver, grid or "
+    "rule (eta, churn, rho...) to combine; repeatable. Draws sheet.png.",
 )
 FORCE = flags.DEFINE_bool("force", False, "Write into a folder that is not empty.")
 
@@ -43,6 +54,7 @@ def main() -> None:
             png=PNG.value,
             force=FORCE.value,
             fix=FIX.value,
+            sweep=SWEEP.value,
         )
         sample.run(request)
 

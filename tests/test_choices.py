@@ -35,9 +35,9 @@ def test_a_new_file_can_be_chosen_at_once(tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     ("home", "spec", "message"),
     [
-        (solvers, "dimm", "solvers has no 'dimm'; did you mean 'ddim'? It has: ddim, "),
+        (solvers, "dimm", "solvers has no 'dimm'; did you mean 'ddim'? It has: c"),
         (solvers, "../os", "is not 'name' or"),
-        (solvers, "zzzzzz", "has no 'zzzzzz'. It has: ddim, ddpm"),
+        (solvers, "zzzzzz", "has no 'zzzzzz'. It has: consistency, ddim"),
         (schedules, "cosin", "did you mean 'cosine'?"),
         (lr_schedules, "jnp", "has no 'jnp'"),  # an import is no choice
         (optim, "clipped", "has no 'clipped'"),

@@ -33,6 +33,8 @@ RULES: dict[str, set[str]] = {
         *("jaxdiff.diffusion", "jaxdiff.models", "jaxdiff.tasks", "jaxdiff.train"),
     },
     "jaxdiff.runs": {
+        # scipy: exact flows in closed form, and the fit of a grid
+        "scipy",
         *("jax", "numpy", "ml_collections", "tensorboardX", "tqdm", "PIL", *F1),
         *("jaxdiff.build", "jaxdiff.choices", "jaxdiff.data", "jaxdiff.diffusion"),
         *("jaxdiff.metrics", "jaxdiff.plots", "jaxdiff.tasks", "jaxdiff.train"),

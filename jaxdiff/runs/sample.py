@@ -12,6 +12,7 @@ from PIL import Image
 from jaxdiff.arrays import require
 from jaxdiff.plots import conditionals, pictures, tables
 from jaxdiff.runs import fixed as fixing
+from jaxdiff.runs import sweep as sweeping
 from jaxdiff.runs import workdir as files
 from jaxdiff.runs.sampler import (
     Sampler,
@@ -21,6 +22,9 @@ from jaxdiff.runs.sampler import (
     num_asked,
 )
 from jaxdiff.runs.trained import Trained, load
+
+# Images in a row of a sweep's sheet; the file has all of them.
+MOST = 20
 
 
 class Request(NamedTuple):
@@ -34,6 +38,7 @@ class Request(NamedTuple):
     out: Path
     png: bool
     fixed: fixing.Fixed | None = None
+    sweep: sweeping.Sweep | None = None
 
 
 def prepare(
@@ -47,6 +52,7 @@ def prepare(
     png: bool,
     force: bool,
     fix: Sequence[str] = (),
+    sweep: Sequence[str] = (),
 ) -> Request:
     """Check everything before any work. Errors: ValueError, FileNotFoundError."""
     require(num >= 1, f"--num must be at least 1, got {num}")
@@ -66,7 +72,13 @@ def prepare(
         )
         labels = np.full(num, label, np.int32)
     require(not png or source.is_image, "--png is for images; this model makes tables")
-    return Request(trained, sampler, labels, num, seed, out, png, fixed)
+    swept = None
+    if sweep:
+        require(source.is_image, "--sweep draws images; this model makes tables")
+        require(not png, "--png and --sweep do not go together: leave one out")
+        asked = sweeping.parse(config, sweep)
+        swept = sweeping.make_sweep(config, source, trained.task, asked, base)
+    return Request(trained, sampler, labels, num, seed, out, png, fixed, swept)
 
 
 def run(request: Request) -> np.ndarray:
@@ -74,7 +86,9 @@ def run(request: Request) -> np.ndarray:
 
     With columns fixed also fixed.png, and what was found is printed.
     """
-    trained, sampler, labels, num, seed, out, png, fixed = request
+    if request.sweep:
+        return run_sweep(request, request.sweep)
+    trained, sampler, labels, num, seed, out, png, fixed, _ = request
     source = trained.source
     rows = np.repeat(fixed.values, num, axis=0) if fixed else None
     x = sampler.draw(trained.params, seed, np.arange(num), labels, values=rows)
@@ -97,6 +111,37 @@ def run(request: Request) -> np.ndarray:
     if labels is not None:
         meta["labels"] = labels
     np.savez_compressed(out / "samples.npz", **saved, **meta)
+    return x
+
+
+def run_sweep(request: Request, sweep: sweeping.Sweep) -> np.ndarray:
+    """Draw every combination from the same noise; write sheet.png and samples.npz."""
+    trained, labels, num = request.trained, request.labels, request.num
+    source, out = trained.source, request.out
+    x = sweep.draw(trained.params, request.seed, np.arange(num), labels)
+    titles = sweep.titles()
+    print(
+        f"{len(titles)} x {num} samples from step {trained.step} as one program, "
+        f"{sweep.calls()} network calls each, in {out}"
+    )
+    out.mkdir(parents=True, exist_ok=True)
+    values = np.stack([source.decode(each) for each in x])
+    pixels = pictures.to_uint8(values, source.peak)
+    shown = min(num, MOST)
+    columns = [] if labels is None else [source.class_names[k] for k in labels[:shown]]
+    rows = dict(zip(titles, pixels[:, :shown], strict=True))
+    group = len(titles) // len(set(sweep.values[:, 0]))
+    pictures.save_rows(out / "sheet.png", rows, columns=columns, group=group)
+    swept = dict(zip(sweep.names, sweep.values.T, strict=True))
+    meta = {} if labels is None else {"labels": labels}
+    np.savez_compressed(
+        out / "samples.npz",
+        values=values,
+        seed=np.int64(request.seed),
+        seeds=np.arange(num),
+        **meta,
+        **swept,
+    )
     return x
 
 

@@ -1,29 +1,22 @@
 """The sampler of a config: guided, of a cascade, or given what is known."""
 
 from collections.abc import Callable
-from functools import lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 from ml_collections import ConfigDict
-from tqdm import tqdm
 
 from jaxdiff import build
-from jaxdiff import keys as keying
 from jaxdiff.arrays import require
 from jaxdiff.data.source import Source
-from jaxdiff.diffusion import editing, guidance, sampling, upsampling
+from jaxdiff.diffusion import editing, guidance, sampling
 from jaxdiff.diffusion.denoisers import Denoise, clip, dynamic_threshold
 from jaxdiff.runs import workdir as files
+from jaxdiff.runs.draw import Each, Plan, draw_plan
 from jaxdiff.runs.trained import load, load_classifier, load_weak
 from jaxdiff.tasks.task import Task
-from jaxdiff.train import parallel
-
-# Folded into an image's key, far from the steps of a solver: what its stream is for.
-AUGMENT, UPSAMPLE = 2**30, 2**30 + 1
 
 
 class Sampler(NamedTuple):
@@ -33,11 +26,15 @@ class Sampler(NamedTuple):
             where some of x0 is known on values[i], f32[n, *shape] in model units
     calls:  () -> network calls one image costs, those of the base included
     wrap:   denoiser -> denoiser, the guidance and clipping of the config
+    plan:   params -> Plan
+    each:   (seed, index, labels, low=None, values=None) -> Each, as `draw` takes them
     """
 
     draw: Callable[..., np.ndarray]
     calls: Callable[[], int]
     wrap: Callable[[Denoise], Denoise]
+    plan: Callable[[Any], Plan]
+    each: Callable[..., Each]
 
 
 class Base(NamedTuple):
@@ -58,11 +55,14 @@ def make_sampler(
     *,
     base: Base | None = None,
     mask: np.ndarray | None = None,
+    general: bool = False,
 ) -> Sampler:
     """The sampler of config.sampler.
 
     base: of an upsampler, unless `draw` is given small images.
     mask: bool[*shape], the values of x0 that are known and `draw` is given; or None.
+    general: guided at every scale alike, also where a call then counts for nothing, so
+        that plans of all scales have one structure.
     Errors: ValueError for what does not fit.
     """
     s = config.sampler
@@ -95,8 +95,6 @@ def make_sampler(
         edit = known
         grid = build.make_grid(config, s.known_steps)
         solver = repeated if s.resample > 1 else solver
-    devices = jax.local_devices()
-
     judge = load_classifier(config, source) if s.classifier else None
     weak = load_weak(config, source) if s.weak else None
     require(
@@ -114,7 +112,9 @@ def make_sampler(
             other = weak.task.model(weak.params)
             denoise = guidance.autoguidance(denoise, other, s.weak_scale, **how)
         # at scales 0 and 1 one of the two network calls would count for nothing
-        if s.guidance == 0:
+        if general and task.null is not None:
+            denoise = guidance.cfg(denoise, task.null, s.guidance, **how)
+        elif s.guidance == 0:
             denoise = guidance.unlabelled(denoise, task.null)
         elif s.guidance != 1:
             denoise = guidance.cfg(denoise, task.null, s.guidance, **how)
@@ -127,77 +127,25 @@ def make_sampler(
             denoise = dynamic_threshold(denoise, s.quantile, *source.bounds)
         return clip(denoise, *source.bounds)
 
-    run = _pmapped(source.shape, tuple(devices))
+    def plan(params):
+        ts, denoise = jnp.asarray(grid, jnp.float32), wrap(task.model(params))
+        return Plan(denoise, solver, ts, schedule, noise, edit, mask)
 
-    def draw(params, seed, index, labels, *, low=None, values=None):
+    def each(seed, index, labels, low=None, values=None):
         if low is None and base:
             low = base.draw(seed, index, labels)
-        key, ts = jax.random.key(seed), jnp.asarray(grid, jnp.float32)
-        denoise, parts = wrap(task.model(params)), []
-        size = min(s.batch_size, len(index))
-        chunk = -(-size // len(devices)) * len(devices)
-        bar = tqdm(total=len(index), desc="sampling", unit="", disable=None)
-        for at in range(0, len(index), chunk):
-            # the last chunk repeats its last image: one shape, one compilation
-            rows = np.minimum(np.arange(at, at + chunk), len(index) - 1)
-            seeds = keying.split_by(key, jnp.asarray(index[rows]))
-            some = [
-                None if a is None else jnp.asarray(a[rows])
-                for a in (labels, low, values)
-            ]
-            amount = jnp.full(len(rows), augment) if low is not None and most else None
-            told = Each(seeds, some[0], some[1], some[2], amount)
-            each = parallel.shard(told, len(devices))
-            x = run(each, denoise, solver, ts, schedule, noise, edit, mask)
-            parts.append(np.asarray(parallel.unshard(x))[: len(index) - at])
-            bar.update(len(parts[-1]))
-        bar.close()
-        return np.concatenate(parts)
+        amount = np.full(len(index), augment) if low is not None and most else None
+        return Each(index, labels, low, values, amount)
+
+    def draw(params, seed, index, labels, *, low=None, values=None):
+        told = each(seed, index, labels, low, values)
+        return draw_plan(plan(params), told, source.shape, seed, s.batch_size)
 
     def calls():
         own = sampling.count_calls(solver, jnp.asarray(grid, jnp.float32))
         return own + (base.calls() if base else 0)
 
-    return Sampler(draw, calls, wrap)
-
-
-class Each(NamedTuple):
-    """What differs from image to image, and so is split over the devices.
-
-    labels, low, values: as of Sampler.draw.  amount: to what time low is noised, f32[n]
-    """
-
-    seeds: Any
-    labels: Any
-    low: Any
-    values: Any
-    amount: Any
-
-
-@lru_cache
-def _pmapped(shape, devices):
-    """One function for every sampler of a shape: another guidance compiles nothing."""
-
-    def one(each, denoise, solver, ts, schedule, noise, edit, mask):
-        seeds, cond = each.seeds, each.labels
-        if each.low is not None:
-            # streams of their own: the base drew from these keys
-            keys, seeds = keying.fold(seeds, AUGMENT), keying.fold(seeds, UPSAMPLE)
-            cond = upsampling.beside(
-                keys,
-                each.low,
-                cond,
-                shape=shape,
-                schedule=schedule,
-                noise=noise,
-                amount=each.amount,
-            )
-        if edit is not None:  # the last word: guided or clipped, known is known
-            denoise = edit(denoise, schedule, each.values, mask)
-        x_T = sampling.init_noise(seeds, shape, schedule=schedule, noise=noise, t=ts[0])
-        return sampling.sample(seeds, denoise, solver, ts, x_T, cond)
-
-    return parallel.pmap_map(one, devices, (True,) + (False,) * 7)
+    return Sampler(draw, calls, wrap, plan, each)
 
 
 def load_base(config: ConfigDict, source: Source) -> Base | None:

@@ -1,5 +1,7 @@
 """A run that trains in a second: a small perceptron on a made-up table."""
 
+import logging
+
 import jax
 import numpy as np
 import pytest
@@ -69,6 +71,33 @@ def numbers(folder):
     """The rows of metrics.jsonl without the one that is a time."""
     rows = workdir.read_metrics(folder)
     return [{k: v for k, v in r.items() if k != "examples_per_second"} for r in rows]
+
+
+class Compilations(logging.Handler):
+    """Counts what XLA is asked to compile."""
+
+    def __init__(self):
+        super().__init__()
+        self.names = []
+
+    def emit(self, record):
+        text = record.getMessage()
+        if text.startswith("Compiling"):
+            self.names.append(text.split()[1])
+
+
+@pytest.fixture
+def compilations():
+    handler, log = Compilations(), logging.getLogger("jax")
+    level = log.level
+    log.addHandler(handler)
+    log.setLevel(logging.WARNING)
+    log.propagate = False  # a page a compilation
+    with jax.log_compiles(True):
+        yield handler
+    log.propagate = True
+    log.removeHandler(handler)
+    log.setLevel(level)
 
 
 @pytest.fixture

@@ -1,7 +1,5 @@
 """Sampling as a run: what it depends on, what it compiles, what it lowers for."""
 
-import logging
-
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -15,33 +13,6 @@ from jaxdiff.runs.sampler import even_labels, make_sampler
 from jaxdiff.runs.trained import load
 from jaxdiff.train.state import init_state
 from jaxdiff.train.step import make_train_step
-
-
-class Compilations(logging.Handler):
-    """Counts what XLA is asked to compile."""
-
-    def __init__(self):
-        super().__init__()
-        self.names = []
-
-    def emit(self, record):
-        text = record.getMessage()
-        if text.startswith("Compiling"):
-            self.names.append(text.split()[1])
-
-
-@pytest.fixture
-def compilations():
-    handler, log = Compilations(), logging.getLogger("jax")
-    level = log.level
-    log.addHandler(handler)
-    log.setLevel(logging.WARNING)
-    log.propagate = False  # a page a compilation
-    with jax.log_compiles(True):
-        yield handler
-    log.propagate = True
-    log.removeHandler(handler)
-    log.setLevel(level)
 
 
 def test_guidance_eta_and_seed_compile_nothing(tiny, compilations):
