@@ -23,6 +23,7 @@ __all__ = [
     "respaced",
     "shifted",
     "uniform",
+    "written",
 ]
 
 Grid = np.ndarray
@@ -196,6 +197,26 @@ def exponential(
     return _from_log_snr(
         schedule, -2 * np.linspace(np.log(high), np.log(low), num_steps), num_steps
     )
+
+
+def written(schedule: Schedule, num_steps: int, times: str = "1 0") -> Grid:
+    """The times themselves, num_steps + 1 falling numbers: as launch.fit_grid finds."""
+    del schedule
+    try:
+        ts = np.array([float(part) for part in times.replace(",", " ").split()])
+    except ValueError:
+        raise ValueError(
+            f"times must be numbers as in '1 .5 0', got {times=}"
+        ) from None
+    require(
+        len(ts) == num_steps + 1,
+        f"{len(ts)} times are {len(ts) - 1} steps, but num_steps is {num_steps}; set "
+        f"sampler.num_steps={len(ts) - 1}",
+    )
+    require(
+        bool(np.all((ts >= 0) & (ts <= 1))), f"times must be in [0, 1], got {times=}"
+    )
+    return _checked(ts, num_steps)
 
 
 def _ends(schedule, num_steps, sigma_min, sigma_max):

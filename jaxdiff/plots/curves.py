@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from matplotlib.figure import Figure
@@ -79,6 +80,31 @@ def save_heat(
     axis.tick_params(length=0)
     axis.set_title(title, fontsize=10)
     path.parent.mkdir(parents=True, exist_ok=True)
+    figure.savefig(path, dpi=110)
+
+
+def save_grids(path: Path, rows: Sequence[dict[str, Any]]) -> None:
+    """Where each grid's times are, and its error beside; a panel a number of steps.
+
+    rows: of grid, steps, error and times.
+    """
+    steps = list(dict.fromkeys(row["steps"] for row in rows))
+    figure = Figure(figsize=(9, 3.2 * len(steps)), layout="constrained")
+    for axis, n in zip(
+        figure.subplots(len(steps), squeeze=False)[:, 0], steps, strict=True
+    ):
+        some = sorted((r for r in rows if r["steps"] == n), key=lambda r: -r["error"])
+        for y, row in enumerate(some):
+            colour = styles.COLOURS[1 if row["grid"] == "fitted" else 0]
+            axis.plot(row["times"], np.full(n + 1, y), "o-", color=colour, markersize=4)
+        axis.set_yticks(
+            range(len(some)), [f"{r['grid']}: {r['error']:.4f}" for r in some]
+        )
+        axis.set(
+            title=f"{n} steps; error against the end of the path", xlim=(-0.01, 1.01)
+        )
+        axis.set_xlabel("time t (0 is data, 1 is noise)")
+        axis.grid(alpha=0.3, axis="x")
     figure.savefig(path, dpi=110)
 
 

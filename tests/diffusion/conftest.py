@@ -15,7 +15,8 @@ from jaxdiff.diffusion import grids, predictions, scalings, schedules, solvers, 
 from jaxdiff.diffusion import weights as weighting
 
 HOMES = {
-    "grid_name": grids.__all__,
+    # all but the one that is of a single number of steps
+    "grid_name": [name for name in grids.__all__ if name != "written"],
     "prediction_name": predictions.__all__,
     "schedule_name": schedules.__all__,
     "solver_name": sorted(m.name for m in pkgutil.iter_modules(solvers.__path__)),

@@ -214,3 +214,22 @@ def test_every_grid_falls_strictly_from_noise_to_data(pair, schedule, grid_name)
 def test_wrong_arguments_are_named(make, message):
     with pytest.raises(ValueError, match=message):
         make(schedules.cosine())
+
+
+def test_written_times_are_taken_as_they_are():
+    ts = grids.written(schedules.cosine(), 3, times="1, .6 0.25,0")
+    np.testing.assert_array_equal(ts, [1.0, 0.6, 0.25, 0.0])
+
+
+@pytest.mark.parametrize(
+    ("steps", "times", "says"),
+    [
+        (2, "1 .6 .25 0", "num_steps=3"),
+        (2, "0 .5 1", "fall strictly"),
+        (2, "1 half 0", "must be numbers"),
+        (2, "2 .5 0", r"in \[0, 1\]"),
+    ],
+)
+def test_wrong_written_times_are_said(steps, times, says):
+    with pytest.raises(ValueError, match=says):
+        grids.written(schedules.cosine(), steps, times=times)

@@ -1,0 +1,51 @@
+"""Fit the times at which a trained model is called, for few steps.
+
+python -m launch.fit_grid --workdir=runs/digits --out=out/grids --steps=5,10
+python -m launch.fit_grid --workdir=runs/digits --out=out/grids2 --steps=10 \
+    --config.sampler.solver=dpmpp_2m --config.sampler.guidance=2.0
+
+Prints every known grid's error and that of the fitted one, on noises that it was not
+fitted to, and the two options that sample with it.
+"""
+
+import json
+import sys
+from pathlib import Path
+
+from absl import flags
+
+from launch import cli
+
+WORKDIR = flags.DEFINE_string("workdir", None, "The run whose grid is fitted.")
+OUT = flags.DEFINE_string("out", None, "Folder for grids.png, samples.png, grids.txt.")
+STEPS = flags.DEFINE_list("steps", ["5", "10"], "Numbers of steps, each a grid.")
+NUM = flags.DEFINE_integer("num", 200, "Noises it is fitted to, and as many to judge.")
+SEED = flags.DEFINE_integer("seed", 0, "Of the noises.")
+FORCE = flags.DEFINE_bool("force", False, "Write into a folder that is not empty.")
+
+
+def main() -> None:
+    from jaxdiff.runs import fit_grid
+
+    if OUT.value is None:
+        cli.fail("--out is missing: where shall the pictures be written?")
+    if not all(step.isdigit() for step in STEPS.value):
+        cli.fail(f"--steps must be numbers, as in --steps=5,10, got {STEPS.value}")
+    with cli.user_errors():
+        request = fit_grid.prepare(
+            Path(WORKDIR.value),
+            flags.FLAGS.config,
+            out=Path(OUT.value),
+            steps=[int(step) for step in STEPS.value],
+            num=NUM.value,
+            seed=SEED.value,
+            force=FORCE.value,
+        )
+        rows = fit_grid.run(request)
+    cli.print_rows(rows)
+    (Path(OUT.value) / "errors.json").write_text(json.dumps(rows, indent=2) + "\n")
+
+
+if __name__ == "__main__":
+    cli.define_stored_config(sys.argv)
+    cli.run(main)

@@ -1,0 +1,96 @@
+"""A grid fitted by the gradient of the sampler, where the paths are in closed form."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from jax.tree_util import Partial
+
+from jaxdiff import build
+from jaxdiff import keys as keying
+from jaxdiff.diffusion import noises, schedules
+from jaxdiff.diffusion.denoisers import Denoised
+from jaxdiff.diffusion.solvers import ddim
+from jaxdiff.runs import fit_grid, train
+from jaxdiff.runs.draw import Plan
+from tests.runs.conftest import tiny_config
+
+STD = 0.5
+
+
+def posterior_mean(schedule, x, t, cond):
+    """Of N(0, STD^2)."""
+    alpha, sigma = schedule.alpha(t), schedule.sigma(t)
+    return Denoised(alpha * STD**2 / ((alpha * STD) ** 2 + sigma**2) * x)
+
+
+def plan_of(curve):
+    schedule = getattr(schedules, curve)()
+    denoise = Partial(posterior_mean, schedule)
+    solver = ddim.make(schedule)
+    return Plan(denoise, solver, None, schedule, noises.normal(), None, None)
+
+
+def starts(plan, index):
+    """Every path keeps its quantile: x0 = STD x_T / sqrt((alpha STD)^2 + sigma^2)."""
+    keys = keying.split_by(jax.random.key(0), index)
+    z = keying.draw(jax.random.normal, keying.fold(keys, 0), (3,))
+    alpha, sigma = (f(jnp.ones(())) for f in plan.schedule[:2])
+    ends = STD * sigma * z / jnp.hypot(alpha * STD, sigma)
+    return fit_grid.Noises(keys, None, ends)
+
+
+@pytest.mark.parametrize("curve", ["cosine", "edm"])
+@pytest.mark.parametrize("steps", [3, 6])
+def test_the_fitted_grid_is_the_best_on_new_noises(curve, steps):
+    plan = plan_of(curve)
+    known, new = starts(plan, jnp.arange(32)), starts(plan, 32 + jnp.arange(32))
+    tried = fit_grid.known_grids(plan, steps)
+    assert {"uniform", "karras"} <= {*tried}
+    found = fit_grid.fit(plan, tried["uniform"], known)
+    assert found[-1] == 0 and (np.diff(found) < 0).all() and found[0] <= 1
+    others = [fit_grid.error(plan, ts, new) for ts in tried.values()]
+    assert fit_grid.error(plan, found, new) < 0.98 * min(others)
+
+
+def test_the_slope_is_that_of_the_loss():
+    plan = plan_of("cosine")
+    known, z = starts(plan, jnp.arange(8)), jnp.array([-4.0, 0.3, -0.2, 0.1])
+    _, slope = fit_grid._loss_and_slope(z, plan, known)
+    for i, own in enumerate(np.asarray(slope)):
+        up, down = (
+            fit_grid._loss_and_slope(z.at[i].add(h), plan, known)[0]
+            for h in (1e-2, -1e-2)
+        )
+        assert own == pytest.approx(float(up - down) / 2e-2, rel=2e-2, abs=2e-5)
+
+
+def test_times_fall_to_zero_whatever_the_shares():
+    ts = np.asarray(fit_grid.times(jnp.array([-30.0, 0.0, 9.0, -60.0])))
+    assert ts[-1] == 0 and (np.diff(ts) < 0).all() and ts[0] < 1
+
+
+def test_a_run_gives_options_that_sample(tmp_path):
+    config = tiny_config(num_steps=2)
+    train.run(train.prepare(config, tmp_path / "run"))
+    asked = {"num": 4, "seed": 0, "force": False}
+    request = fit_grid.prepare(
+        tmp_path / "run", config, out=tmp_path / "out", steps=[2], **asked
+    )
+    rows = fit_grid.run(request)
+    errors = {row["grid"]: row["error"] for row in rows}
+    assert "fitted" in errors and "uniform" in errors
+    (line,) = (tmp_path / "out" / "grids.txt").read_text().splitlines()
+    spec = line.split("--config.sampler.grid=")[1].strip('"')
+    config.sampler.grid, config.sampler.num_steps = spec, 2
+    np.testing.assert_allclose(build.make_grid(config)[-1], 0.0)
+    assert (tmp_path / "out" / "grids.png").exists()
+    for wrong, says in (
+        ({"steps": [0]}, "--steps"),
+        ({"steps": []}, "--steps"),
+        ({"num": 0}, "--num"),
+        ({}, "not empty"),
+    ):
+        fields = {"steps": [2], **asked, **wrong}
+        with pytest.raises((ValueError, OSError), match=says):
+            fit_grid.prepare(tmp_path / "run", config, out=tmp_path / "out", **fields)
