@@ -35,6 +35,12 @@ SWEEP = flags.DEFINE_multi_string(
     "NAME=V1,V2: numbers of config.sampler (guidance...) or of its solver, grid or "
     "rule (eta, churn, rho...) to combine; repeatable. Draws sheet.png.",
 )
+SHARD = flags.DEFINE_integer(
+    "shard",
+    10_000,
+    "Samples in a file. More are written as samples-00000.npz and on; the same command "
+    "goes on where it was stopped.",
+)
 FORCE = flags.DEFINE_bool("force", False, "Write into a folder that is not empty.")
 
 
@@ -55,6 +61,7 @@ def main() -> None:
             force=FORCE.value,
             fix=FIX.value,
             sweep=SWEEP.value,
+            shard=SHARD.value,
         )
         sample.run(request)
 

@@ -1,6 +1,5 @@
 """Folders of samples read back, as pixels of one size: ours, or anybody's pictures."""
 
-import zipfile
 from pathlib import Path
 from typing import NamedTuple
 
@@ -12,9 +11,7 @@ from jaxdiff.data import folder as picture_folder
 from jaxdiff.data import images
 from jaxdiff.data.source import Source
 from jaxdiff.plots.pictures import squeeze, to_uint8
-
-# What launch.sample writes beside its pictures.
-SAVED = "samples.npz"
+from jaxdiff.runs import shards
 
 
 class Samples(NamedTuple):
@@ -45,8 +42,7 @@ def read(folder: Path, source: Source) -> Samples:
         any(folder.iterdir()),
         f"{folder} is empty; give a folder that launch.sample wrote, or of pictures",
     )
-    saved = (folder / SAVED).is_file()
-    return (_saved if saved else _pictures)(folder, source)
+    return (_saved if shards.found(folder) else _pictures)(folder, source)
 
 
 def of_class(samples: Samples, label: int) -> Samples:
@@ -63,15 +59,15 @@ def of_class(samples: Samples, label: int) -> Samples:
 
 
 def _saved(folder, source):
-    path = folder / SAVED
-    try:
-        with np.load(path) as file:
-            names = set(file.files)
-            values: np.ndarray = file["values"] if "values" in names else np.zeros(())
-            labels = file["labels"] if "labels" in names else None
-    # numpy and zlib raise these for a file cut short
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
-        raise ValueError(f"{path} cannot be read: {error}; sample again") from error
+    parts = [_checked(path, some, source) for path, some in shards.read(folder)]
+    pixels, labels, sizes = zip(*parts, strict=True)
+    told = None if labels[0] is None else np.concatenate(labels)
+    return Samples(folder, np.concatenate(pixels), told, _resized({*sizes}, source))
+
+
+def _checked(path, arrays, source):
+    """Pixels, labels or None, and the size that they had, of one file."""
+    values, labels = arrays.get("values", np.zeros(())), arrays.get("labels")
     c, peak = source.shape[-1], source.peak
     require(
         values.ndim == 4 and values.shape[-1] == c and len(values),
@@ -93,7 +89,7 @@ def _saved(folder, source):
         labels = labels.astype(np.int32)
     pixels = to_uint8(values, peak)
     fitted = np.stack([fit(p, source.shape, path) for p in pixels])
-    return Samples(folder, fitted, labels, _resized({pixels.shape[1:3]}, source))
+    return fitted, labels, pixels.shape[1:3]
 
 
 def _pictures(folder, source):

@@ -8,12 +8,13 @@ from typing import Any, NamedTuple
 import numpy as np
 from ml_collections import ConfigDict
 from PIL import Image
+from tqdm import tqdm
 
 from jaxdiff.arrays import require
 from jaxdiff.plots import conditionals, pictures, tables
 from jaxdiff.runs import fixed as fixing
+from jaxdiff.runs import shards
 from jaxdiff.runs import sweep as sweeping
-from jaxdiff.runs import workdir as files
 from jaxdiff.runs.sampler import (
     Sampler,
     even_labels,
@@ -23,6 +24,8 @@ from jaxdiff.runs.sampler import (
 )
 from jaxdiff.runs.trained import Trained, load
 
+# Samples in a file, unless asked otherwise: as many as are held in memory.
+SHARD = 10_000
 # Images in a row of a sweep's sheet; the file has all of them.
 MOST = 20
 
@@ -37,8 +40,10 @@ class Request(NamedTuple):
     seed: int
     out: Path
     png: bool
-    fixed: fixing.Fixed | None = None
-    sweep: sweeping.Sweep | None = None
+    fixed: fixing.Fixed | None
+    sweep: sweeping.Sweep | None
+    asked: dict[str, Any]
+    going_on: bool
 
 
 def prepare(
@@ -53,11 +58,28 @@ def prepare(
     force: bool,
     fix: Sequence[str] = (),
     sweep: Sequence[str] = (),
+    shard: int = SHARD,
 ) -> Request:
     """Check everything before any work. Errors: ValueError, FileNotFoundError."""
     require(num >= 1, f"--num must be at least 1, got {num}")
-    files.check_out(out, force)
+    require(shard >= 1, f"--shard must be at least 1, got {shard}")
     trained = load(workdir, config)
+    asked = {
+        "step": trained.step,
+        "num": num,
+        "shard": shard,
+        "seed": seed,
+        "label": label,
+        "fix": [*fix],
+        "sweep": [*sweep],
+        "png": png,
+        "sampler": config.sampler.to_dict(),
+    }
+    going_on = shards.begin(out, asked, force)
+    require(
+        num <= shard or not (fix or sweep),
+        f"--fix and --sweep give one file: --num {num} must be at most --shard {shard}",
+    )
     fixed = fixing.parse(trained.source, fix) if fix else None
     mask, base = fixed.mask if fixed else None, load_base(config, trained.source)
     sampler = make_sampler(config, trained.source, trained.task, base=base, mask=mask)
@@ -76,42 +98,79 @@ def prepare(
     if sweep:
         require(source.is_image, "--sweep draws images; this model makes tables")
         require(not png, "--png and --sweep do not go together: leave one out")
-        asked = sweeping.parse(config, sweep)
-        swept = sweeping.make_sweep(config, source, trained.task, asked, base)
-    return Request(trained, sampler, labels, num, seed, out, png, fixed, swept)
+        values = sweeping.parse(config, sweep)
+        swept = sweeping.make_sweep(config, source, trained.task, values, base)
+    return Request(
+        trained, sampler, labels, num, seed, out, png, fixed, swept, asked, going_on
+    )
 
 
 def run(request: Request) -> np.ndarray:
     """Draw, and write samples.npz, grid.png (for tables samples.csv, pairs.png).
 
-    With columns fixed also fixed.png, and what was found is printed.
+    More than a shard are written as samples-00000.npz and on, one in memory at a time;
+    what is there of the same request is not drawn again. With columns fixed also
+    fixed.png, and what was found is printed.
+    Returns: the last samples drawn, f32[n, *shape] in model units.
     """
+    shards.start(request.out, request.asked, request.going_on)
     if request.sweep:
         return run_sweep(request, request.sweep)
-    trained, sampler, labels, num, seed, out, png, fixed, _ = request
-    source = trained.source
-    rows = np.repeat(fixed.values, num, axis=0) if fixed else None
-    x = sampler.draw(trained.params, seed, np.arange(num), labels, values=rows)
+    trained, num, out = request.trained, request.num, request.out
+    parts = shards.plan(num, request.asked["shard"])
+    left = {k: v for k, v in parts.items() if not (out / k).is_file()}
+    if len(left) < len(parts):
+        print(f"{len(parts) - len(left)} of {len(parts)} files are there already")
+    x = np.zeros(())
+    for name, index in tqdm(left.items(), "files", disable=len(parts) == 1 or None):
+        x = _write(request, out / name, index)
     print(
         f"{num} samples from step {trained.step}, "
-        f"{sampler.calls()} network calls each, in {out}"
+        f"{request.sampler.calls()} network calls each, in {out}"
     )
-    out.mkdir(parents=True, exist_ok=True)
+    if len(parts) > 1 and trained.source.is_image:
+        write_grid(out, trained.source, *_some(out, parts))
+    return x
+
+
+def _write(request, path, index):
+    """One file of samples, and for one file of all its pictures."""
+    trained, seed, out = request.trained, request.seed, request.out
+    fixed, source = request.fixed, trained.source
+    labels = None if request.labels is None else request.labels[index]
+    rows = np.repeat(fixed.values, len(index), axis=0) if fixed else None
+    x = request.sampler.draw(trained.params, seed, index, labels, values=rows)
     values: Any = source.decode(x)
     if fixed:
         values = fixing.exact(source, fixed, values)
         show_fixed(out, source, fixed, values)
     if source.is_image:
-        write_images(out, source, values, labels, png)
+        if len(index) == request.num:
+            write_grid(out, source, values, labels)
+        if request.png:
+            write_pngs(out, source, values, labels, index)
         saved = {"values": values}
     else:
-        write_table(out, source, values)
+        write_table(path.with_suffix(".csv"), source, values)
         saved = dict(values)
-    meta: dict[str, Any] = {"seed": np.int64(seed), "seeds": np.arange(num)}
+    meta: dict[str, Any] = {"seed": np.int64(seed), "seeds": index}
     if labels is not None:
         meta["labels"] = labels
-    np.savez_compressed(out / "samples.npz", **saved, **meta)
+    shards.write(path, {**saved, **meta})
     return x
+
+
+def _some(out, parts, most=100):
+    """Values and labels of `most` samples from all files alike."""
+    num = 1 + max(index[-1] for index in parts.values())
+    wanted = np.unique(np.linspace(0, num - 1, min(num, most)).astype(int))
+    values, labels = [], []
+    for _, arrays in shards.read(out):
+        rows = np.flatnonzero(np.isin(arrays["seeds"], wanted))
+        values.append(arrays["values"][rows])
+        labels.append(arrays["labels"][rows] if "labels" in arrays else None)
+    told = None if labels[0] is None else np.concatenate(labels)
+    return np.concatenate(values), told
 
 
 def run_sweep(request: Request, sweep: sweeping.Sweep) -> np.ndarray:
@@ -124,7 +183,6 @@ def run_sweep(request: Request, sweep: sweeping.Sweep) -> np.ndarray:
         f"{len(titles)} x {num} samples from step {trained.step} as one program, "
         f"{sweep.calls()} network calls each, in {out}"
     )
-    out.mkdir(parents=True, exist_ok=True)
     values = np.stack([source.decode(each) for each in x])
     pixels = pictures.to_uint8(values, source.peak)
     shown = min(num, MOST)
@@ -134,14 +192,8 @@ def run_sweep(request: Request, sweep: sweeping.Sweep) -> np.ndarray:
     pictures.save_rows(out / "sheet.png", rows, columns=columns, group=group)
     swept = dict(zip(sweep.names, sweep.values.T, strict=True))
     meta = {} if labels is None else {"labels": labels}
-    np.savez_compressed(
-        out / "samples.npz",
-        values=values,
-        seed=np.int64(request.seed),
-        seeds=np.arange(num),
-        **meta,
-        **swept,
-    )
+    seeds = {"seed": np.int64(request.seed), "seeds": np.arange(num)}
+    shards.write(out / "samples.npz", {"values": values, **seeds, **meta, **swept})
     return x
 
 
@@ -152,27 +204,29 @@ def show_fixed(out, source, fixed, values):
     conditionals.save_given(out / "fixed.png", fixed.title, free, real)
 
 
-def write_images(out, source, values, labels, png):
+def write_grid(out, source, values, labels):
     pixels = pictures.to_uint8(values, source.peak)
-    classes = source.class_names if labels is not None else ()
-    pictures.save_grid(
-        out / "grid.png", pixels[:400], columns=grid_columns(labels, len(pixels))
-    )
-    if png:
-        for i, image in enumerate(pixels):
-            name = f"{i:06d}" if labels is None else f"{i:06d}_{classes[labels[i]]}"
+    columns = grid_columns(labels, len(pixels))
+    pictures.save_grid(out / "grid.png", pixels[:400], columns=columns)
+
+
+def write_pngs(out, source, values, labels, index):
+    for k, image in enumerate(pictures.to_uint8(values, source.peak)):
+        name = f"{index[k]:06d}"
+        if labels is not None:
             # "T-shirt/top" is a class, and no folder
-            name = name.replace("/", "-")
-            Image.fromarray(pictures.squeeze(image)).save(out / f"{name}.png")
+            name += "_" + source.class_names[labels[k]].replace("/", "-")
+        Image.fromarray(pictures.squeeze(image)).save(out / f"{name}.png")
 
 
-def write_table(out, source, values):
-    with (out / "samples.csv").open("w", newline="") as file:
+def write_table(path, source, values):
+    """The rows as text, and pairs.png beside."""
+    with path.open("w", newline="") as file:
         writer = csv.writer(file)
         writer.writerow(values)
         writer.writerows(zip(*values.values(), strict=True))
     real = source.decode(source[np.arange(min(len(source), 2000))]["x"])
-    tables.save_pairs(out / "pairs.png", {"real": real, "generated": values})
+    tables.save_pairs(path.parent / "pairs.png", {"real": real, "generated": values})
 
 
 def grid_columns(labels, num):
