@@ -57,6 +57,23 @@ def save_lines(
     figure.savefig(path, dpi=110)
 
 
+def save_calls(
+    path: Path, named: dict[str, list[dict[str, Any]]], *, ylabel: str
+) -> None:
+    """Distances over network calls, both logarithmic; name -> of calls and frechet."""
+    figure = Figure(figsize=(8, 5.5), layout="constrained")
+    axis = figure.subplots()
+    for name, style in styles.of_lines([*named]).items():
+        x, y = ([row[key] for row in named[name]] for key in ("calls", "frechet"))
+        axis.plot(x, y, marker="o", markersize=4, label=name, **style)
+    axis.set(xscale="log", yscale="log", xlabel="network calls", ylabel=ylabel)
+    ticks = sorted({row["calls"] for rows in named.values() for row in rows})
+    axis.set_xticks(ticks, [str(tick) for tick in ticks], fontsize=8, minor=False)
+    axis.grid(alpha=0.3, which="both")
+    figure.legend(loc="outside right upper", fontsize=8)
+    figure.savefig(path, dpi=110)
+
+
 def save_heat(
     path: Path,
     values: np.ndarray,

@@ -18,7 +18,13 @@ from jaxdiff.data.batches import permutation
 from jaxdiff.data.source import Source
 from jaxdiff.diffusion import sampling, schedules
 from jaxdiff.plots import curves, pictures, tables
-from jaxdiff.runs import plot_autoencoder, plot_guidance, plot_steps, preview
+from jaxdiff.runs import (
+    plot_autoencoder,
+    plot_calls,
+    plot_guidance,
+    plot_steps,
+    preview,
+)
 from jaxdiff.runs.scene import FEW, MOST, Kind, Scene, real_images
 
 # The times of strips: t = 0, .1, ..., 1.
@@ -49,14 +55,15 @@ def check(scene: Scene, kind: str) -> list[str]:
     """The kinds to draw for `kind`. Errors: as draw's."""
     known = ["all", *KINDS]
     require(kind in known, f"no kind of picture {kind!r}{choices.hint(kind, known)}")
-    misfits = {k: misfit(scene, k) for k in (KINDS if kind == "all" else [kind])}
+    asked = [k for k, v in KINDS.items() if v.quick] if kind == "all" else [kind]
+    misfits = {k: misfit(scene, k) for k in asked}
     names = [k for k, why in misfits.items() if not why]
     if scene.beside:
         check_beside(scene, scene.beside, kind)
     require(kind == "all" or names, f"{kind!r} {misfits.get(kind)}")
-    if "guidance" in names:
+    if {"guidance", "calls"} & {*names}:
         plot_guidance.load_judge(scene)
-    if {"film", "steps", "grid", "pairs", *plot_guidance.KINDS} & {*names}:
+    if {"film", "steps", "grid", "pairs", "calls", *plot_guidance.KINDS} & {*names}:
         _ = scene.sampler  # refuses what does not fit the model
     return names
 
@@ -78,7 +85,7 @@ def check_beside(scene: Scene, beside: Scene, kind: str) -> None:
 
 def misfit(scene: Scene, kind: str) -> str:
     """Why a kind cannot be drawn of what there is, or ""."""
-    _, data, trained, task, _ = KINDS[kind]
+    _, data, trained, task, *_ = KINDS[kind]
     if task and task != scene.config.task:
         return f"is for task={task!r}, and this config's is {scene.config.task!r}"
     if trained and not scene.workdir:
@@ -94,6 +101,8 @@ def misfit(scene: Scene, kind: str) -> str:
         return f"is for {data[0]}, and the data are {here}"
     if kind in plot_guidance.KINDS:
         return plot_guidance.misfit(scene, kind)
+    if kind in plot_calls.KINDS:
+        return plot_calls.misfit(scene)
     least = 2 if kind == "corruption" else 1
     layout = scene.source.layout if data else None
     few = layout and sum(not column.categories for column in layout.columns) < least
@@ -241,6 +250,7 @@ KINDS = {
     "loss": Kind(draw_loss, (), trained=True, task=""),
     "pairs": Kind(draw_samples, TABLES, trained=True),
     **plot_guidance.KINDS,
+    **plot_calls.KINDS,
     **plot_autoencoder.KINDS,
 }
 

@@ -112,6 +112,7 @@ class Kind(NamedTuple):
     trained: whether it needs a run, not its config alone
     task:    the one whose runs it is for, as config.task; "" for any
     pairs:   whether it lays two runs side by side
+    quick:   whether it is of those that "all" draws
     """
 
     draw: Callable[[Scene, Path], None]
@@ -119,6 +120,7 @@ class Kind(NamedTuple):
     trained: bool
     task: str = "diffusion"
     pairs: bool = False
+    quick: bool = True
 
 
 def real_images(

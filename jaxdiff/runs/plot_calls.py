@@ -1,0 +1,108 @@
+"""How many network calls good samples take, with every solver."""
+
+import json
+from bisect import bisect_right
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import jax.numpy as jnp
+import numpy as np
+from tqdm import tqdm
+
+from jaxdiff import build
+from jaxdiff.choices import members
+from jaxdiff.data.batches import permutation
+from jaxdiff.diffusion import sampling, solvers
+from jaxdiff.metrics import frechet
+from jaxdiff.plots import curves
+from jaxdiff.runs import judge
+from jaxdiff.runs.plot_guidance import load_judge
+from jaxdiff.runs.scene import Kind, Scene
+
+CALLS = (5, 10, 20, 50, 100)
+# Samples that a distance is taken of; real images, at most.
+MANY, MANY_REAL = 2000, 10_000
+# It jumps to where a distilled model says the path ends; others say no such thing.
+LEFT_OUT = ("consistency",)
+
+
+def steps_for(scene: Scene, solver: str, most: int) -> tuple[int, int]:
+    """The most steps that take no more than so many calls, and what they take.
+
+    0 steps where even one takes more.
+    """
+
+    @cache
+    def calls(num_steps):
+        config = scene.config.copy_and_resolve_references()
+        config.sampler.update({"solver": solver, "num_steps": num_steps})
+        ts = jnp.asarray(build.make_grid(config), jnp.float32)
+        return sampling.count_calls(build.make_solver(config), ts)
+
+    steps = bisect_right(range(1, most + 1), most, key=calls)
+    while steps and calls(steps) > most:  # restart goes back only from steps so small
+        steps -= 1
+    return steps, calls(steps) if steps else 0
+
+
+def distances(scene: Scene, judged: judge.Judge) -> dict[str, list[dict[str, Any]]]:
+    """Solver -> of each number of calls: calls, steps and Frechet distance.
+
+    The same seeds and labels for all; the real images are the run's own data.
+    """
+    num, source = scene.num or MANY, scene.source
+    labels = scene.labels(num)
+    real = frechet.fit(_real(judged, source))
+    found: dict[str, list[dict[str, Any]]] = {}
+    names = [name for name in sorted(members(solvers)) if name not in LEFT_OUT]
+    todo = [(name, calls) for name in names for calls in CALLS]
+    for name, most in tqdm(todo, desc="solvers x calls", disable=None):
+        steps, calls = steps_for(scene, name, most)
+        if not steps:
+            continue
+        sampler = scene.sampler_with(solver=name, num_steps=steps)
+        x = sampler.draw(scene.trained.params, scene.seed, np.arange(num), labels)
+        seen = judge.features(judged, source.decode(x), source.peak)
+        distance = frechet.distance(frechet.fit(seen), real)
+        row = {"calls": calls, "steps": steps, "frechet": distance}
+        found.setdefault(name, []).append(row)
+    return found
+
+
+def _real(judged, source):
+    """Features of real images, as many as there are or MANY_REAL."""
+    index = permutation(0, 0, len(source))[:MANY_REAL]
+    parts = [index[at : at + 500] for at in range(0, len(index), 500)]
+    some = (source.decode(source[part]["x"]) for part in parts)
+    return np.concatenate([judge.features(judged, x, source.peak) for x in some])
+
+
+def misfit(scene: Scene) -> str:
+    """Why it cannot be drawn of a trained run, or ""."""
+    if scene.config.diffusion.low_size:
+        return "is for models that make images by themselves, not for an upsampler"
+    if not scene.judge:
+        return (
+            "needs --judge=WORKDIR: the run of a classifier of the same data "
+            "(configs/digits_judge.py, configs/fashion_judge.py)"
+        )
+    return ""
+
+
+def draw_calls(scene: Scene, path: Path) -> None:
+    """Frechet distance over network calls, a line a solver; and KIND.json."""
+    found = distances(scene, load_judge(scene))
+    num = scene.num or MANY
+    curves.save_calls(path, found, ylabel=f"Frechet distance, {num} samples")
+    said = {
+        "samples": num,
+        "seed": scene.seed,
+        "grid": scene.config.sampler.grid,
+        "guidance": scene.config.sampler.guidance,
+        "solvers": found,
+    }
+    path.with_suffix(".json").write_text(json.dumps(said, indent=2) + "\n")
+
+
+KINDS = {"calls": Kind(draw_calls, ("images",), trained=True, quick=False)}
