@@ -10,6 +10,7 @@ from ml_collections import ConfigDict
 from PIL import Image
 
 from jaxdiff.arrays import require
+from jaxdiff.data.source import Source
 from jaxdiff.plots import conditionals, pictures, tables
 from jaxdiff.runs import fixed as fixing
 from jaxdiff.runs import workdir as files
@@ -58,15 +59,20 @@ def prepare(
     source, classes = trained.source, num_asked(config, trained.source)
     labels = even_labels(num, classes)
     if label is not None:
-        require(classes > 0, f"--label {label}: this model was trained without labels")
-        names = ", ".join(f"{i} {n}" for i, n in enumerate(source.class_names))
-        require(
-            0 <= label < classes,
-            f"--label must be from 0 to {classes - 1}, got {label}; classes: {names}",
-        )
+        check_label(label, classes, source)
         labels = np.full(num, label, np.int32)
     require(not png or source.is_image, "--png is for images; this model makes tables")
     return Request(trained, sampler, labels, num, seed, out, png, fixed)
+
+
+def check_label(label: int, classes: int, source: Source) -> None:
+    """ValueError for a --label that is none of the model's classes."""
+    require(classes > 0, f"--label {label}: this model was trained without labels")
+    names = ", ".join(f"{i} {n}" for i, n in enumerate(source.class_names))
+    require(
+        0 <= label < classes,
+        f"--label must be from 0 to {classes - 1}, got {label}; classes: {names}",
+    )
 
 
 def run(request: Request) -> np.ndarray:

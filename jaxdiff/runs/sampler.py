@@ -25,12 +25,16 @@ from jaxdiff.train import parallel
 # Folded into an image's key, far from the steps of a solver: what its stream is for.
 AUGMENT, UPSAMPLE = 2**30, 2**30 + 1
 
+# (solver, its falling times) -> what is run instead, and along which times
+Route = Callable[[sampling.Solver, np.ndarray], tuple[sampling.Solver, np.ndarray]]
+
 
 class Sampler(NamedTuple):
     """draw:   (params, seed, index i64[n], labels i32[n] or None) -> f32[n, *shape] in
             model units; image i depends on (seed, index[i], labels[i]) alone. Of an
             upsampler also on low[i], f32[n, s, s, c], by default its base's image i;
-            where some of x0 is known on values[i], f32[n, *shape] in model units
+            where some of x0 is known on values[i], f32[n, *shape] in model units. It
+            starts from noise of its own, or from x_T[i], f32[n, *shape]
     calls:  () -> network calls one image costs, those of the base included
     wrap:   denoiser -> denoiser, the guidance and clipping of the config
     """
@@ -57,12 +61,16 @@ def make_sampler(
     task: Task,
     *,
     base: Base | None = None,
-    mask: np.ndarray | None = None,
+    mask: Any = None,
+    edit: editing.Edit | None = None,
+    route: Route | None = None,
 ) -> Sampler:
     """The sampler of config.sampler.
 
     base: of an upsampler, unless `draw` is given small images.
     mask: bool[*shape], the values of x0 that are known and `draw` is given; or None.
+    edit: how they are known, instead of config.sampler.known; its mask may be a Linear.
+    route: what solver to run along which times instead of the config's.
     Errors: ValueError for what does not fit.
     """
     s = config.sampler
@@ -90,11 +98,11 @@ def make_sampler(
     known = build.make_edit(config)  # also where it is not used: to be checked
     solver, grid = build.make_solver(config), build.make_grid(config)
     repeated = editing.resample(solver, schedule, s.resample)
-    edit = None
     if mask is not None:
-        edit = known
+        edit = edit or known
         grid = build.make_grid(config, s.known_steps)
         solver = repeated if s.resample > 1 else solver
+    solver, grid = route(solver, grid) if route else (solver, grid)
     devices = jax.local_devices()
 
     judge = load_classifier(config, source) if s.classifier else None
@@ -129,7 +137,7 @@ def make_sampler(
 
     run = _pmapped(source.shape, tuple(devices))
 
-    def draw(params, seed, index, labels, *, low=None, values=None):
+    def draw(params, seed, index, labels, *, low=None, values=None, x_T=None):
         if low is None and base:
             low = base.draw(seed, index, labels)
         key, ts = jax.random.key(seed), jnp.asarray(grid, jnp.float32)
@@ -143,10 +151,10 @@ def make_sampler(
             seeds = keying.split_by(key, jnp.asarray(index[rows]))
             some = [
                 None if a is None else jnp.asarray(a[rows])
-                for a in (labels, low, values)
+                for a in (labels, low, values, x_T)
             ]
             amount = jnp.full(len(rows), augment) if low is not None and most else None
-            told = Each(seeds, some[0], some[1], some[2], amount)
+            told = Each(seeds, *some, amount)
             each = parallel.shard(told, len(devices))
             x = run(each, denoise, solver, ts, schedule, noise, edit, mask)
             parts.append(np.asarray(parallel.unshard(x))[: len(index) - at])
@@ -164,13 +172,15 @@ def make_sampler(
 class Each(NamedTuple):
     """What differs from image to image, and so is split over the devices.
 
-    labels, low, values: as of Sampler.draw.  amount: to what time low is noised, f32[n]
+    labels, low, values, x_T: as of Sampler.draw.
+    amount: to what time low is noised, f32[n]
     """
 
     seeds: Any
     labels: Any
     low: Any
     values: Any
+    x_T: Any
     amount: Any
 
 
@@ -194,7 +204,10 @@ def _pmapped(shape, devices):
             )
         if edit is not None:  # the last word: guided or clipped, known is known
             denoise = edit(denoise, schedule, each.values, mask)
-        x_T = sampling.init_noise(seeds, shape, schedule=schedule, noise=noise, t=ts[0])
+        x_T = each.x_T
+        if x_T is None:
+            at = {"schedule": schedule, "noise": noise, "t": ts[0]}
+            x_T = sampling.init_noise(seeds, shape, **at)
         return sampling.sample(seeds, denoise, solver, ts, x_T, cond)
 
     return parallel.pmap_map(one, devices, (True,) + (False,) * 7)
