@@ -30,6 +30,10 @@ from jaxdiff.diffusion.sampling import Solver
 from jaxdiff.diffusion.schedules import Schedule, level
 
 
+class NoWayBack(ValueError):
+    """The solver draws noise, of which its end does not tell."""
+
+
 def invert(
     denoise: Denoise,
     solver: Solver,
@@ -60,7 +64,7 @@ def upwards(solver: Solver, schedule: Schedule) -> Solver:
 def check_reversible(
     solver: Solver, schedule: Schedule, ts: Float[np.ndarray, "times"]
 ) -> None:
-    """ValueError unless what a solver does down `ts` can be undone.
+    """Errors: NoWayBack unless what a solver does down `ts` can be undone.
 
     It is run down all of them twice, from the same number and with two keys: what
     draws noise anywhere ends elsewhere.
@@ -75,11 +79,11 @@ def check_reversible(
     x, keys = jnp.ones((2, 1)), jax.random.split(jax.random.key(0), 2)
     down = jnp.asarray(ts, x.dtype)
     ends = sampling.sample(keys, Partial(_halve), solver, down, x)
-    require(
-        ends[0] == ends[1],
-        "this solver draws noise on its way, so that there is no way back; use one "
-        "that does not: --config.sampler.solver=heun, or ddim(eta=0.0)",
-    )
+    if ends[0] != ends[1]:
+        raise NoWayBack(
+            "this solver draws noise on its way, so that there is no way back; use one "
+            "that does not: --config.sampler.solver=heun, or ddim(eta=0.0)"
+        )
 
 
 def slerp(

@@ -154,7 +154,7 @@ def make_sampler(
                 for a in (labels, low, values, x_T)
             ]
             amount = jnp.full(len(rows), augment) if low is not None and most else None
-            told = Each(seeds, *some, amount)
+            told = Each(seeds, some[0], some[1], some[2], some[3], amount)
             each = parallel.shard(told, len(devices))
             x = run(each, denoise, solver, ts, schedule, noise, edit, mask)
             parts.append(np.asarray(parallel.unshard(x))[: len(index) - at])
