@@ -5,15 +5,16 @@
 (1)  x0 <- x0 + A^+ (y - A x0)                                               `project`
      The nearest x0 that agrees with y: what A sees is replaced, what it does not see
      (its null space) stays as the denoiser has it.
-(2)  grad log p(y | x_t) = J^T A^+ (y - A x0) / r^2,   J = d x0 / d x_t
-     r^2 = sigma^2 / (alpha^2 + sigma^2)
+(2)  grad log p(y | x_t) = g / r^2,   g = J^T A^+ (y - A x0),   J = d x0 / d x_t
      where x0 given x_t is taken for N(x0(x_t), r^2 I), hence y for N(A x0, r^2 A A^T).
-(3)  x0 <- x0 + sigma^2 / alpha grad log p(y | x_t), and then (1)               `pigdm`
-     by Tweedie's formula; sigma^2 / (alpha r^2) = (alpha^2 + sigma^2) / alpha.
+(3)  x0 <- x0 + length g, and then (1),   length = sigma^2 / (alpha r^2)        `pigdm`
+     by Tweedie; of data of variance v r^2 = v sigma^2 / (alpha^2 v + sigma^2)
+(4)  length = <e, A g> / <A g, A g>,   e = y - A x0
+     brings A x0 nearest to y, image by image: r^2 measured, instead of guessed.
 
-(3) is E[x0 | x_t, y] itself for Gaussian data whose covariance has the rows of A for
-eigenvectors, of eigenvalue 1; (1) alone tells what A does not see nothing of y.
-A mask is a linear problem too, for which (1) is editing.py's `replace`.
+With (4), (3) is E[x0 | x_t, y] itself wherever A Cov[x0 | x_t] A^T = r^2 A A^T, for any
+r, of Gaussian data; (1) alone tells what A does not see nothing of y. A mask is a
+linear problem too, for which (1) is editing.py's `replace`.
 
 Source: (1) Wang et al. 2022, arXiv:2212.00490, eq. 13; (2) Song et al. 2023,
 "Pseudoinverse-guided diffusion models for inverse problems", ICLR 2023.
@@ -69,12 +70,16 @@ def project() -> Edit:
     return Partial(_project)
 
 
-def pigdm() -> Edit:
+def pigdm(variance: float = 0.0) -> Edit:
     """Equation 3: y moves also what A does not see. A call costs a derivative more.
 
     The values are y, and in place of a mask stands the Linear.
+
+    Args:   variance: of the data, for r^2 as published, with 1; 0 measures it, eq. 4.
+    Errors: ValueError for a negative variance.
     """
-    return Partial(_pigdm)
+    require(variance >= 0, f"variance must be at least 0, got {variance=}")
+    return Partial(_pigdm, variance)
 
 
 def agree(linear: Linear, x0: Array, y: Array) -> Array:
@@ -87,8 +92,8 @@ def _project(denoise, schedule, values, linear):
     return Partial(_projected, denoise, values, linear)
 
 
-def _pigdm(denoise, schedule, values, linear):
-    return Partial(_guided, denoise, schedule, values, linear)
+def _pigdm(variance, denoise, schedule, values, linear):
+    return Partial(_guided, variance, denoise, schedule, values, linear)
 
 
 def _projected(denoise, values, linear, x_t, t, cond):
@@ -96,19 +101,29 @@ def _projected(denoise, values, linear, x_t, t, cond):
     return den._replace(x0=agree(linear, den.x0, values), eps=None)
 
 
-def _guided(denoise, schedule, values, linear, x_t, t, cond):
+def _guided(variance, denoise, schedule, values, linear, x_t, t, cond):
     def run(x):
         den = denoise(x, t, cond)
         return den.x0, den
 
     x0, pull, den = jax.vjp(run, x_t, has_aux=True)
-    (towards,) = pull(linear.back(values - linear.apply(x0)))
+    gap = values - linear.apply(x0)
+    (towards,) = pull(linear.back(gap))
     alpha, sigma = schedule.alpha(t), schedule.sigma(t)
-    # where no signal is left (alpha = 0) x_t is of no x0
-    safe = jnp.where(alpha > 0, alpha, 1.0)
-    scale = jnp.where(alpha > 0, (alpha**2 + sigma**2) / safe, 0.0)
-    x0 = agree(linear, x0 + expand(scale, x0) * towards, values)
+    # where no signal is left (alpha = 0) nothing comes back from it
+    signal = alpha * jnp.where(variance > 0, variance, 1.0)
+    fixed = (alpha * signal + sigma**2) / jnp.where(alpha > 0, signal, 1.0)
+    length = jnp.where(variance > 0, fixed, _nearest(gap, linear.apply(towards)))
+    length = jnp.where(alpha > 0, length, 0.0)
+    x0 = agree(linear, x0 + expand(length, x0) * towards, values)
     return den._replace(x0=x0, eps=None)
+
+
+def _nearest(gap, step):
+    """How many steps f[b, ...] come nearest to the gap, not back: f[b]."""
+    axes = tuple(range(1, gap.ndim))
+    along, size = (gap * step).sum(axes), (step * step).sum(axes)
+    return jnp.maximum(along, 0.0) / jnp.where(size > 0, size, 1.0)
 
 
 def _pool(square, x):

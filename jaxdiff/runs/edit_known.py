@@ -109,7 +109,7 @@ def _solved(ask, whole, linear, y, given, seen, shown):
             before={"given": shown},
             after={"truth": whole.values} if whole.own else {},
             said=f"{counted(whole, num)}, {calls(sampler)}, "
-            f"{mean_error(ask.source, gap):.4f} off what was given (black to white is 2)",
+            f"{mean_error(ask.source, gap):.4f} off the given (black to white is 2)",
         )
 
     return work

@@ -88,27 +88,30 @@ def posterior_mean(cov, a, y, x_t, alpha, sigma):
 
 
 @pytest.mark.parametrize("curve", ["cosine", "linear_mix", "edm"])
-def test_pigdm_is_the_posterior_mean_where_its_model_holds(linear, curve, x64):
-    """What A sees has variance 1, what it does not see any covariance: r^2 A A^T."""
+@pytest.mark.parametrize("variance", [1.0, 0.3])
+def test_pigdm_is_the_posterior_mean_where_its_model_holds(
+    linear, curve, variance, x64
+):
+    """What A sees has one variance, what it does not any covariance: r^2 A A^T."""
     schedule, rng = getattr(schedules, curve)(), np.random.default_rng(4)
     a = matrix(linear)
     sees = np.linalg.pinv(a) @ a
     unseen, root = np.eye(48) - sees, rng.normal(size=(48, 48)) / 5
-    cov = sees + unseen @ root @ root.T @ unseen
+    cov = variance * sees + unseen @ root @ root.T @ unseen
     x_t = rng.normal(size=(3, *SHAPE))
     y = linear.apply(jnp.asarray(rng.normal(size=(3, *SHAPE))))
     for t in (0.2, 0.5, 0.9):
-        denoise = inverse_problems.pigdm()(
-            Partial(gaussian, cov, schedule), schedule, y, linear
-        )
-        got = jax.jit(denoise)(jnp.asarray(x_t), jnp.asarray(t), None).x0
         alpha, sigma = float(schedule.alpha(t)), float(schedule.sigma(t))
         exact = posterior_mean(
             cov, a, np.asarray(y).reshape(3, -1), x_t.reshape(3, -1), alpha, sigma
         )
-        np.testing.assert_allclose(
-            np.asarray(got).reshape(3, -1), exact, rtol=1e-4, atol=1e-6
-        )
+        for told in (variance, 0.0):  # r^2 as it is, and measured
+            edit = inverse_problems.pigdm(told)
+            denoise = edit(Partial(gaussian, cov, schedule), schedule, y, linear)
+            got = denoise(jnp.asarray(x_t), jnp.asarray(t), None).x0
+            np.testing.assert_allclose(
+                np.asarray(got).reshape(3, -1), exact, rtol=1e-4, atol=1e-6
+            )
 
 
 def test_pigdm_by_matrices(linear, x64):
@@ -125,7 +128,7 @@ def test_pigdm_by_matrices(linear, x64):
     r2 = sigma**2 / (alpha**2 + sigma**2)
     x0 = x0 + sigma**2 / alpha * (gap @ j) / r2
     x0 = x0 + (np.asarray(y).reshape(2, -1) - x0 @ a.T) @ back.T
-    denoise = inverse_problems.pigdm()(
+    denoise = inverse_problems.pigdm(1.0)(
         Partial(gaussian, cov, SCHEDULE), SCHEDULE, y, linear
     )
     got = denoise(jnp.asarray(x_t), jnp.asarray(t), None).x0
@@ -197,6 +200,8 @@ def test_an_image_depends_on_its_seed_alone(name):
 
 
 def test_mistakes():
+    with pytest.raises(ValueError, match="variance must be at least 0"):
+        inverse_problems.pigdm(-1.0)
     with pytest.raises(ValueError, match="factor must be a whole number from 2 on"):
         pooled(1)
     with pytest.raises(ValueError, match="factor 3 does not divide 4x4 images"):
