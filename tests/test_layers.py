@@ -64,7 +64,8 @@ FLOORS = (
     {"predictions", "inputs", "scalings", "posterior", "times", "grids", "noises"},
     {"weights", "denoisers"},
     {"losses", "rules", "sampling", "upsampling"},
-    {"editing", "guidance", "likelihood", "moves"},
+    {"editing", "guidance", "inversion", "likelihood", "moves"},
+    {"inverse_problems"},
     {"solvers"},
 )
 

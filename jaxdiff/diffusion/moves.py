@@ -73,8 +73,11 @@ def fall_short(there: Level, share: Scalar) -> Level:
 
 
 def ancestral_share(eta: Scalar | float, here: Level, there: Level) -> Scalar:
-    """eta sqrt(1 - snr_t / snr_s): of equation 3, at eta = 1 as from the posterior."""
-    root = here[0] * there[1] / (there[0] * here[1])
+    """eta sqrt(1 - snr_t / snr_s): of equation 3, at eta = 1 as from the posterior.
+
+    Upwards, where the root would be above 1 (inversion.py), 0.
+    """
+    root = jnp.minimum(here[0] * there[1] / (there[0] * here[1]), 1.0)
     return eta * jnp.sqrt((1 - root) * (1 + root))
 
 

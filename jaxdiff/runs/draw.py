@@ -23,7 +23,8 @@ class Plan(NamedTuple):
     """What is the same for all images; its numbers are leaves, so others of the same
     structure compile nothing.
 
-    ts: f32[n + 1].  edit: of editing.py, or None.  mask: bool[*shape] or None.
+    ts: f32[n + 1].  edit: of editing.py, or None.
+    mask: bool[*shape], a Linear (inverse_problems.py), or None
     """
 
     denoise: Denoise
@@ -32,20 +33,22 @@ class Plan(NamedTuple):
     schedule: Schedule
     noise: Noise
     edit: editing.Edit | None
-    mask: np.ndarray | None
+    mask: Any
 
 
 class Each(NamedTuple):
     """What differs from image to image, and so is split over the devices.
 
     seeds: key[n], or before they are made of them the numbers of the images, i64[n]
-    labels, low, values: as of Sampler.draw.  amount: to what time low is noised, f32[n]
+    labels, low, values, x_T: as of Sampler.draw.
+    amount: to what time low is noised, f32[n]
     """
 
     seeds: Any
     labels: Any
     low: Any
     values: Any
+    x_T: Any
     amount: Any
 
 
@@ -107,7 +110,10 @@ def _pmapped(shape, devices, structure, varied):
             )
         if edit is not None:  # the last word: guided or clipped, known is known
             denoise = edit(denoise, schedule, each.values, mask)
-        x_T = sampling.init_noise(seeds, shape, schedule=schedule, noise=noise, t=ts[0])
+        x_T = each.x_T
+        if x_T is None:
+            at = {"schedule": schedule, "noise": noise, "t": ts[0]}
+            x_T = sampling.init_noise(seeds, shape, **at)
         return sampling.sample(seeds, denoise, solver, ts, x_T, cond)
 
     axes = [0 if i in varied else None for i in range(structure.num_leaves)]

@@ -11,6 +11,7 @@ from PIL import Image
 from tqdm import tqdm
 
 from jaxdiff.arrays import require
+from jaxdiff.data.source import Source
 from jaxdiff.plots import conditionals, pictures, tables
 from jaxdiff.runs import fixed as fixing
 from jaxdiff.runs import shards
@@ -86,12 +87,7 @@ def prepare(
     source, classes = trained.source, num_asked(config, trained.source)
     labels = even_labels(num, classes)
     if label is not None:
-        require(classes > 0, f"--label {label}: this model was trained without labels")
-        names = ", ".join(f"{i} {n}" for i, n in enumerate(source.class_names))
-        require(
-            0 <= label < classes,
-            f"--label must be from 0 to {classes - 1}, got {label}; classes: {names}",
-        )
+        check_label(label, classes, source)
         labels = np.full(num, label, np.int32)
     require(not png or source.is_image, "--png is for images; this model makes tables")
     swept = None
@@ -102,6 +98,16 @@ def prepare(
         swept = sweeping.make_sweep(config, source, trained.task, values, base)
     return Request(
         trained, sampler, labels, num, seed, out, png, fixed, swept, asked, going_on
+    )
+
+
+def check_label(label: int, classes: int, source: Source) -> None:
+    """ValueError for a --label that is none of the model's classes."""
+    require(classes > 0, f"--label {label}: this model was trained without labels")
+    names = ", ".join(f"{i} {n}" for i, n in enumerate(source.class_names))
+    require(
+        0 <= label < classes,
+        f"--label must be from 0 to {classes - 1}, got {label}; classes: {names}",
     )
 
 

@@ -18,16 +18,20 @@ from jaxdiff.runs.draw import Each, Plan, draw_plan
 from jaxdiff.runs.trained import load, load_classifier, load_weak
 from jaxdiff.tasks.task import Task
 
+# (solver, its falling times) -> what is run instead, and along which times
+Route = Callable[[sampling.Solver, np.ndarray], tuple[sampling.Solver, np.ndarray]]
+
 
 class Sampler(NamedTuple):
     """draw:   (params, seed, index i64[n], labels i32[n] or None) -> f32[n, *shape] in
             model units; image i depends on (seed, index[i], labels[i]) alone. Of an
             upsampler also on low[i], f32[n, s, s, c], by default its base's image i;
-            where some of x0 is known on values[i], f32[n, *shape] in model units
+            where some of x0 is known on values[i], f32[n, *shape] in model units. It
+            starts from noise of its own, or from x_T[i], f32[n, *shape]
     calls:  () -> network calls one image costs, those of the base included
     wrap:   denoiser -> denoiser, the guidance and clipping of the config
     plan:   params -> Plan
-    each:   (seed, index, labels, low=None, values=None) -> Each, as `draw` takes them
+    each:   (seed, index, labels, low, values, x_T) -> Each, as `draw` takes them
     """
 
     draw: Callable[..., np.ndarray]
@@ -54,13 +58,17 @@ def make_sampler(
     task: Task,
     *,
     base: Base | None = None,
-    mask: np.ndarray | None = None,
+    mask: Any = None,
+    edit: editing.Edit | None = None,
+    route: Route | None = None,
     general: bool = False,
 ) -> Sampler:
     """The sampler of config.sampler.
 
     base: of an upsampler, unless `draw` is given small images.
     mask: bool[*shape], the values of x0 that are known and `draw` is given; or None.
+    edit: how they are known, instead of config.sampler.known; its mask may be a Linear.
+    route: what solver to run along which times instead of the config's.
     general: guided at every scale alike, also where a call then counts for nothing, so
         that plans of all scales have one structure.
     Errors: ValueError for what does not fit.
@@ -90,11 +98,11 @@ def make_sampler(
     known = build.make_edit(config)  # also where it is not used: to be checked
     solver, grid = build.make_solver(config), build.make_grid(config)
     repeated = editing.resample(solver, schedule, s.resample)
-    edit = None
     if mask is not None:
-        edit = known
+        edit = edit or known
         grid = build.make_grid(config, s.known_steps)
         solver = repeated if s.resample > 1 else solver
+    solver, grid = route(solver, grid) if route else (solver, grid)
     judge = load_classifier(config, source) if s.classifier else None
     weak = load_weak(config, source) if s.weak else None
     require(
@@ -131,14 +139,14 @@ def make_sampler(
         ts, denoise = jnp.asarray(grid, jnp.float32), wrap(task.model(params))
         return Plan(denoise, solver, ts, schedule, noise, edit, mask)
 
-    def each(seed, index, labels, low=None, values=None):
+    def each(seed, index, labels, low=None, values=None, x_T=None):
         if low is None and base:
             low = base.draw(seed, index, labels)
         amount = np.full(len(index), augment) if low is not None and most else None
-        return Each(index, labels, low, values, amount)
+        return Each(index, labels, low, values, x_T, amount)
 
-    def draw(params, seed, index, labels, *, low=None, values=None):
-        told = each(seed, index, labels, low, values)
+    def draw(params, seed, index, labels, *, low=None, values=None, x_T=None):
+        told = each(seed, index, labels, low, values, x_T)
         return draw_plan(plan(params), told, source.shape, seed, s.batch_size)
 
     def calls():

@@ -166,7 +166,7 @@ def on_a_run(trained, tmp_path_factory):
     table, images = (f"--workdir={trained[k]}" for k in ("table", "images"))
     out = f"--out={folder}/new"
     before = contents(trained["table"]), contents(trained["images"]), contents(folder)
-    sample = "launch.sample"
+    sample, one = "launch.sample", "--data_index=0"
     done = launch(
         {
             "other config": (
@@ -205,6 +205,17 @@ def on_a_run(trained, tmp_path_factory):
             "resample": (sample, table, out, "--config.sampler.resample=0"),
             "misspelt override": (sample, images, out, "--config.sampler.guidence=1"),
             "unknown solver": (sample, images, out, "--config.sampler.solver=dimm"),
+            "no edit": ("launch.edit", images, out),
+            "edit": ("launch.edit", "varry", images, out, one),
+            "edit a table": ("launch.edit", "vary", table, out, one),
+            "flag of another edit": (
+                *("launch.edit", "inpaint", images, out, one),
+                "--strength=.5",
+            ),
+            "invert noise": (
+                *("launch.edit", "invert", images, out, one),
+                "--config.sampler.solver=ddpm",
+            ),
         }
     )
     after = contents(trained["table"]), contents(trained["images"]), contents(folder)
@@ -238,6 +249,11 @@ RUNS = {
     "resample": "resample must be at least 1, got 0",
     "misspelt override": "guidance",
     "unknown solver": "did you mean 'ddim'",
+    "no edit": "which kind of edit",
+    "edit": "no edit 'varry'; did you mean 'vary'",
+    "edit a table": "is for models of pixels; this one's data are tables",
+    "flag of another edit": "--strength is for vary, and not for inpaint",
+    "invert noise": "draws noise on its way.*--config.sampler.solver=heun",
 }
 
 

@@ -34,7 +34,8 @@ def _step(schedule, eta, denoise, keys, x, t, s, state):
     den = denoise(x, t)
     eps = noise_of(den, x, alpha_t, sigma_t)
     z = keying.draw(jax.random.normal, keys, x.shape[1:])
-    root = alpha_t * sigma_s / (alpha_s * sigma_t)
+    # upwards (inversion.py) there is no noise to draw, and the root is above 1
+    root = jnp.minimum(alpha_t * sigma_s / (alpha_s * sigma_t), 1.0)
     # up and down as shares of sigma_s: sqrt(1 - share^2) stays exact at eta = 0
     share = eta * jnp.sqrt((1 - root) * (1 + root))
     down = jnp.sqrt((1 - share) * (1 + share))

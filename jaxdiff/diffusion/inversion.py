@@ -1,0 +1,123 @@
+"""Inversion: the noise that an image comes from, by the solvers that sample.
+
+Without noise of its own a sampler follows an ODE, which can be walked both ways:
+
+(1)  t_n = 0 < t_{n-1} < ... < t_0    the sampler's own times, now rising
+(2)  x <- alpha x0 + sigma eps(alpha x0, t_{n-1})   off the data, where no solver starts
+(3)  x <- step(x, t_i, t_{i-1})                      any solver, `step` as it is
+
+(2) is one round of solving x0(x, t_{n-1}) = x0, which is what the sampler's last step
+will give back. For data of variance v, with u = sigma^2 / (alpha^2 v), the estimate
+that comes back is x0 (1 - u^2 + ...). From x = alpha x0 alone, without noise, it would
+be x0 (1 - u + ...): less noise than t_{n-1} has, and as much too little all the way up.
+
+What is found has the law of the noise if the denoiser has that of the data: without
+guidance, that is, and with no clipping that changes anything.
+
+Source: Song et al. 2021, arXiv:2010.02502, section 5.4, there for DDIM; Shoemake 1985
+for the interpolation.
+"""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.tree_util import Partial
+
+from jaxdiff.arrays import Array, Float, PyTree, expand, require
+from jaxdiff.diffusion import sampling
+from jaxdiff.diffusion.denoisers import Denoise, Denoised, noise_of
+from jaxdiff.diffusion.sampling import Solver
+from jaxdiff.diffusion.schedules import Schedule, level
+
+
+class NoWayBack(ValueError):
+    """The solver draws noise, of which its end does not tell."""
+
+
+def invert(
+    denoise: Denoise,
+    solver: Solver,
+    schedule: Schedule,
+    ts: Float[np.ndarray, "times"],
+    x0: Float[Array, "b ..."],
+    cond: PyTree = None,
+) -> Float[Array, "b ..."]:
+    """x_T, from which `sampling.sample` down the same ts comes back to x0.
+
+    Args:   ts: falling to 0, as a sampler's.  cond: passed to the denoiser.
+    Errors: those of `check_reversible`.
+    """
+    check_reversible(solver, schedule, ts)
+    up = jnp.asarray(ts[::-1], x0.dtype)
+    seeds = jax.random.split(jax.random.key(0), len(x0))  # of which nothing is drawn
+    return sampling.sample(seeds, denoise, upwards(solver, schedule), up, x0, cond)
+
+
+def upwards(solver: Solver, schedule: Schedule) -> Solver:
+    """The solver for rising times that start at 0, at the data: equations 2 and 3.
+
+    One denoiser call in the first step, and then as many as the solver makes.
+    """
+    return Solver(solver.init, Partial(_step, solver, schedule))
+
+
+def check_reversible(
+    solver: Solver, schedule: Schedule, ts: Float[np.ndarray, "times"]
+) -> None:
+    """Errors: NoWayBack unless what a solver does down `ts` can be undone.
+
+    It is run down all of them twice, from the same number and with two keys: what
+    draws noise anywhere ends elsewhere.
+    """
+    # sigma / alpha, in which higher orders step, is infinite there
+    require(
+        float(schedule.alpha(jnp.asarray(ts[0]))) > 0,
+        f"the grid starts at t={ts[0]:g} in pure noise, alpha = 0, where an image "
+        "leaves no trace that could be followed; start just below with "
+        "--config.sampler.grid=log_snr",
+    )
+    x, keys = jnp.ones((2, 1)), jax.random.split(jax.random.key(0), 2)
+    down = jnp.asarray(ts, x.dtype)
+    ends = sampling.sample(keys, Partial(_halve), solver, down, x)
+    if ends[0] != ends[1]:
+        raise NoWayBack(
+            "this solver draws noise on its way, so that there is no way back; use one "
+            "that does not: --config.sampler.solver=heun, or ddim(eta=0.0)"
+        )
+
+
+def slerp(
+    a: Float[Array, "*shape"], b: Float[Array, "*shape"], share: float | Array
+) -> Float[Array, "*shape"]:
+    """sin((1 - share) w) / sin w a + sin(share w) / sin w b,  w the angle between them.
+
+    Of two noises also a noise, whose length a straight mean would lose; the straight
+    mean where they are parallel.
+
+    Args: share: 0 gives a, 1 gives b.
+    """
+    cosine = jnp.vdot(a, b) / (jnp.linalg.norm(a) * jnp.linalg.norm(b))
+    angle = jnp.arccos(jnp.clip(cosine, -1.0, 1.0))
+    straight = jnp.sin(angle) < 1e-6
+    safe = jnp.where(straight, 1.0, jnp.sin(angle))
+    of_a = jnp.where(straight, 1 - share, jnp.sin((1 - share) * angle) / safe)
+    of_b = jnp.where(straight, share, jnp.sin(share * angle) / safe)
+    return of_a * a + of_b * b
+
+
+def _step(solver, schedule, denoise, keys, x, t, s, state):
+    def leave(_):
+        alpha, sigma = level(schedule, s)
+        y = expand(alpha, x) * x
+        return y + expand(sigma, x) * noise_of(denoise(y, s), y, alpha, sigma), state
+
+    def go_on(_):
+        return solver.step(denoise, keys, x, t, s, state)
+
+    return jax.lax.cond(t > 0, go_on, leave, None)
+
+
+def _halve(x, t, cond):
+    """Of x0 that depends on x_t, so that a noise is seen to the end."""
+    del t, cond
+    return Denoised(0.5 * x, jnp.zeros_like(x))

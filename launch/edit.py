@@ -1,0 +1,104 @@
+"""Edit images with a trained run.
+
+python -m launch.edit vary --workdir=runs/digits --out=out/vary --data_index=0,1,2
+python -m launch.edit vary --workdir=runs/digits --out=out/eights --image=mine.png \
+    --resize --strength=.8 --label=8
+python -m launch.edit inpaint --workdir=runs/digits --out=out/half --data_index=0:8 \
+    --mask=right --config.sampler.resample=10 --config.sampler.solver=ddpm
+python -m launch.edit invert --workdir=runs/digits --out=out/there --data_index=0:8
+python -m launch.edit interpolate --workdir=runs/digits --out=out/way --data_index=3,8
+python -m launch.edit upscale --workdir=runs/digits --out=out/large --data_index=0:4
+python -m launch.edit colourise --workdir=runs/flowers_ddim --out=out/c --image=grey.png
+
+Kinds: vary (noised, and sampled from there), inpaint (a part drawn anew), invert (its
+noise, and what comes back), interpolate (between two), upscale, colourise. All write
+edit.png, before and after, and edited.npz.
+"""
+
+import sys
+from pathlib import Path
+
+from absl import flags
+
+from launch import cli
+
+WORKDIR = flags.DEFINE_string("workdir", None, "The run to edit with.")
+OUT = flags.DEFINE_string("out", None, "Folder for edit.png, edited.npz and the rest.")
+IMAGE = flags.DEFINE_multi_string("image", [], "A picture, or a folder; repeatable.")
+INDEX = flags.DEFINE_list(
+    "data_index", [], "Instead, the run's own data: 0,1,2 or 0:200."
+)
+RESIZE = flags.DEFINE_bool("resize", False, "Bring pictures to the size needed.")
+NUM = flags.DEFINE_integer(
+    "num", None, "Results of each image (4); images from end to end of interpolate (8)."
+)
+SEED = flags.DEFINE_integer("seed", 0, "Result i depends on (seed, i) and its image.")
+LABEL = flags.DEFINE_integer(
+    "label", None, "The class to draw; by default the data's own, or none."
+)
+STRENGTH = flags.DEFINE_float("strength", 0.6, "Noised to this time, up to 1: all new.")
+MASK = flags.DEFINE_string(
+    "mask",
+    "",
+    "White is drawn anew, black is kept: a picture of the model's size, or one of top, "
+    "bottom, left, right, centre.",
+)
+FACTOR = flags.DEFINE_integer("factor", 2, "So many times as wide and as high.")
+METHOD = flags.DEFINE_string(
+    "method",
+    "",
+    "pigdm (its derivatives tell the rest of what is known) or project; by default "
+    "pigdm, and for inpaint --config.sampler.known.",
+)
+EVERY = flags.DEFINE_bool(
+    "every", False, "Measure every solver that draws no noise, at --calls each."
+)
+CALLS = flags.DEFINE_integer("calls", 100, "Network calls of --every, there and back.")
+PNG = flags.DEFINE_bool("png", False, "Also write every result as a PNG of its own.")
+FORCE = flags.DEFINE_bool("force", False, "Write into a folder that is not empty.")
+
+# Flags that mean something to some kinds only.
+ONLY = {
+    "strength": ("vary",),
+    "mask": ("inpaint",),
+    "factor": ("upscale",),
+    "every": ("invert",),
+    "calls": ("invert",),
+    "method": ("inpaint", "upscale", "colourise"),
+}
+
+
+def main(kind: str) -> None:
+    from jaxdiff.runs import edit
+
+    if OUT.value is None:
+        cli.fail("--out is missing: where shall the results be written?")
+    for name, kinds in ONLY.items():
+        if flags.FLAGS[name].present and kind in edit.KINDS and kind not in kinds:
+            cli.fail(f"--{name} is for {', '.join(kinds)}, and not for {kind}")
+    with cli.user_errors():
+        ask = edit.Ask(
+            workdir=Path(WORKDIR.value),
+            config=flags.FLAGS.config,
+            out=Path(OUT.value),
+            images=IMAGE.value,
+            index=INDEX.value,
+            num=NUM.value,
+            seed=SEED.value,
+            label=LABEL.value,
+            mask=MASK.value,
+            strength=STRENGTH.value,
+            factor=FACTOR.value,
+            method=METHOD.value,
+            resize=RESIZE.value,
+            png=PNG.value,
+            every=EVERY.value,
+            calls=CALLS.value,
+        )
+        work = edit.prepare(kind, ask, FORCE.value)
+        edit.write(ask, work())
+
+
+if __name__ == "__main__":
+    cli.define_stored_config(sys.argv)
+    cli.run(main, word="kind of edit")

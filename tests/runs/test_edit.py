@@ -1,0 +1,360 @@
+"""Every kind of edit with a model of random weights; every mistake before any work."""
+
+import inspect
+import shutil
+
+import jax
+import numpy as np
+import pytest
+from PIL import Image
+
+from jaxdiff.runs import edit, originals, sampler, train, workdir
+from jaxdiff.runs.asked import Ask
+from jaxdiff.runs.edit_known import LUMA
+from jaxdiff.runs.trained import load
+from jaxdiff.train import checkpoint
+from tests.runs.conftest import IMAGES as SHAPES
+from tests.runs.conftest import config_of
+
+IMAGES = {**SHAPES, "model__name": "unet"}
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory):
+    """Of grey images with and without "no label", of colour, of a table."""
+    folder = tmp_path_factory.mktemp("runs")
+    fields = {
+        "grey": {**IMAGES, "diffusion__label_dropout": 0.2},
+        "colour": {
+            **IMAGES,
+            "data__shape": (8, 8, 3),
+            "diffusion__condition": "none",
+        },
+        "told": {**IMAGES, "diffusion__label_dropout": 0.0},
+        "table": {},
+    }
+    configs = {name: config_of(**given) for name, given in fields.items()}
+    trained = {n: untrained(config, folder / n) for n, config in configs.items()}
+    return folder, configs, trained
+
+
+def untrained(config, folder):
+    """A run of no steps, its weights shaken: those of a fresh network give nothing."""
+    run = train.prepare(config, folder)
+    state, key = run.init(), jax.random.key(1)
+    shaken = jax.tree.map(
+        lambda a: a + 0.05 * jax.random.normal(key, a.shape), state.ema
+    )
+    with checkpoint.open_manager(folder / workdir.CHECKPOINTS, keep_last=1) as manager:
+        checkpoint.save(manager, state.replace(ema=shaken))
+    workdir.save_config(folder, config)
+    return load(folder, config)
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory):
+    """Pictures of 8x8 and of other sizes, a folder of three, masks, and no picture."""
+    folder, rng = tmp_path_factory.mktemp("files"), np.random.default_rng(0)
+
+    def picture(name, shape):
+        (folder / name).parent.mkdir(exist_ok=True)
+        pixels = rng.integers(0, 256, shape, dtype=np.uint8)
+        Image.fromarray(pixels).save(folder / name)
+
+    picture("a.png", (8, 8))
+    picture("colour.png", (8, 8, 3))
+    picture("small.png", (4, 4))
+    picture("wide.png", (8, 12))
+    for i in range(3):
+        picture(f"three/{i}.png", (8, 8))
+    (folder / "text.png").write_text("no picture")
+    mask = np.zeros((8, 8), np.uint8)
+    mask[2:5, 3:] = 255
+    Image.fromarray(mask).save(folder / "mask.png")
+    Image.fromarray(mask[:, :6]).save(folder / "narrow.png")
+    Image.fromarray(0 * mask).save(folder / "black.png")
+    Image.fromarray(0 * mask + 255).save(folder / "white.png")
+    return folder
+
+
+@pytest.fixture
+def asked(runs, tmp_path):
+    """(kind, run, config.sampler's fields, fields of Ask) -> Ask, work."""
+
+    def prepare(kind, run="grey", sampling=(), **fields):
+        config = runs[1][run].copy_and_resolve_references()
+        config.sampler.update(dict(sampling))
+        ask = Ask(runs[0] / run, config, tmp_path / "out", **fields)
+        vars(ask)["trained"] = runs[2][run]  # read once
+        return ask, edit.prepare(kind, ask)
+
+    return prepare
+
+
+@pytest.fixture
+def done(asked):
+    """The same, carried out: what was said, and edited.npz."""
+
+    def carry_out(*args, **fields):
+        ask, work = asked(*args, **fields)
+        shutil.rmtree(ask.out, ignore_errors=True)
+        edited = work()
+        edit.write(ask, edited)
+        with Image.open(ask.out / "edit.png") as picture:
+            assert min(picture.size) > 60
+        with np.load(ask.out / "edited.npz") as saved:
+            return edited, dict(saved)
+
+    return carry_out
+
+
+def truth(index, run, runs):
+    return originals.from_data(index, runs[2][run].source).values
+
+
+# --- what each kind does ---
+
+
+def test_vary_starts_where_it_is_told(done, runs):
+    edited, saved = done("vary", index=["0", "1"], num=3, strength=0.7)
+    assert saved["values"].shape == (6, 8, 8, 1) and saved["seeds"].tolist() == [
+        *range(6)
+    ]
+    # times 1, 2/3, 1/3, 0 of three steps
+    assert "from t=0.67, 2 network calls" in edited.said
+    assert len(np.unique(saved["values"].reshape(6, -1)[:, 5])) == 6
+    assert (0 <= saved["values"]).all() and (saved["values"] <= 255).all()
+    # an image depends on its own seed alone: with fewer images, in other batches
+    alone = done("vary", sampling={"batch_size": 2}, index=["0"], num=3, strength=0.7)[
+        1
+    ]
+    np.testing.assert_allclose(alone["values"], saved["values"][:3], atol=0.02)
+    own = originals.from_data(["0:2"], runs[2]["grey"].source).labels
+    assert saved["labels"].tolist() == np.repeat(own, 3).tolist()
+    other = done("vary", index=["0", "1"], num=3, strength=0.7, label=2)[1]
+    assert other["labels"].tolist() == [2] * 6
+
+
+@pytest.mark.parametrize("how", ["replace", "resample", "project", "pigdm"])
+def test_inpainting_keeps_what_it_keeps(how, done, files):
+    sampling = {"resample": 2, "solver": "ddpm"} if how == "resample" else {}
+    method = how if how in ("project", "pigdm") else ""
+    _, saved = done(
+        *("inpaint", "grey", sampling),
+        images=[str(files / "three")],
+        mask=str(files / "mask.png"),
+        num=2,
+        method=method,
+        png=True,
+    )
+    values = saved["values"].reshape(3, 2, 8, 8)
+    with Image.open(files / "mask.png") as picture:
+        anew = np.asarray(picture) > 0
+    for i in range(3):
+        with Image.open(files / "three" / f"{i}.png") as picture:
+            given = np.asarray(picture, np.float32)
+        for j in range(2):
+            np.testing.assert_array_equal(values[i, j][~anew], given[~anew])
+            assert np.abs(values[i, j] - given)[anew].mean() > 5
+    assert saved["images"].tolist() == ["0", "0", "1", "1", "2", "2"]
+
+
+def test_known_pixels_are_exact_in_the_files(done, files, tmp_path):
+    done("inpaint", images=[str(files / "a.png")], mask="left", num=1, png=True)
+    with (
+        Image.open(tmp_path / "out" / "000000.png") as a,
+        Image.open(files / "a.png") as b,
+    ):
+        np.testing.assert_array_equal(np.asarray(a)[:, 4:], np.asarray(b)[:, 4:])
+
+
+def test_the_hidden_part_tells_nothing(done, files, tmp_path):
+    """Two images that differ only where they are drawn anew give the same."""
+    with Image.open(files / "a.png") as picture:
+        pixels = np.array(picture)
+    pixels[:, :4] = 255 - pixels[:, :4]
+    Image.fromarray(pixels).save(tmp_path / "b.png")
+    one, two = (
+        done("inpaint", images=[str(name)], mask="left", num=1)[1]["values"]
+        for name in (files / "a.png", tmp_path / "b.png")
+    )
+    np.testing.assert_array_equal(one, two)
+
+
+def test_invert_and_back(done, runs):
+    few = {"solver": "dpmpp_2m", "grid": "log_snr", "num_steps": 10}
+    many = {**few, "num_steps": 40}
+    errors = []
+    for sampling in (few, many):
+        edited, saved = done("invert", "grey", sampling, index=["0:2"])
+        real = truth(["0:2"], "grey", runs)
+        errors.append(np.abs(saved["values"] - real).mean() * 2 / 255)
+        assert f"{errors[-1]:.4f}" in edited.said
+        assert saved["noise"].shape == (2, 8, 8, 1)
+        assert edited.names == ["reconstruction"]
+    assert "40 + 40 network calls" in edited.said
+    assert errors[1] < 0.02 and errors[1] < errors[0]
+
+
+def test_every_solver_measured(done):
+    sampling = {"grid": "log_snr"}
+    edited, _ = done("invert", "grey", sampling, index=["0:2"], every=True, calls=20)
+    for name in ("ddim", "heun", "unipc", "plms"):
+        line = next(one for one in edited.said.splitlines() if one.startswith(name))
+        assert 10 <= int(line.split()[-2]) <= 20
+    left = next(line for line in edited.said.splitlines() if "left out" in line)
+    assert "ddpm" in left and "ddim" not in left and "restart" not in edited.rows[-1]
+
+
+def test_interpolation_ends_at_its_images(done, runs):
+    sampling = {"solver": "dpmpp_2m", "grid": "log_snr", "num_steps": 40}
+    _, saved = done("interpolate", "grey", sampling, index=["0", "1"], num=3)
+    real = truth(["0", "1"], "grey", runs)
+    ends = np.abs(saved["values"][[0, 2]] - real).mean() * 2 / 255
+    assert ends < 0.02
+    assert np.abs(saved["values"][1] - real).mean(axis=(1, 2, 3)).min() > 1
+
+
+def test_upscaling_agrees_with_the_small_image(done, files):
+    sampling = {"clip": False}
+    for method in ("project", "pigdm"):
+        fields = {"images": [str(files / "small.png")], "num": 2, "method": method}
+        edited, saved = done("upscale", "grey", sampling, **fields)
+        with Image.open(files / "small.png") as picture:
+            small = np.asarray(picture, np.float32)
+        means = saved["values"].reshape(2, 4, 2, 4, 2).mean((2, 4))
+        # decoding clips what is beyond black and white
+        inside = (saved["values"] > 0) & (saved["values"] < 255)
+        inside = inside.reshape(2, 4, 2, 4, 2).all((2, 4))
+        np.testing.assert_allclose(
+            means[inside], np.stack([small, small])[inside], atol=0.05
+        )
+        assert not edited.after  # of a file there is no truth
+
+
+def test_colouring_agrees_with_the_grey_image(done, runs):
+    edited, saved = done("colourise", "colour", index=["0:2"], num=2)
+    real = truth(["0:2"], "colour", runs)
+    grey, inside = (
+        saved["values"] @ LUMA,
+        (saved["values"] > 0) & (saved["values"] < 255),
+    )
+    inside = inside.all(-1)
+    np.testing.assert_allclose(
+        grey[inside], np.repeat(real @ LUMA, 2, 0)[inside], atol=0.05
+    )
+    assert "truth" in edited.after and "labels" not in saved
+
+
+def test_files_without_a_class_are_drawn_without_one(done, files):
+    _, saved = done("vary", images=[str(files / "a.png")], num=1)
+    assert saved["labels"].tolist() == [3]  # the model's "no label"
+
+
+def test_other_sizes_are_resized_if_asked(asked, files):
+    ask, _ = asked("vary", images=[str(files / "wide.png")], resize=True)
+    assert ask.originals().values.shape == (1, 8, 8, 1)
+
+
+# --- mistakes ---
+
+MISTAKES = {
+    "kind": ("varry", {}, "no edit 'varry'; did you mean 'vary'"),
+    "no image": ("vary", {}, "which image"),
+    "both": ("vary", {"images": ["{files}/a.png"], "index": ["0"]}, "one of the two"),
+    "missing": ("vary", {"images": ["{files}/b.png"]}, "no file or folder .*b.png"),
+    "text": ("vary", {"images": ["{files}/text.png"]}, "text.png cannot be used"),
+    "size": (
+        *("vary", {"images": ["{files}/wide.png"]}),
+        "wide.png is 12x8, and 8x8 is needed here; --resize",
+    ),
+    "index": ("vary", {"index": ["60"]}, "no example 60; the data have 60"),
+    "index text": ("vary", {"index": ["one"]}, "0,1,2 or 0:200, got 'one'"),
+    "index twice": ("vary", {"index": ["1", "0:3"]}, "twice"),
+    "strength": (
+        "vary",
+        {"index": ["0"], "strength": 0.0},
+        "--strength must be above 0",
+    ),
+    "strong": ("vary", {"index": ["0"], "strength": 1.1}, "at most 1, got 1.1"),
+    "weak": ("vary", {"index": ["0"], "strength": 0.1}, "last time, 0.33"),
+    "num": ("vary", {"index": ["0"], "num": 0}, "--num must be at least 1, got 0"),
+    "label": ("vary", {"index": ["0"], "label": 3}, "--label must be from 0 to 2"),
+    "steps": ("vary", {"index": ["0"], "num_steps": 0}, "num_steps must be at least 1"),
+    "no mask": ("inpaint", {"index": ["0"]}, "--mask is missing"),
+    "mask file": ("inpaint", {"index": ["0"], "mask": "m.png"}, "'m.png'.*top, bottom"),
+    "mask size": (
+        *("inpaint", {"index": ["0"], "mask": "{files}/narrow.png"}),
+        "--mask .*narrow.png is 6x8, and 8x8 is needed",
+    ),
+    "black": (
+        "inpaint",
+        {"index": ["0"], "mask": "{files}/black.png"},
+        "black all over",
+    ),
+    "white": (
+        "inpaint",
+        {"index": ["0"], "mask": "{files}/white.png"},
+        "white all over",
+    ),
+    "method": (
+        *("inpaint", {"index": ["0"], "mask": "top", "method": "pgdm"}),
+        "did you mean 'pigdm'",
+    ),
+    "noise": ("invert", {"index": ["0"], "solver": "ddpm"}, "draws noise on its way"),
+    "eta": ("interpolate", {"index": ["0"], "solver": "ddim(eta=0.5)"}, "draws noise"),
+    "two": ("interpolate", {"index": ["0:3"]}, "between two images, got 3"),
+    "calls": (
+        "invert",
+        {"index": ["0"], "every": True, "calls": 3},
+        "--calls=3 is too",
+    ),
+    "factor": ("upscale", {"index": ["0"], "factor": 3}, "--factor=3 does not divide"),
+    "no factor": ("upscale", {"index": ["0"], "factor": 1}, "whole number from 2 on"),
+    "large": ("upscale", {"images": ["{files}/a.png"]}, "is 8x8, and 4x4 is needed"),
+    "grey model": ("colourise", {"index": ["0"]}, "needs a model in colour; .*8x8x1"),
+    "table": ("vary", {"run": "table", "index": ["0"]}, "tables .launch.sample --fix"),
+    "no classes": (
+        "vary",
+        {"run": "colour", "index": ["0"], "label": 0},
+        "without lab",
+    ),
+    "guidance": (
+        *("vary", {"run": "colour", "index": ["0"], "guidance": 2.0}),
+        "guidance=2.0 needs a model trained with labels",
+    ),
+    "no null": (
+        *("vary", {"run": "told", "images": ["{files}/a.png"]}),
+        "--label is missing",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", MISTAKES)
+def test_mistakes(name, asked, files, tmp_path, monkeypatch):
+    def draw(*args, **fields):
+        raise AssertionError("work was begun")
+
+    monkeypatch.setattr(sampler, "_pmapped", lambda *args: draw)
+    kind, fields, says = MISTAKES[name]
+    known = inspect.signature(Ask).parameters
+
+    def told(value):
+        if isinstance(value, list):
+            return [told(one) for one in value]
+        return value.format(files=files) if isinstance(value, str) else value
+
+    fields = {k: told(v) for k, v in fields.items()}
+    sampling = {k: fields.pop(k) for k in [*fields] if k not in {*known, "run"}}
+    with pytest.raises((ValueError, FileNotFoundError), match=says):
+        asked(kind, fields.pop("run", "grey"), sampling, **fields)
+    assert not (tmp_path / "out").exists()
+
+
+def test_an_out_that_holds_something(asked, tmp_path):
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "mine.txt").write_text("precious")
+    with pytest.raises(
+        ValueError, match="not empty; choose another folder, or --force"
+    ):
+        asked("vary", index=["0"])
