@@ -15,7 +15,13 @@ if "JAX_COMPILATION_CACHE_DIR" not in os.environ:
     atexit.register(shutil.rmtree, cache, ignore_errors=True)
     os.environ["JAX_COMPILATION_CACHE_DIR"] = cache
     os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0"
-os.environ.setdefault("XLA_FLAGS", "--xla_backend_optimization_level=0")
+# On a busy machine four devices on two cores may wait for one another longer than XLA
+# thinks possible (40 seconds); it then ends the process.
+os.environ.setdefault(
+    "XLA_FLAGS",
+    "--xla_backend_optimization_level=0 "
+    "--xla_cpu_collective_call_terminate_timeout_seconds=900",
+)
 
 import jax
 import pytest
