@@ -62,7 +62,8 @@ def interpolate(ask: Ask) -> Work:
     def work():
         noise = draw(ask, up, labels, 1, 2, x_T=ask.encoded(given))[:, 0]
         shares, one = np.linspace(0, 1, num), None if labels is None else labels[:1]
-        path = [inversion.slerp(noise[0], noise[1], share) for share in shares]
+        a, b = jnp.asarray(noise)
+        path = [inversion.slerp(a, b, share) for share in shares]
         x_T = np.asarray(jnp.stack(path))
         edited = as_edited(ask, [""], one, draw(ask, down, one, num, 1, x_T=x_T))
         return edited._replace(
@@ -111,7 +112,8 @@ def every(ask: Ask) -> Work:
                 f"{len(given.values)} images",
             ]
         )
-        return Edited(np.stack(values), given.names, {}, {}, rows, said, {})
+        names = [str(i + 1) for i in range(len(given.values))]
+        return Edited(np.stack(values), names, {}, {}, rows, said, {})
 
     return work
 

@@ -111,6 +111,16 @@ def test_calls_are_counted_and_the_first_step_is_one():
         assert sampling.count_calls(inversion.upwards(solver, schedule), up) == calls
 
 
+def test_no_noise_is_found_where_there_is_none(solver_name):
+    """In float32 too, and on a grid that does not suit the solver (plms: even in t)."""
+    schedule = schedules.cosine()
+    home = importlib.import_module(f"jaxdiff.diffusion.solvers.{solver_name}")
+    for grid in (grids.log_snr, grids.uniform):
+        if solver_name not in NOISY:
+            ts = grid(schedule, 49)
+            inversion.check_reversible(home.make(schedule), schedule, ts)
+
+
 @pytest.mark.parametrize(
     "solver",
     [

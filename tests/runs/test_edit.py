@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from jaxdiff.runs import edit, originals, sampler, train, workdir
+from jaxdiff.runs import edit, edit_ways, originals, sampler, train, workdir
 from jaxdiff.runs.asked import Ask
 from jaxdiff.runs.edit_known import LUMA
 from jaxdiff.runs.trained import load
@@ -92,12 +92,12 @@ def asked(runs, tmp_path):
 
 
 @pytest.fixture
-def done(asked):
+def done(asked, tmp_path):
     """The same, carried out: what was said, and edited.npz."""
 
     def carry_out(*args, **fields):
+        shutil.rmtree(tmp_path / "out", ignore_errors=True)
         ask, work = asked(*args, **fields)
-        shutil.rmtree(ask.out, ignore_errors=True)
         edited = work()
         edit.write(ask, edited)
         with Image.open(ask.out / "edit.png") as picture:
@@ -182,28 +182,25 @@ def test_the_hidden_part_tells_nothing(done, files, tmp_path):
 
 
 def test_invert_and_back(done, runs):
-    few = {"solver": "dpmpp_2m", "grid": "log_snr", "num_steps": 10}
-    many = {**few, "num_steps": 40}
-    errors = []
-    for sampling in (few, many):
-        edited, saved = done("invert", "grey", sampling, index=["0:2"])
-        real = truth(["0:2"], "grey", runs)
-        errors.append(np.abs(saved["values"] - real).mean() * 2 / 255)
-        assert f"{errors[-1]:.4f}" in edited.said
-        assert saved["noise"].shape == (2, 8, 8, 1)
-        assert edited.names == ["reconstruction"]
+    sampling = {"solver": "dpmpp_2m", "grid": "log_snr", "num_steps": 40}
+    edited, saved = done("invert", "grey", sampling, index=["0:2"])
+    error = np.abs(saved["values"] - truth(["0:2"], "grey", runs)).mean() * 2 / 255
+    assert error < 0.02 and f"{error:.4f}" in edited.said
     assert "40 + 40 network calls" in edited.said
-    assert errors[1] < 0.02 and errors[1] < errors[0]
+    assert saved["noise"].shape == (2, 8, 8, 1)
+    assert edited.names == ["reconstruction"]
 
 
-def test_every_solver_measured(done):
+def test_every_solver_measured(done, monkeypatch):
+    some = ("ddim", "ddpm", "heun")  # all of them are compiled for many seconds
+    monkeypatch.setattr(edit_ways, "members", lambda home: some)
     sampling = {"grid": "log_snr"}
     edited, _ = done("invert", "grey", sampling, index=["0:2"], every=True, calls=20)
-    for name in ("ddim", "heun", "unipc", "plms"):
+    for name in ("ddim", "heun"):
         line = next(one for one in edited.said.splitlines() if one.startswith(name))
         assert 10 <= int(line.split()[-2]) <= 20
     left = next(line for line in edited.said.splitlines() if "left out" in line)
-    assert "ddpm" in left and "ddim" not in left and "restart" not in edited.rows[-1]
+    assert "ddpm" in left and "ddim" not in left and len(edited.rows) == 3
 
 
 def test_interpolation_ends_at_its_images(done, runs):
