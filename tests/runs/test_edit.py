@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from jaxdiff.runs import edit, edit_ways, originals, sampler, train, workdir
+from jaxdiff.runs import draw as drawing
+from jaxdiff.runs import edit, edit_ways, originals, train, workdir
 from jaxdiff.runs.asked import Ask
 from jaxdiff.runs.edit_known import LUMA
 from jaxdiff.runs.trained import load
@@ -332,7 +333,7 @@ def test_mistakes(name, asked, files, tmp_path, monkeypatch):
     def draw(*args, **fields):
         raise AssertionError("work was begun")
 
-    monkeypatch.setattr(sampler, "_pmapped", lambda *args: draw)
+    monkeypatch.setattr(drawing, "_pmapped", lambda *args: draw)
     kind, fields, says = MISTAKES[name]
     known = inspect.signature(Ask).parameters
 
