@@ -1,15 +1,20 @@
 """Launchers under test: `launch(cases)` and a trained workdir of each kind."""
 
+import atexit
 import json
 import os
+import shutil
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 from typing import NamedTuple
 
 import pytest
 
 ROOT = Path(__file__).parents[2]
+CACHE = tempfile.mkdtemp(prefix="jaxdiff-tests-")
+atexit.register(shutil.rmtree, CACHE, ignore_errors=True)
 
 SMALL_IRIS = (
     "--config=configs/iris.py:smoke",
@@ -50,7 +55,14 @@ def launch(cases: dict[str, tuple[str, ...]]) -> dict[str, Outcome]:
 
 
 def environment() -> dict[str, str]:
-    return {**os.environ, "PYTHONPATH": str(ROOT), "TQDM_DISABLE": "1"}
+    """What one launcher compiles the next ones find: they are small, and many."""
+    return {
+        **os.environ,
+        "PYTHONPATH": str(ROOT),
+        "TQDM_DISABLE": "1",
+        "JAX_COMPILATION_CACHE_DIR": CACHE,
+        "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
+    }
 
 
 @pytest.fixture(scope="session")

@@ -10,6 +10,8 @@ from tests.launch.conftest import launch
 
 KNOWN_STEPS = "--config.sampler.known_steps=5"
 
+TABLE = ["pairs.png", "samples.csv", "samples.npz", "sampling.json"]
+
 
 @pytest.fixture(scope="module")
 def made(trained, tmp_path_factory):
@@ -50,7 +52,7 @@ def test_files_of_images(made):
     names = sorted(p.name for p in (made[0] / "plain").iterdir())
     kinds = ["class 0", "class 0", "class 1", "class 1", "class 2", "class 2"]
     pngs = [f"{i:06d}_{kind}.png" for i, kind in enumerate(kinds)]
-    assert names == sorted(["grid.png", "samples.npz", *pngs])
+    assert names == sorted(["grid.png", "samples.npz", "sampling.json", *pngs])
     saved = read(made, "plain")
     assert saved["values"].shape == (6, 4, 4, 1)
     assert saved["labels"].tolist() == [0, 0, 1, 1, 2, 2]
@@ -109,7 +111,7 @@ def test_one_class_names_its_files(made):
 
 def test_files_of_a_table(made):
     names = sorted(p.name for p in (made[0] / "table").iterdir())
-    assert names == ["pairs.png", "samples.csv", "samples.npz"]
+    assert names == TABLE
     saved = read(made, "table")
     with (made[0] / "table" / "samples.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
@@ -130,7 +132,7 @@ def test_fixed_columns_are_kept_and_the_rest_described(made):
         ("species", "class", "virginica"),
     ):
         names = sorted(p.name for p in (made[0] / name).iterdir())
-        assert names == ["fixed.png", "pairs.png", "samples.csv", "samples.npz"]
+        assert names == sorted([*TABLE, "fixed.png"])
         with (made[0] / name / "samples.csv").open(newline="") as file:
             assert [row[column] for row in csv.DictReader(file)] == [kept] * 7
     out = made[1]["fixed"].out

@@ -217,6 +217,6 @@ def test_a_class_with_a_slash_is_no_folder(tmp_path):
     source = images.from_array(
         pixels, np.array([0, 1]), ("T-shirt/top", "Bag"), low=0.0
     )
-    sample.write_images(tmp_path, source, pixels, np.array([0, 1]), png=True)
+    sample.write_pngs(tmp_path, source, pixels, np.array([0, 1]), np.array([0, 11]))
     names = sorted(path.name for path in tmp_path.iterdir())
-    assert names == ["000000_T-shirt-top.png", "000001_Bag.png", "grid.png"]
+    assert names == ["000000_T-shirt-top.png", "000011_Bag.png"]
