@@ -3,12 +3,13 @@
 The jaxtyping import hook (pyproject.toml) checks every signature's shapes as it runs.
 """
 
+import gc
 import os
 
 # Read when JAX is imported, also by the launchers that tests start. Most of the suite's
 # time is compiling, so LLVM does not polish. On a busy machine four devices on two
 # cores may wait for one another longer than XLA thinks possible (40 seconds); it then
-# ends the process. What is compiled is not kept in files: writing them XLA has crashed.
+# ends the process.
 os.environ.setdefault(
     "XLA_FLAGS",
     "--xla_backend_optimization_level=0 "
@@ -20,6 +21,16 @@ import pytest
 
 jax.config.update("jax_num_cpu_devices", 4)
 jax.config.update("jax_numpy_rank_promotion", "raise")
+
+
+@pytest.fixture(autouse=True, scope="module")
+def forget_programs():
+    """After each file: a compiled program holds dozens of memory maps, and a process
+    that needs more than Linux allows (65,530) ends in a segmentation fault.
+    """
+    yield
+    jax.clear_caches()
+    gc.collect()
 
 
 @pytest.fixture
