@@ -198,7 +198,7 @@ def test_only_the_builder_and_the_runs_know_configs():
 
 
 def test_the_mathematics_touches_no_files():
-    free = {"math", "typing", "collections", "functools", "itertools"}
+    free = {"math", "typing", "collections", "functools", "itertools", "bisect"}
     for path, module in NAMES.items():
         if within(module, "jaxdiff.diffusion") or within(module, "jaxdiff.models"):
             tops = {name.split(".")[0] for name in imports(path)}

@@ -64,11 +64,7 @@ def upwards(solver: Solver, schedule: Schedule) -> Solver:
 def check_reversible(
     solver: Solver, schedule: Schedule, ts: Float[np.ndarray, "times"]
 ) -> None:
-    """Errors: NoWayBack unless what a solver does down `ts` can be undone.
-
-    It is run down all of them twice, from the same number and with two keys: what
-    draws noise anywhere ends elsewhere.
-    """
+    """Errors: NoWayBack unless what a solver does down `ts` can be undone."""
     # sigma / alpha, in which higher orders step, is infinite there
     require(
         float(schedule.alpha(jnp.asarray(ts[0]))) > 0,
@@ -76,14 +72,25 @@ def check_reversible(
         "leaves no trace that could be followed; start just below with "
         "--config.sampler.grid=log_snr",
     )
-    x, keys = jnp.ones((2, 1)), jax.random.split(jax.random.key(0), 2)
-    down = jnp.asarray(ts, x.dtype)
-    ends = sampling.sample(keys, Partial(_unit, schedule), solver, down, x)
-    if not jnp.array_equal(ends[0], ends[1], equal_nan=True):
+    if draws_noise(solver, schedule, ts):
         raise NoWayBack(
             "this solver draws noise on its way, so that there is no way back; use one "
             "that does not: --config.sampler.solver=heun, or ddim(eta=0.0)"
         )
+
+
+def draws_noise(
+    solver: Solver, schedule: Schedule, ts: Float[np.ndarray, "times"]
+) -> bool:
+    """Whether what a solver does down `ts` depends on more than where it starts.
+
+    It is run down all of them twice, from the same number and with two keys: what
+    draws noise anywhere ends elsewhere.
+    """
+    x, keys = jnp.ones((2, 1)), jax.random.split(jax.random.key(0), 2)
+    down = jnp.asarray(ts, x.dtype)
+    ends = sampling.sample(keys, Partial(_unit, schedule), solver, down, x)
+    return not bool(jnp.array_equal(ends[0], ends[1], equal_nan=True))
 
 
 def slerp(

@@ -10,8 +10,9 @@ values: another eta, guidance scale or seed compiles nothing, and the loop is on
 `lax.scan`, so a thousand steps compile as fast as ten.
 """
 
+from bisect import bisect_right
 from collections.abc import Callable
-from functools import partial
+from functools import cache, partial
 from typing import NamedTuple
 
 import jax
@@ -113,3 +114,16 @@ def count_calls(solver: Solver, ts: Float[Array, "times"]) -> int:
     jax.block_until_ready(sample(seeds, Partial(denoise), solver, ts, x))
     jax.effects_barrier()
     return len(calls)
+
+
+def most_steps(cost: Callable[[int], int], most: int) -> int:
+    """The most steps, up to `most`, whose cost is at most that; 0 if there is none.
+
+    cost: steps -> calls, which rises with the steps but for a solver that does more
+          where steps are small.
+    """
+    cost = cache(cost)
+    steps = bisect_right(range(1, most + 1), most, key=cost)
+    while steps and cost(steps) > most:
+        steps -= 1
+    return steps

@@ -38,39 +38,25 @@ def save_loss(
 
 def save_lines(
     path: Path,
-    x: np.ndarray,
-    named: dict[str, np.ndarray],
+    named: dict[str, tuple[np.ndarray, np.ndarray]],
     *,
     xlabel: str,
     ylabel: str,
     title: str = "",
+    log: bool = False,
 ) -> None:
-    """Named lines f[n] over x f[n]."""
-    figure = Figure(figsize=(7, 4), layout="constrained")
+    """Named lines, name -> x f[n], y f[n]; with `log` on logarithmic axes."""
+    figure = Figure(figsize=(8, 5), layout="constrained")
     axis = figure.subplots()
     for name, style in styles.of_lines([*named]).items():
-        axis.plot(x, named[name], marker="o", markersize=4, label=name, **style)
+        axis.plot(*named[name], marker="o", markersize=4, label=name, **style)
     axis.set(xlabel=xlabel, ylabel=ylabel, title=title)
-    axis.grid(alpha=0.3)
-    axis.legend()
-    path.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(path, dpi=110)
-
-
-def save_calls(
-    path: Path, named: dict[str, list[dict[str, Any]]], *, ylabel: str
-) -> None:
-    """Distances over network calls, both logarithmic; name -> of calls and frechet."""
-    figure = Figure(figsize=(8, 5.5), layout="constrained")
-    axis = figure.subplots()
-    for name, style in styles.of_lines([*named]).items():
-        x, y = ([row[key] for row in named[name]] for key in ("calls", "frechet"))
-        axis.plot(x, y, marker="o", markersize=4, label=name, **style)
-    axis.set(xscale="log", yscale="log", xlabel="network calls", ylabel=ylabel)
-    ticks = sorted({row["calls"] for rows in named.values() for row in rows})
-    axis.set_xticks(ticks, [str(tick) for tick in ticks], fontsize=8, minor=False)
+    if log:
+        axis.loglog()
     axis.grid(alpha=0.3, which="both")
-    figure.legend(loc="outside right upper", fontsize=8)
+    many = len(named) > 6
+    (figure.legend(loc="outside right upper") if many else axis.legend())
+    path.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(path, dpi=110)
 
 

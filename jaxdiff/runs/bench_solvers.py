@@ -75,8 +75,9 @@ def _row(name, fields):
         row |= found
     for k, (title, law) in enumerate(LAWS.items()):
         schedule = getattr(schedules, title.split(", ")[1])()
-        solver = orders.load(name).make(schedule, **fields)
-        row[title] = law_score(law, solver, schedule, STEPS[min(order, 2)], seed=k)
+        n = STEPS[min(order, 2)]
+        solver = orders.load(name).make(schedule, **orders.of_steps(fields, n))
+        row[title] = law_score(law, solver, schedule, n, seed=k)
     return row
 
 

@@ -14,7 +14,7 @@ from jaxdiff.arrays import require
 from jaxdiff.choices import hint
 from jaxdiff.diffusion import sampling
 from jaxdiff.plots import pictures
-from jaxdiff.runs import edit_known, edit_ways
+from jaxdiff.runs import edit_known, edit_ways, shards
 from jaxdiff.runs import workdir as files
 from jaxdiff.runs.asked import (
     Ask,
@@ -54,14 +54,13 @@ def write(ask: Ask, edited: Edited) -> None:
     out, source = ask.out, ask.source
     n, k = edited.values.shape[:2]
     out.mkdir(parents=True, exist_ok=True)
-    np.savez_compressed(
-        out / "edited.npz",
-        values=edited.values.reshape(-1, *source.shape),
-        seed=np.int64(ask.seed),
-        seeds=np.arange(n * k),
-        images=np.repeat(edited.rows, k),
-        **edited.saved,
-    )
+    arrays = {
+        "values": edited.values.reshape(-1, *source.shape),
+        "seed": np.int64(ask.seed),
+        "seeds": np.arange(n * k),
+        "images": np.repeat(edited.rows, k),
+    }
+    shards.write(out / "edited.npz", arrays | edited.saved)
     pixels = pictures.to_uint8(edited.values, source.peak)
     sides = [
         [pictures.to_uint8(column[:, None], source.peak) for column in part.values()]

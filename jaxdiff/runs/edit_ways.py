@@ -128,12 +128,9 @@ def num_steps(config: ConfigDict, most: int) -> int:
 
     schedule, solver = build.make_schedule(config), build.make_solver(config)
     inversion.check_reversible(solver, schedule, build.make_grid(config))
-    few, more = cost(4), cost(8)
-    require(most >= few, f"--calls={most} is too few for 4 steps, which cost {few}")
-    n = 4 + 4 * (most - few) // (more - few)
-    while cost(n) > most:
-        n -= 1
-    return n
+    steps = sampling.most_steps(cost, most)
+    require(steps >= 4, f"--calls={most} is too few for 4 steps up and down")
+    return steps
 
 
 def both_ways(ask: Ask, config: ConfigDict) -> tuple[Sampler, Sampler]:

@@ -9,6 +9,7 @@ best of the known grids, and quasi-Newton steps (L-BFGS) lower the loss over a f
 set of noises. What is found is judged on others.
 """
 
+import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -23,7 +24,7 @@ from tqdm import tqdm
 from jaxdiff import keys as keying
 from jaxdiff.arrays import Array, require
 from jaxdiff.choices import members
-from jaxdiff.diffusion import grids, sampling
+from jaxdiff.diffusion import grids, inversion, sampling
 from jaxdiff.diffusion.solvers import heun
 from jaxdiff.plots import curves, pictures
 from jaxdiff.runs import workdir as files
@@ -85,15 +86,21 @@ def prepare(
     files.check_out(out, force)
     trained = load(workdir, config)
     plan = make_sampler(config, trained.source, trained.task).plan(trained.params)
+    require(
+        not inversion.draws_noise(plan.solver, plan.schedule, np.asarray(plan.ts)),
+        f"sampler.solver={config.sampler.solver!r} draws noise on its way, and the end "
+        "of a path is not its aim; use one that does not, as ddim or dpmpp_2m",
+    )
     return Request(trained, plan, steps, num, seed, out)
 
 
 def run(request: Request) -> list[dict[str, Any]]:
     """Fit a grid for each number of steps; print, draw and give their errors.
 
-    Returns: one row a grid and number of steps: name, steps, network calls, and its
-    error on noises that nothing was fitted to, RMS per value in model units. Writes
-    grids.png, samples.png and grids.txt, the options that use what was found.
+    Returns: one row a grid and number of steps: name, steps, network calls, times, and
+    its error on noises that nothing was fitted to, RMS per value in model units. Writes
+    them to grids.json, grids.png, samples.png, and grids.txt, the options that use what
+    was found.
     """
     trained, plan, num, out = request.trained, request.plan, request.num, request.out
     out.mkdir(parents=True, exist_ok=True)
@@ -106,9 +113,8 @@ def run(request: Request) -> list[dict[str, Any]]:
         tried["fitted"] = fit(plan, tried[best], known)
         calls = sampling.count_calls(plan.solver, jnp.asarray(tried["fitted"]))
         for name, ts in tried.items():
-            own = error(plan, ts, new)
-            rows.append({"grid": name, "steps": n, "calls": calls, "error": own})
-            rows[-1]["times"] = ts.tolist()
+            row = {"grid": name, "steps": n, "calls": calls}
+            rows.append({**row, "error": error(plan, ts, new), "times": ts.tolist()})
         times = " ".join(f"{t:.6g}" for t in tried["fitted"])
         told.append(
             f"--config.sampler.num_steps={n} "
@@ -128,7 +134,8 @@ def run(request: Request) -> list[dict[str, Any]]:
             for name, x in strips.items()
         }
         pictures.save_rows(out / "samples.png", pixels, group=3)
-    return [{k: v for k, v in row.items() if k != "times"} for row in rows]
+    (out / "grids.json").write_text(json.dumps(rows, indent=2) + "\n")
+    return rows
 
 
 def known_grids(plan: Plan, num_steps: int) -> dict[str, np.ndarray]:

@@ -62,7 +62,7 @@ def check(scene: Scene, kind: str) -> list[str]:
         check_beside(scene, scene.beside, kind)
     require(kind == "all" or names, f"{kind!r} {misfits.get(kind)}")
     if {"guidance", "calls"} & {*names}:
-        plot_guidance.load_judge(scene)
+        _ = scene.judged
     if {"film", "steps", "grid", "pairs", "calls", *plot_guidance.KINDS} & {*names}:
         _ = scene.sampler  # refuses what does not fit the model
     return names

@@ -1,8 +1,6 @@
 """How many network calls good samples take, with every solver."""
 
 import json
-from bisect import bisect_right
-from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -16,44 +14,41 @@ from jaxdiff.data.batches import permutation
 from jaxdiff.diffusion import sampling, solvers
 from jaxdiff.metrics import frechet
 from jaxdiff.plots import curves
-from jaxdiff.runs import judge
-from jaxdiff.runs.plot_guidance import load_judge
+from jaxdiff.runs import compare, judge
 from jaxdiff.runs.scene import Kind, Scene
 
 CALLS = (5, 10, 20, 50, 100)
 # Samples that a distance is taken of; real images, at most.
 MANY, MANY_REAL = 2000, 10_000
+BATCH = 500  # of real images, looked at together
 # It jumps to where a distilled model says the path ends; others say no such thing.
 LEFT_OUT = ("consistency",)
 
 
 def steps_for(scene: Scene, solver: str, most: int) -> tuple[int, int]:
-    """The most steps that take no more than so many calls, and what they take.
+    """The most steps that take no more than so many calls, and what they take."""
 
-    0 steps where even one takes more.
-    """
-
-    @cache
     def calls(num_steps):
         config = scene.config.copy_and_resolve_references()
         config.sampler.update({"solver": solver, "num_steps": num_steps})
         ts = jnp.asarray(build.make_grid(config), jnp.float32)
         return sampling.count_calls(build.make_solver(config), ts)
 
-    steps = bisect_right(range(1, most + 1), most, key=calls)
-    while steps and calls(steps) > most:  # restart goes back only from steps so small
-        steps -= 1
+    steps = sampling.most_steps(calls, most)
     return steps, calls(steps) if steps else 0
 
 
-def distances(scene: Scene, judged: judge.Judge) -> dict[str, list[dict[str, Any]]]:
+def distances(scene: Scene) -> dict[str, list[dict[str, Any]]]:
     """Solver -> of each number of calls: calls, steps and Frechet distance.
 
-    The same seeds and labels for all; the real images are the run's own data.
+    The same seeds and labels for all; the real images are the run's own data. Of 8-bit
+    pixels, as launch.compare's.
     """
     num, source = scene.num or MANY, scene.source
     labels = scene.labels(num)
-    real = frechet.fit(_real(judged, source))
+    index = permutation(0, 0, len(source))[:MANY_REAL]
+    parts = (source[index[at : at + BATCH]]["x"] for at in range(0, len(index), BATCH))
+    real = frechet.gather(_features(scene, x) for x in parts)
     found: dict[str, list[dict[str, Any]]] = {}
     names = [name for name in sorted(members(solvers)) if name not in LEFT_OUT]
     todo = [(name, calls) for name in names for calls in CALLS]
@@ -63,19 +58,15 @@ def distances(scene: Scene, judged: judge.Judge) -> dict[str, list[dict[str, Any
             continue
         sampler = scene.sampler_with(solver=name, num_steps=steps)
         x = sampler.draw(scene.trained.params, scene.seed, np.arange(num), labels)
-        seen = judge.features(judged, source.decode(x), source.peak)
-        distance = frechet.distance(frechet.fit(seen), real)
+        distance = frechet.distance(frechet.fit(_features(scene, x)), real)
         row = {"calls": calls, "steps": steps, "frechet": distance}
         found.setdefault(name, []).append(row)
     return found
 
 
-def _real(judged, source):
-    """Features of real images, as many as there are or MANY_REAL."""
-    index = permutation(0, 0, len(source))[:MANY_REAL]
-    parts = [index[at : at + 500] for at in range(0, len(index), 500)]
-    some = (source.decode(source[part]["x"]) for part in parts)
-    return np.concatenate([judge.features(judged, x, source.peak) for x in some])
+def _features(scene, x):
+    """Of images in model units."""
+    return judge.features(scene.judged, scene.pixels(x), compare.WHITE)
 
 
 def misfit(scene: Scene) -> str:
@@ -92,9 +83,18 @@ def misfit(scene: Scene) -> str:
 
 def draw_calls(scene: Scene, path: Path) -> None:
     """Frechet distance over network calls, a line a solver; and KIND.json."""
-    found = distances(scene, load_judge(scene))
-    num = scene.num or MANY
-    curves.save_calls(path, found, ylabel=f"Frechet distance, {num} samples")
+    found, num = distances(scene), scene.num or MANY
+    lines = {
+        name: tuple(np.array([[row["calls"], row["frechet"]] for row in rows]).T)
+        for name, rows in found.items()
+    }
+    curves.save_lines(
+        path,
+        lines,
+        xlabel="network calls",
+        ylabel=f"Frechet distance, {num} samples",
+        log=True,
+    )
     said = {
         "samples": num,
         "seed": scene.seed,

@@ -9,7 +9,6 @@ from pathlib import Path
 
 import numpy as np
 
-from jaxdiff.arrays import require
 from jaxdiff.plots import curves, pictures
 from jaxdiff.runs import judge
 from jaxdiff.runs.scene import Kind, Scene
@@ -77,25 +76,13 @@ def misfit(scene: Scene, kind: str) -> str:
     return ""
 
 
-def load_judge(scene: Scene) -> judge.Judge:
-    """Errors: ValueError, FileNotFoundError for a run that cannot judge this one."""
-    assert scene.judge, "`misfit` has seen to it"
-    found = judge.load_judge(scene.judge)
-    require(
-        found.source.class_names == scene.source.class_names,
-        f"--judge {scene.judge} knows other classes than the run",
-    )
-    return found
-
-
 def draw_guidance(scene: Scene, path: Path) -> None:
     """The share of samples that are what was asked over the scale; and KIND.json."""
-    found = shares(scene, load_judge(scene))
+    found = shares(scene, scene.judged)
     num = scene.num or MANY
     curves.save_lines(
         path,
-        np.array(SCALES),
-        found,
+        {name: (np.array(SCALES), values) for name, values in found.items()},
         xlabel="guidance scale",
         ylabel="share of samples given the asked label",
         title=f"{num} samples each, by a classifier trained apart",

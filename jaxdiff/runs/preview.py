@@ -103,10 +103,10 @@ def _accuracies(config, source, task):
         batch, classify = source[index], task.model(params)
         keys = keying.split_by(jax.random.key(config.seed), jnp.asarray(index))
         right = [share(classify, keys, batch["x"], batch["label"], t) for t in ts]
+        said = {"classifier": np.asarray(right), "a guess": np.full_like(ts, guess)}
         curves.save_lines(
             path,
-            ts,
-            {"classifier": np.asarray(right), "a guess": np.full_like(ts, guess)},
+            {name: (ts, shares) for name, shares in said.items()},
             xlabel="t",
             ylabel=f"share of {len(index)} images given their label",
         )

@@ -66,6 +66,7 @@ def prepare(
     require(shard >= 1, f"--shard must be at least 1, got {shard}")
     trained = load(workdir, config)
     asked = {
+        "workdir": str(workdir.resolve()),
         "step": trained.step,
         "num": num,
         "shard": shard,
@@ -157,7 +158,9 @@ def _write(request, path, index):
             write_pngs(out, source, values, labels, index)
         saved = {"values": values}
     else:
-        write_table(path.with_suffix(".csv"), source, values)
+        write_table(path.with_suffix(".csv"), values)
+        if not index[0]:  # of many files the first shows as much as all
+            write_pairs(out, source, values)
         saved = dict(values)
     meta: dict[str, Any] = {"seed": np.int64(seed), "seeds": index}
     if labels is not None:
@@ -225,14 +228,16 @@ def write_pngs(out, source, values, labels, index):
         Image.fromarray(pictures.squeeze(image)).save(out / f"{name}.png")
 
 
-def write_table(path, source, values):
-    """The rows as text, and pairs.png beside."""
+def write_table(path, values):
     with path.open("w", newline="") as file:
         writer = csv.writer(file)
         writer.writerow(values)
         writer.writerows(zip(*values.values(), strict=True))
+
+
+def write_pairs(out, source, values):
     real = source.decode(source[np.arange(min(len(source), 2000))]["x"])
-    tables.save_pairs(path.parent / "pairs.png", {"real": real, "generated": values})
+    tables.save_pairs(out / "pairs.png", {"real": real, "generated": values})
 
 
 def grid_columns(labels, num):

@@ -14,11 +14,12 @@ import numpy as np
 from ml_collections import ConfigDict
 
 from jaxdiff import keys as keying
-from jaxdiff.arrays import Array
+from jaxdiff.arrays import Array, require
 from jaxdiff.data.batches import permutation
 from jaxdiff.data.source import Source
 from jaxdiff.diffusion.denoisers import Denoise
 from jaxdiff.plots import pictures
+from jaxdiff.runs import judge as judging
 from jaxdiff.runs import workdir as files
 from jaxdiff.runs.sampler import (
     Base,
@@ -80,6 +81,17 @@ class Scene:
         config = self.config.copy_and_resolve_references()
         config.sampler.update(fields)
         return make_sampler(config, self.source, self.trained.task, base=self.base)
+
+    @cached_property
+    def judged(self) -> judging.Judge:
+        """Errors: ValueError, FileNotFoundError for what cannot judge this run."""
+        assert self.judge, "`misfit` has seen to it"
+        found = judging.load_judge(self.judge)
+        require(
+            found.source.class_names == self.source.class_names,
+            f"--judge {self.judge} knows other classes than the run",
+        )
+        return found
 
     @cached_property
     def denoise(self) -> Denoise:

@@ -68,7 +68,8 @@ def write(path: Path, arrays: dict[str, Any]) -> None:
 
 def found(out: Path) -> list[Path]:
     """The files of samples there are, in order."""
-    return sorted(out.glob("samples*.npz"))
+    digits = "[0-9]" * 5
+    return sorted([*out.glob("samples.npz"), *out.glob(f"samples-{digits}.npz")])
 
 
 def read(out: Path) -> Iterator[tuple[Path, dict[str, np.ndarray]]]:

@@ -8,6 +8,7 @@ import pytest
 
 from configs import base
 from jaxdiff.runs import train, workdir
+from jaxdiff.runs.trained import load
 from jaxdiff.train import checkpoint
 
 
@@ -52,6 +53,22 @@ def config_of(**fields):
     config = tiny_config(**fields)
     config.update(top)
     return config
+
+
+def untrained(config, folder):
+    """A run of no steps, its weights shaken: those of a fresh network give nothing.
+
+    For what only reads runs: it is there without the compiling of a training step.
+    """
+    run = train.prepare(config, folder)
+    state, key = run.init(), jax.random.key(1)
+    shaken = jax.tree.map(
+        lambda a: a + 0.05 * jax.random.normal(key, a.shape), state.ema
+    )
+    with checkpoint.open_manager(folder / workdir.CHECKPOINTS, keep_last=1) as manager:
+        checkpoint.save(manager, state.replace(ema=shaken))
+    workdir.save_config(folder, config)
+    return load(folder, config)
 
 
 def read_state(folder, run):

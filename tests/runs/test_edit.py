@@ -3,19 +3,16 @@
 import inspect
 import shutil
 
-import jax
 import numpy as np
 import pytest
 from PIL import Image
 
 from jaxdiff.runs import draw as drawing
-from jaxdiff.runs import edit, edit_ways, originals, train, workdir
+from jaxdiff.runs import edit, edit_ways, originals
 from jaxdiff.runs.asked import Ask
 from jaxdiff.runs.edit_known import LUMA
-from jaxdiff.runs.trained import load
-from jaxdiff.train import checkpoint
 from tests.runs.conftest import IMAGES as SHAPES
-from tests.runs.conftest import config_of
+from tests.runs.conftest import config_of, untrained
 
 IMAGES = {**SHAPES, "model__name": "unet"}
 
@@ -37,19 +34,6 @@ def runs(tmp_path_factory):
     configs = {name: config_of(**given) for name, given in fields.items()}
     trained = {n: untrained(config, folder / n) for n, config in configs.items()}
     return folder, configs, trained
-
-
-def untrained(config, folder):
-    """A run of no steps, its weights shaken: those of a fresh network give nothing."""
-    run = train.prepare(config, folder)
-    state, key = run.init(), jax.random.key(1)
-    shaken = jax.tree.map(
-        lambda a: a + 0.05 * jax.random.normal(key, a.shape), state.ema
-    )
-    with checkpoint.open_manager(folder / workdir.CHECKPOINTS, keep_last=1) as manager:
-        checkpoint.save(manager, state.replace(ema=shaken))
-    workdir.save_config(folder, config)
-    return load(folder, config)
 
 
 @pytest.fixture(scope="module")

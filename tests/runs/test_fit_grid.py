@@ -11,9 +11,9 @@ from jaxdiff import keys as keying
 from jaxdiff.diffusion import noises, schedules
 from jaxdiff.diffusion.denoisers import Denoised
 from jaxdiff.diffusion.solvers import ddim
-from jaxdiff.runs import fit_grid, train
+from jaxdiff.runs import fit_grid
 from jaxdiff.runs.draw import Plan
-from tests.runs.conftest import tiny_config
+from tests.runs.conftest import tiny_config, untrained
 
 STD = 0.5
 
@@ -71,8 +71,8 @@ def test_times_fall_to_zero_whatever_the_shares():
 
 
 def test_a_run_gives_options_that_sample(tmp_path):
-    config = tiny_config(num_steps=2)
-    train.run(train.prepare(config, tmp_path / "run"))
+    config = tiny_config()
+    untrained(config, tmp_path / "run")
     asked = {"num": 4, "seed": 0, "force": False}
     request = fit_grid.prepare(
         tmp_path / "run", config, out=tmp_path / "out", steps=[2], **asked
@@ -83,7 +83,10 @@ def test_a_run_gives_options_that_sample(tmp_path):
     (line,) = (tmp_path / "out" / "grids.txt").read_text().splitlines()
     spec = line.split("--config.sampler.grid=")[1].strip('"')
     config.sampler.grid, config.sampler.num_steps = spec, 2
-    np.testing.assert_allclose(build.make_grid(config)[-1], 0.0)
+    # what the options name is what was judged, on noises that nothing was fitted to
+    new = fit_grid.noises(request, 4 + np.arange(4))
+    own = fit_grid.error(request.plan, build.make_grid(config), new)
+    assert own == pytest.approx(errors["fitted"], rel=1e-3)
     assert (tmp_path / "out" / "grids.png").exists()
     for wrong, says in (
         ({"steps": [0]}, "--steps"),
@@ -94,3 +97,11 @@ def test_a_run_gives_options_that_sample(tmp_path):
         fields = {"steps": [2], **asked, **wrong}
         with pytest.raises((ValueError, OSError), match=says):
             fit_grid.prepare(tmp_path / "run", config, out=tmp_path / "out", **fields)
+
+
+def test_a_solver_that_draws_noise_is_refused(tmp_path):
+    config = tiny_config(sampler__solver="ddpm")
+    untrained(config, tmp_path / "run")
+    asked = {"out": tmp_path / "out", "steps": [2], "num": 4, "seed": 0, "force": False}
+    with pytest.raises(ValueError, match="'ddpm' draws noise"):
+        fit_grid.prepare(tmp_path / "run", config, **asked)

@@ -11,11 +11,11 @@ from jaxdiff.runs import plot, train
 from jaxdiff.runs.sampler import make_sampler
 from tests.runs.conftest import tiny_config
 
-# What a class-conditional denoiser of images can be drawn as, without a judge of them.
+# What a class-conditional denoiser of images can be drawn as by `all`.
 OF_IMAGES = [
-    kind
-    for kind, (_, _, _, task, _) in plot.KINDS.items()
-    if task in ("", "diffusion") and kind not in ("pairs", "guidance")
+    name
+    for name, kind in plot.KINDS.items()
+    if kind.task in ("", "diffusion") and kind.quick and name != "pairs"
 ]
 
 

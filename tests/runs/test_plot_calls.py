@@ -5,15 +5,15 @@ from dataclasses import replace
 
 import pytest
 
-from jaxdiff.runs import plot, plot_calls, train
-from tests.runs.conftest import IMAGES, config_of
+from jaxdiff.runs import plot, plot_calls
+from tests.runs.conftest import IMAGES, config_of, untrained
 
 
 @pytest.fixture(scope="module")
 def scene(judged, tmp_path_factory):
-    config = config_of(**{**IMAGES, "model__name": "unet"}, train__num_steps=2)
+    config = config_of(**{**IMAGES, "model__name": "unet"})
     folder = tmp_path_factory.mktemp("calls") / "run"
-    train.run(train.prepare(config, folder))
+    untrained(config, folder)
     return plot.Scene(config, folder, num=20, judge=judged[0])
 
 

@@ -10,9 +10,9 @@ from jax.tree_util import Partial
 
 from jaxdiff.diffusion.denoisers import Denoised
 from jaxdiff.plots import pictures
-from jaxdiff.runs import plot, plot_guidance, train
+from jaxdiff.runs import plot, plot_guidance
 from jaxdiff.tasks.task import Task
-from tests.runs.conftest import IMAGES, config_of
+from tests.runs.conftest import IMAGES, config_of, untrained
 
 
 @pytest.fixture(scope="module")
@@ -25,7 +25,7 @@ def scene(judged, tmp_path_factory):
         sampler__classifier=str(judged[0]),
     )
     folder = tmp_path_factory.mktemp("guided") / "run"
-    train.run(train.prepare(config, folder))
+    untrained(config, folder)
     return plot.Scene(config, folder, num=6, judge=judged[0])
 
 
@@ -48,7 +48,7 @@ def test_each_way_changes_its_own_scale(scene):
 def test_shares_are_of_samples_that_the_judge_gives_the_asked_label(scene):
     """A model that, told its label, makes the very images of the data, which the judge
     knows; told another, those of the other class."""
-    source, judged = scene.source, plot_guidance.load_judge(scene)
+    source, judged = scene.source, scene.judged
     batch = source[np.arange(len(source))]
     first = [int(np.argmax(batch["label"] == k)) for k in range(3)]
     images = jnp.asarray(batch["x"][first])

@@ -3,18 +3,17 @@
 import numpy as np
 import pytest
 
-from jaxdiff.runs import folders, sample, shards, train
-from tests.runs.conftest import IMAGES, tiny_config
+from jaxdiff.runs import folders, sample, shards
+from tests.runs.conftest import IMAGES, tiny_config, untrained
 
 ASKED = {"seed": 3, "label": None, "png": False, "force": False}
 
 
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory):
-    config = tiny_config(**IMAGES, model__name="unet", num_steps=2)
+    config = tiny_config(**IMAGES, model__name="unet")
     folder = tmp_path_factory.mktemp("run")
-    run = train.prepare(config, folder)
-    train.run(run)
+    untrained(config, folder)
     return folder, config
 
 
@@ -90,3 +89,18 @@ def test_a_damaged_file_is_named(trained, tmp_path):
 def test_wrong_shards_are_said(trained, tmp_path, changes, says):
     with pytest.raises(ValueError, match=says):
         draw(trained, tmp_path, **changes)
+
+
+def test_another_run_does_not_go_on_with_it(trained, tmp_path):
+    draw(trained, tmp_path / "out")
+    shards.found(tmp_path / "out")[-1].unlink()
+    untrained(trained[1], tmp_path / "other")
+    with pytest.raises(ValueError, match="samples of another workdir"):
+        draw((tmp_path / "other", trained[1]), tmp_path / "out")
+
+
+def test_force_deletes_no_file_of_another_name(trained, tmp_path):
+    mine = tmp_path / "samples-of-mine.npz"
+    mine.write_text("precious")
+    draw(trained, tmp_path, num=2, force=True)
+    assert mine.read_text() == "precious"
