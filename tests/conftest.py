@@ -12,7 +12,7 @@ import os
 # ends the process.
 os.environ.setdefault(
     "XLA_FLAGS",
-    "--xla_backend_optimization_level=0 "
+    "--xla_backend_optimization_level=0 --xla_llvm_disable_expensive_passes=true "
     "--xla_cpu_collective_call_terminate_timeout_seconds=900",
 )
 

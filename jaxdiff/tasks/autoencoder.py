@@ -20,7 +20,7 @@ from jaxdiff import keys as keying
 from jaxdiff.arrays import Array, Float, require
 from jaxdiff.diffusion.losses import Distance
 from jaxdiff.diffusion.posterior import kl_normal
-from jaxdiff.tasks.task import Task
+from jaxdiff.tasks.task import Apply, Task
 
 
 class Coder(NamedTuple):
@@ -63,7 +63,7 @@ def make(
         return error + kl_weight * kl, {"reconstruction": error, **metrics}
 
     def coder_of(params):
-        apply = Partial(network.apply)
+        apply = Partial(Apply(network))
         return Coder(Partial(_encode, apply, params), Partial(_decode, apply, params))
 
     return Task(init, loss, coder_of, "autoencoder")

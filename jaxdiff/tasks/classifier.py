@@ -13,7 +13,7 @@ from jax.tree_util import Partial
 from jaxdiff.diffusion import inputs
 from jaxdiff.diffusion.losses import Objective, noised
 from jaxdiff.diffusion.schedules import Schedule, coeffs
-from jaxdiff.tasks.task import Task
+from jaxdiff.tasks.task import Apply, Task
 
 
 class Classify(NamedTuple):
@@ -61,9 +61,8 @@ def make(
             show = Partial(inputs.show, apply, time_feature, scale, params)
             return Partial(_at_time, show, objective.schedule)
 
-        # bound by functools: a keyword of Partial's own would be traced under jit
-        features = Partial(partial(network.apply, features=True))
-        return Classify(of(Partial(network.apply)), of(features))
+        features = Partial(Apply(network, features=True))
+        return Classify(of(Partial(Apply(network))), of(features))
 
     return Task(init, loss, model, "classifier")
 

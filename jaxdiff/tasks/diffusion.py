@@ -12,7 +12,7 @@ from jaxdiff import keys as keying
 from jaxdiff.diffusion import inputs, upsampling
 from jaxdiff.diffusion.denoisers import make_denoise
 from jaxdiff.diffusion.losses import Objective, denoising_loss
-from jaxdiff.tasks.task import Task
+from jaxdiff.tasks.task import Apply, Task
 
 
 def make(
@@ -72,7 +72,7 @@ def make(
         )
 
     def denoiser(params):
-        apply = Partial(network.apply)
+        apply = Partial(Apply(network))
         return make_denoise(
             Partial(inputs.show, apply, time_feature, scale, params),
             schedule=objective.schedule,

@@ -1,7 +1,10 @@
 """What a task is: all that the training run asks of it, and what it is for."""
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import NamedTuple
+
+import flax.linen as nn
 
 from jaxdiff.arrays import PyTree
 
@@ -23,3 +26,22 @@ class Task(NamedTuple):
     model: Callable
     kind: str
     null: PyTree = None
+
+
+@dataclass(frozen=True)
+class Apply:
+    """network.apply, equal for networks of equal fields.
+
+    jit knows a Partial again by its function: a bound method, or one of functools, is
+    equal to itself alone, and each load of a run would compile its sampler anew.
+
+    features: what the network gives if asked for features, instead of its output.
+    """
+
+    network: nn.Module
+    features: bool = False
+
+    def __call__(self, variables, *args, **kwargs):
+        if self.features:
+            kwargs["features"] = True
+        return self.network.apply(variables, *args, **kwargs)

@@ -11,11 +11,11 @@ from jaxdiff.runs import plot, train
 from jaxdiff.runs.sampler import make_sampler
 from tests.runs.conftest import tiny_config
 
-# What a class-conditional denoiser of images can be drawn as by `all`.
+# What a class-conditional denoiser of images can be drawn as by `all` and no judge.
 OF_IMAGES = [
     name
     for name, kind in plot.KINDS.items()
-    if kind.task in ("", "diffusion") and kind.quick and name != "pairs"
+    if kind.task in ("", "diffusion") and name not in ("pairs", "guidance", "calls")
 ]
 
 
