@@ -273,7 +273,7 @@ def variant(config: ConfigDict, name: str, /, **smoke_data) -> ConfigDict:
                 "accumulate": 1,
                 "log_every": 1,
                 "sample_every": 0,
-                "checkpoint_every": 1,
+                "checkpoint_every": 2,
                 "num_preview": 4,
             }
         )

@@ -8,7 +8,7 @@ config; all take (schedule, num_steps).
 
 import jax.numpy as jnp
 import numpy as np
-from scipy import stats
+from scipy import special
 
 from jaxdiff.arrays import require
 from jaxdiff.diffusion.schedules import Schedule
@@ -65,7 +65,9 @@ def beta(schedule: Schedule, num_steps: int, a: float = 0.6, b: float = 0.6) -> 
     """
     del schedule
     require((a > 0) & (b > 0), f"a and b must be above 0, got {a=}, {b=}")
-    return _checked(stats.beta.ppf(np.linspace(1, 0, num_steps + 1), a, b), num_steps)
+    return _checked(
+        special.betaincinv(a, b, np.linspace(1, 0, num_steps + 1)), num_steps
+    )
 
 
 def discrete(

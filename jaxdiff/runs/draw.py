@@ -68,6 +68,7 @@ def draw_plan(
     devices, leaves = jax.local_devices(), jax.tree.leaves(plan)
     run = _pmapped(shape, tuple(devices), jax.tree.structure(plan), varied)
     ways = len(leaves[varied[0]]) if varied else 1
+    leaves = parallel.replicate(leaves, devices)  # once, not at every batch
     num, key = len(each.seeds), jax.random.key(seed)
     size = min(max(1, batch_size // ways), num)
     chunk = -(-size // len(devices)) * len(devices)
