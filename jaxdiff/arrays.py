@@ -12,6 +12,7 @@ __all__ = [
     "PyTree",
     "UInt8",
     "expand",
+    "mean_of_each",
     "require",
 ]
 
@@ -23,6 +24,11 @@ def expand(a: Float[Array, "*b"], like: Float[Array, "*s"]) -> Float[Array, "*r"
     rank promotion (the suite runs with promotion forbidden).
     """
     return a.reshape(a.shape + (1,) * (like.ndim - a.ndim))
+
+
+def mean_of_each(a: Float[Array, "b ..."]) -> Float[Array, "b"]:
+    """The mean of each example's values."""
+    return a.mean(axis=tuple(range(1, a.ndim)))
 
 
 def require(condition: object, message: str) -> None:

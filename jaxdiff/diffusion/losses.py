@@ -3,9 +3,8 @@
 (1)  x_t = alpha(t) x0 + sigma(t) eps,   out = network(x_t, t, cond)
 (2)  loss = factor(t) mean distance(out - target)          weights.py, eq. 2
 (3)  x0_mae = mean |x0_hat - x0|                               logged, not trained on
-(4)  bound = KL(q(x_s | x_t, x0) || N(mean of x0_hat, learned variance)) in bits, and at
-     s = 0 -log2 P(x0's level); the mean does not learn from it. Improved DDPM's hybrid
-     is loss + weight T bound: the step drawn stands for all T
+(4)  loss + weight T bound: improved DDPM's hybrid. bound is one term of likelihood.py's
+     equation 1, and the step drawn stands for all T; the mean does not learn from it
 
 Each name in `__all__` is a distance that a config can choose.
 """
@@ -18,16 +17,11 @@ import jax.numpy as jnp
 from jax.tree_util import Partial
 
 from jaxdiff import keys as keying
-from jaxdiff.arrays import Array, Float, PyTree, expand, require
-from jaxdiff.diffusion.denoisers import Denoised, make_denoise
+from jaxdiff.arrays import Array, Float, PyTree, expand, mean_of_each, require
+from jaxdiff.diffusion.denoisers import make_denoise
 from jaxdiff.diffusion.inputs import Network
+from jaxdiff.diffusion.likelihood import levels, step_bits
 from jaxdiff.diffusion.noises import Noise
-from jaxdiff.diffusion.posterior import (
-    discretized_log_likelihood,
-    kl_normal,
-    log_variance,
-    posterior,
-)
 from jaxdiff.diffusion.predictions import Prediction, make_target, to_x0
 from jaxdiff.diffusion.schedules import Coeffs, Schedule, coeffs
 from jaxdiff.diffusion.times import TimeSampler
@@ -81,8 +75,8 @@ def denoising_loss(
     output = network(x_t, c, cond)
     out = jnp.split(output, 2, -1)[0] if objective.learned_variance else output
     error = objective.distance(out - make_target(row, x0, eps))
-    loss = target_factor(objective.weight, row, c) * _mean(error)
-    metrics = {"x0_mae": _mean(jnp.abs(to_x0(row, c, x_t, out) - x0))}
+    loss = target_factor(objective.weight, row, c) * mean_of_each(error)
+    metrics = {"x0_mae": mean_of_each(jnp.abs(to_x0(row, c, x_t, out) - x0))}
     if objective.bound_weight:
         # the finished output as a network: the bound is that of any denoiser
         said = make_denoise(
@@ -93,35 +87,9 @@ def denoising_loss(
         )(x_t, c.t, cond)
         said = said._replace(x0=jax.lax.stop_gradient(said.x0))
         s = jnp.maximum(c.t - 1 / objective.bound_steps, 0.0)
-        bound = bound_bits(objective.schedule, c.t, s, x0, x_t, said)
+        bound = step_bits(objective.schedule, c.t, s, x0, x_t, said, levels())
         loss = loss + objective.bound_weight * objective.bound_steps * bound
     return loss, metrics
-
-
-def bound_bits(
-    schedule: Schedule,
-    t: Float[Array, "b"],
-    s: Float[Array, "b"],
-    x0: Array,
-    x_t: Array,
-    denoised: Denoised,
-) -> Float[Array, "b"]:
-    """Equation 4: one term of the variational bound, bits per value of x0.
-
-    x0 in [-1, 1] on 256 levels.  denoised.var_frac: f32[b, ...], must be there.
-    """
-    if denoised.var_frac is None:
-        raise ValueError("the bound needs learned variance, got var_frac=None")
-    post = posterior(schedule, t, s)
-    of_x_t, of_x0 = (expand(c, x0) for c in post[:2])
-    mean, guess = of_x_t * x_t + of_x0 * x0, of_x_t * x_t + of_x0 * denoised.x0
-    t_, s_ = expand(t, x0), expand(s, x0)
-    log_var = log_variance(schedule, t_, s_, denoised.var_frac)
-    true_log_var = log_variance(schedule, t_, s_, jnp.zeros_like(t_))
-    kl = kl_normal(mean, true_log_var, guess, log_var)
-    nll = -discretized_log_likelihood(x0, guess, 0.5 * log_var)
-    # half a step above 0 is the first step: s is a difference of rounded times
-    return jnp.where(s < 0.5 * (t - s), _mean(nll), _mean(kl)) / jnp.log(2.0)
 
 
 def mse() -> Distance:
@@ -143,7 +111,3 @@ def huber(delta: float = 1.0) -> Distance:
 def _huber(delta, error):
     small = jnp.minimum(jnp.abs(error), delta)
     return small * (jnp.abs(error) - 0.5 * small)
-
-
-def _mean(values):
-    return jnp.mean(values, axis=tuple(range(1, values.ndim)))

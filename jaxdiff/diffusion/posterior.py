@@ -1,4 +1,4 @@
-"""The Gaussian between two times, s < t, and the bound that is made of it.
+"""The Gaussian between two times, s < t, and what bounds are made of.
 
 (1)  alpha_ts = alpha_t / alpha_s,   beta_ts = sigma_t^2 - alpha_ts^2 sigma_s^2
 (2)  q(x_s | x_t, x0) = N(of_x_t x_t + of_x0 x0, beta_tilde)
@@ -67,7 +67,7 @@ def kl_normal(mean_p: Array, log_var_p: Array, mean_q: Array, log_var_q: Array):
 
 
 def discretized_log_likelihood(
-    x: Array, mean: Array, log_std: Array, num_levels: int = 256
+    x: Array, mean: Array, log_std: Array, num_levels: int | Array = 256
 ) -> Array:
     """log P of the level x lies on, in nats, value by value.
 
@@ -85,9 +85,11 @@ def discretized_log_likelihood(
 
 
 def prior_bits(schedule: Schedule, x0: Array) -> Array:
-    """KL(q(x_1 | x0) || N(0, 1)) in bits, value by value."""
+    """KL(q(x_1 | x0) || N(0, max(1, sigma_1)^2)) in bits, value by value."""
     one = jnp.ones((), x0.dtype)
     alpha, sigma = schedule.alpha(one), schedule.sigma(one)
+    wide = jnp.maximum(sigma, 1.0)
+    alpha, sigma = alpha / wide, sigma / wide
     # 1 - sigma^2 + log sigma^2 cancels near sigma = 1: log1p of what sigma lacks
     lack = (1 - sigma) * (1 + sigma)
     nats = 0.5 * ((alpha * x0) ** 2 - lack - jnp.log1p(-lack))

@@ -105,6 +105,8 @@ def run(request: Request) -> list[dict[str, Any]]:
     trained, plan, num, out = request.trained, request.plan, request.num, request.out
     out.mkdir(parents=True, exist_ok=True)
     known, new = (noises(request, np.arange(num) + k * num) for k in (0, 1))
+    spread = np.linspace(0, num - 1, min(num, SHOWN)).astype(int)  # of all classes
+    shown = jax.tree.map(lambda a: a[spread], new)
     rows, told, strips = [], [], {}
     for n in request.steps:
         tried = known_grids(plan, n)
@@ -121,9 +123,9 @@ def run(request: Request) -> list[dict[str, Any]]:
             f"--config.sampler.grid=\"written(times='{times}')\""
         )
         for name in ("uniform", "karras", "fitted"):
-            x = drawn(plan, tried[name], jax.tree.map(lambda a: a[:SHOWN], new))
+            x = drawn(plan, tried[name], shown)
             strips[f"{name}, {n} steps"] = x
-    strips["end of the path"] = np.asarray(new.ends[:SHOWN])
+    strips["end of the path"] = np.asarray(shown.ends)
     (out / "grids.txt").write_text("\n".join(told) + "\n")
     print(*told, sep="\n")
     curves.save_grids(out / "grids.png", rows)

@@ -61,6 +61,7 @@ def distances(scene: Scene) -> dict[str, list[dict[str, Any]]]:
         distance = frechet.distance(frechet.fit(_features(scene, x)), real)
         row = {"calls": calls, "steps": steps, "frechet": distance}
         found.setdefault(name, []).append(row)
+        tqdm.write(f"{name:16s}{steps:4d} steps{calls:4d} calls{distance:10.4f}")
     return found
 
 

@@ -9,7 +9,8 @@ from jax.tree_util import Partial
 from jaxdiff import keys as keying
 from jaxdiff.diffusion import losses, noises, predictions, schedules, times, weights
 from jaxdiff.diffusion.denoisers import Denoised
-from jaxdiff.diffusion.losses import Objective, bound_bits, denoising_loss
+from jaxdiff.diffusion.likelihood import levels, step_bits
+from jaxdiff.diffusion.losses import Objective, denoising_loss
 
 X0 = jnp.linspace(-0.9, 0.9, 24).reshape(4, 2, 3)
 KEYS = keying.batch_keys(jax.random.key(5), jnp.arange(4), 4)
@@ -159,12 +160,12 @@ def test_the_bound_by_hand(x64):
     level = (np.array([[100.0, 120, 131], [90, 140, 127]]) / 127.5 - 1)[None]
     x_t, x0_hat = level * 0.8 + 0.1, level + 0.005
     frac = np.full(level.shape, 0.3)
-    said, bits = Denoised(jnp.asarray(x0_hat), jnp.asarray(frac)), jax.jit(bound_bits)
+    said, bits = Denoised(jnp.asarray(x0_hat), jnp.asarray(frac)), jax.jit(step_bits)
 
     def bound(i):
         t, s = jnp.array([(i + 1) / 1000]), jnp.array([i / 1000])
         x0 = jnp.asarray(level)
-        return float(bits(LINEAR, t, s, x0, jnp.asarray(x_t), said)[0])
+        return float(bits(LINEAR, t, s, x0, jnp.asarray(x_t), said, levels())[0])
 
     for i in (1, 500, 999):
         expected = bound_by_hand(i, level, x_t, x0_hat, 0.3)
@@ -233,5 +234,5 @@ def test_the_bound_teaches_the_variance_and_not_the_mean(i):
 
 def test_the_bound_needs_a_learned_variance():
     t = jnp.array([0.5])
-    with pytest.raises(ValueError, match="needs learned variance"):
-        bound_bits(LINEAR, t, t - 0.1, X0[:1], X0[:1], Denoised(X0[:1]))
+    with pytest.raises(ValueError, match="needs a variance"):
+        step_bits(LINEAR, t, t - 0.1, X0[:1], X0[:1], Denoised(X0[:1]), levels())

@@ -105,7 +105,9 @@ def test_prior_is_the_published_one(x64, assert_listed):
 def test_prior_is_the_kl_of_the_last_noise_level(x64, schedule):
     x0 = jnp.array([-1.0, 0.2])
     alpha, sigma = (float(f(jnp.ones(()))) for f in schedule[:2])
-    expected = 0.5 * (alpha**2 * x0**2 + sigma**2 - 1 - 2 * np.log(sigma)) / np.log(2)
+    wide = max(1.0, sigma)  # where sampling starts
+    keep, share = (alpha / wide * x0) ** 2, (sigma / wide) ** 2
+    expected = 0.5 * (keep + share - 1 - np.log(share)) / np.log(2)
     np.testing.assert_allclose(
         prior_bits(schedule, x0), expected, rtol=1e-6, atol=1e-12
     )

@@ -1,0 +1,126 @@
+"""The density that a model gives data: log p(x0) along the probability-flow ODE.
+
+(1)  y = x / (alpha + sigma),  u = sigma / (alpha + sigma):   dy/du = eps_hat - x0_hat
+     which knows no infinities, whatever the schedule; time is lam, the log-SNR:
+     u = 1 / (1 + e^(lam / 2)),  du/dlam = -u (1 - u) / 2
+(2)  log p(x0) = log N(x_1; 0, sigma_1^2) + D log((alpha_1 + sigma_1) (1 - u_0))
+                 + integral of div(dy/dlam) dlam from the data to the noise
+     from y = (1 - u_0) x0 where there is least noise, of D values
+(3)  div f = trace of its Jacobian, exactly by D forward derivatives, or unbiased by
+     v . (J v) for v of mean 0 and variance 1 (Hutchinson)
+
+The steps are adaptive (diffrax, Tsitouras 5(4)), each example's own. The density is of
+numbers: of data on levels, spread them evenly over their levels first and subtract the
+log of a level's width, which bounds the levels' own log P from below.
+Source: Song et al. 2021, arXiv:2011.13456, appendix D.2; Grathwohl et al. 2019,
+arXiv:1810.01367, for (3).
+"""
+
+from typing import Any, NamedTuple
+
+import diffrax
+import jax
+import jax.numpy as jnp
+from jax.scipy.stats import norm
+
+from jaxdiff import keys as keying
+from jaxdiff.arrays import Array, Float, Key, PyTree, require
+from jaxdiff.diffusion.denoisers import Denoise
+from jaxdiff.diffusion.likelihood import log_snrs
+from jaxdiff.diffusion.schedules import Schedule
+
+# Denoiser calls a solution may take, over its steps; beyond, diffrax raises.
+MAX_STEPS = 10_000
+
+
+class Density(NamedTuple):
+    """log_p: nats, f[b].  steps: the ODE's, accepted and not, i32[b]."""
+
+    log_p: Array
+    steps: Array
+
+
+def rademacher(key: Key[Array, ""], shape: tuple[int, ...], dtype: Any) -> Array:
+    """+1 or -1: the probe of least variance."""
+    return jax.random.rademacher(key, shape, dtype)
+
+
+def log_density(
+    denoise: Denoise,
+    schedule: Schedule,
+    x0: Float[Array, "b ..."],
+    cond: PyTree = None,
+    *,
+    probes: Float[Array, "b k ..."] | None = None,
+    tolerance: float | Array = 1e-5,
+    cleanest: float | Array = 1e-3,
+) -> Density:
+    """Equation 2 of each example.
+
+    Args: cond: the denoiser's, leading with b.  probes: equation 3's v, k of each
+          example, from `draw_probes`; None for the exact trace.
+          tolerance: relative and absolute, of the solution.  cleanest: sigma / alpha
+          to begin at, or that of t = 0 where there is more: what is not resolved.
+    """
+    noisy, clean = log_snrs(schedule, jnp.asarray(cleanest, x0.dtype))
+    control = diffrax.PIDController(rtol=tolerance, atol=tolerance)
+
+    def flow(lam, y, cond):
+        """dy/dlam of one example."""
+        u = _share(lam)
+        t = jnp.clip(schedule.t_of(lam), 0.0, 1.0)
+        some = jax.tree.map(lambda a: a[None], cond)
+        # x / (alpha + sigma) = y; the schedule's own scale, whatever it is
+        scale = schedule.alpha(t) + schedule.sigma(t)
+        x0_hat = denoise((scale * y)[None], t, some).x0[0]
+        return -0.5 * (1 - u) * (y - x0_hat)  # eps - x0 = (y - x0) / u
+
+    def both(lam, state, args):
+        cond, v = args
+        y, _ = state
+
+        def f(y):
+            return flow(lam, y, cond)
+
+        if v is None:
+            basis = jnp.eye(y.size, dtype=y.dtype).reshape(-1, *y.shape)
+            slopes = jax.vmap(lambda e: jnp.vdot(e, jax.jvp(f, (y,), (e,))[1]))(basis)
+            return f(y), slopes.sum()
+        slopes = jax.vmap(lambda e: jnp.vdot(e, jax.jvp(f, (y,), (e,))[1]))(v)
+        return f(y), slopes.mean()
+
+    def one(x0, cond, v):
+        start = (1 - _share(clean)) * x0, jnp.zeros((), x0.dtype)
+        found = diffrax.diffeqsolve(
+            diffrax.ODETerm(both),
+            diffrax.Tsit5(),
+            clean,
+            noisy,
+            None,
+            start,
+            args=(cond, v),
+            stepsize_controller=control,
+            max_steps=MAX_STEPS,
+        )
+        y, div = (a[0] for a in found.ys)
+        sigma = schedule.sigma(schedule.t_of(noisy))
+        scale = sigma / _share(noisy)  # alpha + sigma
+        ends = norm.logpdf(y * scale / sigma) - jnp.log(sigma)
+        size = jnp.log(scale) + jnp.log1p(-_share(clean))
+        return ends.sum() + x0.size * size + div, found.stats["num_steps"]
+
+    return Density(*jax.vmap(one)(x0, cond, probes))
+
+
+def draw_probes(
+    keys: Key[Array, "b"], shape: tuple[int, ...], num: int = 1, normal: bool = False
+) -> Float[Array, "b num ..."]:
+    """Rademacher vectors, or normal ones, for equation 3."""
+    require(num >= 1, f"num must be at least 1, got {num=}")
+    random = jax.random.normal if normal else rademacher
+    return keying.draw(random, keys, (num, *shape))
+
+
+def _share(lam):
+    """u of equation 1."""
+    return jax.nn.sigmoid(-lam / 2)

@@ -1,0 +1,234 @@
+"""Bounds and densities against closed forms: a normal law, and two modes."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from jax.tree_util import Partial
+from scipy import stats
+
+from jaxdiff import keys as keying
+from jaxdiff.diffusion import density, likelihood, schedules
+from jaxdiff.diffusion.denoisers import Denoised
+from jaxdiff.runs import orders
+
+STD = np.array([0.5, 1.0, 2.0])
+MANY = 4000
+CURVES = ("cosine", "linear_beta", "linear_mix", "edm", "vp_sde")
+BITS = np.log(2)
+# N(MEAN, COVARIANCE), whose values depend on one another
+MEAN = np.array([0.3, -0.2, 0.1])
+COVARIANCE = np.array([[0.5, 0.3, 0.0], [0.3, 0.6, -0.2], [0.0, -0.2, 0.4]])
+MODES = orders.Law(*(np.array([a, a]) for a in (-1.0, 1.0, 0.4)))
+
+
+def normal(schedule, x_t, t, cond):
+    """E[x0 | x_t] of N(0, diag STD^2)."""
+    del cond
+    alpha, sigma = (f(t).reshape(-1, 1) for f in schedule[:2])
+    var = jnp.asarray(STD**2, x_t.dtype)[None]
+    return Denoised(alpha * var / (alpha**2 * var + sigma**2) * x_t)
+
+
+def correlated(schedule, x_t, t, cond):
+    """E[x0 | x_t] of N(MEAN, COVARIANCE)."""
+    del cond
+    alpha, sigma = schedule.alpha(t), schedule.sigma(t)
+    var = jnp.asarray(COVARIANCE, x_t.dtype)
+    mean = jnp.asarray(MEAN, x_t.dtype)[None]
+    both = alpha**2 * var + sigma**2 * jnp.eye(3, dtype=x_t.dtype)
+    gain = alpha * jnp.linalg.solve(both, var)  # symmetric
+    return Denoised(mean + (x_t - alpha * mean) @ gain)
+
+
+def two_modes(schedule, x_t, t, cond):
+    del cond
+    alpha, sigma = (f(t).reshape(-1, 1) for f in schedule[:2])
+    return Denoised(orders.estimate(MODES, x_t, alpha, sigma))
+
+
+def log_two_modes(x):
+    """Nats of MODES, value by value."""
+    parts = [stats.norm.pdf(x, m, MODES.spread[0]) for m in (-1, 1)]
+    return np.log(np.mean(parts, axis=0))
+
+
+def of_normal(seed=0):
+    x0 = jnp.asarray(np.random.default_rng(seed).normal(0, STD, (MANY, 3)))
+    return x0, keying.split_by(jax.random.key(seed), jnp.arange(MANY))
+
+
+def agrees(values, expected, sds=4.0):
+    """The mean of values is what it should be, within its own standard error."""
+    values = np.asarray(values, np.float64)
+    error = values.std() / np.sqrt(len(values))
+    assert abs(values.mean() - expected) < sds * error + 1e-9, (
+        values.mean(),
+        expected,
+        error,
+    )
+    return error
+
+
+def discrete_by_hand(schedule, ts, frac):
+    """Equation 1 of normal data, worked out: prior, steps and decoder in bits."""
+    level = [
+        (float(schedule.alpha(jnp.asarray(t))), float(schedule.sigma(jnp.asarray(t))))
+        for t in ts[:-1]
+    ]
+    a, s = level[0]
+    wide = max(1.0, s)
+    prior = (a**2 * STD**2 + s**2) / wide**2 - 1 - 2 * np.log(s / wide)
+    terms = []
+    for (a, s), (b, r) in zip(level, [*level[1:], (1.0, 0.0)], strict=True):
+        left = STD**2 * s**2 / (a**2 * STD**2 + s**2)  # E (x0 - x0_hat)^2
+        ratio = a / b
+        large = s**2 - ratio**2 * r**2
+        of_x0, small = b * large / s**2, large * r**2 / s**2
+        if r:
+            var = large**frac * small ** (1 - frac)
+            kl = np.log(var / small) + (small + of_x0**2 * left) / var - 1
+        else:  # all is left to say; the small variance is the next step's
+            assert frac == 1
+            kl = np.log(2 * np.pi * large) + left / large
+        terms.append(0.5 * kl.mean() / BITS)
+    return 0.5 * prior.mean() / BITS, np.array(terms)
+
+
+@pytest.mark.parametrize("curve", CURVES)
+def test_the_discrete_bound_of_a_normal_is_its_closed_form(curve, x64):
+    schedule = getattr(schedules, curve)()
+    ts = np.linspace(1, 0, 13)
+    x0, keys = of_normal()
+    bound = jax.jit(likelihood.discrete)(
+        keys,
+        Partial(normal, schedule),
+        schedule,
+        jnp.asarray(ts),
+        x0,
+        decoder=likelihood.density(),
+        frac=1.0,
+    )
+    prior, terms = discrete_by_hand(schedule, ts, 1.0)
+    agrees(bound.prior, prior)
+    for got, expected in zip([*bound.steps, bound.decoder], terms, strict=True):
+        agrees(got, expected)
+    agrees(bound.total, prior + terms.sum())
+
+
+@pytest.mark.parametrize("curve", CURVES)
+def test_the_continuous_bound_of_a_normal_is_its_entropy(curve, x64):
+    """With the true estimate it is tight, but for the decoder, which does not know the
+    data: log(1 + (sigma / alpha STD)^2) / 2 nats where there is least noise."""
+    schedule = getattr(schedules, curve)()
+    x0, keys = of_normal()
+    bound = jax.jit(likelihood.continuous, static_argnames="num")(
+        keys,
+        Partial(normal, schedule),
+        schedule,
+        x0,
+        decoder=likelihood.density(),
+        num=60,
+        cleanest=1e-3,
+    )
+    clean = -2 * np.log(1e-3)
+    noisy = max(float(schedule.log_snr(jnp.asarray(1.0))), likelihood.NOISIEST)
+    snrs = [STD**2 * np.exp(lam) for lam in (clean, noisy)]
+    integral = 0.5 * np.log1p(snrs[0]) - 0.5 * np.log1p(snrs[1])
+    agrees(bound.steps.sum(axis=0), integral.mean() / BITS)
+    agrees(bound.decoder, 0.5 * (np.log(2 * np.pi * np.e) - clean) / BITS)
+    entropy = 0.5 * np.log(2 * np.pi * np.e * STD**2).mean() / BITS
+    loose = 0.5 * np.log1p(1 / snrs[0]).mean() / BITS
+    assert loose < 1e-3
+    agrees(bound.total, entropy + loose)
+
+
+def test_more_steps_bring_the_discrete_bound_to_the_continuous(x64):
+    schedule = schedules.cosine()
+    totals = []
+    for n in (10, 100, 1000):
+        ts = np.append(np.linspace(1, 0.02, n), 0.0)
+        totals.append(sum(discrete_by_hand(schedule, ts, 1.0)[1]))
+    entropy = 0.5 * np.log(2 * np.pi * np.e * STD**2).mean() / BITS
+    assert totals[0] > totals[1] > totals[2] > entropy
+
+
+def test_levels_are_the_published_likelihood_in_any_units(assert_listed, x64):
+    def log_p(level, mean, log_std, low, high):
+        unit = (high - low) / 2
+        x = jnp.full((1, 1), low + level / 255 * (high - low))
+        mean, log_std = low + (mean + 1) * unit, log_std + np.log(unit)
+        decoder = likelihood.levels(low, high)
+        return decoder(x, jnp.full((1, 1), mean), jnp.full((1, 1), log_std))[0, 0]
+
+    for low, high in ((-1.0, 1.0), (0.0, 1.0), (-0.4, 2.3)):
+        assert_listed(log_p(128, 0.0, 0.0, low, high), "-5.767065")
+        assert_listed(log_p(0, -1.0, -2.0, low, high), "-0.670294")
+
+
+@pytest.mark.parametrize("curve", CURVES)
+def test_the_flow_gives_a_normal_its_density(curve, x64):
+    schedule = getattr(schedules, curve)()
+    x0 = jnp.asarray(np.random.default_rng(1).multivariate_normal(MEAN, COVARIANCE, 6))
+    got = jax.jit(density.log_density)(
+        Partial(correlated, schedule), schedule, x0, cleanest=1e-4
+    )
+    assert (np.asarray(got.steps) > 5).all()
+    # x_1 = alpha MEAN + (alpha^2 C + sigma^2)^.5 C^-.5 (x0 - MEAN), in closed form
+    alpha, sigma = (float(f(jnp.ones(()))) for f in schedule[:2])
+    values, basis = np.linalg.eigh(COVARIANCE)
+    stretch = np.sqrt(alpha**2 + sigma**2 / values)
+    along = (np.asarray(x0) - MEAN) @ basis * stretch
+    ends = stats.norm(0, sigma).logpdf(alpha * MEAN @ basis + along).sum(axis=1)
+    expected = ends + np.log(stretch).sum()
+    np.testing.assert_allclose(got.log_p / 3, expected / 3, atol=1e-4)
+    if alpha < 1e-4:  # then it is the data's own
+        exact = stats.multivariate_normal(MEAN, COVARIANCE).logpdf(np.asarray(x0))
+        np.testing.assert_allclose(got.log_p / 3, exact / 3, atol=1e-4)
+
+
+@pytest.mark.parametrize("normal_probes", [False, True])
+def test_probes_are_unbiased(normal_probes, x64):
+    schedule = schedules.cosine()
+    denoise = Partial(correlated, schedule)
+    x0 = jnp.asarray(MEAN + 0.3)[None].repeat(400, axis=0)
+    keys = keying.split_by(jax.random.key(0), jnp.arange(400))
+    v = density.draw_probes(keys, (3,), 1, normal_probes)
+    solve = jax.jit(density.log_density)
+    exact = float(solve(denoise, schedule, x0[:1], tolerance=1e-4).log_p[0])
+    got = np.asarray(solve(denoise, schedule, x0, probes=v, tolerance=1e-4).log_p)
+    assert agrees(got, exact) > 1e-3  # an estimate it is
+
+
+def test_on_two_modes_the_bound_is_above_the_flow(x64):
+    schedule = schedules.cosine()
+    denoise = Partial(two_modes, schedule)
+    rng = np.random.default_rng(2)
+    x0 = rng.choice([-1.0, 1.0], (MANY, 2)) + MODES.spread * rng.normal(size=(MANY, 2))
+    keys = keying.split_by(jax.random.key(2), jnp.arange(MANY))
+    x0, some = jnp.asarray(x0), slice(0, 50)
+    true = -log_two_modes(np.asarray(x0)).mean(axis=1) / BITS
+    flow = jax.jit(density.log_density)(denoise, schedule, x0[some])
+    np.testing.assert_allclose(-flow.log_p / 2 / BITS, true[some], atol=3e-4)
+    bound = jax.jit(likelihood.continuous, static_argnames="num")(
+        keys, denoise, schedule, x0, decoder=likelihood.density(), num=60
+    )
+    agrees(bound.total - true, 0.0)  # tight
+    steps = jax.jit(likelihood.discrete)(
+        keys,
+        denoise,
+        schedule,
+        jnp.linspace(1, 0, 21),
+        x0,
+        decoder=likelihood.density(),
+        frac=1.0,
+    )
+    gap = np.asarray(steps.total - true)
+    assert gap.mean() > 5 * gap.std() / np.sqrt(MANY)
+
+
+def test_mistakes():
+    with pytest.raises(ValueError, match="at least 2 levels"):
+        likelihood.levels(num=1)
+    with pytest.raises(ValueError, match="num=0"):
+        density.draw_probes(jax.random.split(jax.random.key(0), 1), (2,), 0)
