@@ -102,7 +102,7 @@ def log_density(
             stepsize_controller=control,
             max_steps=MAX_STEPS,
         )
-        y, div = (a[0] for a in found.ys)
+        y, div = jax.tree.map(lambda a: a[0], found.ys)
         sigma = schedule.sigma(schedule.t_of(noisy))
         scale = sigma / _share(noisy)  # alpha + sigma
         ends = norm.logpdf(y * scale / sigma) - jnp.log(sigma)

@@ -196,8 +196,8 @@ def norm_log_pdf(x: Array, mean: Array, log_std: Array) -> Array:
 def _levels(low, high, num, x0, mean, log_std):
     low, high = (jnp.broadcast_to(a, x0.shape).astype(x0.dtype) for a in (low, high))
     half = (high - low) / 2
-    unit = [(a - low) / half - 1 for a in (x0, mean)]
-    return discretized_log_likelihood(*unit, log_std - jnp.log(half), num)
+    x0, mean = ((a - low) / half - 1 for a in (x0, mean))
+    return discretized_log_likelihood(x0, mean, log_std - jnp.log(half), num)
 
 
 def _noised(keys, schedule, t, x0):
