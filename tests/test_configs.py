@@ -181,6 +181,20 @@ def test_smoke_trains_two_steps_and_samples(name, tmp_path, quickly_compiled):
     assert (out / "samples.npz").exists()
 
 
+KEPT = sorted((FOLDER / "results").glob("*.json"))
+
+
+@pytest.mark.parametrize("path", KEPT, ids=[p.stem for p in KEPT])
+def test_what_a_config_gave_is_of_that_config_and_shown(path):
+    told = json.loads(path.read_text())
+    assert told["config"] == path.stem and path.stem in NAMES
+    assert f"--config=configs/{path.stem}.py" in told["command"]
+    assert told["step"] == told["last"]["step"]
+    picture = path.with_suffix(".png").relative_to(FOLDER.parent)
+    assert (FOLDER.parent / picture).stat().st_size < 200_000
+    assert f"({picture})" in (FOLDER.parent / "README.md").read_text()
+
+
 def fields_without_comment(source: str) -> list[str]:
     """Fields of the schema that no comment is beside, above, or near above.
 
