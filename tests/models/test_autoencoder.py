@@ -85,7 +85,7 @@ def test_shapes_of_mnist(fields, latent, variational):
 def test_an_images_code_is_its_own_and_the_call_is_there_and_back():
     net = autoencoder.make(**SMALL)
     x = jax.random.normal(jax.random.key(1), (3, 8, 8, 1))
-    variables = net.init(jax.random.key(0), x)
+    variables = jax.jit(net.init)(jax.random.key(0), x)
     mean, log_var = net.apply(variables, x, method="encode")
     alone, log_var_alone = net.apply(variables, x[1:2], method="encode")
     np.testing.assert_allclose(mean[1:2], alone, atol=1e-5)
@@ -107,7 +107,7 @@ def test_bfloat16_keeps_float32_outside():
 def test_an_image_of_another_size_is_refused():
     net = autoencoder.make(**SMALL)
     with pytest.raises(ValueError, match=r"encodes images \(8, 8, 1\), got"):
-        net.init(jax.random.key(0), jnp.zeros((1, 16, 8, 1)))
+        jax.jit(net.init)(jax.random.key(0), jnp.zeros((1, 16, 8, 1)))
 
 
 @pytest.mark.parametrize(

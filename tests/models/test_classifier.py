@@ -57,7 +57,7 @@ def by_hand(side, colours, classes, w, multipliers, blocks, attended):
 
 def test_a_small_one_counted_by_hand():
     net = classifier.make(**SMALL)
-    params = net.init(jax.random.key(0), X, T)["params"]
+    params = jax.jit(net.init)(jax.random.key(0), X, T)["params"]
     assert count(params) == by_hand(8, 1, 3, 8, (1, 2), 1, ())
 
 
@@ -85,7 +85,7 @@ def test_adms_classifiers_counted_by_hand():
 
 def test_it_starts_as_a_uniform_guess_and_then_sees_image_and_time():
     net = classifier.make(**SMALL)
-    params = net.init(jax.random.key(0), X, T)["params"]
+    params = jax.jit(net.init)(jax.random.key(0), X, T)["params"]
     assert (net.apply({"params": params}, X, T) == 0).all()
     # the zero-initialised layers let nothing through; other weights do
     leaves, tree = jax.tree.flatten(params)
@@ -106,7 +106,7 @@ def test_it_starts_as_a_uniform_guess_and_then_sees_image_and_time():
 
 def test_an_example_depends_on_itself_alone():
     net = classifier.make(**SMALL)
-    params = {"params": net.init(jax.random.key(0), X, T)["params"]}
+    params = {"params": jax.jit(net.init)(jax.random.key(0), X, T)["params"]}
     both = net.apply(params, X, T, features=True)
     np.testing.assert_allclose(
         both[1:], net.apply(params, X[1:], T[1:], features=True), atol=1e-5

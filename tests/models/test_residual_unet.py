@@ -11,7 +11,7 @@ from jaxdiff.models.embeddings import waves
 
 def init(net, shape):
     x, v = jnp.zeros((1, *shape)), jnp.zeros(1)
-    return net.init(jax.random.key(0), x, v)
+    return jax.jit(net.init)(jax.random.key(0), x, v)
 
 
 def count(net, shape):

@@ -11,7 +11,7 @@ from jaxdiff.plots import pictures
 from jaxdiff.runs import plot, preview, sample, train, workdir
 from jaxdiff.runs.sampler import load_base, make_sampler
 from jaxdiff.runs.trained import load
-from tests.runs.conftest import tiny_config
+from tests.runs.conftest import tiny_config, untrained
 
 
 def config_of(side, **fields):
@@ -40,8 +40,8 @@ def upsampler(base, **fields):
 def cascade(tmp_path_factory):
     """(workdir of the base, workdir of the upsampler)."""
     base, up = (tmp_path_factory.mktemp("cascade") / n for n in ("base", "up"))
-    train.run(train.prepare(config_of(4), base))
-    train.run(train.prepare(upsampler(base), up))
+    untrained(config_of(4), base)
+    untrained(upsampler(base), up)
     return base, up
 
 

@@ -33,7 +33,7 @@ def guided(judged, scale):
     source = build.make_source(config)
     task = build.make_task(config, source)
     assert num_asked(config, source) == 3
-    params = task.init(jax.random.key(0))
+    params = jax.jit(task.init)(jax.random.key(0))
     return config, source, task, params, make_sampler(config, source, task)
 
 
@@ -42,10 +42,10 @@ def test_the_guide_moves_x0_to_where_its_label_is_likelier(judged):
     classify = load_classifier(config, source)
     labels, t = jnp.asarray(even_labels(12, 3)), jnp.asarray(0.3)
     x_t = jax.random.normal(jax.random.key(1), (12, *source.shape))
-    x0 = sampler.wrap(task.model(params))(x_t, t, labels).x0
+    x0 = jax.jit(sampler.wrap(task.model(params)))(x_t, t, labels).x0
 
     def surprise(x):
-        log_p = jax.nn.log_softmax(classify.logits(x, t))
+        log_p = jax.nn.log_softmax(jax.jit(classify.logits)(x, t))
         return -np.asarray(log_p)[np.arange(12), np.asarray(labels)]
 
     step = 1e-2 * x0 / jnp.abs(x0).max()

@@ -17,7 +17,7 @@ def asked(tiny):
     config = tiny()
     source = build.make_source(config)
     task = build.make_task(config, source)
-    params = task.init(jax.random.key(0))
+    params = jax.jit(task.init)(jax.random.key(0))
     x_t = jax.random.normal(jax.random.key(1), (6, *source.shape))
 
     def ask(t=0.5, **fields):
@@ -25,7 +25,7 @@ def asked(tiny):
             tiny(**{f"sampler__{k}": v for k, v in fields.items()}), source, task
         )
         wrapped = sampler.wrap(task.model(params))
-        return np.asarray(wrapped(x_t, jnp.asarray(t), jnp.arange(6) % 2).x0)
+        return np.asarray(jax.jit(wrapped)(x_t, jnp.asarray(t), jnp.arange(6) % 2).x0)
 
     return ask
 
@@ -68,7 +68,7 @@ def test_quantiles_keep_what_is_inside_in_proportion():
         source = build.make_source(config)
         task = build.make_task(config, source)
         sampler = make_sampler(config, source, task)
-        model = task.model(task.init(jax.random.key(0)))
+        model = task.model(jax.jit(task.init)(jax.random.key(0)))
         x_t = 30 * jax.random.normal(jax.random.key(1), (2, *source.shape))
         found[name] = np.asarray(sampler.wrap(model)(x_t, jnp.array(0.1), None).x0)
     assert all(abs(x0).max() <= 1 for x0 in found.values())

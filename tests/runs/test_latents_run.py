@@ -1,12 +1,15 @@
 """Latent diffusion as two runs: the second trains on the codes of the first."""
 
+import shutil
+
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from jaxdiff import build
 from jaxdiff.runs import plot, sample, train, workdir
-from jaxdiff.runs.trained import load
-from tests.runs.conftest import tiny_config
+from jaxdiff.runs.trained import load, make_source
+from tests.runs.conftest import tiny_config, untrained
 
 IMAGES = {"data__shape": (4, 4, 1), "data__num_classes": 3, "data__num_examples": 30}
 
@@ -37,7 +40,7 @@ def codes_config(folder):
 def stages(tmp_path_factory):
     """(workdir of the autoencoder, workdir of the diffusion run on its codes)."""
     first, second = (tmp_path_factory.mktemp("latent") / n for n in ("one", "two"))
-    train.run(train.prepare(encoder_config(), first))
+    untrained(encoder_config(), first)
     train.run(train.prepare(codes_config(first), second))
     return first, second
 
@@ -71,13 +74,15 @@ def test_samples_and_pictures_come_out_decoded(stages, tmp_path):
 
 
 def test_it_goes_on_with_the_same_encoder_and_no_other(stages, tmp_path):
-    first, second = tmp_path / "one", tmp_path / "two"
-    train.run(train.prepare(encoder_config(), first))
+    first, second = (shutil.copytree(f, tmp_path / f.name) for f in stages)
     config = codes_config(first)
-    train.run(train.prepare(config, second))
+    workdir.save_config(second, build.measured(config, make_source(config)))
     config.train.num_steps = 3
     assert int(train.run(train.prepare(config, second)).step) == 3
-    train.run(train.prepare(encoder_config(train__num_steps=3), first))
+    shutil.rmtree(first)
+    other = encoder_config()
+    other.seed = 1
+    untrained(other, first)  # in the same place
     config.train.num_steps = 4
     with pytest.raises(ValueError, match=r"data\.checksum=\w+, but the encoder in"):
         train.prepare(config, second)

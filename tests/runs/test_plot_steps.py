@@ -7,8 +7,8 @@ import pytest
 from PIL import Image
 
 from jaxdiff import keys as keying
-from jaxdiff.runs import plot, plot_steps, train
-from tests.runs.conftest import tiny_config
+from jaxdiff.runs import plot, plot_steps
+from tests.runs.conftest import tiny_config, untrained
 
 
 def config_of(**sampler):
@@ -22,7 +22,7 @@ def config_of(**sampler):
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
     folder = tmp_path_factory.mktemp("steps") / "run"
-    train.run(train.prepare(config_of(), folder))
+    untrained(config_of(), folder)
     return folder
 
 

@@ -19,7 +19,7 @@ def test_guidance_eta_and_seed_compile_nothing(tiny, compilations):
     config = tiny(sampler__guidance=2.0, sampler__solver="ddim(eta=0.5)")
     source = build.make_source(config)
     task = build.make_task(config, source)
-    params = task.init(jax.random.key(0))
+    params = jax.jit(task.init)(jax.random.key(0))
     index, labels = np.arange(8), even_labels(8, 2)
     first = make_sampler(config, source, task)
     a = first.draw(params, 0, index, labels)
@@ -58,7 +58,7 @@ def test_a_thousand_steps_are_as_many_equations_as_ten(tiny, solver):
     config = tiny(sampler__solver=solver)
     source = build.make_source(config)
     task = build.make_task(config, source)
-    params = task.init(jax.random.key(0))
+    params = jax.jit(task.init)(jax.random.key(0))
     counts = []
     for n in (10, 1000):
         config.sampler.num_steps = n
@@ -80,7 +80,7 @@ def test_image_i_depends_on_seed_and_number_alone(tiny):
     config = tiny(sampler__guidance=2.0, sampler__solver="ddpm")
     source = build.make_source(config)
     task = build.make_task(config, source)
-    params = task.init(jax.random.key(0))
+    params = jax.jit(task.init)(jax.random.key(0))
     labels = np.array([0, 1] * 6, np.int32)
     whole = make_sampler(config, source, task)
     all_of = whole.draw(params, 3, np.arange(12), labels)
@@ -159,7 +159,9 @@ def test_the_training_step_lowers_for_all_platforms():
     def on_data(state, batch, key_data):
         return step(state, batch, jax.random.wrap_key_data(key_data))
 
-    state = jax.eval_shape(lambda: init_state(task.init(jax.random.key(0)), tx))
+    state = jax.eval_shape(
+        lambda: init_state(jax.jit(task.init)(jax.random.key(0)), tx)
+    )
     batch = {
         "x": jax.ShapeDtypeStruct((1, 4, 4, 4, 1), np.float32),
         "label": jax.ShapeDtypeStruct((1, 4), np.int32),

@@ -24,7 +24,7 @@ def made():
     source = build.make_source(config)
     task = build.make_task(config, source)
     # a fresh network says 0 whatever it is asked
-    params = jax.tree.map(lambda a: a + 0.05, task.init(jax.random.key(0)))
+    params = jax.tree.map(lambda a: a + 0.05, jax.jit(task.init)(jax.random.key(0)))
     return config, source, task, params
 
 

@@ -36,7 +36,7 @@ X = jnp.array([[1.0, -2.0], [3.0, 0.0], [0.5, 0.5]])
 
 def value(task, x=X, seed=0, total=None):
     keys = batch_keys(jax.random.key(seed), jnp.arange(len(x)), total or len(x))
-    return task.loss(task.init(jax.random.key(0)), keys, {"x": x})
+    return jax.jit(task.loss)(jax.jit(task.init)(jax.random.key(0)), keys, {"x": x})
 
 
 def make(noisy, kl_weight=0.0, distance=None, level=-2.0):
@@ -96,24 +96,26 @@ def tiny():
 
 
 def test_an_examples_loss_is_its_own_whatever_the_batch(tiny):
-    params = tiny.init(jax.random.key(0))
+    params = jax.jit(tiny.init)(jax.random.key(0))
     x = jax.random.normal(jax.random.key(1), (6, 4, 4, 1))
     key, index = jax.random.key(2), jnp.arange(6)
-    losses, _ = tiny.loss(params, batch_keys(key, index, 6), {"x": x})
+    losses, _ = jax.jit(tiny.loss)(params, batch_keys(key, index, 6), {"x": x})
     part = jnp.array([4, 1])
-    some, _ = tiny.loss(params, batch_keys(key, part, 6), {"x": x[part]})
+    some, _ = jax.jit(tiny.loss)(params, batch_keys(key, part, 6), {"x": x[part]})
     np.testing.assert_allclose(some, losses[part], rtol=1e-5)
-    other, _ = tiny.loss(params, batch_keys(jax.random.key(3), index, 6), {"x": x})
+    other, _ = jax.jit(tiny.loss)(
+        params, batch_keys(jax.random.key(3), index, 6), {"x": x}
+    )
     assert (other != losses).all()
 
 
 def test_every_parameter_learns_but_those_behind_zeros(tiny):
-    params = tiny.init(jax.random.key(0))
+    params = jax.jit(tiny.init)(jax.random.key(0))
     # residual blocks end in zeros at first, which stops what lies before them
     params = jax.tree.map(lambda a: a + 0.01, params)
     x = jax.random.normal(jax.random.key(1), (3, 4, 4, 1))
     keys = batch_keys(jax.random.key(2), jnp.arange(3), 3)
-    grads = jax.grad(lambda p: tiny.loss(p, keys, {"x": x})[0].mean())(params)
+    grads = jax.jit(jax.grad(lambda p: tiny.loss(p, keys, {"x": x})[0].mean()))(params)
     for path, g in jax.tree_util.tree_leaves_with_path(grads):
         assert np.isfinite(g).all() and np.abs(g).max() > 0, path
 
@@ -121,7 +123,7 @@ def test_every_parameter_learns_but_those_behind_zeros(tiny):
 def test_a_coder_is_a_value(tiny):
     """Coders of other parameters share a compilation."""
     there = jax.jit(lambda coder, x: coder.decode(coder.encode(x)[0]))
-    params = tiny.init(jax.random.key(0))
+    params = jax.jit(tiny.init)(jax.random.key(0))
     x = jnp.ones((1, 4, 4, 1))
     outs = [
         there(tiny.model(jax.tree.map(lambda a, s=s: s * a, params)), x)

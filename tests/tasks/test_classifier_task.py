@@ -46,7 +46,9 @@ BATCH = {"x": jnp.array([[1.0, 2.0], [0.0, 0.0]]), "label": jnp.array([0, 2])}
 
 def test_cross_entropy_and_accuracy_of_clean_data_by_hand():
     made = task(0.0)
-    losses, metrics = made.loss(made.init(jax.random.key(0)), KEYS, BATCH)
+    losses, metrics = jax.jit(made.loss)(
+        jax.jit(made.init)(jax.random.key(0)), KEYS, BATCH
+    )
     # logits (1, 2, 0) of class 0, and (0, 0, 0) of class 2
     expected = [np.log(np.e + np.e**2 + 1) - 1, np.log(3)]
     np.testing.assert_allclose(losses, expected, rtol=1e-6)
@@ -55,7 +57,7 @@ def test_cross_entropy_and_accuracy_of_clean_data_by_hand():
 
 def test_noise_and_time_reach_the_network():
     made = task(0.75)
-    classify = made.model(made.init(jax.random.key(0)))
+    classify = made.model(jax.jit(made.init)(jax.random.key(0)))
     logits = classify.logits(jnp.asarray(BATCH["x"]), jnp.asarray(0.75))
     np.testing.assert_allclose(logits, [[1, 2, 0.75], [0, 0, 0.75]])
     np.testing.assert_allclose(
@@ -63,7 +65,7 @@ def test_noise_and_time_reach_the_network():
         [[2, 4, 1], [0, 0, 1]],
     )
     # x_t = x0 / 4 + 3/4 u with u in [0, 1]: the second row has no signal, only noise
-    losses, _ = made.loss(made.init(jax.random.key(0)), KEYS, BATCH)
+    losses, _ = jax.jit(made.loss)(jax.jit(made.init)(jax.random.key(0)), KEYS, BATCH)
     low = np.log(1 + 1 + np.exp(0.75)) - 0.75
     high = np.log(2 * np.exp(0.75) + np.exp(0.75)) - 0.75
     assert low < losses[1] < high
@@ -71,7 +73,7 @@ def test_noise_and_time_reach_the_network():
 
 def test_the_model_is_a_value():
     made = task(0.0)
-    classify = made.model(made.init(jax.random.key(0)))
+    classify = made.model(jax.jit(made.init)(jax.random.key(0)))
     assert made.kind == "classifier"
     x, t = jnp.asarray(BATCH["x"]), jnp.zeros(())
     out = jax.jit(lambda f, x, t: (f.logits(x, t), f.features(x, t)))(classify, x, t)

@@ -78,7 +78,7 @@ def make(network: nn.Module, t: float = 0.5, **fields: Any):
 def losses(task, labels, x=None, seed=0):
     keys = batch_keys(jax.random.key(seed), jnp.arange(B), B)
     batch = {"x": jnp.zeros((B, 2)) if x is None else x, "label": labels}
-    params = task.init(jax.random.key(0))
+    params = jax.jit(task.init)(jax.random.key(0))
     return np.asarray(task.loss(params, keys, batch)[0])
 
 
@@ -118,7 +118,7 @@ def test_dropout_draws_in_training_alone():
     task = make(Noisy())
     # out is 0 or 2, x0 = 0: losses of (0 + 0, 0 + 4, 4 + 4) / 2
     assert set(losses(task, LABELS).tolist()) == {0.0, 2.0, 4.0}
-    params = task.init(jax.random.key(0))
+    params = jax.jit(task.init)(jax.random.key(0))
     x0 = task.model(params)(jnp.ones((5, 2)), jnp.asarray(0.5), LABELS[:5]).x0
     np.testing.assert_array_equal(x0, np.ones((5, 2)))
 
@@ -127,7 +127,7 @@ def test_dropout_draws_in_training_alone():
 def test_inputs_are_scaled_to_unit_variance(t):
     """x_t = (1 - t) x0 + t eps with x0 of deviation .5: variance (1-t)^2 / 4 + t^2."""
     task = make(Same(), t, sigma_data=0.5)
-    params = task.init(jax.random.key(0))
+    params = jax.jit(task.init)(jax.random.key(0))
     x = jnp.full((3, 2), 0.7)
     shown = task.model(params)(x, jnp.asarray(t), LABELS[:3]).x0
     by_hand = 0.7 / np.sqrt((1 - t) ** 2 / 4 + t**2)
@@ -143,7 +143,7 @@ def test_inputs_are_scaled_to_unit_variance(t):
 
 def test_unscaled_inputs_are_as_they_are():
     task = make(Same(), 0.5)
-    params = task.init(jax.random.key(0))
+    params = jax.jit(task.init)(jax.random.key(0))
     x = jnp.array([[0.7, -3.0]])
     np.testing.assert_array_equal(
         task.model(params)(x, jnp.asarray(0.5), LABELS[:1]).x0, x
@@ -209,4 +209,4 @@ def upsampled(x0, augment, low_size=2):
         augment=augment,
     )
     keys = batch_keys(jax.random.key(0), jnp.arange(len(x0)), len(x0))
-    return task.loss(task.init(jax.random.key(2)), keys, {"x": x0})
+    return jax.jit(task.loss)(jax.jit(task.init)(jax.random.key(2)), keys, {"x": x0})
