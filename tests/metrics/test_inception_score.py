@@ -7,7 +7,9 @@ from jaxdiff.metrics.inception_score import inception_score
 
 
 def test_sure_and_even_is_the_number_of_classes():
-    assert inception_score(np.eye(5)[np.arange(100) % 5]).value == pytest.approx(5)
+    p = np.eye(5)[np.sort(np.arange(10_000) % 5)]  # class by class, as we sample
+    # of 1,000 a part a class has 200 +- 13
+    assert inception_score(p).value == pytest.approx(5, rel=0.01)
 
 
 def test_always_the_same_answer_is_one():
@@ -18,9 +20,9 @@ def test_always_the_same_answer_is_one():
 def test_between_by_hand():
     # rows (a, 1 - a), (1 - a, a): their mean is even, so KL = log 2 - entropy
     a = 0.9
-    p = np.array([[a, 1 - a], [1 - a, a]] * 10)
+    p = np.array([[a, 1 - a], [1 - a, a]] * 2000)
     expected = np.exp(np.log(2) + a * np.log(a) + (1 - a) * np.log(1 - a))
-    assert inception_score(p).value == pytest.approx(expected)
+    assert inception_score(p).value == pytest.approx(expected, rel=0.01)
 
 
 def test_mistakes():
