@@ -37,7 +37,7 @@ def distances(scene: Scene, found: dict[int, np.ndarray]) -> dict[int, dict]:
     Of a judge's features, or without one of the pixels themselves in [0, 1].
     """
     source, num = scene.source, len(next(iter(found.values())))
-    judged = judge.load_judge(scene.judge) if scene.judge else None
+    judged = judge.load_judge(scene.judge, source) if scene.judge else None
 
     def features(x):
         values = source.decode(x)
