@@ -27,11 +27,11 @@ SIDE, FEATURES, CLASSES = 299, 2048, 1008
 
 
 def show(x: Float[Array, "b h w c"]) -> Float[Array, "b 299 299 3"]:
-    """Images in [0, 1], of any size, grey or coloured, as the network sees them: 2 y - 1.
+    """Images in [0, 1], of any size, grey or coloured, as the network sees them.
 
-    y is x bilinearly between the centres of pixels, the edge's value beyond the last;
-    made smaller it is not smoothed first, as in torch's F.interpolate(x, (299, 299),
-    mode="bilinear", align_corners=False). Published distances hang on that.
+    2 y - 1, where y is x bilinearly between the centres of pixels, and beyond the last
+    the edge; made smaller it is not smoothed first. So does torch's F.interpolate(x,
+    (299, 299), mode="bilinear", align_corners=False); published distances hang on that.
 
     Errors: ValueError for other than 1 or 3 channels.
     """
