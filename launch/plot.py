@@ -32,7 +32,10 @@ BESIDE = flags.DEFINE_string(
     "beside", None, "latents, interpolation: a second run, drawn to the right."
 )
 JUDGE = flags.DEFINE_string(
-    "judge", None, "guidance, calls: the run of a classifier that looks at samples."
+    "judge",
+    None,
+    "guidance, calls, steps: the run of a classifier that looks at samples; for calls "
+    "and steps also Inception's file (README).",
 )
 OUT = flags.DEFINE_string("out", None, "Folder for KIND.png.")
 SEED = flags.DEFINE_integer(

@@ -60,7 +60,10 @@ def load_judge(folder: Path, source: Source | None = None) -> Judge:
     """
     if is_inception(folder):
         if source is None or not source.is_image:
-            raise ValueError(f"{folder} judges images, and is to be told of which data")
+            got = "no data" if source is None else "a table"
+            raise ValueError(
+                f"{folder} judges images of data that it is told of, got {got}"
+            )
         network, weights = inception.load(folder)
         logits = Partial(Apply(network), weights)
         own = Partial(Apply(network, features=True), weights)

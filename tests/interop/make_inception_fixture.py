@@ -3,11 +3,11 @@
     pip install torch numpy scipy pillow tqdm;  pip install --no-deps torch-fidelity
     python tests/interop/make_inception_fixture.py
 
-torch-fidelity's Inception has the names and the weights of pytorch-fid's, and is in one
-file, which is all of the package that is imported (the rest needs torchvision). It
-enlarges images as TensorFlow 1 did; here that one function is torch's F.interpolate,
-as in pytorch-fid. The weights are not the published ones but `weights`, a rule that
-the test follows as well, by name and shape; so nothing is downloaded or stored.
+torch-fidelity's Inception has the names and the weights of pytorch-fid's, but needs no
+torchvision; other parts of the package do, so that its own start is left out. It
+resizes images as TensorFlow 1 did; here that one function is torch's F.interpolate, as
+in pytorch-fid. The weights are not the published ones but `weights`, a rule that the
+test follows as well, by name and shape; so nothing is downloaded or stored.
 
     names, shapes   of the state dict, shapes as text
     images          u8[2, 32, 32, 3]; a third image is `large_image`

@@ -97,8 +97,10 @@ def test_it_looks_at_few_images_at_once(monkeypatch):
 
 
 def test_it_needs_to_know_which_images():
-    with pytest.raises(ValueError, match="judges images, and is to be told of which"):
+    with pytest.raises(ValueError, match="of data that it is told of, got no data"):
         judging.load_judge(FILE)
+    with pytest.raises(ValueError, match="got a table"):
+        judging.load_judge(FILE, synthetic.make((4,), 2, 30))
 
 
 def test_a_file_that_is_not_there(monkeypatch):
