@@ -1,12 +1,12 @@
 """A run in numbers: its samples against its data, and how likely it finds the data.
 
 python -m launch.evaluate --workdir=runs/digits --judge=runs/digits_judge --out=out/eval
-python -m launch.evaluate --workdir=runs/digits --judge=runs/digits_judge --out=out/dpm \\
-    --metrics=frechet,precision --config.sampler.solver=dpmpp_2m --config.sampler.num_steps=10
-python -m launch.evaluate --workdir=runs/iris --out=out/iris          # a table needs no judge
+python -m launch.evaluate --workdir=runs/digits --judge=runs/digits_judge --out=out/few \
+    --metrics=frechet,precision --num=2000 --config.sampler.num_steps=10
+python -m launch.evaluate --workdir=runs/iris --out=out/iris     # a table needs no judge
 python -m launch.evaluate --workdir=runs/digits --out=out/bits --metrics=bits --ways=flow
-python -m launch.evaluate --workdir=runs/digits --judge=runs/digits_judge --out=out/theirs \\
-    --images=somebody/pictures
+python -m launch.evaluate --workdir=runs/digits --judge=runs/digits_judge \
+    --images=somebody/pictures --out=out/theirs
 
 Prints a table and writes OUT/evaluation.json, with every setting that changes a number.
 Stopped, the same command goes on: samples and bits that are there are not made again.
@@ -26,8 +26,9 @@ OUT = flags.DEFINE_string("out", None, "Folder for evaluation.json, samples and 
 METRICS = flags.DEFINE_list(
     "metrics",
     [],
-    "frechet, kernel, precision (and recall), density (and coverage), inception, sliced; "
-    "of tables columns, correlations, two_sample; of both bits. All that fit by default.",
+    "Of images frechet, kernel, precision (and recall), density (and coverage), "
+    "inception, sliced; of tables columns, correlations, two_sample; of both bits. All "
+    "that fit by default.",
 )
 JUDGE = flags.DEFINE_string("judge", None, "The run of a classifier of the same data.")
 IMAGES = flags.DEFINE_string("images", None, "Pictures to evaluate instead of samples.")

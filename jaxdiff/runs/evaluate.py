@@ -5,16 +5,13 @@ bits. What is known of the real ones is kept in the run's workdir, under a check
 data, judge and count, and so is the same for every evaluation.
 """
 
-import hashlib
 import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import jax
 import numpy as np
 from ml_collections import ConfigDict
-from tqdm import tqdm
 
 from jaxdiff.arrays import require
 from jaxdiff.choices import hint
@@ -25,6 +22,7 @@ from jaxdiff.metrics.inception_score import inception_score
 from jaxdiff.runs import bits, compare, folders, sample, shards
 from jaxdiff.runs import judge as judging
 from jaxdiff.runs.judge import Judge
+from jaxdiff.runs.reference import features_of_real
 
 # Folders: of the evaluation its samples, of the run what is known of real images.
 SAMPLES, REFERENCES = "samples", "references"
@@ -251,10 +249,8 @@ def _sides(request):
     """Sides, and every setting that changes a number."""
     told: dict[str, Any] = {}
     if request.images:
-        told |= {
-            "images": str(request.images.folder),
-            "resized": request.images.resized,
-        }
+        given = request.images
+        told |= {"folder": str(given.folder), "resized": given.resized}
     else:
         sample.run(request.sampling)
         calls = request.sampling.sampler.calls()
@@ -280,14 +276,16 @@ def _features(request, told):
     made, probabilities = (np.concatenate(p) for p in zip(*seen, strict=True))
     bad = ~np.isfinite(made).all(1)
     require(not bad.any(), f"{bad.sum()} images have features that are not finite")
-    real, about = reference(request)
+    real, checksum = features_of_real(
+        judge, source, request.num_real, request.data, request.workdir / REFERENCES
+    )
     told |= {
         "judge": str(judge.folder),
         "judge_step": judge.step,
         "features": made.shape[1],
         "images": len(made),
         "real_images": len(real),
-        "reference": about,
+        "reference": checksum,
         "pixels": "real and generated alike rounded to 8 bits",
     }
     return Sides(real, made, probabilities, request.seed), told
@@ -296,35 +294,6 @@ def _features(request, told):
 def _look(judge, pixels):
     features = judging.features(judge, pixels, compare.WHITE)
     return features, judging.probabilities(judge, pixels, compare.WHITE)
-
-
-def reference(request: Request) -> tuple[np.ndarray, str]:
-    """Features of the real images, f32[m, d], and the checksum that they are kept under.
-
-    In WORKDIR/references; a file of the same name from elsewhere is as good.
-    """
-    judge, source = request.judge, request.source
-    assert judge, "`prepare` has seen to it"
-    digest = hashlib.sha256()
-    about = {"data": request.data, "size": len(source), "real": request.num_real}
-    digest.update(json.dumps(about, sort_keys=True).encode())
-    for leaf in jax.tree.leaves(judge.classify):
-        digest.update(np.asarray(leaf).tobytes())
-    name = digest.hexdigest()[:16]
-    path = request.workdir / REFERENCES / f"{name}.npz"
-    if path.is_file():
-        with np.load(path) as file:
-            return file["features"], name
-    index = permutation(0, 0, len(source))[: request.num_real]
-    parts, starts = [], range(0, len(index), compare.BATCH)
-    for at in tqdm(starts, "real images", disable=None):
-        x = source[index[at : at + compare.BATCH]]["x"]
-        pixels = compare.real_pixels(source, x)
-        parts.append(judging.features(judge, pixels, compare.WHITE))
-    features = np.concatenate(parts)
-    path.parent.mkdir(exist_ok=True)
-    shards.write(path, {"features": features, "about": json.dumps(about)})
-    return features, name
 
 
 def warnings(request: Request, told: dict[str, Any]) -> list[str]:
