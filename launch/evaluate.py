@@ -1,10 +1,10 @@
 """A run in numbers: its samples against its data, and how likely it finds the data.
 
 python -m launch.evaluate --workdir=runs/digits --judge=runs/digits_judge --out=out/eval
-python -m launch.evaluate --workdir=runs/digits --judge=runs/digits_judge --out=out/few \
-    --metrics=frechet,precision --num=2000 --config.sampler.num_steps=10
-python -m launch.evaluate --workdir=runs/iris --out=out/iris     # a table needs no judge
-python -m launch.evaluate --workdir=runs/digits --out=out/bits --metrics=bits --ways=flow
+python -m launch.evaluate --workdir=runs/digits --out=out/few --metrics=frechet \
+    --judge=runs/digits_judge --num=2000 --config.sampler.num_steps=10
+python -m launch.evaluate --workdir=runs/iris --out=out/iris    # a table needs no judge
+python -m launch.evaluate --workdir=runs/digits --out=out/likely --metrics=bits
 python -m launch.evaluate --workdir=runs/digits --judge=runs/digits_judge \
     --images=somebody/pictures --out=out/theirs
 
