@@ -73,6 +73,7 @@ def test_a_loss_that_is_not_finite_ends_with_a_status(tmp_path):
                 *("launch.train", *SMALL_IRIS, f"--workdir={tmp_path}/run"),
                 *(
                     "--config.train.lr=constant(peak=1e25)",
+                    "--config.train.checkpoint_every=1",
                     "--config.train.num_steps=20",
                 ),
             )
