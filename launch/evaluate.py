@@ -43,7 +43,10 @@ WAYS = flags.DEFINE_list(
 NUM_BITS = flags.DEFINE_integer("num_bits", 1000, "Real examples whose bits are found.")
 STEPS = flags.DEFINE_integer("steps", 100, "Of the bounds: network calls an example.")
 CLEANEST = flags.DEFINE_float(
-    "cleanest", 1e-3, "Sigma / alpha that the continuous bound and the flow begin at."
+    "cleanest",
+    0.0,
+    "Sigma / alpha that the continuous bound and the flow begin at; 0 for a quarter of "
+    "a pixel's level, of other data .01.",
 )
 FORCE = flags.DEFINE_bool("force", False, "Write into a folder that is not empty.")
 

@@ -22,9 +22,10 @@ class Score(NamedTuple):
     error: float
 
 
-def inception_score(probabilities: np.ndarray, parts: int = 10) -> Score:
+def inception_score(probabilities: np.ndarray, parts: int = 10, seed: int = 0) -> Score:
     """Equation 1 of p(c | x), f[n, classes] whose rows sum to 1, by parts.
 
+    Rows are shuffled first: samples often come class by class.
     Errors: ValueError for rows that are no probabilities, or fewer than two a part.
     """
     p = np.asarray(probabilities, np.float64)
@@ -36,6 +37,7 @@ def inception_score(probabilities: np.ndarray, parts: int = 10) -> Score:
         parts >= 2 and len(p) >= 2 * parts,
         f"{parts} parts need at least {2 * max(parts, 2)} images, got {len(p)}",
     )
+    p = np.random.default_rng(seed).permutation(p)
     scores = [
         np.exp(rel_entr(part, part.mean(0)).sum(1).mean())
         for part in np.array_split(p, parts)

@@ -79,7 +79,9 @@ def prepare(
 
     Args:   num: examples, drawn by the seed from the run's data.
             steps: of the discrete bound, and terms of the continuous one's integral.
-            cleanest: sigma / alpha that the continuous bound and the flow begin at.
+            cleanest: sigma / alpha that the continuous bound and the flow begin at; 0
+            for a quarter of a pixel's level, of other data .01. Far below, networks
+            know the data no better, and the integral counts it.
             out: what is there of the same request is not done again.
     Errors: ValueError, FileNotFoundError.
     """
@@ -90,7 +92,7 @@ def prepare(
         f"{', '.join(unknown) or 'none'}",
     )
     require(steps >= 2, f"--steps must be at least 2, got {steps}")
-    require(0 < cleanest < 1, f"--cleanest must be between 0 and 1, got {cleanest}")
+    require(0 <= cleanest < 1, f"--cleanest must be from 0 to 1, got {cleanest}")
     trained = load(workdir, config)
     require(
         trained.task.kind == "denoiser" and not config.diffusion.low_size,
@@ -99,6 +101,8 @@ def prepare(
     )
     size = len(trained.source)
     require(2 <= num <= size, f"--num must be from 2 to the data's {size}, got {num}")
+    if not cleanest:
+        cleanest = float(np.min(_width(trained.source))) / 4 or 0.01
     asked = {
         "workdir": str(workdir.resolve()),
         "step": trained.step,

@@ -71,7 +71,7 @@ def _kernel(sides):
 
 
 def _inception(sides):
-    found = inception_score(sides.probabilities)
+    found = inception_score(sides.probabilities, seed=sides.seed)
     return {"inception_score": found.value, "inception_score_error": found.error}
 
 

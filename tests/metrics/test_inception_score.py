@@ -7,7 +7,9 @@ from jaxdiff.metrics.inception_score import inception_score
 
 
 def test_sure_and_even_is_the_number_of_classes():
-    assert inception_score(np.eye(5)[np.arange(100) % 5]).value == pytest.approx(5)
+    p = np.eye(5)[np.sort(np.arange(10_000) % 5)]  # class by class, as we sample
+    # of 1,000 a part a class has 200 +- 13
+    assert inception_score(p).value == pytest.approx(5, rel=0.01)
 
 
 def test_always_the_same_answer_is_one():
@@ -20,7 +22,9 @@ def test_between_by_hand():
     a = 0.9
     p = np.array([[a, 1 - a], [1 - a, a]] * 10)
     expected = np.exp(np.log(2) + a * np.log(a) + (1 - a) * np.log(1 - a))
-    assert inception_score(p).value == pytest.approx(expected)
+    # a part of two rows of one kind would say otherwise
+    found = inception_score(np.tile(p, (200, 1)))
+    assert found.value == pytest.approx(expected, rel=0.01)
 
 
 def test_mistakes():

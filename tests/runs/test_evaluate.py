@@ -138,7 +138,7 @@ def test_bits_add_up_and_do_not_depend_on_the_files(table, tmp_path, monkeypatch
         ({"num": 0}, "--num must be at least 1"),
         ({"ways": ["flows"]}, "got flows"),
         ({"steps": 1}, "--steps must be at least 2"),
-        ({"cleanest": 0.0}, "--cleanest must be between 0 and 1"),
+        ({"cleanest": 1.0}, "--cleanest must be from 0 to 1"),
     ],
 )
 def test_mistakes_come_before_any_work(images, tmp_path, changes, says):
