@@ -16,7 +16,7 @@ Source: Song et al. 2021, arXiv:2011.13456, appendix D.2; Grathwohl et al. 2019,
 arXiv:1810.01367, for (3).
 """
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import diffrax
 import jax
@@ -29,7 +29,7 @@ from jaxdiff.diffusion.denoisers import Denoise
 from jaxdiff.diffusion.likelihood import log_snrs
 from jaxdiff.diffusion.schedules import Schedule
 
-# Denoiser calls a solution may take, over its steps; beyond, diffrax raises.
+# Of the ODE, of one example; beyond, diffrax raises.
 MAX_STEPS = 10_000
 
 
@@ -38,11 +38,6 @@ class Density(NamedTuple):
 
     log_p: Array
     steps: Array
-
-
-def rademacher(key: Key[Array, ""], shape: tuple[int, ...], dtype: Any) -> Array:
-    """+1 or -1: the probe of least variance."""
-    return jax.random.rademacher(key, shape, dtype)
 
 
 def log_density(
@@ -82,12 +77,10 @@ def log_density(
         def f(y):
             return flow(lam, y, cond)
 
-        if v is None:
-            basis = jnp.eye(y.size, dtype=y.dtype).reshape(-1, *y.shape)
-            slopes = jax.vmap(lambda e: jnp.vdot(e, jax.jvp(f, (y,), (e,))[1]))(basis)
-            return f(y), slopes.sum()
-        slopes = jax.vmap(lambda e: jnp.vdot(e, jax.jvp(f, (y,), (e,))[1]))(v)
-        return f(y), slopes.mean()
+        basis = jnp.eye(y.size, dtype=y.dtype).reshape(-1, *y.shape)
+        along = basis if v is None else v
+        slopes = jax.vmap(lambda e: jnp.vdot(e, jax.jvp(f, (y,), (e,))[1]))(along)
+        return f(y), slopes.sum() if v is None else slopes.mean()
 
     def one(x0, cond, v):
         start = (1 - _share(clean)) * x0, jnp.zeros((), x0.dtype)
@@ -115,9 +108,9 @@ def log_density(
 def draw_probes(
     keys: Key[Array, "b"], shape: tuple[int, ...], num: int = 1, normal: bool = False
 ) -> Float[Array, "b num ..."]:
-    """Rademacher vectors, or normal ones, for equation 3."""
+    """Rademacher vectors (+-1, of least variance), or normal ones, for equation 3."""
     require(num >= 1, f"num must be at least 1, got {num=}")
-    random = jax.random.normal if normal else rademacher
+    random = jax.random.normal if normal else jax.random.rademacher
     return keying.draw(random, keys, (num, *shape))
 
 

@@ -75,7 +75,7 @@ def levels(low: Any = -1.0, high: Any = 1.0, num: int = 256) -> Decoder:
 
 def density() -> Decoder:
     """Data of any number: a normal density, and so bits that can be negative."""
-    return Partial(norm_log_pdf)
+    return Partial(_normal)
 
 
 def step_bits(
@@ -101,10 +101,8 @@ def step_bits(
     true_log_var = log_variance(schedule, t_, s_, jnp.zeros_like(t_))
     kl = kl_normal(mean, true_log_var, guess, log_var)
     nll = -decoder(x0, guess, 0.5 * log_var)
-    # half a step above 0 is the first step: s is a difference of rounded times
-    return jnp.where(s < 0.5 * (t - s), mean_of_each(nll), mean_of_each(kl)) / jnp.log(
-        2.0
-    )
+    nats = jnp.where(s <= 0, mean_of_each(nll), mean_of_each(kl))
+    return nats / jnp.log(2.0)
 
 
 def discrete(
@@ -188,7 +186,7 @@ def log_snrs(
     return jnp.maximum(noisy, NOISIEST), jnp.minimum(clean, -2 * jnp.log(cleanest))
 
 
-def norm_log_pdf(x: Array, mean: Array, log_std: Array) -> Array:
+def _normal(x, mean, log_std):
     """log N(x; mean, std^2) in nats, value by value."""
     return norm.logpdf((x - mean) * jnp.exp(-log_std)) - log_std
 

@@ -86,7 +86,9 @@ def denoising_loss(
             learned_variance=True,
         )(x_t, c.t, cond)
         said = said._replace(x0=jax.lax.stop_gradient(said.x0))
-        s = jnp.maximum(c.t - 1 / objective.bound_steps, 0.0)
+        step = 1 / objective.bound_steps
+        # half a step above 0 is 0: s is a difference of rounded times
+        s = jnp.where(c.t < 1.5 * step, 0.0, c.t - step)
         bound = step_bits(objective.schedule, c.t, s, x0, x_t, said, levels())
         loss = loss + objective.bound_weight * objective.bound_steps * bound
     return loss, metrics

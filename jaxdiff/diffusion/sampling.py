@@ -116,9 +116,10 @@ def count_calls(solver: Solver, ts: Float[Array, "times"]) -> int:
     return len(calls)
 
 
-def most_steps(cost: Callable[[int], int], most: int) -> int:
-    """The most steps, up to `most`, whose cost is at most that; 0 if there is none.
+def most_steps(cost: Callable[[int], int], most: int) -> tuple[int, int]:
+    """The most steps, up to `most`, whose cost is at most that, and their cost.
 
+    0 steps where even one costs more.
     cost: steps -> calls, which rises with the steps but for a solver that does more
           where steps are small.
     """
@@ -126,4 +127,4 @@ def most_steps(cost: Callable[[int], int], most: int) -> int:
     steps = bisect_right(range(1, most + 1), most, key=cost)
     while steps and cost(steps) > most:
         steps -= 1
-    return steps
+    return steps, cost(steps) if steps else 0

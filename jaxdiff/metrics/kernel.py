@@ -35,7 +35,7 @@ def squared_mmd(x: np.ndarray, y: np.ndarray) -> float:
 
     Errors: ValueError for other shapes.
     """
-    _check(x, y, 2)
+    check_pair(x, y, 2)
     n, m = len(x), len(y)
     of_x, of_y = polynomial(x, x), polynomial(y, y)
     within_x = (of_x.sum() - np.trace(of_x)) / (n * (n - 1))
@@ -55,7 +55,7 @@ def block_mmd(x: np.ndarray, y: np.ndarray, size: int = 100, seed: int = 0) -> E
     Source: Zaremba et al. 2013, arXiv:1307.1954 (B-tests).
     """
     require(size >= 2, f"size must be at least 2, got {size=}")
-    _check(x, y, 2 * size)
+    check_pair(x, y, 2 * size)
     blocks = min(len(x), len(y)) // size
     rng = np.random.default_rng(seed)
     parts = (
@@ -69,7 +69,8 @@ def block_mmd(x: np.ndarray, y: np.ndarray, size: int = 100, seed: int = 0) -> E
     return Estimate(float(np.mean(values)), float(error), blocks)
 
 
-def _check(x, y, least):
+def check_pair(x: np.ndarray, y: np.ndarray, least: int = 1) -> None:
+    """ValueError unless these are two sets of features of one width, of enough rows."""
     require(
         np.ndim(x) == np.ndim(y) == 2 and np.shape(x)[1] == np.shape(y)[1],
         "features must be two arrays (rows, d) of the same d, got shapes "

@@ -21,6 +21,7 @@ from sklearn.metrics import pairwise_distances_chunked
 from sklearn.neighbors import NearestNeighbors
 
 from jaxdiff.arrays import require
+from jaxdiff.metrics.kernel import check_pair
 
 
 class PrecisionRecall(NamedTuple):
@@ -60,11 +61,7 @@ def density_coverage(
 def _holding(centres, points, k):
     """How many balls hold each point, i64[points]; which hold any, bool[centres]."""
     centres, points = (np.asarray(a, np.float64) for a in (centres, points))
-    require(
-        centres.ndim == points.ndim == 2 and centres.shape[1] == points.shape[1],
-        "features must be two arrays (rows, d) of the same d, got shapes "
-        f"{centres.shape} and {points.shape}",
-    )
+    check_pair(centres, points)
     require(
         1 <= k < len(centres),
         f"k={k} nearest others need at least {k + 1} rows, got {len(centres)}",

@@ -7,14 +7,12 @@
 Source: Bonneel et al. 2015, "Sliced and Radon Wasserstein barycenters".
 """
 
-from collections.abc import Mapping
-
 import numpy as np
 from scipy.stats import wasserstein_distance
 
 from jaxdiff.arrays import require
-
-Columns = Mapping[str, np.ndarray]
+from jaxdiff.metrics.kernel import check_pair
+from jaxdiff.metrics.two_sample import Columns
 
 
 def sliced(x: np.ndarray, y: np.ndarray, num: int = 200, seed: int = 0) -> float:
@@ -22,11 +20,7 @@ def sliced(x: np.ndarray, y: np.ndarray, num: int = 200, seed: int = 0) -> float
 
     Errors: ValueError for other shapes.
     """
-    require(
-        np.ndim(x) == np.ndim(y) == 2 and np.shape(x)[1] == np.shape(y)[1],
-        "rows must be two arrays (rows, d) of the same d, got shapes "
-        f"{np.shape(x)} and {np.shape(y)}",
-    )
+    check_pair(x, y)
     v = np.random.default_rng(seed).normal(size=(np.shape(x)[1], num))
     v /= np.linalg.norm(v, axis=0)
     sides = (np.asarray(a, np.float64) @ v for a in (x, y))

@@ -77,7 +77,9 @@ def save_heat(
     axis.imshow(colours, cmap="RdBu", vmin=-limit, vmax=limit, aspect="auto")
     for (i, j), value in np.ndenumerate(values):
         if np.isfinite(value):
-            axis.text(j, i, f"{value:.2f}", ha="center", va="center", fontsize=9)
+            dark = abs(colours[i, j]) > 0.7 * limit
+            style = {"fontsize": 9, "color": "white" if dark else "black"}
+            axis.text(j, i, f"{value:.2f}", ha="center", va="center", **style)
     axis.set_xticks(range(len(columns)), columns)
     axis.set_yticks(range(len(rows)), rows)
     axis.tick_params(length=0)

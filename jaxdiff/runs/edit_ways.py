@@ -128,7 +128,7 @@ def num_steps(config: ConfigDict, most: int) -> int:
 
     schedule, solver = build.make_schedule(config), build.make_solver(config)
     inversion.check_reversible(solver, schedule, build.make_grid(config))
-    steps = sampling.most_steps(cost, most)
+    steps, _ = sampling.most_steps(cost, most)
     require(steps >= 4, f"--calls={most} is too few for 4 steps up and down")
     return steps
 

@@ -67,7 +67,7 @@ DEVIATES = np.array([-1.2, 0.7, -0.4, 1.1])  # where each column starts
 # log-SNRs that every schedule has, so that none is measured beyond its ends
 START, END = -4.5, 2.0
 # The noise of every step takes a row to itself: fewer, which suffice for low orders.
-STEPS = {False: (128, 256, 512), True: (32, 64, 128)}  # by whether there is noise
+STEPS = {False: (256, 512, 1024), True: (32, 64, 128)}  # by whether there is noise
 # Multistep methods take starting values of their order for granted: the first of n even
 # steps begins with three that are small enough for those of lower order.
 FIRST = 2.5, 1.75, 1.25

@@ -34,8 +34,7 @@ def steps_for(scene: Scene, solver: str, most: int) -> tuple[int, int]:
         ts = jnp.asarray(build.make_grid(config), jnp.float32)
         return sampling.count_calls(build.make_solver(config), ts)
 
-    steps = sampling.most_steps(calls, most)
-    return steps, calls(steps) if steps else 0
+    return sampling.most_steps(calls, most)
 
 
 def distances(scene: Scene) -> dict[str, list[dict[str, Any]]]:

@@ -145,12 +145,19 @@ def test_the_continuous_bound_of_a_normal_is_its_entropy(curve, x64):
 
 def test_more_steps_bring_the_discrete_bound_to_the_continuous(x64):
     schedule = schedules.cosine()
-    totals = []
-    for n in (10, 100, 1000):
-        ts = np.append(np.linspace(1, 0.02, n), 0.0)
-        totals.append(sum(discrete_by_hand(schedule, ts, 1.0)[1]))
-    entropy = 0.5 * np.log(2 * np.pi * np.e * STD**2).mean() / BITS
-    assert totals[0] > totals[1] > totals[2] > entropy
+    x0, keys = of_normal()
+    how = {"decoder": likelihood.density()}
+    given = keys, Partial(normal, schedule), schedule
+    tight = jax.jit(likelihood.continuous)(*given, x0, **how).total
+    gaps = []
+    for n in (3, 40):  # of steps as uneven as a user's
+        ts = jnp.append(jnp.linspace(1, 0.02, n), 0.0)
+        loose = jax.jit(likelihood.discrete)(*given, ts, x0, frac=1.0, **how).total
+        gaps.append(np.asarray(loose - tight))
+    means = [gap.mean() for gap in gaps]
+    errors = [gap.std() / np.sqrt(MANY) for gap in gaps]
+    assert means[0] > 4 * errors[0]
+    assert abs(means[1]) < 4 * errors[1]
 
 
 def test_levels_are_the_published_likelihood_in_any_units(assert_listed, x64):
