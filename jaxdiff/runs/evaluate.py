@@ -6,7 +6,6 @@ data, judge and count, and so is the same for every evaluation.
 """
 
 import json
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -17,36 +16,18 @@ from jaxdiff.arrays import require
 from jaxdiff.choices import hint
 from jaxdiff.data.batches import permutation
 from jaxdiff.data.source import Source
-from jaxdiff.metrics import frechet, neighbours, transport, two_sample
-from jaxdiff.metrics.inception_score import inception_score
 from jaxdiff.runs import bits, compare, folders, sample, shards
 from jaxdiff.runs import judge as judging
 from jaxdiff.runs.judge import Judge
 from jaxdiff.runs.reference import features_of_real
+from jaxdiff.runs.scores import METRICS, Sides
 
 # Folders: of the evaluation its samples, of the run what is known of real images.
 SAMPLES, REFERENCES = "samples", "references"
-
-
-class Sides(NamedTuple):
-    """What metrics look at: of images f32[n, d], of tables columns by name.
-
-    probabilities: the judge's of each generated image, f32[n, classes]
-    """
-
-    real: Any
-    made: Any
-    probabilities: Any
-    seed: int
-
-
-class Metric(NamedTuple):
-    """of:      "images" or "tables"
-    compute: Sides -> name -> value; NAME_error is the standard error of NAME
-    """
-
-    of: str
-    compute: Callable[[Sides], dict[str, float]]
+# The metric that looks at real data only (bits.py).
+BITS = "bits"
+# Samples in a file: what a stopped evaluation loses at most.
+SHARD = 1000
 
 
 class Request(NamedTuple):
@@ -63,54 +44,6 @@ class Request(NamedTuple):
     data: dict[str, Any]
     workdir: Path
     out: Path
-
-
-def _kernel(sides):
-    found = compare.kernel_distance(sides.made, sides.real, sides.seed)
-    return {k: v for k, v in found.items() if k != "kernel_block"}
-
-
-def _inception(sides):
-    found = inception_score(sides.probabilities, seed=sides.seed)
-    return {"inception_score": found.value, "inception_score_error": found.error}
-
-
-def _columns(sides):
-    apart = transport.columns(sides.real, sides.made)
-    return {f"apart: {name}": value for name, value in apart.items()}
-
-
-def _forest(sides):
-    real, made = two_sample.as_features(sides.real, sides.made)
-    n = min(len(real), len(made))  # as many of each: a guess is right half the time
-    accuracy = two_sample.two_sample_accuracy(real[:n], made[:n], sides.seed)
-    return {"two_sample_accuracy": accuracy}
-
-
-METRICS = {
-    "frechet": Metric(
-        "images",
-        lambda s: {"frechet": frechet.distance(*map(frechet.fit, (s.made, s.real)))},
-    ),
-    "kernel": Metric("images", _kernel),
-    "precision": Metric(
-        "images", lambda s: neighbours.precision_recall(s.real, s.made)._asdict()
-    ),
-    "density": Metric(
-        "images", lambda s: neighbours.density_coverage(s.real, s.made)._asdict()
-    ),
-    "inception": Metric("images", _inception),
-    "sliced": Metric(
-        "images", lambda s: {"sliced": transport.sliced(s.real, s.made, seed=s.seed)}
-    ),
-    "columns": Metric("tables", _columns),
-    "correlations": Metric(
-        "tables",
-        lambda s: {"correlation_gap": transport.correlation_gap(s.real, s.made)},
-    ),
-    "two_sample": Metric("tables", _forest),
-}
-BITS = "bits"
 
 
 def prepare(
@@ -137,13 +70,6 @@ def prepare(
             num_real: 0 for all.  ways, num_bits, steps, cleanest: as bits.prepare's.
     Errors: ValueError, FileNotFoundError.
     """
-    known = [*METRICS, BITS]
-    for name in metrics:
-        require(
-            name in known,
-            f"--metrics has no {name!r}{hint(name, known)}; there are "
-            f"{', '.join(known)}",
-        )
     asked = sample.prepare(
         workdir,
         config,
@@ -153,24 +79,12 @@ def prepare(
         label=None,
         png=False,
         force=force,
+        shard=SHARD,
         whole_too=True,
     )
     source = asked.trained.source
-    kind = "images" if source.is_image else "tables"
-    fitting = [name for name, metric in METRICS.items() if metric.of == kind]
-    wanted = metrics or [*fitting, *([] if images else [BITS])]
-    for name in wanted:
-        require(
-            name == BITS or name in fitting,
-            f"--metrics={name} is for {METRICS.get(name, METRICS['frechet']).of}; this "
-            f"run makes {kind}",
-        )
+    wanted = _wanted(metrics, source, judge, images)
     seen = [name for name in wanted if name != BITS]
-    require(
-        judge is not None or not seen or kind == "tables",
-        f"--metrics={','.join(seen)} needs --judge=WORKDIR: the run of a classifier of "
-        "the same data (configs/digits_judge.py, configs/fashion_judge.py)",
-    )
     judged = judging.load_judge(judge) if judge and seen and source.is_image else None
     if judged:
         require(
@@ -210,6 +124,42 @@ def prepare(
         workdir,
         out,
     )
+
+
+def _wanted(metrics, source, judge, images):
+    """Which metrics: those asked for, or all that fit."""
+    known = [*METRICS, BITS]
+    for name in metrics:
+        require(
+            name in known,
+            f"--metrics has no {name!r}{hint(name, known)}; there are "
+            f"{', '.join(known)}",
+        )
+    kind = "images" if source.is_image else "tables"
+    fitting = [name for name, metric in METRICS.items() if metric.of == kind]
+    if source.layout is not None:
+        numbers = sum(not column.categories for column in source.layout.columns)
+        for name in [name for name in fitting if METRICS[name].numbers > numbers]:
+            require(
+                name not in metrics,
+                f"--metrics={name} needs {METRICS[name].numbers} columns of numbers, "
+                f"the data have {numbers}",
+            )
+            fitting.remove(name)
+    wanted = metrics or [*fitting, *([] if images else [BITS])]
+    for name in wanted:
+        require(
+            name == BITS or name in fitting,
+            f"--metrics={name} is for {METRICS.get(name, METRICS['frechet']).of}; this "
+            f"run makes {kind}",
+        )
+    seen = [name for name in wanted if name != BITS]
+    require(
+        judge is not None or not seen or kind == "tables",
+        f"--metrics={','.join(seen)} needs --judge=WORKDIR: the run of a classifier of "
+        "the same data (configs/digits_judge.py, configs/fashion_judge.py)",
+    )
+    return wanted
 
 
 def run(request: Request, command: str) -> list[dict[str, Any]]:

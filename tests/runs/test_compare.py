@@ -210,3 +210,11 @@ def test_the_sheet_puts_class_under_class():
     strips = sheet.strips_of(some(list(range(12))), [])[..., 0, 0, 0]
     assert strips[0].tolist() == list(range(10))
     assert strips[1].tolist() == [10, 11, *[255] * 8]
+
+
+def test_the_kernel_distance_does_not_depend_on_the_features_scale():
+    x, y = np.random.default_rng(0).normal(size=(2, 60, 4))
+    x = x + 0.5
+    once, scaled = (compare.kernel_distance(a * x, a * y, 0) for a in (1, 40))
+    assert scaled["kernel"] == pytest.approx(once["kernel"], rel=1e-6)
+    assert once["kernel_error"] > 0
