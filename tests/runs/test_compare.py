@@ -76,7 +76,9 @@ def test_figures_are_the_metrics(compared, judge, folders):
         "images_of_real": 30,
         "own_label": (labels(judge, pixels, 255.0) == told).mean(),
     }
-    found = kernel.block_mmd(seen, real(judge, request.index), 3, 0)
+    true = real(judge, request.index)
+    unit = np.square(true).mean() ** 0.5
+    found = kernel.block_mmd(seen / unit, true / unit, 3, 0)
     truth |= {"kernel": found.value, "kernel_error": found.error, "kernel_block": 3}
     assert row == pytest.approx(truth, rel=1e-3)
     assert truth["frechet"] > 2 * truth["frechet_of_real"]
