@@ -201,14 +201,17 @@ def real_pixels(source: Source, x: np.ndarray) -> np.ndarray:
 
 
 def kernel_distance(x: np.ndarray, y: np.ndarray, seed: int) -> dict[str, Any]:
-    """`kernel.block_mmd` in blocks of at most BLOCK rows, so that there are BLOCKS.
+    """`kernel.block_mmd` of features x and of real ones y, by blocks.
 
-    None where either set is too small for two blocks of two.
+    Both are divided by the root mean square of y: a trained judge's features are of any
+    scale, and the kernel means something for values about 1. Blocks have at most BLOCK
+    rows, so that there are BLOCKS; None where a set is too small for two blocks of two.
     """
     size = max(2, min(BLOCK, min(len(x), len(y)) // BLOCKS))
     if min(len(x), len(y)) < 2 * size:
         return {"kernel": None, "kernel_error": None, "kernel_block": None}
-    found = kernel.block_mmd(x, y, size, seed)
+    scale = np.sqrt(np.mean(np.square(y, dtype=np.float64)))
+    found = kernel.block_mmd(x / scale, y / scale, size, seed)
     return {
         "kernel": found.value,
         "kernel_error": found.error,

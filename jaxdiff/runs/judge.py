@@ -66,6 +66,11 @@ def labels(judge: Judge, values: np.ndarray, peak: float) -> np.ndarray:
     return _look(judge, _labels, values, peak)
 
 
+def probabilities(judge: Judge, values: np.ndarray, peak: float) -> np.ndarray:
+    """f32[n, classes], of each image. Args and Errors: as `features`."""
+    return _look(judge, _probabilities, values, peak)
+
+
 @jax.jit
 def _features(classify, x):
     return classify.features(x, jnp.zeros(()))
@@ -74,6 +79,11 @@ def _features(classify, x):
 @jax.jit
 def _labels(classify, x):
     return classify.logits(x, jnp.zeros(())).argmax(-1).astype(jnp.int32)
+
+
+@jax.jit
+def _probabilities(classify, x):
+    return jax.nn.softmax(classify.logits(x, jnp.zeros(())))
 
 
 def _look(judge, look, values, peak):
