@@ -5,6 +5,7 @@ The jaxtyping import hook (pyproject.toml) checks every signature's shapes as it
 
 import gc
 import os
+from pathlib import Path
 
 # Read when JAX is imported, also by the launchers that tests start. Most of the suite's
 # time is compiling, so LLVM does not polish. On a busy machine four devices on two
@@ -23,14 +24,20 @@ jax.config.update("jax_num_cpu_devices", 4)
 jax.config.update("jax_numpy_rank_promotion", "raise")
 
 
+# Memory maps after which a process forgets its programs; Linux allows it 65,530.
+MANY_MAPS = 6_000
+
+
 @pytest.fixture(autouse=True, scope="module")
 def forget_programs():
-    """After each file: a compiled program holds dozens of memory maps, and a process
-    that needs more than Linux allows (65,530) ends in a segmentation fault.
+    """After a file: a compiled program holds dozens of memory maps, and a process that
+    needs more than there are ends in a segmentation fault.
     """
     yield
-    jax.clear_caches()
-    gc.collect()
+    maps = Path("/proc/self/maps")
+    if maps.exists() and len(maps.read_bytes().splitlines()) > MANY_MAPS:
+        jax.clear_caches()
+        gc.collect()
 
 
 @pytest.fixture

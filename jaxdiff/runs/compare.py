@@ -150,7 +150,7 @@ def run(request: Request, command: str) -> list[dict[str, Any]]:
                 "frechet": frechet.distance(frechet.fit(features), real.whole),
                 "frechet_of_real": frechet.distance(*real.splits[count]),
                 "images_of_real": count,
-                **kernel_distance(features, real.few, seed),
+                **kernel_distance(features, real.few, seed, judge.published),
                 "own_label": own_label(judge, some),
                 "resized": some.resized,
             }
@@ -215,15 +215,21 @@ def real_pixels(source: Source, x: np.ndarray) -> np.ndarray:
     return pictures.to_uint8(source.decode(x), source.peak)
 
 
-def kernel_distance(x: np.ndarray, y: np.ndarray, seed: int) -> dict[str, Any]:
-    """`kernel.block_mmd` in blocks of at most BLOCK rows, so that there are BLOCKS.
+def kernel_distance(
+    x: np.ndarray, y: np.ndarray, seed: int, published: bool = False
+) -> dict[str, Any]:
+    """`kernel.block_mmd` of features x and of real ones y, by blocks.
 
-    None where either set is too small for two blocks of two.
+    Both are divided by the root mean square of y: a trained judge's features are of any
+    scale, and the kernel means something for values about 1. Not so features whose
+    distances are `published` as they are (KID of Inception's). Blocks have at most
+    BLOCK rows, so that there are BLOCKS; None where a set is too small for two of two.
     """
     size = max(2, min(BLOCK, min(len(x), len(y)) // BLOCKS))
     if min(len(x), len(y)) < 2 * size:
         return {"kernel": None, "kernel_error": None, "kernel_block": None}
-    found = kernel.block_mmd(x, y, size, seed)
+    scale = 1.0 if published else np.sqrt(np.mean(np.square(y, dtype=np.float64)))
+    found = kernel.block_mmd(x / scale, y / scale, size, seed)
     return {
         "kernel": found.value,
         "kernel_error": found.error,
@@ -235,7 +241,7 @@ def own_label(judge: Judge, samples: Samples) -> float | None:
     """Share of images that the judge gives their own label; None without labels, or
     for a judge of other classes.
     """
-    if samples.labels is None or not judge.knows_labels:
+    if samples.labels is None or judge.published:
         return None
     said = judging.labels(judge, samples.pixels, WHITE)
     return float((said == samples.labels).mean())

@@ -1,5 +1,6 @@
 """Folders of samples read back, as pixels of one size: ours, or anybody's pictures."""
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -58,11 +59,17 @@ def of_class(samples: Samples, label: int) -> Samples:
     return samples._replace(pixels=pixels[found], labels=labels[found])
 
 
+def stream(folder: Path, source: Source) -> Iterator[Samples]:
+    """What launch.sample wrote, a file in memory at a time. Errors: as `read`."""
+    for path, arrays in shards.read(folder):
+        pixels, labels, size = _checked(path, arrays, source)
+        yield Samples(folder, pixels, labels, _resized({size}, source))
+
+
 def _saved(folder, source):
-    parts = [_checked(path, some, source) for path, some in shards.read(folder)]
-    pixels, labels, sizes = zip(*parts, strict=True)
+    pixels, labels, resized = zip(*(s[1:] for s in stream(folder, source)), strict=True)
     told = None if labels[0] is None else np.concatenate(labels)
-    return Samples(folder, np.concatenate(pixels), told, _resized({*sizes}, source))
+    return Samples(folder, np.concatenate(pixels), told, max(resized))
 
 
 def _checked(path, arrays, source):

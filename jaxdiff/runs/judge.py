@@ -38,7 +38,8 @@ class Judge(NamedTuple):
     those that load_judge was given
     classify: logits and features of images in model units
     folder, step: of the run; of Inception the file of its weights, and None
-    knows_labels: whether its classes are those of the source
+    published: of Inception: its classes are not those of the source, and distances of
+    its features have been published, of features as they are
     chunk: the most images it looks at in one call
     """
 
@@ -46,7 +47,7 @@ class Judge(NamedTuple):
     classify: Classify
     folder: Path
     step: int | None
-    knows_labels: bool = True
+    published: bool = False
     chunk: int = CHUNK
 
 
@@ -68,9 +69,7 @@ def load_judge(folder: Path, source: Source | None = None) -> Judge:
         logits = Partial(Apply(network), weights)
         own = Partial(Apply(network, features=True), weights)
         judged = as_pixels(source)
-        return Judge(
-            judged, Classify(logits, own), folder, None, False, INCEPTION_CHUNK
-        )
+        return Judge(judged, Classify(logits, own), folder, None, True, INCEPTION_CHUNK)
     config = files.load_config(folder)
     require(
         config.task == "classifier",
@@ -101,13 +100,15 @@ def labels(judge: Judge, values: np.ndarray, peak: float) -> np.ndarray:
     """i32[n], the likeliest class of each image. Args and Errors: as `features`, and
     ValueError for a judge of other classes than the data's.
     """
-    require(judge.knows_labels, f"{judge.folder} {STRANGER}")
+    require(not judge.published, f"{judge.folder} {STRANGER}")
     return _look(judge, _labels, values, peak)
 
 
-def probabilities(judge: Judge, values: np.ndarray, peak: float) -> np.ndarray:
-    """f32[n, classes], of each image. Args and Errors: as `features`."""
-    return _look(judge, _probabilities, values, peak)
+def features_and_probabilities(
+    judge: Judge, values: np.ndarray, peak: float
+) -> tuple[np.ndarray, np.ndarray]:
+    """f32[n, d] and f32[n, classes], looking once. Args and Errors: as `features`."""
+    return _look(judge, _features_and_probabilities, values, peak)
 
 
 @jax.jit
@@ -121,8 +122,9 @@ def _labels(classify, x):
 
 
 @jax.jit
-def _probabilities(classify, x):
-    return jax.nn.softmax(classify.logits(x, jnp.zeros(())))
+def _features_and_probabilities(classify, x):
+    t = jnp.zeros(())  # XLA sees that both go the same way, and goes it once
+    return classify.features(x, t), jax.nn.softmax(classify.logits(x, t))
 
 
 def _look(judge, look, values, peak):
@@ -133,9 +135,9 @@ def _look(judge, look, values, peak):
             rows = np.minimum(np.arange(at, at + chunk), n - 1)
             own = np.asarray(values[rows], np.float32) * (judge.source.peak / peak)
             seen = look(judge.classify, judge.source.encode(own))
-            parts.append(np.asarray(seen)[: n - at])
-            bar.update(len(parts[-1]))
-    return np.concatenate(parts)
+            parts.append(jax.device_get(seen))
+            bar.update(min(chunk, n - at))
+    return jax.tree.map(lambda *some: np.concatenate(some)[:n], *parts)
 
 
 def check(judge: Judge, values: np.ndarray, peak: float) -> None:

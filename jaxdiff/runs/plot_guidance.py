@@ -68,7 +68,7 @@ def misfit(scene: Scene, kind: str) -> str:
             "needs --judge=WORKDIR: the run of a classifier other than the one that "
             "guides (configs/fashion_judge.py)"
         )
-    if kind == "guidance" and not scene.judged.knows_labels:
+    if kind == "guidance" and scene.judged.published:
         return f"needs another judge: {scene.judge} {judge.STRANGER}"
     if not ways(scene):
         return (

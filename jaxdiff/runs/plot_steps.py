@@ -46,8 +46,9 @@ def distances(scene: Scene, found: dict[int, np.ndarray]) -> dict[int, dict]:
         return (values / source.peak).reshape(len(values), -1)
 
     real = features(source[permutation(scene.seed, 0, len(source))[:num]]["x"])
+    published = judged is not None and judged.published
     return {
-        n: compare.kernel_distance(features(x), real, scene.seed)
+        n: compare.kernel_distance(features(x), real, scene.seed, published)
         for n, x in found.items()
     }
 

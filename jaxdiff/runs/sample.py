@@ -60,8 +60,12 @@ def prepare(
     fix: Sequence[str] = (),
     sweep: Sequence[str] = (),
     shard: int = SHARD,
+    whole_too: bool = False,
 ) -> Request:
-    """Check everything before any work. Errors: ValueError, FileNotFoundError."""
+    """Check everything before any work. Errors: ValueError, FileNotFoundError.
+
+    whole_too: samples of the same request that are all there are left as they are.
+    """
     require(num >= 1, f"--num must be at least 1, got {num}")
     require(shard >= 1, f"--shard must be at least 1, got {shard}")
     trained = load(workdir, config)
@@ -77,7 +81,7 @@ def prepare(
         "png": png,
         "sampler": config.sampler.to_dict(),
     }
-    going_on = shards.begin(out, asked, force)
+    going_on = shards.begin(out, asked, force, whole_too=whole_too)
     require(
         num <= shard or not (fix or sweep),
         f"--fix and --sweep give one file: --num {num} must be at most --shard {shard}",

@@ -1,4 +1,7 @@
-"""Samples in files: one, or many that are written one by one and gone on with later."""
+"""Samples in files: one, or many that are written one by one and gone on with later.
+
+Other numbers in plenty are kept the same way: `stem` is what their files are called.
+"""
 
 import json
 import os
@@ -11,51 +14,65 @@ import numpy as np
 
 from jaxdiff.arrays import require
 
-# What was asked for, beside the samples: who finds the same goes on where it stopped.
-ASKED = "sampling.json"
+SAMPLES = "samples"
 
 
-def plan(num: int, size: int) -> dict[str, np.ndarray]:
-    """Name of each file -> the numbers of its samples, i64; "samples" for one file."""
+def plan(num: int, size: int, stem: str = SAMPLES) -> dict[str, np.ndarray]:
+    """Name of each file -> the numbers of its samples, i64; the stem for one file."""
     starts = range(0, num, size)
     if len(starts) == 1:
-        return {"samples.npz": np.arange(num)}
+        return {f"{stem}.npz": np.arange(num)}
     return {
-        f"samples-{k:05d}.npz": np.arange(at, min(at + size, num))
+        f"{stem}-{k:05d}.npz": np.arange(at, min(at + size, num))
         for k, at in enumerate(starts)
     }
 
 
-def begin(out: Path, asked: dict[str, Any], force: bool) -> bool:
+def asked_of(out: Path, stem: str = SAMPLES) -> Path:
+    """What was asked for, beside the files: who finds the same goes on with it."""
+    return out / ("sampling.json" if stem == SAMPLES else f"{stem}.json")
+
+
+def begin(
+    out: Path,
+    asked: dict[str, Any],
+    force: bool,
+    *,
+    stem: str = SAMPLES,
+    whole_too: bool = False,
+) -> bool:
     """Whether to go on with what `out` has of the same request, not yet whole.
 
     asked: what the samples depend on, of which `num` and `shard`.
+    whole_too: a whole one is gone on with as well: nothing is left to do.
     Errors: ValueError for a folder with anything else in it, unless `force`.
     """
-    path = out / ASKED
+    path = asked_of(out, stem)
     if force or not out.exists() or not any(out.iterdir()):
         return False
     stored = json.loads(path.read_text()) if path.is_file() else None
     want = json.loads(json.dumps(asked))
-    names = plan(asked["num"], asked["shard"])
+    names = plan(asked["num"], asked["shard"], stem)
     whole = all((out / name).is_file() for name in names)
     others = [k for k in want if stored and stored.get(k) != want[k]]
     told = f": it holds samples of another {others[0]}" if others else ""
     require(
-        stored == want and not whole,
+        stored == want and (whole_too or not whole),
         f"--out {out} is not empty{told}; choose another folder, or --force to "
         "overwrite",
     )
     return True
 
 
-def start(out: Path, asked: dict[str, Any], going_on: bool) -> None:
+def start(
+    out: Path, asked: dict[str, Any], going_on: bool, stem: str = SAMPLES
+) -> None:
     """Make `out` ready: what else was sampled there is deleted."""
     out.mkdir(parents=True, exist_ok=True)
     if not going_on:
-        for path in found(out):
+        for path in found(out, stem):
             path.unlink()
-        (out / ASKED).write_text(json.dumps(asked, indent=2) + "\n")
+        asked_of(out, stem).write_text(json.dumps(asked, indent=2) + "\n")
 
 
 def write(path: Path, arrays: dict[str, Any]) -> None:
@@ -66,18 +83,20 @@ def write(path: Path, arrays: dict[str, Any]) -> None:
     os.replace(part, path)
 
 
-def found(out: Path) -> list[Path]:
+def found(out: Path, stem: str = SAMPLES) -> list[Path]:
     """The files of samples there are, in order."""
     digits = "[0-9]" * 5
-    return sorted([*out.glob("samples.npz"), *out.glob(f"samples-{digits}.npz")])
+    return sorted([*out.glob(f"{stem}.npz"), *out.glob(f"{stem}-{digits}.npz")])
 
 
-def read(out: Path) -> Iterator[tuple[Path, dict[str, np.ndarray]]]:
+def read(
+    out: Path, stem: str = SAMPLES
+) -> Iterator[tuple[Path, dict[str, np.ndarray]]]:
     """Every file and its arrays, one in memory at a time.
 
     Errors: ValueError, naming it, for a file that is damaged or not whole.
     """
-    for path in found(out):
+    for path in found(out, stem):
         try:
             with path.open("rb") as raw, np.load(raw) as file:
                 arrays = dict(file)

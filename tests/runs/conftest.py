@@ -105,6 +105,7 @@ class Compilations(logging.Handler):
 
 @pytest.fixture
 def compilations():
+    jax.clear_caches()  # of what other files compiled
     handler, log = Compilations(), logging.getLogger("jax")
     level = log.level
     log.addHandler(handler)

@@ -76,7 +76,9 @@ def test_figures_are_the_metrics(compared, judge, folders):
         "images_of_real": 30,
         "own_label": (labels(judge, pixels, 255.0) == told).mean(),
     }
-    found = kernel.block_mmd(seen, real(judge, request.index), 3, 0)
+    true = real(judge, request.index)
+    unit = np.square(true).mean() ** 0.5
+    found = kernel.block_mmd(seen / unit, true / unit, 3, 0)
     truth |= {"kernel": found.value, "kernel_error": found.error, "kernel_block": 3}
     assert row == pytest.approx(truth, rel=1e-3)
     assert truth["frechet"] > 2 * truth["frechet_of_real"]
@@ -210,3 +212,11 @@ def test_the_sheet_puts_class_under_class():
     strips = sheet.strips_of(some(list(range(12))), [])[..., 0, 0, 0]
     assert strips[0].tolist() == list(range(10))
     assert strips[1].tolist() == [10, 11, *[255] * 8]
+
+
+def test_the_kernel_distance_does_not_depend_on_the_features_scale():
+    x, y = np.random.default_rng(0).normal(size=(2, 60, 4))
+    x = x + 0.5
+    once, scaled = (compare.kernel_distance(a * x, a * y, 0) for a in (1, 40))
+    assert scaled["kernel"] == pytest.approx(once["kernel"], rel=1e-6)
+    assert once["kernel_error"] > 0

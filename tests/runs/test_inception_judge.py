@@ -17,6 +17,7 @@ from jaxdiff.data import images, synthetic
 from jaxdiff.data.batches import permutation
 from jaxdiff.data.source import as_pixels
 from jaxdiff.interop import inception
+from jaxdiff.metrics import kernel
 from jaxdiff.runs import compare, plot, plot_steps
 from jaxdiff.runs import judge as judging
 from jaxdiff.runs import workdir as files
@@ -75,10 +76,13 @@ def test_probabilities_and_no_labels():
     judge, source = make_judge()
     values = np.zeros((3, 4, 6, 3), np.float32)
     values[1] = source.peak
-    shares = judging.probabilities(judge, values, source.peak)
+    look = judging.features_and_probabilities
+    seen, shares = look(judge, values, source.peak)
+    alone = judging.features(judge, values, source.peak)
+    np.testing.assert_allclose(seen, alone, atol=1e-6)
     np.testing.assert_allclose(shares, 0.5, atol=1e-6)
     values[1, 0, 0, 0] = 0
-    share = judging.probabilities(judge, values, source.peak)[1, 0]
+    share = look(judge, values, source.peak)[1][1, 0]
     mean = 1 - 1 / 72
     assert share == pytest.approx(1 / (1 + np.exp(-3 * mean)), rel=1e-5)
     assert judge.step is None and judge.folder == FILE
@@ -147,11 +151,17 @@ def asked(tmp_path, classes):
 @pytest.mark.parametrize("classes", [3, 0])
 def test_folders_are_compared_with_a_runs_data(tmp_path, capsys, classes):
     fields = asked(tmp_path, classes)
-    (row,) = compare.run(compare.prepare(**fields), "")
+    prepared = compare.prepare(**fields)
+    (row,) = compare.run(prepared, "")
     told = json.loads((tmp_path / "out" / "compare.json").read_text())
     assert told["judge"] == str(FILE) and told["judge_step"] is None
     assert told["real_images"] == 60 and told["features"] == 2
     assert row["own_label"] is None
+    values = np.rint(np.load(tmp_path / "dim" / "samples.npz")["values"]) / 255
+    seen = np.stack([values.mean(axis=(1, 2, 3)), values[:, 0, 0, 0]], axis=1)
+    real = compare.look_at_real(prepared.judge, prepared.index, {12}, 24).few
+    as_published = kernel.block_mmd(seen, real, 2, 0).value
+    assert row["kernel"] == pytest.approx(as_published, abs=1e-6)
     assert row["frechet"] > 10 * row["frechet_of_real"] > 0
     assert f"2 features of {FILE}; real" in capsys.readouterr().out
     with Image.open(tmp_path / "out" / "compare.png") as picture:
@@ -172,7 +182,7 @@ def test_pictures_of_a_run(tmp_path):
     """What looks at samples takes it; what asks for their labels says so first."""
     config = config_of(**{**IMAGES, "model__name": "unet"})
     scene = plot.Scene(config, tmp_path / "run", num=6, judge=FILE)
-    assert not scene.judged.knows_labels
+    assert scene.judged.published
     assert plot.misfit(scene, "calls") == ""
     assert "needs another judge" in plot.misfit(scene, "guidance")
     with pytest.raises(ValueError, match="knows other classes than the data's"):

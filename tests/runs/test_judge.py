@@ -1,5 +1,6 @@
 """A judge: data units in, the classifier's own features and labels out."""
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -67,6 +68,7 @@ def test_one_compilation_whatever_the_number(judge, monkeypatch):
     _, values, _ = shown(judge)
     alone = features(judge, values, 255.0)
     monkeypatch.setattr(judging, "CHUNK", 16)
+    jax.clear_caches()  # of what other files compiled
     before = judging._features._cache_size()
     for num in (60, 33, 16, 1):
         some = features(judge, values[:num], 255.0)

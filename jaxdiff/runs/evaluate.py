@@ -1,0 +1,255 @@
+"""A run in numbers: its samples against its data, and how likely it finds them.
+
+Images are seen through the features of a judge, real and generated alike rounded to 8
+bits. What is known of the real ones is kept in the run's workdir, under a checksum of
+data, judge and count, and so is the same for every evaluation.
+"""
+
+import json
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from ml_collections import ConfigDict
+
+from jaxdiff.arrays import require
+from jaxdiff.choices import hint
+from jaxdiff.data.batches import permutation
+from jaxdiff.data.source import Source
+from jaxdiff.runs import bits, compare, folders, sample, shards
+from jaxdiff.runs import judge as judging
+from jaxdiff.runs.judge import Judge
+from jaxdiff.runs.reference import features_of_real
+from jaxdiff.runs.scores import METRICS, Sides
+
+# Folders: of the evaluation its samples, of the run what is known of real images.
+SAMPLES, REFERENCES = "samples", "references"
+# The metric that looks at real data only (bits.py).
+BITS = "bits"
+# Samples in a file: what a stopped evaluation loses at most.
+SHARD = 1000
+
+
+class Request(NamedTuple):
+    """What was asked for, checked: see `prepare`."""
+
+    metrics: list[str]
+    source: Source
+    sampling: sample.Request | None
+    bits: bits.Request | None
+    images: folders.Samples | None
+    judge: Judge | None
+    num_real: int
+    seed: int
+    data: dict[str, Any]
+    workdir: Path
+    out: Path
+
+
+def prepare(
+    workdir: Path,
+    config: ConfigDict,
+    *,
+    metrics: list[str],
+    judge: Path | None,
+    images: Path | None,
+    num: int,
+    num_real: int,
+    seed: int,
+    out: Path,
+    force: bool,
+    ways: list[str],
+    num_bits: int,
+    steps: int,
+    cleanest: float,
+) -> Request:
+    """Check everything before any work; what OUT holds of the same request is kept.
+
+    Args:   metrics: of METRICS and "bits"; [] for all that fit.
+            images: a folder of pictures instead of the run's own samples.
+            num_real: 0 for all.  ways, num_bits, steps, cleanest: as bits.prepare's.
+    Errors: ValueError, FileNotFoundError.
+    """
+    asked = sample.prepare(
+        workdir,
+        config,
+        out=out / SAMPLES,
+        num=num,
+        seed=seed,
+        label=None,
+        png=False,
+        force=force,
+        shard=SHARD,
+        whole_too=True,
+    )
+    source = asked.trained.source
+    wanted = _wanted(metrics, source, judge, images)
+    seen = [name for name in wanted if name != BITS]
+    judged = None
+    if judge and seen and source.is_image:
+        judged = judging.load_judge(judge, source)
+        require(
+            judged.source.shape == source.shape,
+            f"--judge {judge} looks at {judged.source.shape}, the run makes "
+            f"{source.shape}",
+        )
+    require(
+        0 <= num_real <= len(source),
+        f"--num_real must be from 0 (all) to the data's {len(source)}, got {num_real}",
+    )
+    likely = None
+    if BITS in wanted:
+        likely = bits.prepare(
+            workdir,
+            config,
+            ways=ways,
+            num=min(num_bits, len(source)),
+            steps=steps,
+            cleanest=cleanest,
+            seed=seed,
+            out=out / BITS,
+            force=force,
+        )
+    given = folders.read(images, source) if images else None
+    sampling = asked if seen and not given else None
+    return Request(
+        wanted,
+        source,
+        sampling,
+        likely,
+        given,
+        judged,
+        num_real or len(source),
+        seed,
+        config.data.to_dict(),
+        workdir,
+        out,
+    )
+
+
+def _wanted(metrics, source, judge, images):
+    """Which metrics: those asked for, or all that fit."""
+    known = [*METRICS, BITS]
+    for name in metrics:
+        require(
+            name in known,
+            f"--metrics has no {name!r}{hint(name, known)}; there are "
+            f"{', '.join(known)}",
+        )
+    kind = "images" if source.is_image else "tables"
+    fitting = [name for name, metric in METRICS.items() if metric.of == kind]
+    if source.layout is not None:
+        numbers = sum(not column.categories for column in source.layout.columns)
+        for name in [name for name in fitting if METRICS[name].numbers > numbers]:
+            require(
+                name not in metrics,
+                f"--metrics={name} needs {METRICS[name].numbers} columns of numbers, "
+                f"the data have {numbers}",
+            )
+            fitting.remove(name)
+    wanted = metrics or [*fitting, *([] if images else [BITS])]
+    for name in wanted:
+        require(
+            name == BITS or name in fitting,
+            f"--metrics={name} is for {METRICS.get(name, METRICS['frechet']).of}; this "
+            f"run makes {kind}",
+        )
+    seen = [name for name in wanted if name != BITS]
+    require(
+        judge is not None or not seen or kind == "tables",
+        f"--metrics={','.join(seen)} needs --judge=WORKDIR: the run of a classifier of "
+        "the same data (configs/digits_judge.py, configs/fashion_judge.py), or "
+        "Inception's file (README)",
+    )
+    return wanted
+
+
+def run(request: Request, command: str) -> list[dict[str, Any]]:
+    """Sample, judge, write evaluation.json, and give its rows: metric, value, error."""
+    rows: list[dict[str, Any]] = []
+    told: dict[str, Any] = {"command": command, "workdir": str(request.workdir)}
+    if request.sampling or request.images:
+        sides, about = _sides(request)
+        told |= about
+        print("\n".join(warnings(request, told)), end="")
+        for name in request.metrics:
+            if name != BITS:
+                rows += _rows(METRICS[name].compute(sides))
+    if request.bits:
+        found = bits.run(request.bits)
+        told["bits"] = {**request.bits.asked, "found": found}
+        rows += [
+            {"metric": f"bits, {r['way']}", "value": r["bits"], "error": r["error"]}
+            for r in found
+        ]
+    request.out.mkdir(parents=True, exist_ok=True)
+    (request.out / "evaluation.json").write_text(
+        json.dumps({**told, "rows": rows}, indent=2) + "\n"
+    )
+    return rows
+
+
+def _rows(values):
+    return [
+        {"metric": name, "value": value, "error": values.get(f"{name}_error")}
+        for name, value in values.items()
+        if not name.endswith("_error")
+    ]
+
+
+def _sides(request):
+    """Sides, and every setting that changes a number."""
+    told: dict[str, Any] = {}
+    if request.images:
+        given = request.images
+        told |= {"folder": str(given.folder), "resized": given.resized}
+    else:
+        sample.run(request.sampling)
+        calls = request.sampling.sampler.calls()
+        told |= request.sampling.asked | {"network_calls": calls}
+    return (_features if request.source.is_image else _columns_of)(request, told)
+
+
+def _columns_of(request, told):
+    parts = [arrays for _, arrays in shards.read(request.out / SAMPLES)]
+    index = permutation(0, 0, len(request.source))[: request.num_real]
+    real = request.source.decode(request.source[index]["x"])
+    made = {k: np.concatenate([part[k] for part in parts]) for k in real}
+    return Sides(real, made, None, request.seed), told | {"real_rows": len(index)}
+
+
+def _features(request, told):
+    judge, source = request.judge, request.source
+    if request.images:
+        parts = [request.images.pixels]
+    else:
+        parts = (some.pixels for some in folders.stream(request.out / SAMPLES, source))
+    look = judging.features_and_probabilities
+    seen = [look(judge, pixels, compare.WHITE) for pixels in parts]
+    made, probabilities = (np.concatenate(p) for p in zip(*seen, strict=True))
+    bad = ~np.isfinite(made).all(1)
+    require(not bad.any(), f"{bad.sum()} images have features that are not finite")
+    real, checksum = features_of_real(
+        judge, source, request.num_real, request.data, request.workdir / REFERENCES
+    )
+    told |= {
+        "judge": str(judge.folder),
+        "judge_step": judge.step,
+        "features": made.shape[1],
+        "images": len(made),
+        "real_images": len(real),
+        "reference": checksum,
+        "pixels": "real and generated alike rounded to 8 bits",
+    }
+    return Sides(real, made, probabilities, request.seed, judge.published), told
+
+
+def warnings(request: Request, told: dict[str, Any]) -> list[str]:
+    """What makes a number mean less than it seems to."""
+    width, count = told.get("features", 0), told.get("images", 0)
+    if "frechet" not in request.metrics or count > width:
+        return []
+    return [
+        f"warning: {count} images span no covariance of {width} features; the Frechet "
+        f"distance is far too large. Take --num={width + 1} or more, better thousands."
+    ]

@@ -1,0 +1,45 @@
+"""What a judge sees in real images, looked at once and kept."""
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+from tqdm import tqdm
+
+from jaxdiff.data.batches import permutation
+from jaxdiff.data.source import Source
+from jaxdiff.runs import compare, shards
+from jaxdiff.runs import judge as judging
+from jaxdiff.runs.judge import Judge
+
+
+def features_of_real(
+    judge: Judge, source: Source, num: int, data: dict[str, Any], folder: Path
+) -> tuple[np.ndarray, str]:
+    """Features of `num` images, f32[num, d], and the checksum they are kept under.
+
+    The checksum is of the data (config.data), their number and the judge's parameters:
+    FOLDER/CHECKSUM.npz may come from another machine.
+    """
+    about = {"data": data, "size": len(source), "images": num, "pixels": "8 bits"}
+    digest = hashlib.sha256(json.dumps(about, sort_keys=True, default=list).encode())
+    for leaf in jax.tree.leaves(judge.classify):
+        digest.update(np.asarray(leaf).tobytes())
+    checksum = digest.hexdigest()[:16]
+    path = folder / f"{checksum}.npz"
+    if path.is_file():
+        with np.load(path) as file:
+            return file["features"], checksum
+    index, parts = permutation(0, 0, len(source))[:num], []
+    starts = range(0, len(index), compare.BATCH)
+    for at in tqdm(starts, "real images", disable=None):
+        x = source[index[at : at + compare.BATCH]]["x"]
+        pixels = compare.real_pixels(source, x)
+        parts.append(judging.features(judge, pixels, compare.WHITE))
+    features = np.concatenate(parts)
+    folder.mkdir(parents=True, exist_ok=True)
+    shards.write(path, {"features": features, "about": json.dumps(about)})
+    return features, checksum

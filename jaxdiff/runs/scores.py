@@ -1,0 +1,82 @@
+"""What launch.evaluate can say of samples beside real ones: each metric by its name."""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+from jaxdiff.metrics import frechet, neighbours, transport, two_sample
+from jaxdiff.metrics.inception_score import inception_score
+from jaxdiff.runs import compare
+
+
+class Sides(NamedTuple):
+    """What metrics look at: of images f32[n, d], of tables columns by name.
+
+    probabilities: the judge's of each generated image, f32[n, classes]
+    published: see Judge
+    """
+
+    real: Any
+    made: Any
+    probabilities: Any
+    seed: int
+    published: bool = False
+
+
+class Metric(NamedTuple):
+    """of:      "images" or "tables"
+    compute: Sides -> name -> value; NAME_error is the standard error of NAME
+    numbers: columns of numbers that a table must have
+    """
+
+    of: str
+    compute: Callable[[Sides], dict[str, float]]
+    numbers: int = 0
+
+
+def _kernel(sides):
+    real, made, _, seed, published = sides
+    found = compare.kernel_distance(made, real, seed, published)
+    return {k: v for k, v in found.items() if k != "kernel_block"}
+
+
+def _inception(sides):
+    found = inception_score(sides.probabilities, seed=sides.seed)
+    return {"inception_score": found.value, "inception_score_error": found.error}
+
+
+def _columns(sides):
+    apart = transport.columns(sides.real, sides.made)
+    return {f"apart: {name}": value for name, value in apart.items()}
+
+
+def _forest(sides):
+    real, made = two_sample.as_features(sides.real, sides.made)
+    n = min(len(real), len(made))  # as many of each: a guess is right half the time
+    accuracy = two_sample.two_sample_accuracy(real[:n], made[:n], sides.seed)
+    return {"two_sample_accuracy": accuracy}
+
+
+METRICS = {
+    "frechet": Metric(
+        "images",
+        lambda s: {"frechet": frechet.distance(*map(frechet.fit, (s.made, s.real)))},
+    ),
+    "kernel": Metric("images", _kernel),
+    "precision": Metric(
+        "images", lambda s: neighbours.precision_recall(s.real, s.made)._asdict()
+    ),
+    "density": Metric(
+        "images", lambda s: neighbours.density_coverage(s.real, s.made)._asdict()
+    ),
+    "inception": Metric("images", _inception),
+    "sliced": Metric(
+        "images", lambda s: {"sliced": transport.sliced(s.real, s.made, seed=s.seed)}
+    ),
+    "columns": Metric("tables", _columns),
+    "correlations": Metric(
+        "tables",
+        lambda s: {"correlation_gap": transport.correlation_gap(s.real, s.made)},
+        numbers=2,
+    ),
+    "two_sample": Metric("tables", _forest),
+}

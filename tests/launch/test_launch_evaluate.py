@@ -1,0 +1,86 @@
+"""launch.evaluate, as users run it: killed and gone on with, its table, mistakes."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+from tests.launch.conftest import ROOT, environment, launch
+
+NUM = 6000  # six files of samples
+
+
+def arguments(workdir, out):
+    return (
+        *("launch.evaluate", f"--workdir={workdir}", f"--out={out}", f"--num={NUM}"),
+        *("--metrics=columns,bits", "--ways=continuous", "--steps=5"),
+        "--config.sampler.num_steps=5",
+    )
+
+
+@pytest.fixture(scope="module")
+def killed(trained, tmp_path_factory):
+    """A folder whose evaluation was killed after two files of samples, or later."""
+    out = tmp_path_factory.mktemp("killed") / "out"
+    process = subprocess.Popen(
+        [sys.executable, "-m", *arguments(trained["table"], out)],
+        cwd=ROOT,
+        env=environment(),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    deadline = time.monotonic() + 300
+    while not (out / "samples" / "samples-00001.npz").exists():
+        assert process.poll() is None, process.communicate()[1]
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    os.kill(process.pid, signal.SIGKILL)
+    process.communicate()
+    assert process.returncode == -signal.SIGKILL
+    assert not (out / "evaluation.json").exists()
+    return out
+
+
+def test_killed_and_gone_on_with_it_gives_the_same_numbers(killed, trained, tmp_path):
+    first = killed / "samples" / "samples-00000.npz"
+    before = first.stat().st_mtime_ns
+    workdir, images = trained["table"], trained["images"]
+    done = launch(
+        {
+            "again": arguments(workdir, killed),
+            "whole": arguments(workdir, tmp_path / "whole"),
+            "no out": ("launch.evaluate", f"--workdir={workdir}"),
+            "no judge": (
+                *("launch.evaluate", f"--workdir={images}", f"--out={tmp_path / 'x'}"),
+                "--metrics=frechet",
+            ),
+            "one column": (
+                *("launch.evaluate", f"--workdir={workdir}", f"--out={tmp_path / 'x'}"),
+                "--metrics=correlations",
+            ),
+            "other": (*arguments(workdir, killed), "--seed=1"),
+        }
+    )
+    assert done["again"].status == done["whole"].status == 0, done
+    assert first.stat().st_mtime_ns == before
+    again, whole = (
+        json.loads((out / "evaluation.json").read_text())
+        for out in (killed, tmp_path / "whole")
+    )
+    assert again["rows"] == whole["rows"] and len(again["rows"]) == 3
+    assert "apart: class" in done["again"].out
+    for name, says in (
+        ("no out", "--out is missing"),
+        ("no judge", "needs --judge=WORKDIR"),
+        ("one column", "needs 2 columns of numbers, the data have 1"),
+        ("other", "another seed"),
+    ):
+        assert done[name].status == 2, done[name]
+        assert says in done[name].err and "Traceback" not in done[name].err
+    assert not (tmp_path / "x").exists()
