@@ -6,6 +6,7 @@ f[n, h, w, c] in [0, peak], whatever units the classifier was trained in; it loo
 them as they are, at t = 0.
 """
 
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -108,7 +109,12 @@ def features_and_probabilities(
     judge: Judge, values: np.ndarray, peak: float
 ) -> tuple[np.ndarray, np.ndarray]:
     """f32[n, d] and f32[n, classes], looking once. Args and Errors: as `features`."""
-    return _look(judge, _features_and_probabilities, values, peak)
+    # both ways hold the same parameters; given once, XLA sees that they are one way
+    leaves, tree = jax.tree.flatten(judge.classify)
+    once = {id(leaf): leaf for leaf in leaves}
+    place = {key: i for i, key in enumerate(once)}
+    both = partial(_both, tree, tuple(place[id(leaf)] for leaf in leaves))
+    return _look(judge._replace(classify=[*once.values()]), both, values, peak)
 
 
 @jax.jit
@@ -121,9 +127,9 @@ def _labels(classify, x):
     return classify.logits(x, jnp.zeros(())).argmax(-1).astype(jnp.int32)
 
 
-@jax.jit
-def _features_and_probabilities(classify, x):
-    t = jnp.zeros(())  # XLA sees that both go the same way, and goes it once
+@partial(jax.jit, static_argnums=(0, 1))
+def _both(tree, places, leaves, x):
+    classify, t = jax.tree.unflatten(tree, [leaves[i] for i in places]), jnp.zeros(())
     return classify.features(x, t), jax.nn.softmax(classify.logits(x, t))
 
 
