@@ -56,7 +56,7 @@ def config_of(**fields):
 
 
 def untrained(config, folder, step=0):
-    """A run as of `step`, without training: its weights shaken: those of a fresh network give nothing.
+    """A run without training, its weights shaken: a fresh network gives nothing.
 
     For what only reads runs: it is there without the compiling of a training step.
     """
