@@ -194,6 +194,10 @@ def train() -> ConfigDict:
             "clip_norm": 0.0,
             # ema.py: constant, warmup, half_life, power.
             "ema": "warmup(decay=0.999)",
+            # Relative widths of averages beside it, and steps between their snapshots:
+            # (.05, .1) and an eighth of training let sampler.ema be any width.
+            "ema_widths": (),
+            "snapshot_every": 0,
             # Steps between lines of metrics.jsonl, grids of samples (0: at the end
             # only) and checkpoints.
             "log_every": 100,
@@ -219,6 +223,8 @@ def sampler() -> ConfigDict:
             # exponential, karras.
             "grid": "uniform",
             "num_steps": 50,
+            # 0 for the average of train.ema, else one so wide (train.ema_widths).
+            "ema": 0.0,
             # Classifier-free guidance: 0 unconditional, 1 conditional, more is sharper.
             "guidance": 1.0,
             # rules.py, how the two estimates are joined: linear, rescaled, apg,

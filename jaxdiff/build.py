@@ -213,5 +213,7 @@ def make_optimizer(config: ConfigDict) -> tuple[optim.Optimizer, Callable]:
     return optim.clipped(choose(optim, t.optimizer)(lr), t.clip_norm), lr
 
 
-def make_ema(config: ConfigDict) -> ema.Decay:
-    return choose(ema, config.train.ema)()
+def make_ema(config: ConfigDict) -> ema.Decay | tuple[ema.Decay, ...]:
+    """The run's own average; before those of train.ema_widths, where there are any."""
+    own, widths = choose(ema, config.train.ema)(), config.train.ema_widths
+    return (own, *map(ema.power, widths)) if widths else own

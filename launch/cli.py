@@ -62,6 +62,9 @@ def define_stored_config(argv: list[str]) -> None:
         workdir.check_schema(Path(given.workdir), config, base.get_config())
     with flag_errors():
         config_flags.DEFINE_config_dict("config", config)
+    flags.DEFINE_float(
+        "ema", None, "Relative width of the average: short for --config.sampler.ema."
+    )
 
 
 def run(main: Callable[..., None], word: str = "", many: bool = False) -> None:
@@ -81,6 +84,8 @@ def run(main: Callable[..., None], word: str = "", many: bool = False) -> None:
         import jax
 
         config = flags.FLAGS["config"].value if "config" in flags.FLAGS else None
+        if "ema" in flags.FLAGS and flags.FLAGS["ema"].value is not None:
+            config.sampler.ema = flags.FLAGS["ema"].value
         if config is not None:
             # before the first use of a device; GPUs and TPUs are as many as there are
             devices = config.train.cpu_devices

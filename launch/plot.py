@@ -7,14 +7,15 @@ python -m launch.plot schedules --config=configs/iris.py --out=out --all
 python -m launch.plot guidance --workdir=runs/fashion_adm --out=out \
     --judge=runs/fashion_judge --config.sampler.classifier=runs/fashion_classifier
 python -m launch.plot calls --workdir=runs/digits --judge=runs/digits_judge --out=out
+python -m launch.plot widths --workdir=runs/wide --judge=runs/digits_judge --out=out
 python -m launch.plot latents --workdir=runs/mnist_ae --beside=runs/mnist_vae --out=out
 
 Kinds: schedules, corruption, predictions, film, steps, grid, mean, loss, pairs; of a
 model with labels guidance (a curve), guided (images); of an autoencoder latents,
 interpolation, reconstructions, decoded, mean, loss. `all` draws those that fit the run,
-but for calls: the Frechet distance of every solver over network calls takes many
-minutes. schedules, corruption and mean need no trained parameters, so that
---config=FILE is enough for them.
+but for two that take many minutes: calls, the Frechet distance of every solver over
+network calls, and widths, that of averages of several widths and guidance. schedules,
+corruption and mean need no trained parameters, so that --config=FILE is enough.
 """
 
 import argparse
@@ -34,8 +35,8 @@ BESIDE = flags.DEFINE_string(
 JUDGE = flags.DEFINE_string(
     "judge",
     None,
-    "guidance, calls, steps: the run of a classifier that looks at samples; for calls "
-    "and steps also Inception's file (README).",
+    "guidance, calls, steps, widths: the run of a classifier that looks at samples; "
+    "for all but guidance also Inception's file (README).",
 )
 OUT = flags.DEFINE_string("out", None, "Folder for KIND.png.")
 SEED = flags.DEFINE_integer(

@@ -23,6 +23,7 @@ from jaxdiff.runs import (
     plot_calls,
     plot_guidance,
     plot_steps,
+    plot_widths,
     preview,
 )
 from jaxdiff.runs.scene import FEW, MOST, Kind, Scene, real_images
@@ -61,9 +62,11 @@ def check(scene: Scene, kind: str) -> list[str]:
     if scene.beside:
         check_beside(scene, scene.beside, kind)
     require(kind == "all" or names, f"{kind!r} {misfits.get(kind)}")
-    if {"guidance", "calls"} & {*names}:
+    if {"guidance", "calls", "widths"} & {*names}:
         _ = scene.judged
-    if {"film", "steps", "grid", "pairs", "calls", *plot_guidance.KINDS} & {*names}:
+    if {"film", "steps", "grid", "pairs", "calls", "widths", *plot_guidance.KINDS} & {
+        *names
+    }:
         _ = scene.sampler  # refuses what does not fit the model
     return names
 
@@ -103,6 +106,8 @@ def misfit(scene: Scene, kind: str) -> str:
         return plot_guidance.misfit(scene, kind)
     if kind in plot_calls.KINDS:
         return plot_calls.misfit(scene)
+    if kind in plot_widths.KINDS:
+        return plot_widths.misfit(scene)
     least = 2 if kind == "corruption" else 1
     layout = scene.source.layout if data else None
     few = layout and sum(not column.categories for column in layout.columns) < least
@@ -251,6 +256,7 @@ KINDS = {
     "pairs": Kind(draw_samples, TABLES, trained=True),
     **plot_guidance.KINDS,
     **plot_calls.KINDS,
+    **plot_widths.KINDS,
     **plot_autoencoder.KINDS,
 }
 

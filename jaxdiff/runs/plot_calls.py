@@ -43,11 +43,8 @@ def distances(scene: Scene) -> dict[str, list[dict[str, Any]]]:
     The same seeds and labels for all; the real images are the run's own data. Of 8-bit
     pixels, as launch.compare's.
     """
-    num, source = scene.num or MANY, scene.source
+    num, real = scene.num or MANY, fit_real(scene)
     labels = scene.labels(num)
-    index = permutation(0, 0, len(source))[:MANY_REAL]
-    parts = (source[index[at : at + BATCH]]["x"] for at in range(0, len(index), BATCH))
-    real = frechet.gather(_features(scene, x) for x in parts)
     found: dict[str, list[dict[str, Any]]] = {}
     names = [name for name in sorted(members(solvers)) if name not in LEFT_OUT]
     todo = [(name, calls) for name in names for calls in CALLS]
@@ -57,15 +54,23 @@ def distances(scene: Scene) -> dict[str, list[dict[str, Any]]]:
             continue
         sampler = scene.sampler_with(solver=name, num_steps=steps)
         x = sampler.draw(scene.trained.params, scene.seed, np.arange(num), labels)
-        distance = frechet.distance(frechet.fit(_features(scene, x)), real)
+        distance = frechet.distance(frechet.fit(features(scene, x)), real)
         row = {"calls": calls, "steps": steps, "frechet": distance}
         found.setdefault(name, []).append(row)
         tqdm.write(f"{name:16s}{steps:4d} steps{calls:4d} calls{distance:10.4f}")
     return found
 
 
-def _features(scene, x):
-    """Of images in model units."""
+def fit_real(scene: Scene) -> frechet.Moments:
+    """Moments of what the judge sees in the run's own data."""
+    source = scene.source
+    index = permutation(0, 0, len(source))[:MANY_REAL]
+    parts = (source[index[at : at + BATCH]]["x"] for at in range(0, len(index), BATCH))
+    return frechet.gather(features(scene, x) for x in parts)
+
+
+def features(scene: Scene, x: np.ndarray) -> np.ndarray:
+    """f32[n, d], what the judge sees in images in model units."""
     return judge.features(scene.judged, scene.pixels(x), compare.WHITE)
 
 

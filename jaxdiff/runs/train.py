@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -15,11 +16,12 @@ from jaxdiff.arrays import require
 from jaxdiff.data.batches import batches
 from jaxdiff.data.source import Batch, Source
 from jaxdiff.plots import curves
-from jaxdiff.runs import preview
+from jaxdiff.runs import preview, snapshots
 from jaxdiff.runs import workdir as files
 from jaxdiff.runs.trained import make_source
 from jaxdiff.tasks.task import Task
 from jaxdiff.train import checkpoint, parallel, step
+from jaxdiff.train.ema import own
 from jaxdiff.train.state import TrainState, init_state, num_params
 
 
@@ -57,7 +59,12 @@ def prepare(config: ConfigDict, workdir: Path, source: Source | None = None) -> 
         "num_preview",
     ):
         require(t[name] >= 1, f"train.{name} must be at least 1, got {t[name]}")
-    for name in ("log_every", "sample_every", "checkpoint_every"):
+    require(
+        bool(t.ema_widths) == (t.snapshot_every >= 1),
+        f"train.ema_widths={t.ema_widths} and train.snapshot_every={t.snapshot_every} "
+        "belong together: (0.05, 0.1), say, and an eighth of train.num_steps",
+    )
+    for name in ("log_every", "sample_every", "checkpoint_every", "snapshot_every"):
         require(
             t[name] % t.steps_per_call == 0,
             f"train.{name}={t[name]} must be a multiple of train.steps_per_call="
@@ -81,7 +88,8 @@ def prepare(config: ConfigDict, workdir: Path, source: Source | None = None) -> 
         key = jax.random.fold_in(jax.random.key(config.seed), 2**31)
         # it runs once: unoptimised, it compiles five times faster
         fast = {"xla_backend_optimization_level": 0}
-        return jax.jit(lambda: init_state(task.init(key), tx), compiler_options=fast)()
+        made = partial(init_state, tx=tx, powers=len(t.ema_widths))
+        return jax.jit(lambda: made(task.init(key)), compiler_options=fast)()
 
     jax.eval_shape(task.init, jax.random.key(0))  # a network that does not fit
     drawn = preview.make_preview(config, source, task)
@@ -141,6 +149,7 @@ def run(run: Run) -> TrainState:
     if restored is not None:
         tqdm.write(f"resuming {run.workdir} at step {start}")
         checkpoint.drop_after(manager, start)
+    album = snapshots.open_album(run.workdir, start) if t.ema_widths else None
     log = files.Log(run.workdir, start) if writes else None
     key = jax.random.key(config.seed)
     watch = Watch(run, log, start)
@@ -161,13 +170,15 @@ def run(run: Run) -> TrainState:
             if at // t.log_every > before // t.log_every or last:
                 bar.set_postfix(loss=f"{watch.flush():.4f}", refresh=False)
             bar.update(at - before)
+            if album and at // t.snapshot_every > before // t.snapshot_every:
+                snapshots.save(album, state)
             if at // t.checkpoint_every > before // t.checkpoint_every or last:
                 watch.flush()  # what is saved has been seen to be finite
                 checkpoint.save(manager, state)
                 saved = at
             every = t.sample_every or t.num_steps
             if writes and (at // every > before // every or last):
-                run.preview(state.ema, run.workdir / "samples" / f"{at:08d}.png")
+                run.preview(own(state.ema), run.workdir / "samples" / f"{at:08d}.png")
                 save_loss(run.workdir)
                 watch.restart()
     except KeyboardInterrupt:
@@ -180,6 +191,8 @@ def run(run: Run) -> TrainState:
         bar.close()
         if log:
             log.close()
+        if album:
+            album.close()
         manager.close()
     return state
 

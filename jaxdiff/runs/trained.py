@@ -14,10 +14,12 @@ from jaxdiff import build
 from jaxdiff.arrays import PyTree, require
 from jaxdiff.data.latents import FirstStage
 from jaxdiff.data.source import Source
+from jaxdiff.runs import snapshots
 from jaxdiff.runs import workdir as files
 from jaxdiff.tasks.classifier import Classify
 from jaxdiff.tasks.task import Task
 from jaxdiff.train import checkpoint, state
+from jaxdiff.train.ema import own
 
 
 class Trained(NamedTuple):
@@ -33,6 +35,7 @@ class Trained(NamedTuple):
 def load(workdir: Path, config: ConfigDict, source: Source | None = None) -> Trained:
     """The averaged parameters of the newest whole checkpoint of a run.
 
+    The average is the run's own, or as wide as config.sampler.ema.
     source: of config.data, where it has been made already.
     """
     source = source or make_source(config)
@@ -41,14 +44,19 @@ def load(workdir: Path, config: ConfigDict, source: Source | None = None) -> Tra
     folder = workdir / files.CHECKPOINTS
     if not folder.is_dir():
         raise FileNotFoundError(f"{workdir} has no checkpoint yet; train it first")
+    widths, key = config.train.ema_widths, jax.random.key(config.seed)
     like = jax.eval_shape(
-        lambda: state.init_state(task.init(jax.random.key(config.seed)), tx)
+        lambda: state.init_state(task.init(key), tx, powers=len(widths))
     )
     with checkpoint.open_manager(folder, keep_last=config.train.keep_last) as manager:
         restored = checkpoint.restore(manager, like)
     if restored is None:
         raise FileNotFoundError(f"{folder} holds no checkpoint; train the run first")
-    return Trained(config, source, task, restored.ema, int(restored.step))
+    if config.sampler.ema:
+        params = snapshots.at_width(workdir, restored, widths, config.sampler.ema)
+    else:
+        params = own(restored.ema)
+    return Trained(config, source, task, params, int(restored.step))
 
 
 def make_source(config: ConfigDict) -> Source:

@@ -1,6 +1,7 @@
 """What a run leaves behind, and how it is found again.
 
 config.json  metrics.jsonl  loss.png  samples/STEP.png  checkpoints/  tensorboard/
+and snapshots/ of averages, where they are asked for
 """
 
 import json
@@ -87,6 +88,7 @@ def check_same(workdir: Path, config: ConfigDict) -> None:
         "train.keep_last",
         "train.keep_every",
         "train.num_preview",
+        "train.snapshot_every",
     )
     stored = load_config(workdir)
     if config.train.num_steps > stored.train.num_steps:

@@ -8,15 +8,16 @@ import orbax.checkpoint as ocp
 from absl import logging
 from etils import epath
 
+from jaxdiff.arrays import PyTree
 from jaxdiff.train.state import TrainState
 
 
 def open_manager(
-    directory: Path, *, keep_last: int, keep_every: int = 0
+    directory: Path, *, keep_last: int | None, keep_every: int = 0
 ) -> ocp.CheckpointManager:
     """Checkpoints under `directory`, one folder a step.
 
-    keep_last: newest ones kept.  keep_every: multiples kept for good; 0: none.
+    keep_last: newest ones kept, None: all.  keep_every: multiples kept for good.
     """
     return ocp.CheckpointManager(
         epath.Path(directory.resolve()),
@@ -27,11 +28,16 @@ def open_manager(
 
 
 def save(manager: ocp.CheckpointManager, state: TrainState) -> None:
-    """Start writing the state; returns once its arrays are copied, so donation is safe.
+    """`save_tree` of a state at its step."""
+    save_tree(manager, int(state.step), state)
+
+
+def save_tree(manager: ocp.CheckpointManager, step: int, tree: PyTree) -> None:
+    """Start writing arrays; returns once they are copied, so donation is safe.
 
     A failure to write is raised by the next call or by `manager.close()`.
     """
-    manager.save(int(state.step), args=ocp.args.StandardSave(state))
+    manager.save(step, args=ocp.args.StandardSave(tree))
 
 
 def restore(
@@ -48,6 +54,20 @@ def restore(
         if step not in steps:
             raise ValueError(f"no checkpoint of step {step}; there are {steps[::-1]}")
         steps = [step]
+    for at in steps:
+        try:
+            return restore_tree(manager, at, like)
+        except Exception as error:  # orbax raises many kinds for a damaged checkpoint
+            logging.warning("checkpoint of step %d cannot be read: %s", at, error)
+    if steps:
+        raise ValueError(
+            f"none of the checkpoints {steps} in {manager.directory} is whole"
+        )
+    return None
+
+
+def restore_tree(manager: ocp.CheckpointManager, step: int, like: PyTree) -> Any:
+    """The arrays saved at a step. Errors: orbax's, of many kinds, for damaged ones."""
     # shapes alone say no device, and orbax would ask for those that wrote them
     here = jax.sharding.SingleDeviceSharding(jax.local_devices()[0])
     abstract = jax.tree.map(
@@ -56,17 +76,7 @@ def restore(
         ),
         like,
     )
-    for at in steps:
-        try:
-            state: Any = manager.restore(at, args=ocp.args.StandardRestore(abstract))
-            return state
-        except Exception as error:  # orbax raises many kinds for a damaged checkpoint
-            logging.warning("checkpoint of step %d cannot be read: %s", at, error)
-    if steps:
-        raise ValueError(
-            f"none of the checkpoints {steps} in {manager.directory} is whole"
-        )
-    return None
+    return manager.restore(step, args=ocp.args.StandardRestore(abstract))
 
 
 def drop_after(manager: ocp.CheckpointManager, step: int) -> None:

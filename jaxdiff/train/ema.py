@@ -4,6 +4,9 @@
 
 Each name in `__all__` can be chosen by a config and gives beta: n -> f32[]. The average
 starts at the initial parameters; warm-ups make it forget them, so none is read biased.
+
+Several are kept side by side as a tuple, the run's own first: from snapshots of two
+`power` averages one of any width is put together after training (`reconstruct`).
 """
 
 from collections.abc import Callable
@@ -51,6 +54,30 @@ def power(width: float = 0.1) -> Decay:
     Source: Karras et al. 2024, arXiv:2312.02696, eq. 127.
     """
     return Partial(_power, gamma_of(width))
+
+
+def start(params: PyTree, powers: int = 0) -> PyTree:
+    """The averages at step 0: *copies*, for the training step donates its buffers.
+
+    powers: how many there are beside the run's own; of 0 no tuple is made.
+    """
+    own, *others = (jax.tree.map(jnp.copy, params) for _ in range(1 + powers))
+    return (own, *others) if others else own
+
+
+def own(ema: PyTree) -> PyTree:
+    """The run's own average, of those of a state."""
+    return ema[0] if isinstance(ema, tuple) else ema
+
+
+def advance(
+    ema: PyTree, params: PyTree, n: Int[Array, ""], decay: Decay | tuple[Decay, ...]
+) -> PyTree:
+    """Equation 1 of one average, or of several with a decay each."""
+    if not isinstance(decay, tuple):
+        return update(ema, params, decay(n))
+    both = zip(ema, decay, strict=True)
+    return tuple(update(one, params, beta(n)) for one, beta in both)
 
 
 def update(ema: PyTree, params: PyTree, beta: Float[Array, ""]) -> PyTree:

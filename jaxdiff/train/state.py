@@ -8,11 +8,13 @@ import jax.numpy as jnp
 import optax
 
 from jaxdiff.arrays import PyTree
+from jaxdiff.train import ema as averaging
 
 
 @flax.struct.dataclass
 class TrainState:
-    """step, i32[], counts optimiser steps done; ema is the running average of params.
+    """step, i32[], counts optimiser steps done; ema is the running average of params,
+    or a tuple of several, the run's own first (ema.py).
 
     No field has an array's type: JAX and orbax also fill the tree with placeholders.
     """
@@ -23,12 +25,14 @@ class TrainState:
     opt_state: PyTree
 
 
-def init_state(params: PyTree, tx: optax.GradientTransformation) -> TrainState:
-    """A state at step 0. ema starts as a *copy*: the step donates its buffers."""
+def init_state(
+    params: PyTree, tx: optax.GradientTransformation, powers: int = 0
+) -> TrainState:
+    """A state at step 0. powers: averages kept beside the run's own."""
     return TrainState(
         step=jnp.zeros((), jnp.int32),
         params=params,
-        ema=jax.tree.map(jnp.copy, params),
+        ema=averaging.start(params, powers),
         opt_state=tx.init(params),
     )
 

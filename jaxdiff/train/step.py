@@ -27,7 +27,7 @@ Step = Callable[[TrainState, PyTree, Key[Array, ""]], tuple[TrainState, Metrics]
 def make_train_step(
     loss: Loss,
     tx: optax.GradientTransformation,
-    decay: averaging.Decay,
+    decay: averaging.Decay | tuple[averaging.Decay, ...],
     *,
     axis: str | None,
     accumulate: int = 1,
@@ -82,7 +82,7 @@ def make_train_step(
         updates, opt_state = tx.update(grads, state.opt_state, state.params)
         params = optax.apply_updates(state.params, updates)
         step = state.step + 1
-        ema = averaging.update(state.ema, params, decay(step))
+        ema = averaging.advance(state.ema, params, step, decay)
         metrics["grad_norm"] = optax.tree.norm(grads)
         return TrainState(step, params, ema, opt_state), metrics
 

@@ -55,8 +55,8 @@ def config_of(**fields):
     return config
 
 
-def untrained(config, folder):
-    """A run of no steps, its weights shaken: those of a fresh network give nothing.
+def untrained(config, folder, step=0):
+    """A run without training, its weights shaken: a fresh network gives nothing.
 
     For what only reads runs: it is there without the compiling of a training step.
     """
@@ -66,7 +66,7 @@ def untrained(config, folder):
         lambda a: a + 0.05 * jax.random.normal(key, a.shape), state.ema
     )
     with checkpoint.open_manager(folder / workdir.CHECKPOINTS, keep_last=1) as manager:
-        checkpoint.save(manager, state.replace(ema=shaken))
+        checkpoint.save(manager, state.replace(ema=shaken, step=state.step + step))
     workdir.save_config(folder, config)
     return load(folder, config)
 
