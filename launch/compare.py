@@ -6,8 +6,9 @@ python -m launch.compare out/adm out/cfg --judge=runs/fashion_judge --out=out/7 
 
 A folder is one that launch.sample wrote, or any of pictures: FOLDER/*.png, or
 FOLDER/CLASS/*.png where CLASS is a class of the judge's data or its number. The judge
-is a run of task "classifier", such as configs/fashion_judge.py; the real data are its
-own. Writes compare.png and compare.json, and prints the table.
+is a run of task "classifier", such as configs/fashion_judge.py, and the real data are
+its own; or it is the file of Inception's weights (README), with --data=WORKDIR, any run
+of the real data. Writes compare.png and compare.json, and prints the table.
 """
 
 import shlex
@@ -18,7 +19,8 @@ from absl import flags
 
 from launch import cli
 
-JUDGE = flags.DEFINE_string("judge", None, "The classifier's run.")
+JUDGE = flags.DEFINE_string("judge", None, "The classifier's run, or Inception's file.")
+DATA = flags.DEFINE_string("data", None, "With Inception: a run of the real data.")
 OUT = flags.DEFINE_string("out", None, "Folder for compare.png and compare.json.")
 LABEL = flags.DEFINE_integer("label", None, "One class only, of samples and of data.")
 NUM_REAL = flags.DEFINE_integer(
@@ -37,18 +39,22 @@ FORCE = flags.DEFINE_bool("force", False, "Write into a folder that is not empty
 def main(*folders: str) -> None:
     from configs import base
     from jaxdiff.runs import compare, workdir
+    from jaxdiff.runs import judge as judging
 
     if JUDGE.value is None:
         cli.fail("--judge is missing: the workdir of a classifier's run")
     if OUT.value is None:
         cli.fail("--out is missing: where shall the comparison be written?")
-    judge = Path(JUDGE.value)
+    judge, data = Path(JUDGE.value), Path(DATA.value) if DATA.value else None
     with cli.user_errors():
-        workdir.check_schema(judge, workdir.load_config(judge), base.get_config())
+        for run in (judge, data):
+            if run and not judging.is_inception(run):
+                workdir.check_schema(run, workdir.load_config(run), base.get_config())
         request = compare.prepare(
             [Path(folder) for folder in folders],
             judge,
             out=Path(OUT.value),
+            data=data,
             label=LABEL.value,
             num_real=NUM_REAL.value,
             seed=SEED.value,

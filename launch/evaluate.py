@@ -11,7 +11,7 @@ python -m launch.evaluate --workdir=runs/digits --judge=runs/digits_judge \
 Prints a table and writes OUT/evaluation.json, with every setting that changes a number.
 Stopped, the same command goes on: samples and bits that are there are not made again.
 Distances are to be compared with each other, under one judge and one number of images;
-they are no published FIDs.
+published FIDs are of 50,000 images under Inception (README).
 """
 
 import sys
@@ -30,7 +30,9 @@ METRICS = flags.DEFINE_list(
     "inception, sliced; of tables columns, correlations, two_sample; of both bits. All "
     "that fit by default.",
 )
-JUDGE = flags.DEFINE_string("judge", None, "The run of a classifier of the same data.")
+JUDGE = flags.DEFINE_string(
+    "judge", None, "The run of a classifier of the same data, or Inception's file."
+)
 IMAGES = flags.DEFINE_string("images", None, "Pictures to evaluate instead of samples.")
 NUM = flags.DEFINE_integer("num", 10_000, "Samples.")
 NUM_REAL = flags.DEFINE_integer("num_real", 0, "Real examples; 0 for all.")

@@ -35,7 +35,8 @@ BESIDE = flags.DEFINE_string(
 JUDGE = flags.DEFINE_string(
     "judge",
     None,
-    "guidance, calls, widths: the run of a classifier that looks at samples.",
+    "guidance, calls, steps, widths: the run of a classifier that looks at samples; "
+    "for all but guidance also Inception's file (README).",
 )
 OUT = flags.DEFINE_string("out", None, "Folder for KIND.png.")
 SEED = flags.DEFINE_integer(

@@ -32,7 +32,7 @@ RULES: dict[str, set[str]] = {
     "jaxdiff.train": {"jax", "numpy", "flax", "optax", "orbax", "etils", "absl", *F1},
     "jaxdiff.plots": {"matplotlib", "numpy", "PIL"},
     "jaxdiff.metrics": {"jax", "numpy", "scipy", "sklearn", *F1},
-    "jaxdiff.interop": {"jax", "numpy", "safetensors", *F1},
+    "jaxdiff.interop": {"jax", "numpy", "safetensors", "jaxdiff.models", *F1},
     "jaxdiff.tasks": {"jax", "flax", "optax", *F1, "jaxdiff.diffusion"},
     "jaxdiff.choices": {"jaxdiff.arrays"},
     "jaxdiff.build": {

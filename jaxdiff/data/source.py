@@ -13,7 +13,7 @@ import numpy as np
 
 from jaxdiff.data.layout import Columns, Layout
 
-__all__ = ["Batch", "Columns", "Moments", "Source", "take"]
+__all__ = ["Batch", "Columns", "Moments", "Source", "as_pixels", "take"]
 
 Batch = dict[str, np.ndarray]
 Moments = tuple[tuple[float, ...], tuple[float, ...]]
@@ -83,3 +83,22 @@ def take(source: Source, index: np.ndarray) -> Source:
             f"{index}"
         )
     return replace(source, load=lambda i: source.load(index[i]), size=len(index))
+
+
+def as_pixels(source: Source) -> Source:
+    """The same images, codes decoded; as model units 0 is black and 1 white."""
+    assert source.is_image, "tables have no pixels"
+
+    def load(index: np.ndarray) -> Batch:
+        batch = source.load(index)
+        return {**batch, "x": source.decode(batch["x"]) / np.float32(source.peak)}
+
+    return replace(
+        source,
+        load=load,
+        shape=load(np.arange(1))["x"].shape[1:],
+        decode=lambda x: np.clip(x * np.float32(source.peak), 0, source.peak),
+        bounds=(0.0, 1.0),
+        moments=(),
+        checksum="",
+    )

@@ -19,6 +19,7 @@ from jaxdiff.runs import sheet
 from jaxdiff.runs import workdir as files
 from jaxdiff.runs.folders import Samples
 from jaxdiff.runs.judge import Judge
+from jaxdiff.runs.trained import make_source
 
 # Real images read at once; rows of a block of the kernel distance, and blocks wanted.
 BATCH, BLOCK, BLOCKS = 1024, 100, 10
@@ -46,6 +47,7 @@ def prepare(
     judge: Path,
     *,
     out: Path,
+    data: Path | None = None,
     label: int | None,
     num_real: int | None,
     seed: int,
@@ -53,6 +55,7 @@ def prepare(
 ) -> Request:
     """Check everything and read the samples, before any work.
 
+    data: the run whose data are the real images, for a judge that has none.
     Errors: ValueError, FileNotFoundError.
     """
     require(
@@ -62,9 +65,19 @@ def prepare(
         if not folder.is_dir():
             raise FileNotFoundError(f"there is no folder {folder} of samples")
     files.check_out(out, force)
-    judged = judging.load_judge(judge)
+    alone = judging.is_inception(judge)
+    require(
+        alone == (data is not None),
+        f"--judge={judge} has no data of its own: give --data=WORKDIR, any run of the "
+        "data that the images are to be like"
+        if alone
+        else f"--data={data}: --judge={judge} compares with its own data; leave it out",
+    )
+    real = make_source(files.load_config(data)) if data else None
+    judged = judging.load_judge(judge, real)
     source = judged.source
     if label is not None:
+        require(source.num_classes, f"--label {label}: the real images have no labels")
         names = ", ".join(f"{i} {n}" for i, n in enumerate(source.class_names))
         require(
             0 <= label < source.num_classes,
@@ -98,8 +111,10 @@ def real_index(
     # of all classes, the labels of those alone that are looked at
     read = index[: num or len(index)] if label is None else index
     starts = range(0, len(read), BATCH)
-    parts = (read[i : i + BATCH] for i in tqdm(starts, "labels", delay=1.0))
-    labels = np.concatenate([source[part]["label"] for part in parts])
+    labels = np.zeros(len(read), np.int32)
+    if source.num_classes:
+        parts = (read[i : i + BATCH] for i in tqdm(starts, "labels", delay=1.0))
+        labels = np.concatenate([source[part]["label"] for part in parts])
     if label is not None:
         index = index[labels == label]
         labels = np.full(len(index), label)[:num]
@@ -135,7 +150,7 @@ def run(request: Request, command: str) -> list[dict[str, Any]]:
                 "frechet": frechet.distance(frechet.fit(features), real.whole),
                 "frechet_of_real": frechet.distance(*real.splits[count]),
                 "images_of_real": count,
-                **kernel_distance(features, real.few, seed),
+                **kernel_distance(features, real.few, seed, judge.published),
                 "own_label": own_label(judge, some),
                 "resized": some.resized,
             }
@@ -154,7 +169,7 @@ def run(request: Request, command: str) -> list[dict[str, Any]]:
     }
     out.mkdir(parents=True, exist_ok=True)
     x = judge.source[index[:SHOWN]]
-    shown = Samples(Path(), real_pixels(judge.source, x["x"]), x["label"], "")
+    shown = Samples(Path(), real_pixels(judge.source, x["x"]), x.get("label"), "")
     distances = [row["frechet"] for row in rows]
     title = names[label] if label is not None else ""
     sheet.save(out / "compare.png", shown, samples, distances, names, title)
@@ -200,17 +215,20 @@ def real_pixels(source: Source, x: np.ndarray) -> np.ndarray:
     return pictures.to_uint8(source.decode(x), source.peak)
 
 
-def kernel_distance(x: np.ndarray, y: np.ndarray, seed: int) -> dict[str, Any]:
+def kernel_distance(
+    x: np.ndarray, y: np.ndarray, seed: int, published: bool = False
+) -> dict[str, Any]:
     """`kernel.block_mmd` of features x and of real ones y, by blocks.
 
     Both are divided by the root mean square of y: a trained judge's features are of any
-    scale, and the kernel means something for values about 1. Blocks have at most BLOCK
-    rows, so that there are BLOCKS; None where a set is too small for two blocks of two.
+    scale, and the kernel means something for values about 1. Not so features whose
+    distances are `published` as they are (KID of Inception's). Blocks have at most
+    BLOCK rows, so that there are BLOCKS; None where a set is too small for two of two.
     """
     size = max(2, min(BLOCK, min(len(x), len(y)) // BLOCKS))
     if min(len(x), len(y)) < 2 * size:
         return {"kernel": None, "kernel_error": None, "kernel_block": None}
-    scale = np.sqrt(np.mean(np.square(y, dtype=np.float64)))
+    scale = 1.0 if published else np.sqrt(np.mean(np.square(y, dtype=np.float64)))
     found = kernel.block_mmd(x / scale, y / scale, size, seed)
     return {
         "kernel": found.value,
@@ -220,8 +238,10 @@ def kernel_distance(x: np.ndarray, y: np.ndarray, seed: int) -> dict[str, Any]:
 
 
 def own_label(judge: Judge, samples: Samples) -> float | None:
-    """Share of images that the judge gives their own label; None without labels."""
-    if samples.labels is None:
+    """Share of images that the judge gives their own label; None without labels, or
+    for a judge of other classes.
+    """
+    if samples.labels is None or judge.published:
         return None
     said = judging.labels(judge, samples.pixels, WHITE)
     return float((said == samples.labels).mean())
@@ -246,6 +266,8 @@ def text(table: dict[str, Any]) -> list[str]:
         ),
     ]
     widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
+    step = table["judge_step"]
+    at_step = "" if step is None else f" at step {step}"
     what = "real images" if table["label"] is None else f"real {table['label']!r}"
     return [
         *(
@@ -253,7 +275,7 @@ def text(table: dict[str, Any]) -> list[str]:
             for row in cells
         ),
         f"Distances to {table['real_images']} {what}, in {table['features']} features "
-        f"of {table['judge']} at step {table['judge_step']}; {table['pixels']}.",
+        f"of {table['judge']}{at_step}; {table['pixels']}.",
         "of real: as many real images (at most half of them) against the others.",
         *(
             f"{row['folder']}: {row['resized']}."

@@ -85,8 +85,9 @@ def prepare(
     source = asked.trained.source
     wanted = _wanted(metrics, source, judge, images)
     seen = [name for name in wanted if name != BITS]
-    judged = judging.load_judge(judge) if judge and seen and source.is_image else None
-    if judged:
+    judged = None
+    if judge and seen and source.is_image:
+        judged = judging.load_judge(judge, source)
         require(
             judged.source.shape == source.shape,
             f"--judge {judge} looks at {judged.source.shape}, the run makes "
@@ -157,7 +158,8 @@ def _wanted(metrics, source, judge, images):
     require(
         judge is not None or not seen or kind == "tables",
         f"--metrics={','.join(seen)} needs --judge=WORKDIR: the run of a classifier of "
-        "the same data (configs/digits_judge.py, configs/fashion_judge.py)",
+        "the same data (configs/digits_judge.py, configs/fashion_judge.py), or "
+        "Inception's file (README)",
     )
     return wanted
 
@@ -222,7 +224,8 @@ def _features(request, told):
         parts = [request.images.pixels]
     else:
         parts = (some.pixels for some in folders.stream(request.out / SAMPLES, source))
-    seen = [_look(judge, pixels) for pixels in parts]
+    look = judging.features_and_probabilities
+    seen = [look(judge, pixels, compare.WHITE) for pixels in parts]
     made, probabilities = (np.concatenate(p) for p in zip(*seen, strict=True))
     bad = ~np.isfinite(made).all(1)
     require(not bad.any(), f"{bad.sum()} images have features that are not finite")
@@ -238,12 +241,7 @@ def _features(request, told):
         "reference": checksum,
         "pixels": "real and generated alike rounded to 8 bits",
     }
-    return Sides(real, made, probabilities, request.seed), told
-
-
-def _look(judge, pixels):
-    features = judging.features(judge, pixels, compare.WHITE)
-    return features, judging.probabilities(judge, pixels, compare.WHITE)
+    return Sides(real, made, probabilities, request.seed, judge.published), told
 
 
 def warnings(request: Request, told: dict[str, Any]) -> list[str]:

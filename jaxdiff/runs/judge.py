@@ -1,45 +1,76 @@
-"""A trained classifier read back to look at images: their features, and their labels.
+"""A classifier that looks at images: their features, and their labels.
 
-Images are in data units, f[n, h, w, c] in [0, peak], whatever units the classifier was
-trained in; it looks at them as they are, at t = 0.
+Either a trained one read back, which knows the classes of its data, or Inception, which
+knows 1008 others and looks at images of any data. Images are in data units,
+f[n, h, w, c] in [0, peak], whatever units the classifier was trained in; it looks at
+them as they are, at t = 0.
 """
 
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.tree_util import Partial
 from tqdm import tqdm
 
 from jaxdiff.arrays import require
-from jaxdiff.data.source import Source
+from jaxdiff.data.source import Source, as_pixels
+from jaxdiff.interop import inception
 from jaxdiff.runs import workdir as files
 from jaxdiff.runs.trained import load
 from jaxdiff.tasks.classifier import Classify
+from jaxdiff.tasks.task import Apply
 
 # Images looked at in one call; the last are padded to it, so that one shape compiles.
 CHUNK = 256
+# Of them Inception's: its first maps take 10 MB an image.
+INCEPTION_CHUNK = 32
+STRANGER = (
+    "knows other classes than the data's, and can give no labels; take the run of a "
+    "classifier of the data (configs/digits_judge.py, configs/fashion_judge.py)"
+)
 
 
 class Judge(NamedTuple):
-    """source: the data it was trained on; its shape, units and classes are the judge's
+    """source: the data it looks at, in its own units: those that it was trained on, or
+    those that load_judge was given
     classify: logits and features of images in model units
-    folder, step: of the run
+    folder, step: of the run; of Inception the file of its weights, and None
+    published: of Inception: its classes are not those of the source, and distances of
+    its features have been published, of features as they are
+    chunk: the most images it looks at in one call
     """
 
     source: Source
     classify: Classify
     folder: Path
-    step: int
+    step: int | None
+    published: bool = False
+    chunk: int = CHUNK
 
 
-def load_judge(folder: Path) -> Judge:
-    """The classifier of a run's averaged parameters.
+def load_judge(folder: Path, source: Source | None = None) -> Judge:
+    """The classifier of a run's averaged parameters; of a file of weights, Inception.
 
+    Args:   source: of the images to be judged, for Inception, which has no data.
     Errors: FileNotFoundError for what is no workdir or has no checkpoint; ValueError
-            for a run that is no classifier of images.
+            for a run that is no classifier of images, for Inception without a source
+            of images, and for files as interop.inception.load.
     """
+    if is_inception(folder):
+        if source is None or not source.is_image:
+            got = "no data" if source is None else "a table"
+            raise ValueError(
+                f"{folder} judges images of data that it is told of, got {got}"
+            )
+        network, weights = inception.load(folder)
+        logits = Partial(Apply(network), weights)
+        own = Partial(Apply(network, features=True), weights)
+        judged = as_pixels(source)
+        return Judge(judged, Classify(logits, own), folder, None, True, INCEPTION_CHUNK)
     config = files.load_config(folder)
     require(
         config.task == "classifier",
@@ -49,6 +80,11 @@ def load_judge(folder: Path) -> Judge:
     trained = load(folder, config)
     model = trained.task.model(trained.params)
     return Judge(trained.source, model, folder, trained.step)
+
+
+def is_inception(path: Path) -> bool:
+    """Whether a judge is a file of weights, there or not, instead of a run's folder."""
+    return path.is_file() or path.suffix == inception.SUFFIX
 
 
 def features(judge: Judge, values: np.ndarray, peak: float) -> np.ndarray:
@@ -62,13 +98,23 @@ def features(judge: Judge, values: np.ndarray, peak: float) -> np.ndarray:
 
 
 def labels(judge: Judge, values: np.ndarray, peak: float) -> np.ndarray:
-    """i32[n], the likeliest class of each image. Args and Errors: as `features`."""
+    """i32[n], the likeliest class of each image. Args and Errors: as `features`, and
+    ValueError for a judge of other classes than the data's.
+    """
+    require(not judge.published, f"{judge.folder} {STRANGER}")
     return _look(judge, _labels, values, peak)
 
 
-def probabilities(judge: Judge, values: np.ndarray, peak: float) -> np.ndarray:
-    """f32[n, classes], of each image. Args and Errors: as `features`."""
-    return _look(judge, _probabilities, values, peak)
+def features_and_probabilities(
+    judge: Judge, values: np.ndarray, peak: float
+) -> tuple[np.ndarray, np.ndarray]:
+    """f32[n, d] and f32[n, classes], looking once. Args and Errors: as `features`."""
+    # both ways hold the same parameters; given once, XLA sees that they are one way
+    leaves, tree = jax.tree.flatten(judge.classify)
+    once = {id(leaf): leaf for leaf in leaves}
+    place = {key: i for i, key in enumerate(once)}
+    both = partial(_both, tree, tuple(place[id(leaf)] for leaf in leaves))
+    return _look(judge._replace(classify=[*once.values()]), both, values, peak)
 
 
 @jax.jit
@@ -81,22 +127,23 @@ def _labels(classify, x):
     return classify.logits(x, jnp.zeros(())).argmax(-1).astype(jnp.int32)
 
 
-@jax.jit
-def _probabilities(classify, x):
-    return jax.nn.softmax(classify.logits(x, jnp.zeros(())))
+@partial(jax.jit, static_argnums=(0, 1))
+def _both(tree, places, leaves, x):
+    classify, t = jax.tree.unflatten(tree, [leaves[i] for i in places]), jnp.zeros(())
+    return classify.features(x, t), jax.nn.softmax(classify.logits(x, t))
 
 
 def _look(judge, look, values, peak):
     check(judge, values, peak)
-    parts, n = [], len(values)
+    parts, n, chunk = [], len(values), min(judge.chunk, CHUNK)
     with tqdm(total=n, desc="judging", unit="img", delay=1.0, leave=False) as bar:
-        for at in range(0, n, CHUNK):
-            rows = np.minimum(np.arange(at, at + CHUNK), n - 1)
+        for at in range(0, n, chunk):
+            rows = np.minimum(np.arange(at, at + chunk), n - 1)
             own = np.asarray(values[rows], np.float32) * (judge.source.peak / peak)
             seen = look(judge.classify, judge.source.encode(own))
-            parts.append(np.asarray(seen)[: n - at])
-            bar.update(len(parts[-1]))
-    return np.concatenate(parts)
+            parts.append(jax.device_get(seen))
+            bar.update(min(chunk, n - at))
+    return jax.tree.map(lambda *some: np.concatenate(some)[:n], *parts)
 
 
 def check(judge: Judge, values: np.ndarray, peak: float) -> None:

@@ -81,7 +81,7 @@ def misfit(scene: Scene) -> str:
     if not scene.judge:
         return (
             "needs --judge=WORKDIR: the run of a classifier of the same data "
-            "(configs/digits_judge.py, configs/fashion_judge.py)"
+            "(configs/digits_judge.py, configs/fashion_judge.py), or Inception's file"
         )
     return ""
 

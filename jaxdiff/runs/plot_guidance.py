@@ -68,6 +68,8 @@ def misfit(scene: Scene, kind: str) -> str:
             "needs --judge=WORKDIR: the run of a classifier other than the one that "
             "guides (configs/fashion_judge.py)"
         )
+    if kind == "guidance" and scene.judged.published:
+        return f"needs another judge: {scene.judge} {judge.STRANGER}"
     if not ways(scene):
         return (
             "is for models trained with labels and diffusion.label_dropout > 0, or "

@@ -37,7 +37,7 @@ def distances(scene: Scene, found: dict[int, np.ndarray]) -> dict[int, dict]:
     Of a judge's features, or without one of the pixels themselves in [0, 1].
     """
     source, num = scene.source, len(next(iter(found.values())))
-    judged = judge.load_judge(scene.judge) if scene.judge else None
+    judged = judge.load_judge(scene.judge, source) if scene.judge else None
 
     def features(x):
         values = source.decode(x)
@@ -46,8 +46,9 @@ def distances(scene: Scene, found: dict[int, np.ndarray]) -> dict[int, dict]:
         return (values / source.peak).reshape(len(values), -1)
 
     real = features(source[permutation(scene.seed, 0, len(source))[:num]]["x"])
+    published = judged is not None and judged.published
     return {
-        n: compare.kernel_distance(features(x), real, scene.seed)
+        n: compare.kernel_distance(features(x), real, scene.seed, published)
         for n, x in found.items()
     }
 

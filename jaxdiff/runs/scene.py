@@ -42,7 +42,7 @@ class Scene:
     workdir: None where there is only a config.  num: images or rows, None for as many
     as suit the kind.  steps: of the film.  every: all schedules beside the run's own.
     beside: another run, with the same seed and num, for the kinds that compare two.
-    judge: workdir of a classifier's run that says what samples are.
+    judge: what looks at samples, see judge.load_judge.
     """
 
     config: ConfigDict
@@ -86,7 +86,7 @@ class Scene:
     def judged(self) -> judging.Judge:
         """Errors: ValueError, FileNotFoundError for what cannot judge this run."""
         assert self.judge, "`misfit` has seen to it"
-        found = judging.load_judge(self.judge)
+        found = judging.load_judge(self.judge, self.source)
         require(
             found.source.class_names == self.source.class_names,
             f"--judge {self.judge} knows other classes than the run",

@@ -12,12 +12,14 @@ class Sides(NamedTuple):
     """What metrics look at: of images f32[n, d], of tables columns by name.
 
     probabilities: the judge's of each generated image, f32[n, classes]
+    published: see Judge
     """
 
     real: Any
     made: Any
     probabilities: Any
     seed: int
+    published: bool = False
 
 
 class Metric(NamedTuple):
@@ -32,7 +34,8 @@ class Metric(NamedTuple):
 
 
 def _kernel(sides):
-    found = compare.kernel_distance(sides.made, sides.real, sides.seed)
+    real, made, _, seed, published = sides
+    found = compare.kernel_distance(made, real, seed, published)
     return {k: v for k, v in found.items() if k != "kernel_block"}
 
 

@@ -151,7 +151,7 @@ def test_mistakes_come_before_any_work(images, tmp_path, changes, says):
 def test_a_judge_of_another_size_is_refused(images, tmp_path, monkeypatch):
     judge = judging.load_judge(images[2])
     other = judge._replace(source=replace(judge.source, shape=(9, 9, 1)))
-    monkeypatch.setattr(judging, "load_judge", lambda folder: other)
+    monkeypatch.setattr(judging, "load_judge", lambda *_: other)
     with pytest.raises(ValueError, match=r"looks at \(9, 9, 1\)"):
         evaluate.prepare(
             *images[:2], out=tmp_path / "out", **{**ASKED, "judge": images[2]}
