@@ -6,7 +6,6 @@ from typing import Any
 
 import jax
 import numpy as np
-import orbax.checkpoint as ocp
 
 from jaxdiff.arrays import PyTree, require
 from jaxdiff.train import checkpoint, ema
@@ -15,7 +14,7 @@ from jaxdiff.train.state import TrainState
 FOLDER = "snapshots"
 
 
-def open_album(workdir: Path, step: int) -> ocp.CheckpointManager:
+def open_album(workdir: Path, step: int) -> checkpoint.Manager:
     """The snapshots of a run that goes on from `step`: later ones are taken again."""
     album = checkpoint.open_manager(workdir / FOLDER, keep_last=None)
     for at in album.all_steps():
@@ -24,7 +23,7 @@ def open_album(workdir: Path, step: int) -> ocp.CheckpointManager:
     return album
 
 
-def save(album: ocp.CheckpointManager, state: TrainState) -> None:
+def save(album: checkpoint.Manager, state: TrainState) -> None:
     """Write the averages beside the run's own, and wait: who goes on from the next
     checkpoint does not take this snapshot again.
     """

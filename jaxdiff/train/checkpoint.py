@@ -11,10 +11,12 @@ from etils import epath
 from jaxdiff.arrays import PyTree
 from jaxdiff.train.state import TrainState
 
+Manager = ocp.CheckpointManager
+
 
 def open_manager(
     directory: Path, *, keep_last: int | None, keep_every: int = 0
-) -> ocp.CheckpointManager:
+) -> Manager:
     """Checkpoints under `directory`, one folder a step.
 
     keep_last: newest ones kept, None: all.  keep_every: multiples kept for good.
@@ -27,12 +29,12 @@ def open_manager(
     )
 
 
-def save(manager: ocp.CheckpointManager, state: TrainState) -> None:
+def save(manager: Manager, state: TrainState) -> None:
     """`save_tree` of a state at its step."""
     save_tree(manager, int(state.step), state)
 
 
-def save_tree(manager: ocp.CheckpointManager, step: int, tree: PyTree) -> None:
+def save_tree(manager: Manager, step: int, tree: PyTree) -> None:
     """Start writing arrays; returns once they are copied, so donation is safe.
 
     A failure to write is raised by the next call or by `manager.close()`.
@@ -41,7 +43,7 @@ def save_tree(manager: ocp.CheckpointManager, step: int, tree: PyTree) -> None:
 
 
 def restore(
-    manager: ocp.CheckpointManager, like: TrainState, step: int | None = None
+    manager: Manager, like: TrainState, step: int | None = None
 ) -> TrainState | None:
     """The newest whole checkpoint, or the one at `step`; None where there is none.
 
@@ -66,7 +68,7 @@ def restore(
     return None
 
 
-def restore_tree(manager: ocp.CheckpointManager, step: int, like: PyTree) -> Any:
+def restore_tree(manager: Manager, step: int, like: PyTree) -> Any:
     """The arrays saved at a step. Errors: orbax's, of many kinds, for damaged ones."""
     # shapes alone say no device, and orbax would ask for those that wrote them
     here = jax.sharding.SingleDeviceSharding(jax.local_devices()[0])
@@ -79,7 +81,7 @@ def restore_tree(manager: ocp.CheckpointManager, step: int, like: PyTree) -> Any
     return manager.restore(step, args=ocp.args.StandardRestore(abstract))
 
 
-def drop_after(manager: ocp.CheckpointManager, step: int) -> None:
+def drop_after(manager: Manager, step: int) -> None:
     """Set aside checkpoints newer than `step`: they were passed over as damaged.
 
     They are renamed to STEP.damaged, not deleted, and their steps can be saved again.
