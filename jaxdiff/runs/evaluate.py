@@ -21,6 +21,7 @@ from jaxdiff.runs import judge as judging
 from jaxdiff.runs.judge import Judge
 from jaxdiff.runs.reference import features_of_real
 from jaxdiff.runs.scores import METRICS, Sides
+from jaxdiff.runs.trained import images_of
 
 # Folders: of the evaluation its samples, of the run what is known of real images.
 SAMPLES, REFERENCES = "samples", "references"
@@ -82,7 +83,7 @@ def prepare(
         shard=SHARD,
         whole_too=True,
     )
-    source = asked.trained.source
+    source = images_of(config, asked.trained.source)
     wanted = _wanted(metrics, source, judge, images)
     seen = [name for name in wanted if name != BITS]
     judged = None

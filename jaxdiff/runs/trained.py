@@ -67,6 +67,13 @@ def make_source(config: ConfigDict) -> Source:
     return build.make_source(config, stage)
 
 
+def images_of(config: ConfigDict, source: Source) -> Source:
+    """What samples are to be like: of codes the images that were encoded."""
+    if config.data.name != "latents":
+        return source
+    return load_first_stage(Path(config.data.path)).source
+
+
 def load_first_stage(folder: Path) -> FirstStage:
     """The autoencoder of a run, of its own data; codes are the means, without noise.
 

@@ -99,6 +99,23 @@ def test_anybodys_pictures(images, tmp_path):
     assert found["frechet"] == pytest.approx(0, abs=1e-6)  # the data themselves
 
 
+def test_samples_of_codes_are_compared_with_the_images_themselves(images, tmp_path):
+    first = config_of(**IMAGES, task="autoencoder", model__name="autoencoder")
+    first.model.latent_channels = 2
+    untrained(first, tmp_path / "first")
+    config = config_of(**{**IMAGES, "model__name": "unet"}, diffusion__condition="none")
+    config.data.update({"name": "latents", "path": str(tmp_path / "first")})
+    untrained(config, tmp_path / "second")
+    run = tmp_path / "second", config, images[2]
+    found = evaluated(run, tmp_path / "out", metrics=["frechet"])
+    judge = judging.load_judge(images[2])
+    ((_, arrays),) = shards.read(tmp_path / "out" / "samples")
+    true = judge.source[np.arange(len(judge.source))]["x"]
+    sides = [np.round(v) for v in (arrays["values"], judge.source.decode(true))]
+    seen = [frechet.fit(judging.features(judge, v, 255.0)) for v in sides]
+    assert found["frechet"] == pytest.approx(frechet.distance(*seen), rel=1e-3)
+
+
 def test_a_table_needs_no_judge(table, tmp_path):
     found = evaluated(table, tmp_path / "out")
     assert {"correlation_gap", "two_sample_accuracy", "bits, continuous"} <= {*found}
