@@ -27,8 +27,8 @@ METRICS = flags.DEFINE_list(
     "metrics",
     [],
     "Of images frechet, kernel, precision (and recall), density (and coverage), "
-    "inception, sliced; of tables columns, correlations, two_sample; of both bits. All "
-    "that fit by default.",
+    "inception, own_label, sliced; of tables columns, correlations, two_sample; of "
+    "both bits. All that fit by default.",
 )
 JUDGE = flags.DEFINE_string(
     "judge", None, "The run of a classifier of the same data, or Inception's file."

@@ -84,7 +84,9 @@ def prepare(
         whole_too=True,
     )
     source = images_of(config, asked.trained.source)
-    wanted = _wanted(metrics, source, judge, images)
+    given = folders.read(images, source) if images else None
+    labels = given.labels if given else asked.labels
+    wanted = _wanted(metrics, source, judge, given, labels is not None)
     seen = [name for name in wanted if name != BITS]
     judged = None
     if judge and seen and source.is_image:
@@ -111,7 +113,6 @@ def prepare(
             out=out / BITS,
             force=force,
         )
-    given = folders.read(images, source) if images else None
     sampling = asked if seen and not given else None
     return Request(
         wanted,
@@ -128,7 +129,7 @@ def prepare(
     )
 
 
-def _wanted(metrics, source, judge, images):
+def _wanted(metrics, source, judge, given, labelled):
     """Which metrics: those asked for, or all that fit."""
     known = [*METRICS, BITS]
     for name in metrics:
@@ -139,16 +140,21 @@ def _wanted(metrics, source, judge, images):
         )
     kind = "images" if source.is_image else "tables"
     fitting = [name for name, metric in METRICS.items() if metric.of == kind]
-    if source.layout is not None:
-        numbers = sum(not column.categories for column in source.layout.columns)
-        for name in [name for name in fitting if METRICS[name].numbers > numbers]:
-            require(
-                name not in metrics,
-                f"--metrics={name} needs {METRICS[name].numbers} columns of numbers, "
-                f"the data have {numbers}",
-            )
+    columns = source.layout.columns if source.layout else ()
+    numbers = sum(not column.categories for column in columns)
+    known_classes = labelled and not (judge and judging.is_inception(judge))
+    for name, metric in METRICS.items():
+        if metric.of != kind:
+            continue
+        why = ""
+        if metric.numbers > numbers:
+            why = f"{metric.numbers} columns of numbers, the data have {numbers}"
+        elif metric.labels and not known_classes:
+            why = "images with labels, and a judge that is a classifier of their data"
+        if why:
+            require(name not in metrics, f"--metrics={name} needs {why}")
             fitting.remove(name)
-    wanted = metrics or [*fitting, *([] if images else [BITS])]
+    wanted = metrics or [*fitting, *([] if given else [BITS])]
     for name in wanted:
         require(
             name == BITS or name in fitting,
@@ -216,18 +222,20 @@ def _columns_of(request, told):
     index = permutation(0, 0, len(request.source))[: request.num_real]
     real = request.source.decode(request.source[index]["x"])
     made = {k: np.concatenate([part[k] for part in parts]) for k in real}
-    return Sides(real, made, None, request.seed), told | {"real_rows": len(index)}
+    return Sides(real, made, None, None, request.seed), told | {"real_rows": len(index)}
 
 
 def _features(request, told):
     judge, source = request.judge, request.source
     if request.images:
-        parts = [request.images.pixels]
+        parts = [request.images]
     else:
-        parts = (some.pixels for some in folders.stream(request.out / SAMPLES, source))
+        parts = folders.stream(request.out / SAMPLES, source)
     look = judging.features_and_probabilities
-    seen = [look(judge, pixels, compare.WHITE) for pixels in parts]
-    made, probabilities = (np.concatenate(p) for p in zip(*seen, strict=True))
+    seen = [(*look(judge, some.pixels, compare.WHITE), some.labels) for some in parts]
+    made, probabilities, labels = zip(*seen, strict=True)
+    made, probabilities = np.concatenate(made), np.concatenate(probabilities)
+    labels = None if labels[0] is None else np.concatenate(labels)
     bad = ~np.isfinite(made).all(1)
     require(not bad.any(), f"{bad.sum()} images have features that are not finite")
     real, checksum = features_of_real(
@@ -242,7 +250,8 @@ def _features(request, told):
         "reference": checksum,
         "pixels": "real and generated alike rounded to 8 bits",
     }
-    return Sides(real, made, probabilities, request.seed, judge.published), told
+    sides = Sides(real, made, probabilities, labels, request.seed, judge.published)
+    return sides, told
 
 
 def warnings(request: Request, told: dict[str, Any]) -> list[str]:

@@ -12,12 +12,14 @@ class Sides(NamedTuple):
     """What metrics look at: of images f32[n, d], of tables columns by name.
 
     probabilities: the judge's of each generated image, f32[n, classes]
+    labels: of each generated image what it is to be, i32[n], or None
     published: see Judge
     """
 
     real: Any
     made: Any
     probabilities: Any
+    labels: Any
     seed: int
     published: bool = False
 
@@ -26,22 +28,29 @@ class Metric(NamedTuple):
     """of:      "images" or "tables"
     compute: Sides -> name -> value; NAME_error is the standard error of NAME
     numbers: columns of numbers that a table must have
+    labels: whether it needs labels, and a judge of their classes
     """
 
     of: str
     compute: Callable[[Sides], dict[str, float]]
     numbers: int = 0
+    labels: bool = False
 
 
 def _kernel(sides):
-    real, made, _, seed, published = sides
-    found = compare.kernel_distance(made, real, seed, published)
+    found = compare.kernel_distance(sides.made, sides.real, sides.seed, sides.published)
     return {k: v for k, v in found.items() if k != "kernel_block"}
 
 
 def _inception(sides):
     found = inception_score(sides.probabilities, seed=sides.seed)
     return {"inception_score": found.value, "inception_score_error": found.error}
+
+
+def _own_label(sides):
+    right = sides.probabilities.argmax(axis=1) == sides.labels
+    error = right.std(ddof=1) / len(right) ** 0.5
+    return {"own_label": float(right.mean()), "own_label_error": float(error)}
 
 
 def _columns(sides):
@@ -69,6 +78,7 @@ METRICS = {
         "images", lambda s: neighbours.density_coverage(s.real, s.made)._asdict()
     ),
     "inception": Metric("images", _inception),
+    "own_label": Metric("images", _own_label, labels=True),
     "sliced": Metric(
         "images", lambda s: {"sliced": transport.sliced(s.real, s.made, seed=s.seed)}
     ),

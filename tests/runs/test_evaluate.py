@@ -66,8 +66,11 @@ def test_every_metric_of_images_is_found_once(images, tmp_path):
     assert {"sampler", "num", "seed", "step", "judge", "reference", "pixels"} <= {*told}
     # worked out from what was written, apart
     judge = judging.load_judge(images[2])
-    parts = [a["values"] for _, a in shards.read(tmp_path / "out" / "samples")]
-    made = judging.features(judge, np.round(np.concatenate(parts)), 255.0)
+    ((_, arrays),) = shards.read(tmp_path / "out" / "samples")
+    values = np.round(arrays["values"])
+    own = (judging.labels(judge, values, 255.0) == arrays["labels"]).mean()
+    assert found["own_label"] == pytest.approx(own)
+    made = judging.features(judge, values, 255.0)
     source = build.make_source(images[1])
     real = source.decode(source[np.arange(len(source))]["x"])
     real = judging.features(judge, np.round(real), 255.0)
@@ -97,6 +100,9 @@ def test_anybodys_pictures(images, tmp_path):
     asked = {"metrics": ["frechet"], "images": tmp_path / "theirs"}
     found = evaluated(images, tmp_path / "out", **asked)
     assert found["frechet"] == pytest.approx(0, abs=1e-6)  # the data themselves
+    with pytest.raises(ValueError, match="own_label needs images with labels"):
+        evaluated(images, tmp_path / "no", **asked | {"metrics": ["own_label"]})
+    assert not (tmp_path / "no").exists()
 
 
 def test_samples_of_codes_are_compared_with_the_images_themselves(images, tmp_path):
@@ -151,6 +157,7 @@ def test_bits_add_up_and_do_not_depend_on_the_files(table, tmp_path, monkeypatch
         ({"metrics": ["frechett"]}, "did you mean 'frechet'"),
         ({"metrics": ["columns"]}, "--metrics=columns is for tables"),
         ({"judge": None}, "needs --judge=WORKDIR"),
+        ({"metrics": ["correlations"]}, "is for tables"),
         ({"num_real": -1}, "--num_real must be from 0"),
         ({"num": 0}, "--num must be at least 1"),
         ({"ways": ["flows"]}, "got flows"),

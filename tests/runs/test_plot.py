@@ -15,7 +15,9 @@ from tests.runs.conftest import tiny_config
 OF_IMAGES = [
     name
     for name, kind in plot.KINDS.items()
-    if kind.task in ("", "diffusion") and name not in ("pairs", "guidance", "calls")
+    if kind.task in ("", "diffusion")
+    and kind.quick
+    and name not in ("pairs", "guidance")
 ]
 
 
