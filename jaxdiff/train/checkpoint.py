@@ -39,7 +39,15 @@ def save_tree(manager: Manager, step: int, tree: PyTree) -> None:
 
     A failure to write is raised by the next call or by `manager.close()`.
     """
+    if jax.process_count() == 1:
+        # one device has all; of several orbax has each write a slice, and compiles one
+        # for every shape
+        tree = jax.tree.map(_on_one_device, tree)
     manager.save(step, args=ocp.args.StandardSave(tree))
+
+
+def _on_one_device(a: Any) -> Any:
+    return a.addressable_data(0) if isinstance(a, jax.Array) else a
 
 
 def restore(
