@@ -106,6 +106,7 @@ def prepare(
     asked = {
         "workdir": str(workdir.resolve()),
         "step": trained.step,
+        "ema": config.sampler.ema,
         "data": config.data.to_dict(),
         "ways": [way for way in WAYS if way in ways],
         "num": num,

@@ -19,7 +19,7 @@ from jaxdiff.runs import sheet
 from jaxdiff.runs import workdir as files
 from jaxdiff.runs.folders import Samples
 from jaxdiff.runs.judge import Judge
-from jaxdiff.runs.trained import make_source
+from jaxdiff.runs.trained import images_of, make_source
 
 # Real images read at once; rows of a block of the kernel distance, and blocks wanted.
 BATCH, BLOCK, BLOCKS = 1024, 100, 10
@@ -73,7 +73,10 @@ def prepare(
         if alone
         else f"--data={data}: --judge={judge} compares with its own data; leave it out",
     )
-    real = make_source(files.load_config(data)) if data else None
+    real = None
+    if data:
+        config = files.load_config(data)
+        real = images_of(config, make_source(config))
     judged = judging.load_judge(judge, real)
     source = judged.source
     if label is not None:

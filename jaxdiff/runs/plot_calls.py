@@ -16,6 +16,7 @@ from jaxdiff.metrics import frechet
 from jaxdiff.plots import curves
 from jaxdiff.runs import compare, judge
 from jaxdiff.runs.scene import Kind, Scene
+from jaxdiff.runs.trained import images_of
 
 CALLS = (5, 10, 20, 50, 100)
 # Samples that a distance is taken of; real images, at most.
@@ -62,11 +63,14 @@ def distances(scene: Scene) -> dict[str, list[dict[str, Any]]]:
 
 
 def fit_real(scene: Scene) -> frechet.Moments:
-    """Moments of what the judge sees in the run's own data."""
-    source = scene.source
+    """Moments of what the judge sees in the run's own data, not in their codes."""
+    source = images_of(scene.config, scene.source)
     index = permutation(0, 0, len(source))[:MANY_REAL]
     parts = (source[index[at : at + BATCH]]["x"] for at in range(0, len(index), BATCH))
-    return frechet.gather(features(scene, x) for x in parts)
+    pixels = (compare.real_pixels(source, x) for x in parts)
+    return frechet.gather(
+        judge.features(scene.judged, p, compare.WHITE) for p in pixels
+    )
 
 
 def features(scene: Scene, x: np.ndarray) -> np.ndarray:

@@ -26,18 +26,19 @@ def distances(scene: Scene) -> np.ndarray:
     num, real = scene.num or plot_calls.MANY, plot_calls.fit_real(scene)
     scales, index = scales_of(scene), np.arange(num)
     found = np.zeros((len(WIDTHS), len(scales)))
-    params = {}
-    for i, j in tqdm([*np.ndindex(found.shape)], "widths x scales", disable=None):
-        width, scale = WIDTHS[i], scales[j]
-        if width not in params:
-            config = scene.config.copy_and_resolve_references()
-            config.sampler.ema = width
-            params = {width: load(scene.workdir, config, scene.source).params}
-        sampler = scene.sampler_with(guidance=scale)
-        x = sampler.draw(params[width], scene.seed, index, scene.labels(num))
-        seen = frechet.fit(plot_calls.features(scene, x))
-        found[i, j] = frechet.distance(seen, real)
-        tqdm.write(f"width {width:<6g} guidance {scale:<4g} {found[i, j]:10.4f}")
+    bar = tqdm(total=found.size, desc="widths x scales", disable=None)
+    for i, width in enumerate(WIDTHS):
+        config = scene.config.copy_and_resolve_references()
+        config.sampler.ema = width
+        params = load(scene.workdir, config, scene.source).params
+        for j, scale in enumerate(scales):
+            sampler = scene.sampler_with(guidance=scale)
+            x = sampler.draw(params, scene.seed, index, scene.labels(num))
+            seen = frechet.fit(plot_calls.features(scene, x))
+            found[i, j] = frechet.distance(seen, real)
+            bar.write(f"width {width:<6g} guidance {scale:<4g} {found[i, j]:10.4f}")
+            bar.update()
+    bar.close()
     return found
 
 
