@@ -151,6 +151,17 @@ def test_bits_add_up_and_do_not_depend_on_the_files(table, tmp_path, monkeypatch
     assert (tmp_path / "one" / "bits.png").exists()
 
 
+def test_bits_of_another_average_are_not_taken_for_its_own(tmp_path):
+    config = tiny_config(ema_widths=(0.05, 0.1), snapshot_every=2)
+    untrained(config, tmp_path / "run", step=4)
+    asked = {"num": 12, "steps": 5, "cleanest": 0.05, "seed": 1, "force": False}
+    asked |= {"ways": ["continuous"], "out": tmp_path / "out"}
+    bits.run(bits.prepare(tmp_path / "run", config, **asked))
+    config.sampler.ema = 0.1
+    with pytest.raises(ValueError, match="another ema"):
+        bits.prepare(tmp_path / "run", config, **asked)
+
+
 @pytest.mark.parametrize(
     ("changes", "says"),
     [
