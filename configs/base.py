@@ -208,6 +208,13 @@ def train() -> ConfigDict:
             "keep_every": 0,
             # Images (or rows) in each grid of samples.
             "num_preview": 100,
+            # Steps between evaluations as it trains (0: none), of so many samples, and
+            # of images the workdir of a classifier of the same data: lines of
+            # metrics.jsonl and progress.png have the Frechet and the kernel distance,
+            # of a table how often a forest tells the rows from real ones.
+            "evaluate_every": 0,
+            "num_evaluate": 1000,
+            "judge": "",
         }
     )
 

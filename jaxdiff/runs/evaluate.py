@@ -19,12 +19,12 @@ from jaxdiff.data.source import Source
 from jaxdiff.runs import bits, compare, folders, sample, shards
 from jaxdiff.runs import judge as judging
 from jaxdiff.runs.judge import Judge
-from jaxdiff.runs.reference import features_of_real
+from jaxdiff.runs.reference import REFERENCES, features_of_real
 from jaxdiff.runs.scores import METRICS, Sides
 from jaxdiff.runs.trained import images_of
 
-# Folders: of the evaluation its samples, of the run what is known of real images.
-SAMPLES, REFERENCES = "samples", "references"
+# The folder of its samples, beside evaluation.json.
+SAMPLES = "samples"
 # The metric that looks at real data only (bits.py).
 BITS = "bits"
 # Samples in a file: what a stopped evaluation loses at most.
@@ -90,12 +90,7 @@ def prepare(
     seen = [name for name in wanted if name != BITS]
     judged = None
     if judge and seen and source.is_image:
-        judged = judging.load_judge(judge, source)
-        require(
-            judged.source.shape == source.shape,
-            f"--judge {judge} looks at {judged.source.shape}, the run makes "
-            f"{source.shape}",
-        )
+        judged = judging.load_for("--judge", judge, source)
     require(
         0 <= num_real <= len(source),
         f"--num_real must be from 0 (all) to the data's {len(source)}, got {num_real}",
@@ -164,9 +159,7 @@ def _wanted(metrics, source, judge, given, labelled):
     seen = [name for name in wanted if name != BITS]
     require(
         judge is not None or not seen or kind == "tables",
-        f"--metrics={','.join(seen)} needs --judge=WORKDIR: the run of a classifier of "
-        "the same data (configs/digits_judge.py, configs/fashion_judge.py), or "
-        "Inception's file (README)",
+        f"--metrics={','.join(seen)} needs --judge=WORKDIR: {judging.WANTED}",
     )
     return wanted
 

@@ -34,6 +34,13 @@ STRANGER = (
 )
 
 
+# What a field or flag that names a judge asks for.
+WANTED = (
+    "the run of a classifier of the same data (configs/digits_judge.py, "
+    "configs/fashion_judge.py), or Inception's file (README)"
+)
+
+
 class Judge(NamedTuple):
     """source: the data it looks at, in its own units: those that it was trained on, or
     those that load_judge was given
@@ -80,6 +87,19 @@ def load_judge(folder: Path, source: Source | None = None) -> Judge:
     trained = load(folder, config)
     model = trained.task.model(trained.params)
     return Judge(trained.source, model, folder, trained.step)
+
+
+def load_for(name: str, folder: Path, source: Source) -> Judge:
+    """load_judge for images of `source`; `name` is the flag or field that names it.
+
+    Errors: as load_judge's, and ValueError for a judge of images of another size.
+    """
+    judge = load_judge(folder, source)
+    require(
+        judge.source.shape == source.shape,
+        f"{name}={folder} looks at {judge.source.shape}, the run makes {source.shape}",
+    )
+    return judge
 
 
 def is_inception(path: Path) -> bool:

@@ -5,6 +5,7 @@ a picture shows is worked out by a function without files (`corrupted`, `predict
 `film`, `mean`); the one that draws it only arranges and names.
 """
 
+from functools import partial
 from pathlib import Path
 
 import jax
@@ -25,8 +26,9 @@ from jaxdiff.runs import (
     plot_steps,
     plot_widths,
     preview,
+    progress,
 )
-from jaxdiff.runs.scene import FEW, MOST, Kind, Scene, real_images
+from jaxdiff.runs.scene import FEW, MOST, Kind, Scene, enlarges, real_images
 
 # The times of strips: t = 0, .1, ..., 1.
 AMOUNTS = np.linspace(0.0, 1.0, 11)
@@ -62,12 +64,8 @@ def check(scene: Scene, kind: str) -> list[str]:
     if scene.beside:
         check_beside(scene, scene.beside, kind)
     require(kind == "all" or names, f"{kind!r} {misfits.get(kind)}")
-    if {"guidance", "calls", "widths"} & {*names}:
-        _ = scene.judged
-    if {"film", "steps", "grid", "pairs", "calls", "widths", *plot_guidance.KINDS} & {
-        *names
-    }:
-        _ = scene.sampler  # refuses what does not fit the model
+    for what in dict.fromkeys(need for k in names for need in KINDS[k].needs):
+        getattr(scene, what)  # refuses what does not fit the run
     return names
 
 
@@ -93,25 +91,24 @@ def misfit(scene: Scene, kind: str) -> str:
         return f"is for task={task!r}, and this config's is {scene.config.task!r}"
     if trained and not scene.workdir:
         return "needs a trained run: give its --workdir"
-    if kind == "loss" and not scene.log:
-        return f"needs metrics.jsonl, and {scene.workdir} has no line of it yet"
-    if scene.config.diffusion.low_size and kind in ("predictions", "film", "steps"):
-        return "is not for an upsampler, whose preview shows what it makes of images"
-    if kind == "latents" and scene.config.model.latent_size == 1:
-        return "is a plane, and the codes have one number only"
     here = "images" if data and scene.source.is_image else "tables"
     if data and here not in data:
         return f"is for {data[0]}, and the data are {here}"
-    if kind in plot_guidance.KINDS:
-        return plot_guidance.misfit(scene, kind)
-    if kind in plot_calls.KINDS:
-        return plot_calls.misfit(scene)
-    if kind in plot_widths.KINDS:
-        return plot_widths.misfit(scene)
-    least = 2 if kind == "corruption" else 1
-    layout = scene.source.layout if data else None
+    return KINDS[kind].misfit(scene)
+
+
+def few_columns(least: int, scene: Scene) -> str:
+    """For kinds that show so many columns of numbers, where the data are a table."""
+    layout = scene.source.layout
     few = layout and sum(not column.categories for column in layout.columns) < least
     return f"needs {least} or more columns of numbers" if few else ""
+
+
+def no_log(scene: Scene) -> str:
+    """For kinds that show what was logged."""
+    if scene.log:
+        return ""
+    return f"needs metrics.jsonl, and {scene.workdir} has no line of it yet"
 
 
 def draw_schedules(scene: Scene, path: Path) -> None:
@@ -246,14 +243,26 @@ def draw_loss(scene: Scene, path: Path) -> None:
 IMAGES, TABLES = ("images",), ("tables",)
 KINDS = {
     "schedules": Kind(draw_schedules, (), trained=False),
-    "corruption": Kind(draw_corruption, IMAGES + TABLES, trained=False),
-    "predictions": Kind(draw_predictions, IMAGES, trained=True),
-    "film": Kind(draw_film, IMAGES, trained=True),
+    "corruption": Kind(
+        draw_corruption,
+        IMAGES + TABLES,
+        trained=False,
+        misfit=partial(few_columns, 2),
+    ),
+    "predictions": Kind(draw_predictions, IMAGES, trained=True, misfit=enlarges),
+    "film": Kind(draw_film, IMAGES, trained=True, needs=("sampler",), misfit=enlarges),
     **plot_steps.KINDS,
-    "grid": Kind(draw_samples, IMAGES, trained=True),
+    "grid": Kind(draw_samples, IMAGES, trained=True, needs=("sampler",)),
     "mean": Kind(draw_mean, IMAGES, trained=False, task=""),
-    "loss": Kind(draw_loss, (), trained=True, task=""),
-    "pairs": Kind(draw_samples, TABLES, trained=True),
+    "loss": Kind(draw_loss, (), trained=True, task="", misfit=no_log),
+    **progress.KINDS,
+    "pairs": Kind(
+        draw_samples,
+        TABLES,
+        trained=True,
+        needs=("sampler",),
+        misfit=partial(few_columns, 1),
+    ),
     **plot_guidance.KINDS,
     **plot_calls.KINDS,
     **plot_widths.KINDS,

@@ -178,6 +178,12 @@ def title(scene: Scene) -> str:
     return f"{scene.workdir.name if scene.workdir else ''} ({kind})"
 
 
+def no_plane(scene: Scene) -> str:
+    """For kinds that lay codes on a plane."""
+    single = scene.config.model.latent_size == 1
+    return "is a plane, and the codes have one number only" if single else ""
+
+
 def coder_of(scene: Scene) -> Coder:
     return scene.trained.task.model(scene.trained.params)
 
@@ -194,7 +200,7 @@ def _decode(coder, z):
 
 made = partial(Kind, data=("images",), trained=True, task="autoencoder")
 KINDS = {
-    "latents": made(draw_latents, pairs=True),
+    "latents": made(draw_latents, pairs=True, misfit=no_plane),
     "interpolation": made(draw_interpolation, pairs=True),
     "reconstructions": made(draw_reconstructions),
     "decoded": made(draw_decoded),

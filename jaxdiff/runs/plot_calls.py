@@ -83,10 +83,7 @@ def misfit(scene: Scene) -> str:
     if scene.config.diffusion.low_size:
         return "is for models that make images by themselves, not for an upsampler"
     if not scene.judge:
-        return (
-            "needs --judge=WORKDIR: the run of a classifier of the same data "
-            "(configs/digits_judge.py, configs/fashion_judge.py), or Inception's file"
-        )
+        return f"needs --judge=WORKDIR: {judge.WANTED}"
     return ""
 
 
@@ -114,4 +111,13 @@ def draw_calls(scene: Scene, path: Path) -> None:
     path.with_suffix(".json").write_text(json.dumps(said, indent=2) + "\n")
 
 
-KINDS = {"calls": Kind(draw_calls, ("images",), trained=True, quick=False)}
+KINDS = {
+    "calls": Kind(
+        draw_calls,
+        ("images",),
+        trained=True,
+        quick=False,
+        needs=("judged", "sampler"),
+        misfit=misfit,
+    )
+}

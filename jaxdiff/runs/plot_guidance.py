@@ -61,21 +61,26 @@ def shares(scene: Scene, judged: judge.Judge) -> dict[str, np.ndarray]:
     return found
 
 
-def misfit(scene: Scene, kind: str) -> str:
-    """Why a kind cannot be drawn of a trained run, or ""."""
-    if kind == "guidance" and not scene.judge:
+def misfit(scene: Scene) -> str:
+    """Why shares cannot be drawn of a trained run, or ""."""
+    if not scene.judge:
         return (
             "needs --judge=WORKDIR: the run of a classifier other than the one that "
             "guides (configs/fashion_judge.py)"
         )
-    if kind == "guidance" and scene.judged.published:
+    if scene.judged.published:
         return f"needs another judge: {scene.judge} {judge.STRANGER}"
-    if not ways(scene):
-        return (
-            "is for models trained with labels and diffusion.label_dropout > 0, or "
-            "with --config.sampler.classifier=WORKDIR"
-        )
-    return ""
+    return unguided(scene)
+
+
+def unguided(scene: Scene) -> str:
+    """Why a trained run cannot be guided, or ""."""
+    if ways(scene):
+        return ""
+    return (
+        "is for models trained with labels and diffusion.label_dropout > 0, or "
+        "with --config.sampler.classifier=WORKDIR"
+    )
 
 
 def draw_guidance(scene: Scene, path: Path) -> None:
@@ -114,6 +119,14 @@ def draw_guided(scene: Scene, path: Path) -> None:
 
 
 KINDS = {
-    "guidance": Kind(draw_guidance, ("images",), trained=True),
-    "guided": Kind(draw_guided, ("images",), trained=True),
+    "guidance": Kind(
+        draw_guidance,
+        ("images",),
+        trained=True,
+        needs=("judged", "sampler"),
+        misfit=misfit,
+    ),
+    "guided": Kind(
+        draw_guided, ("images",), trained=True, needs=("sampler",), misfit=unguided
+    ),
 }

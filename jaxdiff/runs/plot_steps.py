@@ -7,7 +7,7 @@ import numpy as np
 from jaxdiff.data.batches import permutation
 from jaxdiff.plots import pictures
 from jaxdiff.runs import compare, judge
-from jaxdiff.runs.scene import MOST, Kind, Scene
+from jaxdiff.runs.scene import MOST, Kind, Scene, enlarges
 
 # Sampling steps that are compared, as in the Keras DDIM example.
 STEPS = (1, 10, 80)
@@ -71,4 +71,8 @@ def draw_steps(scene: Scene, path: Path) -> None:
     pictures.save_rows(path, rows, title=title)
 
 
-KINDS = {"steps": Kind(draw_steps, ("images",), trained=True)}
+KINDS = {
+    "steps": Kind(
+        draw_steps, ("images",), trained=True, needs=("sampler",), misfit=enlarges
+    )
+}

@@ -79,4 +79,13 @@ def draw_widths(scene: Scene, path: Path) -> None:
     path.with_suffix(".json").write_text(json.dumps(said, indent=2) + "\n")
 
 
-KINDS = {"widths": Kind(draw_widths, ("images",), trained=True, quick=False)}
+KINDS = {
+    "widths": Kind(
+        draw_widths,
+        ("images",),
+        trained=True,
+        quick=False,
+        needs=("judged", "sampler"),
+        misfit=misfit,
+    )
+}

@@ -15,6 +15,9 @@ from jaxdiff.runs import compare, shards
 from jaxdiff.runs import judge as judging
 from jaxdiff.runs.judge import Judge
 
+# The folder of what is known, in the run's workdir.
+REFERENCES = "references"
+
 
 def features_of_real(
     judge: Judge, source: Source, num: int, data: dict[str, Any], folder: Path

@@ -118,6 +118,18 @@ class Scene:
         return [f"{word} {i + 1}{of[i]}" for i in range(num)]
 
 
+def fits(scene: Scene) -> str:
+    """Any scene does."""
+    return ""
+
+
+def enlarges(scene: Scene) -> str:
+    """For kinds that are not for an upsampler."""
+    if not scene.config.diffusion.low_size:
+        return ""
+    return "is not for an upsampler, whose preview shows what it makes of images"
+
+
 class Kind(NamedTuple):
     """draw:    (Scene, path) -> None
     data:    what it is for, of "images" and "tables"; () for any, unread
@@ -125,6 +137,8 @@ class Kind(NamedTuple):
     task:    the one whose runs it is for, as config.task; "" for any
     pairs:   whether it lays two runs side by side
     quick:   whether it is of those that "all" draws
+    needs:   what of the scene must be there before any work, "judged" or "sampler"
+    misfit:  why it cannot be drawn of a scene that fits the above, or ""
     """
 
     draw: Callable[[Scene, Path], None]
@@ -133,6 +147,8 @@ class Kind(NamedTuple):
     task: str = "diffusion"
     pairs: bool = False
     quick: bool = True
+    needs: tuple[str, ...] = ()
+    misfit: Callable[[Scene], str] = fits
 
 
 def real_images(

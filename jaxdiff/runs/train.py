@@ -16,7 +16,7 @@ from jaxdiff.arrays import require
 from jaxdiff.data.batches import batches
 from jaxdiff.data.source import Batch, Source
 from jaxdiff.plots import curves
-from jaxdiff.runs import preview, snapshots
+from jaxdiff.runs import preview, progress, snapshots
 from jaxdiff.runs import workdir as files
 from jaxdiff.runs.trained import make_source
 from jaxdiff.tasks.task import Task
@@ -33,6 +33,7 @@ class Run(NamedTuple):
     source: Source
     task: Task
     preview: preview.Preview
+    measure: progress.Measure | None
     step: Callable
     init: Callable
     lr: Callable
@@ -64,7 +65,13 @@ def prepare(config: ConfigDict, workdir: Path, source: Source | None = None) -> 
         f"train.ema_widths={t.ema_widths} and train.snapshot_every={t.snapshot_every} "
         "belong together: (0.05, 0.1), say, and an eighth of train.num_steps",
     )
-    for name in ("log_every", "sample_every", "checkpoint_every", "snapshot_every"):
+    for name in (
+        "log_every",
+        "sample_every",
+        "checkpoint_every",
+        "snapshot_every",
+        "evaluate_every",
+    ):
         require(
             t[name] % t.steps_per_call == 0,
             f"train.{name}={t[name]} must be a multiple of train.steps_per_call="
@@ -93,8 +100,9 @@ def prepare(config: ConfigDict, workdir: Path, source: Source | None = None) -> 
 
     jax.eval_shape(task.init, jax.random.key(0))  # a network that does not fit
     drawn = preview.make_preview(config, source, task)
+    measure = progress.make_measure(config, source, task, workdir)
     pmapped = parallel.pmap_step(train_step, jax.devices())
-    checked = Run(config, workdir, source, task, drawn, pmapped, init, lr)
+    checked = Run(config, workdir, source, task, drawn, measure, pmapped, init, lr)
     feed_from(checked, t.num_steps)  # of no batches: checks its arguments
     return checked
 
@@ -160,26 +168,32 @@ def run(run: Run) -> TrainState:
         unit="step",
         disable=None if writes else True,
     )
-    at, saved = start, start if restored is not None else None
+    before = at = start
+    saved = start if restored is not None else None
+
+    def due(every):  # in the steps of this call, or it is the last
+        return at // every > before // every or at >= t.num_steps
+
     try:
         for batch in feed_from(run, start):
             batch = parallel.shard(batch, jax.local_device_count(), axis=1)
             state, metrics = run.step(state, batch, key)
             before, at = at, watch.add(metrics)
-            last = at >= t.num_steps
-            if at // t.log_every > before // t.log_every or last:
+            if run.measure and writes and due(t.evaluate_every):
+                watch.flush(partial(run.measure, own(state.ema)))
+                save_curves(run.workdir)
+            if due(t.log_every):
                 bar.set_postfix(loss=f"{watch.flush():.4f}", refresh=False)
             bar.update(at - before)
             if album and at // t.snapshot_every > before // t.snapshot_every:
                 snapshots.save(album, state)
-            if at // t.checkpoint_every > before // t.checkpoint_every or last:
+            if due(t.checkpoint_every):
                 watch.flush()  # what is saved has been seen to be finite
                 checkpoint.save(manager, state)
                 saved = at
-            every = t.sample_every or t.num_steps
-            if writes and (at // every > before // every or last):
+            if writes and due(t.sample_every or t.num_steps):
                 run.preview(own(state.ema), run.workdir / "samples" / f"{at:08d}.png")
-                save_loss(run.workdir)
+                save_curves(run.workdir)
                 watch.restart()
     except KeyboardInterrupt:
         watch.flush()
@@ -218,8 +232,10 @@ class Watch:
         self._at += len(metrics["loss"])
         return self._at
 
-    def flush(self) -> float:
-        """Write one line for the steps since the last; returns their mean loss."""
+    def flush(self, measure: Callable[[], dict[str, float]] = dict) -> float:
+        """Write one line for the steps since the last, and of what is measured now;
+        returns their mean loss.
+        """
         if not self._pending:
             return self._loss
         rows = jax.device_get(self._pending)
@@ -239,7 +255,7 @@ class Watch:
         means["lr"] = float(self._run.lr(self._at - 1))
         means["examples_per_second"] = examples / seconds if examples else 0.0
         if self._log:
-            self._log.write(self._at, means)
+            self._log.write(self._at, means | measure())
         self._pending, self._since, self._loss = [], self._at, means["loss"]
         self.restart()
         return self._loss
@@ -249,11 +265,13 @@ class Watch:
         self._start, self._since_timed = time.perf_counter(), 0
 
 
-def save_loss(workdir: Path) -> None:
-    """loss.png from metrics.jsonl."""
+def save_curves(workdir: Path) -> None:
+    """loss.png, and progress.png if anything was measured, from metrics.jsonl."""
     rows = files.read_metrics(workdir)
     steps, losses = ([row[k] for row in rows] for k in ("step", "loss"))
     curves.save_loss(workdir / "loss.png", steps, losses)
+    if progress.measured(rows):
+        progress.save_progress(workdir / "progress.png", rows)
 
 
 def parameter_table(run: Run) -> str:

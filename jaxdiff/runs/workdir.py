@@ -1,7 +1,7 @@
 """What a run leaves behind, and how it is found again.
 
 config.json  metrics.jsonl  loss.png  samples/STEP.png  checkpoints/  tensorboard/
-and snapshots/ of averages, where they are asked for
+and where they are asked for snapshots/ of averages, progress.png and references/
 """
 
 import json
@@ -89,6 +89,9 @@ def check_same(workdir: Path, config: ConfigDict) -> None:
         "train.keep_every",
         "train.num_preview",
         "train.snapshot_every",
+        "train.evaluate_every",
+        "train.num_evaluate",
+        "train.judge",
     )
     stored = load_config(workdir)
     if config.train.num_steps > stored.train.num_steps:

@@ -8,6 +8,7 @@ import pytest
 
 from configs import base
 from jaxdiff.runs import plot, plot_autoencoder, train
+from tests.runs.conftest import untrained
 
 
 def small(kl_weight, **model):
@@ -35,6 +36,8 @@ def runs(tmp_path_factory):
     }
     for name, config in configs.items():
         train.run(train.prepare(config, folder / name))
+    configs["number"] = small(0.0, latent_size=1)
+    untrained(configs["number"], folder / "number")
     return {k: plot.Scene(c, folder / k) for k, c in configs.items()}
 
 
@@ -133,20 +136,22 @@ def test_decoded_image_i_depends_on_its_seed_alone(runs, monkeypatch, tmp_path):
     ("kind", "fields", "message"),
     [
         ("film", {}, "'film' is for task='diffusion', and this config's is 'auto"),
-        ("decoded", {"workdir": None}, "needs a trained run"),
+        ("decoded", {"trained": False}, "needs a trained run"),
         ("decoded", {"beside": "map"}, "--beside is for latents, interpolation"),
         ("latents", {"beside": "other data"}, "same data"),
-        ("latents", {"config": small(0.0, latent_size=1)}, "one number only"),
+        ("latents", {"workdir": "number"}, "one number only"),
     ],
 )
 def test_a_picture_that_cannot_be_drawn_says_why(runs, kind, fields, message, tmp_path):
     config = small(1.0)
     config.data.num_examples = 31
     others = {**runs, "other data": plot.Scene(config, runs["map"].workdir)}
+    fields = {**fields}
     if "beside" in fields:
         fields = {"beside": others[fields["beside"]]}
-    one = runs["plain"]
-    given = {"config": one.config, "workdir": one.workdir, **fields}
+    one = runs[fields.pop("workdir", None) or "plain"]
+    folder = one.workdir if fields.pop("trained", True) else None
+    given = {"config": one.config, "workdir": folder, **fields}
     with pytest.raises(ValueError) as error:
         plot.draw(plot.Scene(**given), kind, tmp_path / "out")
     assert message in str(error.value)
