@@ -141,6 +141,8 @@ def run(request: Request, command: str) -> list[dict[str, Any]]:
     """
     judge, samples, index, label, seed, out = request
     seen = [judging.features(judge, some.pixels, WHITE) for some in samples]
+    for some, features in zip(samples, seen, strict=True):
+        folders_of.check_finite(some, features)
     most, width = max(map(len, seen)), seen[0].shape[1]
     counts = [min(len(some), len(index) // 2) for some in seen]
     real = look_at_real(judge, index, {*counts}, most)
@@ -172,7 +174,7 @@ def run(request: Request, command: str) -> list[dict[str, Any]]:
     }
     out.mkdir(parents=True, exist_ok=True)
     x = judge.source[index[:SHOWN]]
-    shown = Samples(Path(), real_pixels(judge.source, x["x"]), x.get("label"), "")
+    shown = Samples(Path(), real_pixels(judge.source, x["x"]), x.get("label"), "", ())
     distances = [row["frechet"] for row in rows]
     title = names[label] if label is not None else ""
     sheet.save(out / "compare.png", shown, samples, distances, names, title)

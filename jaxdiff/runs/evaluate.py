@@ -16,6 +16,7 @@ from jaxdiff.arrays import require
 from jaxdiff.choices import hint
 from jaxdiff.data.batches import permutation
 from jaxdiff.data.source import Source
+from jaxdiff.metrics import frechet
 from jaxdiff.runs import bits, compare, folders, sample, shards
 from jaxdiff.runs import judge as judging
 from jaxdiff.runs.judge import Judge
@@ -175,6 +176,7 @@ def run(request: Request, command: str) -> list[dict[str, Any]]:
         for name in request.metrics:
             if name != BITS:
                 rows += _rows(METRICS[name].compute(sides))
+        rows += _rows(told.get("yardstick", {}))
     if request.bits:
         found = bits.run(request.bits)
         told["bits"] = {**request.bits.asked, "found": found}
@@ -224,13 +226,10 @@ def _features(request, told):
         parts = [request.images]
     else:
         parts = folders.stream(request.out / SAMPLES, source)
-    look = judging.features_and_probabilities
-    seen = [(*look(judge, some.pixels, compare.WHITE), some.labels) for some in parts]
+    seen = [_seen(judge, some) for some in parts]
     made, probabilities, labels = zip(*seen, strict=True)
     made, probabilities = np.concatenate(made), np.concatenate(probabilities)
     labels = None if labels[0] is None else np.concatenate(labels)
-    bad = ~np.isfinite(made).all(1)
-    require(not bad.any(), f"{bad.sum()} images have features that are not finite")
     real, checksum = features_of_real(
         judge, source, request.num_real, request.data, request.workdir / REFERENCES
     )
@@ -243,8 +242,24 @@ def _features(request, told):
         "reference": checksum,
         "pixels": "real and generated alike rounded to 8 bits",
     }
+    if "frechet" in request.metrics:
+        told["yardstick"] = _yardstick(real, len(made))
     sides = Sides(real, made, probabilities, labels, request.seed, judge.published)
     return sides, told
+
+
+def _yardstick(real, num):
+    """The Frechet distance of as many real images, at most half, to the others."""
+    n = min(num, len(real) // 2)
+    few, others = frechet.fit(real[:n]), frechet.fit(real[n:])
+    return {f"frechet of {n} real": frechet.distance(few, others)}
+
+
+def _seen(judge, some):
+    """Features, probabilities and labels of some samples."""
+    found = judging.features_and_probabilities(judge, some.pixels, compare.WHITE)
+    folders.check_finite(some, found[0])
+    return (*found, some.labels)
 
 
 def warnings(request: Request, told: dict[str, Any]) -> list[str]:
@@ -252,7 +267,9 @@ def warnings(request: Request, told: dict[str, Any]) -> list[str]:
     width, count = told.get("features", 0), told.get("images", 0)
     if "frechet" not in request.metrics or count > width:
         return []
+    ((of, bias),) = told["yardstick"].items()
     return [
         f"warning: {count} images span no covariance of {width} features; the Frechet "
-        f"distance is far too large. Take --num={width + 1} or more, better thousands."
+        f"distance is far too large ({of} images to the others is {bias:.3g}). Take "
+        f"--num={width + 1} or more, better thousands."
     ]

@@ -1,6 +1,6 @@
 """Folders of samples read back, as pixels of one size: ours, or anybody's pictures."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -20,12 +20,14 @@ class Samples(NamedTuple):
     pixels:  u8[n, h, w, c] of the source's shape
     labels:  i32[n], or None where they are not known
     resized: "14x14, enlarged by bicubic" for those of another size, else ""
+    files:   n, the file of each image, in order
     """
 
     folder: Path
     pixels: np.ndarray
     labels: np.ndarray | None
     resized: str
+    files: Sequence[Path]
 
 
 def read(folder: Path, source: Source) -> Samples:
@@ -48,7 +50,7 @@ def read(folder: Path, source: Source) -> Samples:
 
 def of_class(samples: Samples, label: int) -> Samples:
     """Those of one class. Errors: ValueError where labels are not known, or none is."""
-    folder, pixels, labels, _ = samples
+    folder, pixels, labels, _, files = samples
     if labels is None:
         raise ValueError(
             f"--label {label}: {folder} does not say which class its images are of; "
@@ -56,20 +58,38 @@ def of_class(samples: Samples, label: int) -> Samples:
         )
     found = labels == label
     require(found.any(), f"--label {label}: {folder} has no image of that class")
-    return samples._replace(pixels=pixels[found], labels=labels[found])
+    files = [file for file, wanted in zip(files, found, strict=True) if wanted]
+    return samples._replace(pixels=pixels[found], labels=labels[found], files=files)
+
+
+def check_finite(samples: Samples, features: np.ndarray) -> None:
+    """ValueError, naming the file, where f32[n, d] of an image is not finite."""
+    bad = np.flatnonzero(~np.isfinite(features).all(axis=1))
+    if not len(bad):
+        return
+    file = samples.files[bad[0]]
+    place = bad[0] - next(i for i, f in enumerate(samples.files) if f == file)
+    raise ValueError(
+        f"{file}: what the judge sees in image {place} of it is not finite ({len(bad)} "
+        f"of {len(features)} images are like that); leave the file out, or look at the "
+        "judge, whose parameters may not be finite"
+    )
 
 
 def stream(folder: Path, source: Source) -> Iterator[Samples]:
     """What launch.sample wrote, a file in memory at a time. Errors: as `read`."""
     for path, arrays in shards.read(folder):
         pixels, labels, size = _checked(path, arrays, source)
-        yield Samples(folder, pixels, labels, _resized({size}, source))
+        files = [path] * len(pixels)
+        yield Samples(folder, pixels, labels, _resized({size}, source), files)
 
 
 def _saved(folder, source):
-    pixels, labels, resized = zip(*(s[1:] for s in stream(folder, source)), strict=True)
+    parts = [some[1:] for some in stream(folder, source)]
+    pixels, labels, resized, files = zip(*parts, strict=True)
     told = None if labels[0] is None else np.concatenate(labels)
-    return Samples(folder, np.concatenate(pixels), told, max(resized))
+    files = [file for some in files for file in some]
+    return Samples(folder, np.concatenate(pixels), told, max(resized), files)
 
 
 def _checked(path, arrays, source):
@@ -114,7 +134,7 @@ def _pictures(folder, source):
         return np.stack(some)
 
     pixels = images.fill(read_some, len(files), source.shape, f"decoding {folder}")
-    return Samples(folder, pixels, labels, _resized(sizes, source))
+    return Samples(folder, pixels, labels, _resized(sizes, source), files)
 
 
 def _numbers(folder, names, source):

@@ -199,7 +199,7 @@ def test_warns_of_what_means_little():
 def test_the_sheet_puts_class_under_class():
     def some(told):
         pixels = np.arange(len(told), dtype=np.uint8).reshape(-1, 1, 1, 1)
-        return Samples(Path(), pixels, np.array(told, np.int32), "")
+        return Samples(Path(), pixels, np.array(told, np.int32), "", ())
 
     a, b = some([0, 1, 2, 1, 1, 1]), some([2, 2, 1])
     assert sheet.common_classes([a, b]) == [1, 2]

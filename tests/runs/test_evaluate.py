@@ -122,6 +122,34 @@ def test_samples_of_codes_are_compared_with_the_images_themselves(images, tmp_pa
     assert found["frechet"] == pytest.approx(frechet.distance(*seen), rel=1e-3)
 
 
+def test_features_that_are_not_finite_name_the_file(images, tmp_path, monkeypatch):
+    source = build.make_source(images[1])
+    values = source.decode(source[np.arange(60)]["x"])
+    (tmp_path / "theirs").mkdir()
+    for k, part in enumerate((values[:50], values[50:])):
+        np.savez(tmp_path / "theirs" / f"samples-{k:05d}.npz", values=part)
+    look = judging.features_and_probabilities
+
+    def broken(*args):
+        features, probabilities = look(*args)
+        features[53, 0] = np.nan
+        return features, probabilities
+
+    monkeypatch.setattr(judging, "features_and_probabilities", broken)
+    asked = {"metrics": ["frechet"], "images": tmp_path / "theirs"}
+    with pytest.raises(ValueError, match=r"samples-00001.npz: what .* image 3 of it"):
+        evaluated(images, tmp_path / "out", **asked)
+
+
+def test_too_few_images_are_told_what_that_does(images, tmp_path, capsys):
+    asked = {"metrics": ["frechet"], "num": 8, "num_real": 60}
+    found = evaluated(images, tmp_path / "out", **asked)
+    said = capsys.readouterr().out
+    assert "warning: 8 images span no covariance of" in said
+    real = found["frechet of 8 real"]
+    assert real > 0 and f"frechet of 8 real images to the others is {real:.3g}" in said
+
+
 def test_a_table_needs_no_judge(table, tmp_path):
     found = evaluated(table, tmp_path / "out")
     assert {"correlation_gap", "two_sample_accuracy", "bits, continuous"} <= {*found}
