@@ -17,6 +17,7 @@ from jaxdiff.diffusion import (
     editing,
     grids,
     inputs,
+    likelihood,
     losses,
     noises,
     predictions,
@@ -204,6 +205,13 @@ def make_rule(config: ConfigDict) -> rules.Rule:
 
 def make_edit(config: ConfigDict) -> editing.Edit:
     return choose(editing, config.sampler.known)()
+
+
+def make_decoder(source: Source) -> likelihood.Decoder:
+    """What a bound's last step says: of pixels their levels', of numbers a density."""
+    if source.bounds is None:
+        return likelihood.density()
+    return likelihood.levels(*source.bounds, num=int(source.peak) + 1)
 
 
 def make_optimizer(config: ConfigDict) -> tuple[optim.Optimizer, Callable]:

@@ -3,7 +3,10 @@
 Pixels lie on levels: a bound's decoder gives each level its own probability, and the
 flow, which knows densities, is shown pixels spread evenly over their levels, so that
 its density times a level's width is a bound as well. Columns of a table and codes are
-numbers: their bits are of densities in model units, and can be negative.
+numbers: their bits are of densities in model units, and can be negative. Of codes that
+have a density of their own (a variational first stage) the bits are those of the
+images: the model's of the code, the decoder's of the image given it, and less what the
+choice of code could tell (tasks/autoencoder.py, equation 4).
 """
 
 from functools import lru_cache
@@ -20,11 +23,11 @@ from jaxdiff import build
 from jaxdiff import keys as keying
 from jaxdiff.arrays import require
 from jaxdiff.data.batches import permutation
-from jaxdiff.data.source import Source
 from jaxdiff.diffusion import density, likelihood
 from jaxdiff.diffusion.schedules import Schedule
 from jaxdiff.plots import curves
-from jaxdiff.runs import shards
+from jaxdiff.runs import bits_of_images, shards
+from jaxdiff.runs.bits_of_images import Stage, load_stage
 from jaxdiff.runs.trained import Trained, load
 from jaxdiff.train import parallel
 
@@ -32,6 +35,8 @@ from jaxdiff.train import parallel
 WAYS = ("continuous", "discrete", "flow")
 # Of so few values the exact divergence costs no more than a few probes.
 FEW = 16
+# Of codes with a density: what adds up to the bits of their images.
+SHARES = ("codes", "decoder of images", "encoder")
 # What a file of each chunk is called, and how many examples are in one.
 STEM, CHUNK = "bits", 256
 
@@ -48,6 +53,7 @@ class Request(NamedTuple):
     asked: dict[str, Any]
     out: Path
     going_on: bool
+    stage: Stage | None
 
 
 class Model(NamedTuple):
@@ -118,7 +124,8 @@ def prepare(
     going_on = shards.begin(out, asked, force, stem=STEM, whole_too=True)
     index = permutation(seed, 0, size)[:num]
     schedule = build.make_schedule(config)
-    return Request(trained, schedule, index, asked, out, going_on)
+    stage = load_stage(config, trained.source)
+    return Request(trained, schedule, index, asked, out, going_on, stage)
 
 
 def run(request: Request) -> list[dict[str, Any]]:
@@ -130,6 +137,9 @@ def run(request: Request) -> list[dict[str, Any]]:
     asked, out = request.asked, request.out
     shards.start(out, asked, request.going_on, STEM)
     parts = shards.plan(asked["num"], asked["shard"], STEM)
+    if request.stage:
+        stage = bits_of_images.measured(request.stage, asked["seed"], request.index)
+        request = request._replace(stage=stage)
     for name, rows in tqdm(parts.items(), "bits", unit="file", disable=None):
         if not (out / name).is_file():
             shards.write(out / name, _bits(request, request.index[rows]))
@@ -157,6 +167,7 @@ def _row(way, found):
     error = total.std(ddof=1) / np.sqrt(len(total))
     row = {"way": way, "bits": float(total.mean()), "error": float(error)}
     names = ("ode_steps",) if way == "flow" else ("prior", "decoder")
+    names += tuple(k for k in SHARES if f"{way}_{k}" in found)
     return row | {k: float(found[f"{way}_{k}"].mean()) for k in names}
 
 
@@ -167,13 +178,18 @@ def _bits(request, index):
     # every file's examples are repeated up to one number: one shape compiles
     n, most = len(index), asked["shard"]
     rows = np.minimum(np.arange(-(-most // len(devices)) * len(devices)), n - 1)
-    batch = source[index[rows]]
+    batch, told = source[index[rows]], None
+    if request.stage:
+        told = bits_of_images.look(request.stage, asked["seed"], index[rows])
+        batch["x"] = told.codes
     labels = batch["label"] if build.num_labels(trained.config, source) else None
     keys = keying.split_by(jax.random.key(asked["seed"]), jnp.asarray(index[rows]))
     each = parallel.shard((keys, jnp.asarray(batch["x"]), labels), len(devices))
     denoise, cleanest = trained.task.model(trained.params), asked["cleanest"]
     width = jnp.asarray(_width(source), jnp.float32)
-    model = Model(denoise, request.schedule, decoder_of(source), cleanest, width)
+    model = Model(
+        denoise, request.schedule, build.make_decoder(source), cleanest, width
+    )
     leaves, structure = jax.tree.flatten(model)
     leaves = parallel.replicate([*map(jnp.asarray, leaves)], devices)
     found = {}
@@ -183,7 +199,17 @@ def _bits(request, index):
             # (d, ..., b / d) -> (..., n)
             value = np.concatenate([*np.asarray(value)], axis=-1)[..., :n]
             found[f"{way}_{name}"] = value
+        if told:
+            found |= _of_images(way, found[f"{way}_total"], told, request.stage)
     return found
+
+
+def _of_images(way, bits, told, stage):
+    """Bits per value of codes, f32[n], as bits per value of their images."""
+    n, share = len(bits), told.codes[0].size / np.prod(stage.images.shape)
+    parts = (bits * share, told.decoder[:n], told.encoder[:n])
+    parts = {**dict(zip(SHARES, parts, strict=True)), "total": sum(parts)}
+    return {f"{way}_{name}": np.float32(value) for name, value in parts.items()}
 
 
 @lru_cache
@@ -248,13 +274,6 @@ def _flow(model, keys, x0, labels):
     nats = got.log_p + jnp.log(jnp.where(width > 0, width, 1.0)).sum()
     steps = got.steps.astype(x0.dtype)
     return {"total": -nats / size / jnp.log(2.0), "ode_steps": steps}
-
-
-def decoder_of(source: Source) -> likelihood.Decoder:
-    """Of pixels that of their levels, else a density."""
-    if source.bounds is None:
-        return likelihood.density()
-    return likelihood.levels(*source.bounds, num=int(source.peak) + 1)
 
 
 def _width(source):

@@ -180,10 +180,7 @@ def run(request: Request, command: str) -> list[dict[str, Any]]:
     if request.bits:
         found = bits.run(request.bits)
         told["bits"] = {**request.bits.asked, "found": found}
-        rows += [
-            {"metric": f"bits, {r['way']}", "value": r["bits"], "error": r["error"]}
-            for r in found
-        ]
+        rows += [row for r in found for row in _bits_rows(r)]
     request.out.mkdir(parents=True, exist_ok=True)
     (request.out / "evaluation.json").write_text(
         json.dumps({**told, "rows": rows}, indent=2) + "\n"
@@ -196,6 +193,16 @@ def _rows(values):
         {"metric": name, "value": value, "error": values.get(f"{name}_error")}
         for name, value in values.items()
         if not name.endswith("_error")
+    ]
+
+
+def _bits_rows(found):
+    """Of one way; of codes also whose share is how much."""
+    name = f"bits, {found['way']}"
+    shares = [k for k in bits.SHARES if k in found]
+    return [
+        {"metric": name, "value": found["bits"], "error": found["error"]},
+        *({"metric": f"{name}: {k}", "value": found[k], "error": None} for k in shares),
     ]
 
 

@@ -74,8 +74,8 @@ def images_of(config: ConfigDict, source: Source) -> Source:
     return load_first_stage(Path(config.data.path)).source
 
 
-def load_first_stage(folder: Path) -> FirstStage:
-    """The autoencoder of a run, of its own data; codes are the means, without noise.
+def load_autoencoder(folder: Path) -> Trained:
+    """The run whose codes are data.
 
     Errors: ValueError or FileNotFoundError for a run that is none.
     """
@@ -89,6 +89,15 @@ def load_first_stage(folder: Path) -> FirstStage:
         trained.task.kind == "autoencoder",
         f"data.path: {folder} holds a {trained.task.kind}, no autoencoder",
     )
+    return trained
+
+
+def load_first_stage(folder: Path) -> FirstStage:
+    """The autoencoder of a run, of its own data; codes are the means, without noise.
+
+    Errors: as load_autoencoder's.
+    """
+    trained = load_autoencoder(folder)
     coder = trained.task.model(trained.params)
     return FirstStage(
         trained.source,

@@ -3,6 +3,9 @@
 (1)  loss = sum of distance(decode(z) - x) / 2 + kl_weight KL(N(mean, var) || N(0, I))
 (2)  z = mean + sqrt(var) eps,   eps ~ N(0, I) of the example's own key
 (3)  KL = sum of (mean^2 + var - 1 - log var) / 2
+(4)  -log p(x) <= -log p(x | z) + log q(z | x) - log p(z),   z of equation 2
+     what the decoder and the encoder have to say of an image, whatever model of codes
+     says the rest: the autoencoder's own N(0, I), or another (latent diffusion)
 
 Both terms are in nats and summed over an example's values, divided by nothing: only so
 is kl_weight = 1 minus the bound on log p(x), up to a constant, where p(x | z) is normal
@@ -18,6 +21,7 @@ from jax.tree_util import Partial
 
 from jaxdiff import keys as keying
 from jaxdiff.arrays import Array, Float, require
+from jaxdiff.diffusion.likelihood import Decoder, density
 from jaxdiff.diffusion.losses import Distance
 from jaxdiff.diffusion.posterior import kl_normal
 from jaxdiff.tasks.task import Apply, Task
@@ -73,6 +77,37 @@ def sample_code(keys: Array, mean: Array, log_var: Array) -> Array:
     """Equation 2; keys: one an example."""
     eps = keying.draw(jax.random.normal, keys, mean.shape[1:])
     return mean + jnp.exp(log_var / 2) * eps
+
+
+class Share(NamedTuple):
+    """Of equation 4, for each example.
+
+    z:       f32[b, *latent], drawn
+    decoder: f32[b], -log p(x | z) in nats
+    encoder: f32[b], log q(z | x) in nats
+    """
+
+    z: Array
+    decoder: Array
+    encoder: Array
+
+
+def share(
+    keys: Array, coder: Coder, x: Array, decoder: Decoder, log_std: float | Array
+) -> Share:
+    """One draw of equation 4 but for p(z); p(x | z) is about coder.decode(z).
+
+    Args:   keys: one an example.  decoder, log_std: what p(x | z) is, value by value.
+    Errors: ValueError for a plain autoencoder, whose codes have no density.
+    """
+    mean, log_var = coder.encode(x)
+    if log_var is None:
+        raise ValueError(
+            "a plain autoencoder's codes have no density, got log_var=None"
+        )
+    z = sample_code(keys, mean, log_var)
+    says = decoder(x, coder.decode(z), jnp.full_like(x, log_std))
+    return Share(z, -_sum(says), _sum(density()(z, mean, log_var / 2)))
 
 
 def kl_to_standard(mean: Array, log_var: Array) -> Float[Array, "b"]:

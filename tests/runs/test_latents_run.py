@@ -2,13 +2,16 @@
 
 import shutil
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from scipy.stats import norm
 
 from jaxdiff import build
-from jaxdiff.runs import plot, sample, train, workdir
+from jaxdiff.runs import bits, bits_of_images, plot, sample, train, workdir
 from jaxdiff.runs.trained import load, make_source
+from jaxdiff.tasks.autoencoder import sample_code
 from tests.runs.conftest import tiny_config, untrained
 
 IMAGES = {"data__shape": (4, 4, 1), "data__num_classes": 3, "data__num_examples": 30}
@@ -93,3 +96,46 @@ def test_a_run_that_is_no_autoencoder_is_refused(whole, tmp_path):
         train.prepare(codes_config(whole[0]), tmp_path / "run")
     with pytest.raises(FileNotFoundError, match=r"data\.path: .*none is not a run's"):
         train.prepare(codes_config(whole[0].parent / "none"), tmp_path / "run")
+
+
+def test_bits_of_codes_are_told_as_bits_of_their_images(tmp_path, monkeypatch):
+    """What is added to the codes' own bits, worked out apart, image by image."""
+    first = encoder_config()
+    first.autoencoder.kl_weight = 1.0
+    inner = untrained(first, tmp_path / "first")
+    config = codes_config(tmp_path / "first")
+    trained = untrained(config, tmp_path / "second")
+    monkeypatch.setattr(bits, "CHUNK", 5)
+    monkeypatch.setattr(bits_of_images, "CHUNK", 7)
+    asked = {"ways": ["continuous"], "num": 12, "steps": 4, "cleanest": 0.05, "seed": 3}
+    request = bits.prepare(
+        tmp_path / "second", trained.config, out=tmp_path / "out", force=False, **asked
+    )
+    (row,) = bits.run(request)
+    assert row["bits"] == pytest.approx(sum(row[k] for k in bits.SHARES), rel=1e-5)
+    coder = inner.task.model(inner.params)
+    x = jnp.asarray(inner.source[request.index]["x"])
+    keys = jax.vmap(lambda i: jax.random.fold_in(jax.random.key(3), i))(request.index)
+    keys = jax.vmap(lambda k: jax.random.fold_in(k, bits_of_images.STREAM))(keys)
+    mean, log_var = coder.encode(x)
+    z = sample_code(keys, mean, log_var)
+    std = np.sqrt(np.mean((coder.decode(z) - x) ** 2))
+    size, codes = x[0].size, z[0].size
+    # the density of scaled codes is that of the codes times the scales
+    _, scale = trained.source.moments
+    log_q = norm.logpdf(z, mean, np.exp(log_var / 2)).sum() / len(x)
+    log_q += codes / len(scale) * np.log(scale).sum()
+    assert row["encoder"] == pytest.approx(log_q / size / np.log(2), rel=1e-4)
+    half = 1 / 255  # of a level, model units are from -1 to 1
+    mass = norm.cdf(x + half, coder.decode(z), std) - norm.cdf(
+        x - half, coder.decode(z), std
+    )
+    inside = np.abs(x) < 1  # the ends reach to infinity
+    assert inside.any()
+    expected = -np.log2(mass, where=inside, out=np.zeros_like(x))
+    said = build.make_decoder(inner.source)(
+        x, coder.decode(z), np.full_like(x, np.log(std))
+    )
+    said = -np.asarray(said) / np.log(2)
+    np.testing.assert_allclose(said[inside], expected[inside], rtol=0.02, atol=0.02)
+    assert row["decoder of images"] == pytest.approx(said.mean(), rel=1e-4)

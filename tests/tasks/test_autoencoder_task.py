@@ -5,7 +5,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from jax.tree_util import Partial
+from scipy.stats import norm
 
+from jaxdiff.diffusion import likelihood
 from jaxdiff.diffusion.losses import mae, mse
 from jaxdiff.keys import batch_keys
 from jaxdiff.models import autoencoder as network
@@ -132,6 +135,28 @@ def test_a_coder_is_a_value(tiny):
     assert there._cache_size() == 1
     assert outs[0].shape == x.shape and not np.allclose(outs[0], outs[1])
     assert tiny.kind == "autoencoder"
+
+
+def test_what_is_left_to_say_beside_the_codes_density():
+    """x ~ N(0, 1), z | x ~ N(x, v): with the true decoder N(z / (1 + v), v / (1 + v))
+    and p(z) = N(0, 1 + v) equation 4 is an equality for every z.
+    """
+    v = 0.3
+    coder = autoencoder.Coder(
+        Partial(lambda x: (x, jnp.full_like(x, np.log(v)))),
+        Partial(lambda z: z / (1 + v)),
+    )
+    x = jnp.linspace(-2, 2, 12).reshape(4, 3)
+    keys, log_std = jax.random.split(jax.random.key(0), 4), 0.5 * np.log(v / (1 + v))
+    found = autoencoder.share(keys, coder, x, likelihood.density(), log_std)
+    assert np.std(found.z - x) == pytest.approx(v**0.5, rel=0.5)
+    codes = -norm.logpdf(found.z, scale=(1 + v) ** 0.5).sum(1)
+    truth = -norm.logpdf(x).sum(1)
+    total = codes + found.decoder + found.encoder
+    np.testing.assert_allclose(total, truth, rtol=1e-5)
+    plain = coder._replace(encode=Partial(lambda x: (x, None)))
+    with pytest.raises(ValueError, match="no density"):
+        autoencoder.share(keys, plain, x, likelihood.density(), log_std)
 
 
 def test_a_negative_weight_is_refused():
