@@ -90,13 +90,12 @@ def prepare(config: ConfigDict, workdir: Path, source: Source | None = None) -> 
         accumulate=t.accumulate,
     )
 
+    # it runs once: unoptimised, it compiles five times faster
+    @partial(jax.jit, compiler_options={"xla_backend_optimization_level": 0})
     def init() -> TrainState:
         # a key of its own, apart from those of the steps (0, 1, ...)
         key = jax.random.fold_in(jax.random.key(config.seed), 2**31)
-        # it runs once: unoptimised, it compiles five times faster
-        fast = {"xla_backend_optimization_level": 0}
-        made = partial(init_state, tx=tx, powers=len(t.ema_widths))
-        return jax.jit(lambda: made(task.init(key)), compiler_options=fast)()
+        return init_state(task.init(key), tx, powers=len(t.ema_widths))
 
     jax.eval_shape(task.init, jax.random.key(0))  # a network that does not fit
     drawn = preview.make_preview(config, source, task)

@@ -71,6 +71,16 @@ def untrained(config, folder, step=0):
     return load(folder, config)
 
 
+def at(run, folder, **fields):
+    """The same run, compiled already, in another workdir; it draws no previews.
+
+    fields: of config.train, such as compile nothing.
+    """
+    config = run.config.copy_and_resolve_references()
+    config.train.update(fields)
+    return run._replace(config=config, workdir=folder, preview=lambda *_: None)
+
+
 def read_state(folder, run):
     with checkpoint.open_manager(folder / workdir.CHECKPOINTS, keep_last=9) as manager:
         return checkpoint.restore(manager, run.init())

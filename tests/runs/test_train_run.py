@@ -10,7 +10,7 @@ from absl import logging
 from jaxdiff.data import batches
 from jaxdiff.runs import train, workdir
 from jaxdiff.train import parallel
-from tests.runs.conftest import assert_same, numbers, read_state
+from tests.runs.conftest import assert_same, at, numbers, read_state
 
 
 def interrupted(run, after, error):
@@ -44,49 +44,49 @@ def test_a_batch_is_a_function_of_seed_and_step(tiny, tmp_path):
 
 
 @pytest.mark.parametrize("after", [3, 4, 7])
-def test_resume_is_continuation_to_the_bit(tiny, tmp_path, whole, after):
+def test_resume_is_continuation_to_the_bit(tmp_path, whole, after):
     """Law 3, with a crash between checkpoints, on one, and before the last step."""
-    run = train.prepare(tiny(), tmp_path / "run")
+    run = at(whole[1], tmp_path / "run")
     with pytest.raises(RuntimeError, match="power"):
         train.run(interrupted(run, after, RuntimeError("power")))
     stored = read_state(tmp_path / "run", run)
     assert stored is not None and int(stored.step) == after - after % 2
-    state = train.run(train.prepare(tiny(), tmp_path / "run"))
+    state = train.run(at(whole[1], tmp_path / "run"))
     assert_same(state, whole[2])
     assert_same(read_state(tmp_path / "run", run), read_state(whole[0], run))
     assert numbers(tmp_path / "run") == numbers(whole[0])
 
 
-def test_a_first_crash_starts_over(tiny, tmp_path, whole):
-    run = train.prepare(tiny(), tmp_path / "run")
+def test_a_first_crash_starts_over(tmp_path, whole):
+    run = at(whole[1], tmp_path / "run")
     with pytest.raises(RuntimeError):
         train.run(interrupted(run, 1, RuntimeError()))
-    state = train.run(train.prepare(tiny(), tmp_path / "run"))
+    state = train.run(at(whole[1], tmp_path / "run"))
     assert_same(state, whole[2])
 
 
-def test_control_c_saves_where_it_stopped(tiny, tmp_path, whole):
-    run = train.prepare(tiny(), tmp_path / "run")
+def test_control_c_saves_where_it_stopped(tmp_path, whole):
+    run = at(whole[1], tmp_path / "run")
     state = train.run(interrupted(run, 5, KeyboardInterrupt()))
     assert int(state.step) == 5
     stored = read_state(tmp_path / "run", run)
     assert stored is not None and int(stored.step) == 5
-    state = train.run(train.prepare(tiny(), tmp_path / "run"))
+    state = train.run(at(whole[1], tmp_path / "run"))
     assert_same(state, whole[2])
 
 
 @pytest.mark.parametrize("first", [4, 5])
-def test_more_steps_are_a_longer_run(tiny, tmp_path, whole, first):
-    train.run(train.prepare(tiny(num_steps=first), tmp_path / "run"))
-    state = train.run(train.prepare(tiny(), tmp_path / "run"))
+def test_more_steps_are_a_longer_run(tmp_path, whole, first):
+    train.run(at(whole[1], tmp_path / "run", num_steps=first))
+    state = train.run(at(whole[1], tmp_path / "run"))
     assert_same(state, whole[2])
 
 
-def test_a_finished_run_does_nothing_more(tiny, tmp_path):
-    run = train.prepare(tiny(num_steps=2), tmp_path / "run")
+def test_a_finished_run_does_nothing_more(tmp_path, whole):
+    run = at(whole[1], tmp_path / "run", num_steps=2)
     state = train.run(run)
     before = numbers(tmp_path / "run")
-    again = train.run(train.prepare(tiny(num_steps=2), tmp_path / "run"))
+    again = train.run(at(whole[1], tmp_path / "run", num_steps=2))
     assert_same(state, again)
     assert numbers(tmp_path / "run") == before
 
@@ -102,8 +102,9 @@ def test_steps_per_call_change_no_number_beyond_rounding(tiny, tmp_path, whole):
 def test_lines_come_at_their_steps_when_a_call_crosses_them(tiny, tmp_path):
     """From step 3, calls of two steps end at 5, 7 and 8: none at a multiple of 4."""
     more = {"steps_per_call": 2, "log_every": 4, "checkpoint_every": 4}
-    train.run(train.prepare(tiny(num_steps=3, **more), tmp_path / "run"))
-    train.run(train.prepare(tiny(num_steps=8, **more), tmp_path / "run"))
+    run = train.prepare(tiny(**more), tmp_path / "run")
+    train.run(at(run, tmp_path / "run", num_steps=3))
+    train.run(at(run, tmp_path / "run", num_steps=8))
     assert [r["step"] for r in numbers(tmp_path / "run")] == [3, 5, 8]
 
 
@@ -132,10 +133,10 @@ def test_devices_see_one_batch_and_reach_one_state(tiny, tmp_path, whole, n):
         np.testing.assert_allclose(a, b, rtol=1e-3, atol=2e-5)
 
 
-def test_a_nan_in_the_data_stops_the_run(tiny, tmp_path):
+def test_a_nan_in_the_data_stops_the_run(tmp_path, whole):
     """Law 8: the step is named, and the checkpoint before it stays."""
-    config = tiny(log_every=4, checkpoint_every=4, num_steps=40)
-    run = train.prepare(config, tmp_path / "run")
+    more = {"log_every": 4, "checkpoint_every": 4, "num_steps": 40}
+    run = at(whole[1], tmp_path / "run", **more)
     source = run.source
     bad = 7
 
@@ -163,9 +164,9 @@ def test_a_nan_in_the_data_stops_the_run(tiny, tmp_path):
 
 
 @pytest.mark.parametrize("name", ["loss", "grad_norm"])
-def test_what_is_not_finite_is_not_saved(tiny, tmp_path, name):
+def test_what_is_not_finite_is_not_saved(tmp_path, whole, name):
     """Step 5 goes wrong; the checkpoint of step 4 is the last, for the gradient too."""
-    run = train.prepare(tiny(), tmp_path / "run")
+    run = at(whole[1], tmp_path / "run")
     calls = []
 
     def step(state, batch, key):
@@ -192,16 +193,16 @@ def test_a_learning_rate_that_blows_up_stops_the_run(tiny, tmp_path):
 
 
 def test_a_checkpoint_cut_short_is_set_aside_and_training_finishes(
-    tiny, tmp_path, whole, monkeypatch
+    tmp_path, whole, monkeypatch
 ):
-    train.run(train.prepare(tiny(num_steps=6), tmp_path / "run"))
+    train.run(at(whole[1], tmp_path / "run", num_steps=6))
     folder = tmp_path / "run" / workdir.CHECKPOINTS
     for file in (folder / "6").rglob("*"):
         if file.is_file():
             file.write_bytes(b"")
     said = []
     monkeypatch.setattr(logging, "warning", lambda text, *a: said.append(text % a))
-    state = train.run(train.prepare(tiny(), tmp_path / "run"))
+    state = train.run(at(whole[1], tmp_path / "run"))
     assert any("step 6 cannot be read" in line for line in said)
     assert_same(state, whole[2])
     assert (folder / "6.damaged").is_dir()
@@ -220,8 +221,8 @@ def test_metrics_are_one_object_a_line(whole):
     assert list((whole[0] / "tensorboard").glob("events.*"))
 
 
-def test_the_first_logged_loss_is_the_mean_of_its_steps(tiny, tmp_path, whole):
-    train.run(train.prepare(tiny(log_every=1), tmp_path / "run"))
+def test_the_first_logged_loss_is_the_mean_of_its_steps(tmp_path, whole):
+    train.run(at(whole[1], tmp_path / "run", log_every=1))
     one = [row["loss"] for row in numbers(tmp_path / "run")]
     two = [row["loss"] for row in numbers(whole[0])]
     np.testing.assert_allclose(np.reshape(one, (4, 2)).mean(1), two, rtol=1e-6)
@@ -234,10 +235,10 @@ def test_what_a_run_leaves_behind(whole):
     assert sorted(kept) == ["6", "8"]
 
 
-def test_previews_come_when_asked(tiny, tmp_path):
-    train.run(train.prepare(tiny(sample_every=4, num_steps=6), tmp_path / "run"))
-    names = sorted(p.name for p in (tmp_path / "run" / "samples").iterdir())
-    assert names == ["00000004.png", "00000006.png"]
+def test_previews_come_when_asked(tmp_path, whole):
+    run, drawn = at(whole[1], tmp_path / "run", sample_every=4, num_steps=6), []
+    train.run(run._replace(preview=lambda _, path: drawn.append(path.name)))
+    assert drawn == ["00000004.png", "00000006.png"]
 
 
 @pytest.mark.parametrize(
