@@ -1,5 +1,6 @@
 """A run that trains in a second: a small perceptron on a made-up table."""
 
+import json
 import logging
 
 import jax
@@ -58,7 +59,8 @@ def config_of(**fields):
 def untrained(config, folder, step=0):
     """A run without training, its weights shaken: a fresh network gives nothing.
 
-    For what only reads runs: it is there without the compiling of a training step.
+    For what only reads runs: it is there without the compiling of a training step. Its
+    log has one line.
     """
     run = train.prepare(config, folder)
     state, key = run.init(), jax.random.key(1)
@@ -68,6 +70,8 @@ def untrained(config, folder, step=0):
     with checkpoint.open_manager(folder / workdir.CHECKPOINTS, keep_last=1) as manager:
         checkpoint.save(manager, state.replace(ema=shaken, step=state.step + step))
     workdir.save_config(folder, config)
+    row = {"step": step, "loss": 1.0, "examples_per_second": 1.0}
+    (folder / workdir.METRICS).write_text(json.dumps(row) + "\n")
     return load(folder, config)
 
 

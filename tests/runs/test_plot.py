@@ -7,17 +7,17 @@ import pytest
 from PIL import Image
 
 from jaxdiff import build
-from jaxdiff.runs import plot, train
+from jaxdiff.runs import plot
 from jaxdiff.runs.sampler import make_sampler
-from tests.runs.conftest import tiny_config
+from tests.runs.conftest import tiny_config, untrained
 
-# What a class-conditional denoiser of images can be drawn as by `all` and no judge.
+# What a class-conditional denoiser of images can be drawn as by `all`, by no judge.
 OF_IMAGES = [
     name
     for name, kind in plot.KINDS.items()
     if kind.task in ("", "diffusion")
     and kind.quick
-    and name not in ("pairs", "guidance")
+    and name not in ("pairs", "guidance", "progress")
 ]
 
 
@@ -35,7 +35,7 @@ def image_config(**fields):
 @pytest.fixture(scope="module")
 def images(tmp_path_factory):
     folder = tmp_path_factory.mktemp("images") / "run"
-    train.run(train.prepare(image_config(), folder))
+    untrained(image_config(), folder, step=2)
     return plot.Scene(image_config(), folder, num=5)
 
 
@@ -168,7 +168,7 @@ def test_misfits_are_said_before_anything_is_written(images, rows, tmp_path):
 def test_a_table_of_one_number_has_pairs_but_no_scatter(tmp_path):
     config = tiny_config(data__name="iris", num_steps=2)
     config.data.columns = ("petal width (cm)", "class")
-    train.run(train.prepare(config, tmp_path / "run"))
+    untrained(config, tmp_path / "run", step=2)
     scene = plot.Scene(config, tmp_path / "run", num=6)
     with pytest.raises(ValueError, match="needs 2 or more columns of numbers"):
         plot.draw(scene, "corruption", tmp_path / "out")
@@ -192,9 +192,10 @@ def test_pictures_are_not_overwritten_unasked(tmp_path):
 
 def test_labels_of_a_model_without_condition_are_not_told(images, tmp_path):
     config = image_config(diffusion__condition="none")
-    train.run(train.prepare(config, tmp_path / "run"))
+    untrained(config, tmp_path / "run", step=2)
     scene = plot.Scene(config, tmp_path / "run", num=2, steps=2)
     assert build.num_labels(config, scene.source) == 0
-    paths = plot.draw(scene, "all", tmp_path / "out")
-    assert [p.stem for p in paths] == [k for k in OF_IMAGES if k != "guided"]
+    assert plot.check(scene, "all") == [k for k in OF_IMAGES if k != "guided"]
+    for kind in ("predictions", "film", "grid"):  # those that tell labels
+        plot.draw(scene, kind, tmp_path / "out")
     assert jax.tree.leaves(scene.trained.params)
