@@ -42,9 +42,31 @@ def test_every_width_and_scale_is_drawn(scene, tmp_path, monkeypatch):
     assert (tmp_path / "widths.png").exists()
 
 
-def test_it_is_for_runs_that_keep_widths(scene):
+def test_with_one_average_it_is_a_line_over_guidance(scene, tmp_path, monkeypatch):
+    monkeypatch.setattr(plot_widths, "SCALES", (1.0, 3.0))
+    config = scene.config.copy_and_resolve_references()
+    config.train.update({"ema_widths": (), "snapshot_every": 0})
+    untrained(config, tmp_path / "run", step=4)
+    one = plot.Scene(config, tmp_path / "run", num=20, judge=scene.judge)
+    lines = []
+    monkeypatch.setattr(
+        plot_widths.curves, "save_lines", lambda *a, **_: lines.append(a)
+    )
+    plot.draw(one, "widths", tmp_path)
+    ((_, named),) = lines
+    ((scales, values),) = named.values()
+    told = json.loads((tmp_path / "widths.json").read_text())
+    assert told["widths"] == [0.0] and [values.tolist()] == told["frechet"]
+    assert scales.tolist() == [1.0, 3.0] and values[0] != values[1]
+
+
+def test_it_is_for_runs_that_have_something_to_compare(scene):
     config = scene.config.copy_and_resolve_references()
     config.train.ema_widths = ()
-    why = plot_widths.misfit(replace(scene, config=config))
-    assert "keeps averages of several widths" in why
+    config.diffusion.condition = "none"
+    one = replace(scene, config=config)
+    vars(one)["trained"] = scene.trained._replace(
+        task=scene.trained.task._replace(null=None)
+    )
+    assert "keeps averages of several widths" in plot_widths.misfit(one)
     assert "widths" not in plot.check(scene, "all")
