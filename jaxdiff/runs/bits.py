@@ -132,7 +132,8 @@ def run(request: Request) -> list[dict[str, Any]]:
     """Work out, print and draw the bits of every way; see `prepare`.
 
     Returns: a row a way: bits per value, its standard error over the examples, and its
-    parts. Writes bits-*.npz, f32[n] a part, and bits.png, where the bounds' bits are.
+    parts; of codes also the deviation of the decoder's normal. Writes bits-*.npz,
+    f32[n] a part, and bits.png, where the bounds' bits are.
     """
     asked, out = request.asked, request.out
     shards.start(out, asked, request.going_on, STEM)
@@ -146,6 +147,9 @@ def run(request: Request) -> list[dict[str, Any]]:
     files = [arrays for _, arrays in shards.read(out, STEM)]
     found = {k: np.concatenate([f[k] for f in files], axis=-1) for k in files[0]}
     rows = [_row(way, found) for way in asked["ways"]]
+    if request.stage:
+        std = {"decoder_std": float(np.exp(request.stage.log_std))}
+        rows = [row | std for row in rows]
     lines = {
         f"{way} bound": (found[f"{way}_at"].mean(-1), found[f"{way}_steps"].mean(-1))
         for way in asked["ways"]
