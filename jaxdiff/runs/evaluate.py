@@ -13,27 +13,27 @@ import numpy as np
 from ml_collections import ConfigDict
 
 from jaxdiff.arrays import require
-from jaxdiff.choices import hint
 from jaxdiff.data.batches import permutation
 from jaxdiff.data.source import Source
 from jaxdiff.metrics import frechet
-from jaxdiff.runs import bits, compare, folders, sample, shards
+from jaxdiff.runs import bits, compare, folders, sample, scores, shards
 from jaxdiff.runs import judge as judging
 from jaxdiff.runs.judge import Judge
 from jaxdiff.runs.reference import REFERENCES, features_of_real
-from jaxdiff.runs.scores import METRICS, Sides
+from jaxdiff.runs.scores import BITS, METRICS, Sides
 from jaxdiff.runs.trained import images_of
 
-# The folder of its samples, beside evaluation.json.
-SAMPLES = "samples"
-# The metric that looks at real data only (bits.py).
-BITS = "bits"
+# What was found, and beside it the folder of its samples.
+FOUND, SAMPLES = "evaluation.json", "samples"
 # Samples in a file: what a stopped evaluation loses at most.
 SHARD = 1000
 
 
 class Request(NamedTuple):
-    """What was asked for, checked: see `prepare`."""
+    """What was asked for, checked: see `prepare`.
+
+    about: what the numbers depend on beside the samples and the bits
+    """
 
     metrics: list[str]
     source: Source
@@ -41,7 +41,7 @@ class Request(NamedTuple):
     bits: bits.Request | None
     images: folders.Samples | None
     judge: Judge | None
-    num_real: int
+    about: dict[str, Any]
     seed: int
     data: dict[str, Any]
     workdir: Path
@@ -87,7 +87,7 @@ def prepare(
     source = images_of(config, asked.trained.source)
     given = folders.read(images, source) if images else None
     labels = given.labels if given else asked.labels
-    wanted = _wanted(metrics, source, judge, given, labels is not None)
+    wanted = scores.wanted(metrics, source, judge, bool(given), labels is not None)
     seen = [name for name in wanted if name != BITS]
     judged = None
     if judge and seen and source.is_image:
@@ -110,6 +110,13 @@ def prepare(
             force=force,
         )
     sampling = asked if seen and not given else None
+    about = {
+        "metrics": wanted,
+        "num_real": num_real or len(source),
+        "judge": str(judge) if judged else None,
+        "images": str(images) if images else None,
+    }
+    _check_found(out / FOUND, about, force)
     return Request(
         wanted,
         source,
@@ -117,7 +124,7 @@ def prepare(
         likely,
         given,
         judged,
-        num_real or len(source),
+        about,
         seed,
         config.data.to_dict(),
         workdir,
@@ -125,50 +132,24 @@ def prepare(
     )
 
 
-def _wanted(metrics, source, judge, given, labelled):
-    """Which metrics: those asked for, or all that fit."""
-    known = [*METRICS, BITS]
-    for name in metrics:
-        require(
-            name in known,
-            f"--metrics has no {name!r}{hint(name, known)}; there are "
-            f"{', '.join(known)}",
-        )
-    kind = "images" if source.is_image else "tables"
-    fitting = [name for name, metric in METRICS.items() if metric.of == kind]
-    columns = source.layout.columns if source.layout else ()
-    numbers = sum(not column.categories for column in columns)
-    known_classes = labelled and not (judge and judging.is_inception(judge))
-    for name, metric in METRICS.items():
-        if metric.of != kind:
-            continue
-        why = ""
-        if metric.numbers > numbers:
-            why = f"{metric.numbers} columns of numbers, the data have {numbers}"
-        elif metric.labels and not known_classes:
-            why = "images with labels, and a judge that is a classifier of their data"
-        if why:
-            require(name not in metrics, f"--metrics={name} needs {why}")
-            fitting.remove(name)
-    wanted = metrics or [*fitting, *([] if given else [BITS])]
-    for name in wanted:
-        require(
-            name == BITS or name in fitting,
-            f"--metrics={name} is for {METRICS.get(name, METRICS['frechet']).of}; this "
-            f"run makes {kind}",
-        )
-    seen = [name for name in wanted if name != BITS]
+def _check_found(path, about, force):
+    """ValueError where something else was found already."""
+    if force or not path.is_file():
+        return
+    stored = json.loads(path.read_text()).get("about", {})
+    others = [k for k, v in about.items() if stored.get(k) != v]
     require(
-        judge is not None or not seen or kind == "tables",
-        f"--metrics={','.join(seen)} needs --judge=WORKDIR: {judging.WANTED}",
+        not others,
+        f"{path} holds an evaluation of another {', '.join(others)}; choose another "
+        "--out, or --force to do all of it anew",
     )
-    return wanted
 
 
 def run(request: Request, command: str) -> list[dict[str, Any]]:
     """Sample, judge, write evaluation.json, and give its rows: metric, value, error."""
     rows: list[dict[str, Any]] = []
     told: dict[str, Any] = {"command": command, "workdir": str(request.workdir)}
+    told["about"] = request.about
     if request.sampling or request.images:
         sides, about = _sides(request)
         told |= about
@@ -182,7 +163,7 @@ def run(request: Request, command: str) -> list[dict[str, Any]]:
         told["bits"] = {**request.bits.asked, "found": found}
         rows += [row for r in found for row in _bits_rows(r)]
     request.out.mkdir(parents=True, exist_ok=True)
-    (request.out / "evaluation.json").write_text(
+    (request.out / FOUND).write_text(
         json.dumps({**told, "rows": rows}, indent=2) + "\n"
     )
     return rows
@@ -221,7 +202,7 @@ def _sides(request):
 
 def _columns_of(request, told):
     parts = [arrays for _, arrays in shards.read(request.out / SAMPLES)]
-    index = permutation(0, 0, len(request.source))[: request.num_real]
+    index = permutation(0, 0, len(request.source))[: request.about["num_real"]]
     real = request.source.decode(request.source[index]["x"])
     made = {k: np.concatenate([part[k] for part in parts]) for k in real}
     return Sides(real, made, None, None, request.seed), told | {"real_rows": len(index)}
@@ -238,7 +219,11 @@ def _features(request, told):
     made, probabilities = np.concatenate(made), np.concatenate(probabilities)
     labels = None if labels[0] is None else np.concatenate(labels)
     real, checksum = features_of_real(
-        judge, source, request.num_real, request.data, request.workdir / REFERENCES
+        judge,
+        source,
+        request.about["num_real"],
+        request.data,
+        request.workdir / REFERENCES,
     )
     told |= {
         "judge": str(judge.folder),

@@ -1,11 +1,19 @@
 """What launch.evaluate can say of samples beside real ones: each metric by its name."""
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, NamedTuple
 
+from jaxdiff.arrays import require
+from jaxdiff.choices import hint
+from jaxdiff.data.source import Source
 from jaxdiff.metrics import frechet, neighbours, transport, two_sample
 from jaxdiff.metrics.inception_score import inception_score
 from jaxdiff.runs import compare
+from jaxdiff.runs import judge as judging
+
+# The metric that looks at real data only (bits.py).
+BITS = "bits"
 
 
 class Sides(NamedTuple):
@@ -90,3 +98,54 @@ METRICS = {
     ),
     "two_sample": Metric("tables", _forest),
 }
+
+
+def wanted(
+    metrics: list[str],
+    source: Source,
+    judge: Path | None,
+    given: bool,
+    labelled: bool,
+) -> list[str]:
+    """Which metrics to look at: those asked for, or all that fit.
+
+    Args:   given: whether somebody's images are looked at, instead of samples.
+            labelled: whether it is known what each is to be.
+    Errors: ValueError for an unknown one, and for one that does not fit.
+    """
+    known = [*METRICS, BITS]
+    for name in metrics:
+        require(
+            name in known,
+            f"--metrics has no {name!r}{hint(name, known)}; there are "
+            f"{', '.join(known)}",
+        )
+    kind = "images" if source.is_image else "tables"
+    fitting = [name for name, metric in METRICS.items() if metric.of == kind]
+    columns = source.layout.columns if source.layout else ()
+    numbers = sum(not column.categories for column in columns)
+    known_classes = labelled and not (judge and judging.is_inception(judge))
+    for name, metric in METRICS.items():
+        if metric.of != kind:
+            continue
+        why = ""
+        if metric.numbers > numbers:
+            why = f"{metric.numbers} columns of numbers, the data have {numbers}"
+        elif metric.labels and not known_classes:
+            why = "images with labels, and a judge that is a classifier of their data"
+        if why:
+            require(name not in metrics, f"--metrics={name} needs {why}")
+            fitting.remove(name)
+    chosen = metrics or [*fitting, *([] if given else [BITS])]
+    for name in chosen:
+        require(
+            name == BITS or name in fitting,
+            f"--metrics={name} is for {METRICS.get(name, METRICS['frechet']).of}; this "
+            f"run makes {kind}",
+        )
+    seen = [name for name in chosen if name != BITS]
+    require(
+        judge is not None or not seen or kind == "tables",
+        f"--metrics={','.join(seen)} needs --judge=WORKDIR: {judging.WANTED}",
+    )
+    return chosen

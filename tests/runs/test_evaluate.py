@@ -88,6 +88,10 @@ def test_stopped_it_goes_on_to_the_same_numbers(images, tmp_path, monkeypatch):
     before = kept[0].stat().st_mtime_ns
     again = evaluated(images, tmp_path / "out", metrics=["frechet", "bits"])
     assert again == first and kept[0].stat().st_mtime_ns == before
+    with pytest.raises(ValueError, match="holds an evaluation of another metrics"):
+        evaluated(images, tmp_path / "out", metrics=["kernel", "bits"])
+    found = json.loads((tmp_path / "out" / "evaluation.json").read_text())
+    assert first == {row["metric"]: row["value"] for row in found["rows"]}
     # what is known of real images is kept beside the run
     assert len([*(images[0] / "references").iterdir()]) == 1
 
