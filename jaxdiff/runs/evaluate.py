@@ -93,8 +93,9 @@ def prepare(
     if judge and seen and source.is_image:
         judged = judging.load_for("--judge", judge, source)
     require(
-        0 <= num_real <= len(source),
-        f"--num_real must be from 0 (all) to the data's {len(source)}, got {num_real}",
+        num_real == 0 or 4 <= num_real <= len(source),
+        f"--num_real must be 0 (all) or from 4 to the data's {len(source)}, got "
+        f"{num_real}",
     )
     likely = None
     if BITS in wanted:
@@ -241,7 +242,10 @@ def _features(request, told):
 
 
 def _yardstick(real, num):
-    """The Frechet distance of as many real images, at most half, to the others."""
+    """The Frechet distance of as many real images, at most half, to the others.
+
+    Classes are as even in both as in samples: uneven ones are a distance by themselves.
+    """
     n = min(num, len(real) // 2)
     few, others = frechet.fit(real[:n]), frechet.fit(real[n:])
     return {f"frechet of {n} real": frechet.distance(few, others)}

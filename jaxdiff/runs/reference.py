@@ -9,7 +9,6 @@ import jax
 import numpy as np
 from tqdm import tqdm
 
-from jaxdiff.data.batches import permutation
 from jaxdiff.data.source import Source
 from jaxdiff.runs import compare, shards
 from jaxdiff.runs import judge as judging
@@ -24,10 +23,13 @@ def features_of_real(
 ) -> tuple[np.ndarray, str]:
     """Features of `num` images, f32[num, d], and the checksum they are kept under.
 
+    Any first of them hold the classes in the proportion of all (compare.real_index).
+
     The checksum is of the data (config.data), their number and the judge's parameters:
     FOLDER/CHECKSUM.npz may come from another machine.
     """
     about = {"data": data, "size": len(source), "images": num, "pixels": "8 bits"}
+    about["order"] = "classes even"
     digest = hashlib.sha256(json.dumps(about, sort_keys=True, default=list).encode())
     for leaf in jax.tree.leaves(judge.classify):
         digest.update(np.asarray(leaf).tobytes())
@@ -36,7 +38,7 @@ def features_of_real(
     if path.is_file():
         with np.load(path) as file:
             return file["features"], checksum
-    index, parts = permutation(0, 0, len(source))[:num], []
+    index, parts = compare.real_index(source, None, num, seed=0), []
     starts = range(0, len(index), compare.BATCH)
     for at in tqdm(starts, "real images", disable=None):
         x = source[index[at : at + compare.BATCH]]["x"]

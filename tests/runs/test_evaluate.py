@@ -10,6 +10,7 @@ from jaxdiff import build
 from jaxdiff.metrics import frechet
 from jaxdiff.runs import bits, evaluate, shards
 from jaxdiff.runs import judge as judging
+from jaxdiff.runs.reference import features_of_real
 from tests.runs.conftest import IMAGES, config_of, tiny_config, untrained
 
 ASKED = {
@@ -201,7 +202,7 @@ def test_bits_of_another_average_are_not_taken_for_its_own(tmp_path):
         ({"metrics": ["columns"]}, "--metrics=columns is for tables"),
         ({"judge": None}, "needs --judge=WORKDIR"),
         ({"metrics": ["correlations"]}, "is for tables"),
-        ({"num_real": -1}, "--num_real must be from 0"),
+        ({"num_real": 3}, r"--num_real must be 0 \(all\) or from 4"),
         ({"num": 0}, "--num must be at least 1"),
         ({"ways": ["flows"]}, "got flows"),
         ({"steps": 1}, "--steps must be at least 2"),
@@ -223,3 +224,15 @@ def test_a_judge_of_another_size_is_refused(images, tmp_path, monkeypatch):
         evaluate.prepare(
             *images[:2], out=tmp_path / "out", **{**ASKED, "judge": images[2]}
         )
+
+
+def test_any_first_real_features_have_the_classes_of_all(images, tmp_path):
+    judge = judging.load_judge(images[2])
+    found, _ = features_of_real(judge, judge.source, 60, {}, tmp_path)
+    every = judge.source[np.arange(60)]
+    seen = judging.features(judge, judge.source.decode(every["x"]).round(), 255.0)
+    # which image each is of: the nearest
+    apart = np.linalg.norm(found[:, None] - seen[None], axis=-1)
+    assert sorted(apart.argmin(1)) == [*range(60)]
+    labels = every["label"][apart.argmin(1)]
+    assert np.bincount(labels[:30]).tolist() == [10, 10, 10]
