@@ -42,7 +42,6 @@ class Request(NamedTuple):
     images: folders.Samples | None
     judge: Judge | None
     about: dict[str, Any]
-    seed: int
     data: dict[str, Any]
     workdir: Path
     out: Path
@@ -116,6 +115,7 @@ def prepare(
         "num_real": num_real or len(source),
         "judge": str(judge) if judged else None,
         "images": str(images) if images else None,
+        "seed": seed,
     }
     _check_found(out / FOUND, about, force)
     return Request(
@@ -126,7 +126,6 @@ def prepare(
         given,
         judged,
         about,
-        seed,
         config.data.to_dict(),
         workdir,
         out,
@@ -206,7 +205,9 @@ def _columns_of(request, told):
     index = permutation(0, 0, len(request.source))[: request.about["num_real"]]
     real = request.source.decode(request.source[index]["x"])
     made = {k: np.concatenate([part[k] for part in parts]) for k in real}
-    return Sides(real, made, None, None, request.seed), told | {"real_rows": len(index)}
+    return Sides(real, made, None, None, request.about["seed"]), told | {
+        "real_rows": len(index)
+    }
 
 
 def _features(request, told):
@@ -237,7 +238,9 @@ def _features(request, told):
     }
     if "frechet" in request.metrics:
         told["yardstick"] = _yardstick(real, len(made))
-    sides = Sides(real, made, probabilities, labels, request.seed, judge.published)
+    sides = Sides(
+        real, made, probabilities, labels, request.about["seed"], judge.published
+    )
     return sides, told
 
 

@@ -15,7 +15,7 @@ from jaxdiff.diffusion import sampling, solvers
 from jaxdiff.metrics import frechet
 from jaxdiff.plots import curves
 from jaxdiff.runs import compare, judge
-from jaxdiff.runs.scene import Kind, Scene
+from jaxdiff.runs.scene import Scene, judged_kind
 from jaxdiff.runs.trained import images_of
 
 CALLS = (5, 10, 20, 50, 100)
@@ -111,13 +111,4 @@ def draw_calls(scene: Scene, path: Path) -> None:
     path.with_suffix(".json").write_text(json.dumps(said, indent=2) + "\n")
 
 
-KINDS = {
-    "calls": Kind(
-        draw_calls,
-        ("images",),
-        trained=True,
-        quick=False,
-        needs=("judged", "sampler"),
-        misfit=misfit,
-    )
-}
+KINDS = {"calls": judged_kind(draw_calls, quick=False, misfit=misfit)}

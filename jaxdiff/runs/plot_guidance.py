@@ -11,7 +11,7 @@ import numpy as np
 
 from jaxdiff.plots import curves, pictures
 from jaxdiff.runs import judge
-from jaxdiff.runs.scene import Kind, Scene
+from jaxdiff.runs.scene import Kind, Scene, judged_kind
 
 SCALES = (0.0, 1.0, 2.0, 4.0)
 # Images that a share is taken of, at each scale of each way.
@@ -119,13 +119,7 @@ def draw_guided(scene: Scene, path: Path) -> None:
 
 
 KINDS = {
-    "guidance": Kind(
-        draw_guidance,
-        ("images",),
-        trained=True,
-        needs=("judged", "sampler"),
-        misfit=misfit,
-    ),
+    "guidance": judged_kind(draw_guidance, misfit=misfit),
     "guided": Kind(
         draw_guided, ("images",), trained=True, needs=("sampler",), misfit=unguided
     ),

@@ -9,7 +9,7 @@ from tqdm import tqdm
 from jaxdiff.metrics import frechet
 from jaxdiff.plots import curves
 from jaxdiff.runs import plot_calls
-from jaxdiff.runs.scene import Kind, Scene
+from jaxdiff.runs.scene import Scene, judged_kind
 from jaxdiff.runs.trained import load
 
 # Relative widths of the averages, and scales of classifier-free guidance.
@@ -96,13 +96,4 @@ def draw_widths(scene: Scene, path: Path) -> None:
     path.with_suffix(".json").write_text(json.dumps(said, indent=2) + "\n")
 
 
-KINDS = {
-    "widths": Kind(
-        draw_widths,
-        ("images",),
-        trained=True,
-        quick=False,
-        needs=("judged", "sampler"),
-        misfit=misfit,
-    )
-}
+KINDS = {"widths": judged_kind(draw_widths, quick=False, misfit=misfit)}

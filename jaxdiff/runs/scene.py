@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -149,6 +149,10 @@ class Kind(NamedTuple):
     quick: bool = True
     needs: tuple[str, ...] = ()
     misfit: Callable[[Scene], str] = fits
+
+
+# Of trained models of images, by what a judge sees in their samples.
+judged_kind = partial(Kind, data=("images",), trained=True, needs=("judged", "sampler"))
 
 
 def real_images(

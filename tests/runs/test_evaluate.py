@@ -105,6 +105,8 @@ def test_anybodys_pictures(images, tmp_path):
     asked = {"metrics": ["frechet"], "images": tmp_path / "theirs"}
     found = evaluated(images, tmp_path / "out", **asked)
     assert found["frechet"] == pytest.approx(0, abs=1e-6)  # the data themselves
+    with pytest.raises(ValueError, match="holds an evaluation of another seed"):
+        evaluated(images, tmp_path / "out", **asked, seed=1)
     with pytest.raises(ValueError, match="own_label needs images with labels"):
         evaluated(images, tmp_path / "no", **asked | {"metrics": ["own_label"]})
     assert not (tmp_path / "no").exists()
