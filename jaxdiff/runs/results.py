@@ -111,19 +111,14 @@ def command(name: str, config: ConfigDict, workdir: Path) -> str:
 
 
 def training_seconds(rows: list[dict[str, Any]], batch_size: int) -> float | None:
-    """Time in training steps, from the lines of metrics.jsonl: examples / rate.
+    """Time in training steps, from metrics.jsonl: all examples at the median rate.
 
-    Compiling, pictures and checkpoints are left out. A line without a rate, as the
-    first is where nothing but the first call went before it, counts at the mean rate
-    of the others; None where no line has one.
+    So what is no training (compiling, pictures, checkpoints, a pause, another job for a
+    while) is left out. None where no line has a rate, as the first has none where
+    nothing but the first call went before it.
     """
-    steps = np.diff([0, *(row["step"] for row in rows)])
-    rates = np.array([row["examples_per_second"] for row in rows])
-    timed = rates > 0
-    if not timed.any():
-        return None
-    seconds = (steps[timed] / rates[timed]).sum() * batch_size
-    return float(seconds * steps.sum() / steps[timed].sum())
+    rates = [row["examples_per_second"] for row in rows if row["examples_per_second"]]
+    return rows[-1]["step"] * batch_size / float(np.median(rates)) if rates else None
 
 
 def newest_samples(workdir: Path) -> Path:

@@ -71,9 +71,9 @@ def test_training_seconds_by_hand():
     def rows(*pairs):
         return [{"step": s, "examples_per_second": r} for s, r in pairs]
 
-    # 10 steps of 4 at 8 a second, 20 steps of 4 at 16 a second: 5 s each
-    assert results.training_seconds(rows((10, 8.0), (30, 16.0)), 4) == 10
-    # the first 10 had no rate: they count as the 30 after them, 10 s for 20
+    # 30 steps of 4 at 8 a second, although the machine slept in the second ten
+    assert results.training_seconds(rows((10, 8.0), (20, 0.001), (30, 8.0)), 4) == 15
+    # the first 10 had no rate: they count as the 20 after them
     assert results.training_seconds(rows((10, 0.0), (30, 8.0)), 4) == 15
     assert results.training_seconds(rows((1, 0.0)), 4) is None
 
