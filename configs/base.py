@@ -214,6 +214,7 @@ def train() -> ConfigDict:
             # of a table how often a forest tells the rows from real ones.
             "evaluate_every": 0,
             "num_evaluate": 1000,
+            "evaluate_steps": 0,  # sampling steps of theirs; 0 is sampler.num_steps
             "judge": "",
         }
     )
@@ -227,7 +228,7 @@ def sampler() -> ConfigDict:
             # unipc, deis, lms, plms, restart, consistency.
             "solver": "ddim",
             # grids.py: uniform, quadratic, shifted, beta, discrete, respaced, log_snr,
-            # exponential, karras.
+            # exponential, karras, written.
             "grid": "uniform",
             "num_steps": 50,
             # 0 for the average of train.ema, else one so wide (train.ema_widths).

@@ -47,7 +47,7 @@ def get_config(variant: str = ""):
             "num_steps": 800_000,
             "lr": "constant(peak=2e-4, warmup=5000)",
             "clip_norm": 1.0,
-            "ema": "warmup(decay=0.9999)",
+            "ema": "constant(decay=0.9999)",
             "log_every": 500,
             "sample_every": 50_000,
             "checkpoint_every": 10_000,
@@ -55,6 +55,11 @@ def get_config(variant: str = ""):
         }
     )
     config.sampler.update(
-        {"solver": "ddpm", "grid": "discrete", "num_steps": 1000, "batch_size": 256}
+        {
+            "solver": 'ddpm(variance="large")',
+            "grid": "discrete",
+            "num_steps": 1000,
+            "batch_size": 256,
+        }
     )
     return base.variant(config, variant, shape=(16, 16, 3))

@@ -5,7 +5,7 @@ TFDS_DATA_DIR=... python -m launch.train --config=configs/cifar10_iddpm.py \
 
 500,000 steps of 128 images: days on one GPU. Nichol & Dhariwal 2021, arXiv:2102.09672:
 cosine schedule of 4,000 steps, learned variance, ancestral sampling of any number of
-steps (--config.sampler.grid='respaced(sections="250")').
+them: --config.sampler.grid='respaced(total=4000)' --config.sampler.num_steps=250
 """
 
 from configs import base
@@ -38,8 +38,8 @@ def get_config(variant: str = ""):
             "schedule": "cosine_beta(num_steps=4000)",
             "prediction": "eps",
             "times": "discrete(num_steps=4000)",
-            # scaled to what 1,000 steps would be told
-            "time_feature": "time(scale=1000.0)",
+            # every step a quarter of one of 1,000, as the published networks are told
+            "time_feature": "index(num_steps=4000, scale=0.25)",
             "stratified": False,
             "condition": "none",
             "learned_variance": True,

@@ -3,8 +3,9 @@
 TFDS_DATA_DIR=... python -m launch.train --config=configs/fashion_adm.py \
     --workdir=runs/fashion_adm
 
-10,000 steps of 128 images: minutes on one GPU, hours on a CPU (there, for recognisable
-clothes in under an hour: --config.train.num_steps=2500 --config.train.batch_size=64).
+10,000 steps of 128 images: minutes on one GPU, half a day on two CPU cores (there, for
+recognisable clothes in some 75 minutes: --config.train.num_steps=2500
+--config.train.batch_size=64).
 Labels are dropped a tenth of the time, so that it serves with its label, without, and
 under a classifier (configs/fashion_classifier.py).
 

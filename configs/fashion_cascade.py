@@ -8,7 +8,7 @@ python -m launch.sample --workdir=runs/fashion_cascade --out=out/cascade
 
 The upsampler is shown the small image beside x_t, noised a little (noise conditioning
 augmentation), and is told how much. 2,500 steps of 64 images: a minute on one GPU, some
-twenty minutes on two CPU cores. The preview lays images enlarged by bicubic and by the
+45 minutes on two CPU cores. The preview lays images enlarged by bicubic and by the
 model over the real ones.
 """
 

@@ -6,7 +6,7 @@ python -m launch.sample --workdir=runs/fashion_adm --out=out/guided \
     --config.sampler.guidance=0.0 --config.sampler.classifier=runs/fashion_classifier \
     --config.sampler.classifier_scale=4.0
 
-2,000 steps of 128 images: a minute on one GPU, about ten minutes on two CPU cores. The
+2,000 steps of 128 images: a minute on one GPU, half an hour on two CPU cores. The
 preview is the share of labels found at each noise level: near .9 at t = 0, .1 at 1.
 """
 

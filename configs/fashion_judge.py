@@ -3,7 +3,7 @@
 TFDS_DATA_DIR=... python -m launch.train --config=configs/fashion_judge.py \
     --workdir=runs/fashion_judge
 
-2,000 steps of 128 images: a minute on one GPU, about ten minutes on two CPU cores.
+2,000 steps of 128 images: a minute on one GPU, half an hour on two CPU cores.
 `fashion_classifier` at t = 0 alone, with another seed: it never saw what it judges by.
 """
 

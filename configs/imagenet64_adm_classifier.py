@@ -21,8 +21,8 @@ def get_config(variant: str = ""):
         {
             "batch_size": 1024,
             "num_steps": 300_000,
-            "optimizer": "adamw(weight_decay=0.05)",
-            "lr": "constant(peak=6e-4)",
+            "optimizer": "adamw(weight_decay=0.2)",
+            "lr": "linear(peak=6e-4)",
         }
     )
     return base.variant(config, variant, shape=(16, 16, 3))

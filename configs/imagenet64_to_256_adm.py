@@ -20,6 +20,8 @@ def get_config(variant: str = ""):
             "channels": 192,
             "multipliers": (1, 1, 2, 2, 4, 4),
             "num_blocks": 2,
+            "num_heads": 4,
+            "head_channels": 0,
             "dropout": 0.0,
             "remat": True,
         }

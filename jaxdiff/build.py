@@ -9,7 +9,7 @@ from jaxdiff import data as data_home
 from jaxdiff import models as model_home
 from jaxdiff import tasks as task_home
 from jaxdiff.arrays import require
-from jaxdiff.choices import choose, from_block, hint, members, pick
+from jaxdiff.choices import choose, from_block, hint, members, parse, pick
 from jaxdiff.data import images
 from jaxdiff.data.latents import FirstStage
 from jaxdiff.data.source import Source
@@ -66,25 +66,25 @@ def make_schedule(config: ConfigDict) -> Schedule:
     return choose(scalings, d.scaling)(choose(schedules, d.schedule)())
 
 
-def make_objective(config: ConfigDict) -> Objective:
+def make_noise(config: ConfigDict) -> noises.Noise:
+    return choose(noises, config.diffusion.noise)()
+
+
+def make_objective(config: ConfigDict, source: Source) -> Objective:
     d = config.diffusion
     schedule = make_schedule(config)
-    require(
-        not (d.learned_variance and d.bound_weight and config.data.standardise),
-        "the bound of diffusion.learned_variance counts grey levels from -1 to 1; set "
-        "data.standardise=False",
-    )
     return Objective(
         schedule=schedule,
         prediction=choose(predictions, d.prediction)(),
         times=choose(times, d.times)(schedule),
         weight=choose(weights, d.weight)(),
         distance=choose(losses, d.distance)(),
-        noise=choose(noises, d.noise)(),
+        noise=make_noise(config),
         stratified=d.stratified,
         learned_variance=d.learned_variance,
         bound_weight=d.bound_weight if d.learned_variance else 0.0,
         bound_steps=d.bound_steps,
+        decoder=make_decoder(source),
     )
 
 
@@ -113,6 +113,8 @@ def _diffusion(config, source):
         0 <= dropout < 1, f"diffusion.label_dropout must be in [0, 1), got {dropout}"
     )
     extra = _check_low(config, source) if d.low_size else {}
+    if d.learned_variance:
+        _check_takes(config, "learned_variance", "gives no variance")
     network = _network(
         config,
         source,
@@ -124,7 +126,7 @@ def _diffusion(config, source):
     )
     return pick(task_home, "diffusion")(
         network,
-        make_objective(config),
+        make_objective(config, source),
         shape=source.shape,
         num_classes=labels,
         label_dropout=dropout,
@@ -144,19 +146,24 @@ def _check_low(config, source):
         f"images, and the data are {shape}; 0 is for models that are no upsamplers",
     )
     require(0 <= d.augment < 1, f"diffusion.augment must be in [0, 1), got {d.augment}")
-    takes = inspect.signature(pick(model_home, config.model.name)).parameters
-    require(
-        "extra_channels" in takes,
-        f"model.name={config.model.name!r} takes no image beside x_t, which "
-        f"diffusion.low_size={d.low_size} needs; use 'unet'",
-    )
+    _check_takes(config, "low_size", "takes no image beside x_t", "extra_channels")
     return {"extra_channels": upsampling.extra_channels(shape, d.augment)}
+
+
+def _check_takes(config, field, lacks, parameter=""):
+    """ValueError unless the network takes what a field of diffusion needs."""
+    name = config.model.name
+    require(
+        (parameter or field) in inspect.signature(pick(model_home, name)).parameters,
+        f"model.name={name!r} {lacks}, which "
+        f"diffusion.{field}={config.diffusion[field]} needs; use 'unet'",
+    )
 
 
 def _classifier(config, source):
     return pick(task_home, "classifier")(
         _network(config, source, "classifier", num_classes=source.num_classes),
-        make_objective(config),
+        make_objective(config, source),
         shape=source.shape,
         time_feature=choose(inputs, config.diffusion.time_feature)(),
         sigma_data=config.diffusion.sigma_data,
@@ -190,6 +197,12 @@ TASKS = {
 
 
 def make_solver(config: ConfigDict) -> Solver:
+    _, fields = parse(solver_home, config.sampler.solver)
+    require(
+        config.diffusion.learned_variance or fields.get("variance") != "learned",
+        f"sampler.solver={config.sampler.solver} needs a model trained with "
+        "diffusion.learned_variance=True; take 'small' or 'large'",
+    )
     return choose(solver_home, config.sampler.solver)(make_schedule(config))
 
 

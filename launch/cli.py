@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from absl import app, flags, logging
-from ml_collections import config_flags
+from ml_collections import ConfigDict, config_flags
 
 
 @contextlib.contextmanager
@@ -47,7 +47,6 @@ def fail(message: str) -> None:
 
 def define_stored_config(argv: list[str]) -> None:
     """Let --config.… override the config stored in --workdir; before parsing."""
-    from configs import base
     from jaxdiff.runs import workdir
 
     parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
@@ -59,12 +58,36 @@ def define_stored_config(argv: list[str]) -> None:
         return
     with user_errors():
         config = workdir.load_config(Path(given.workdir))
-        workdir.check_schema(Path(given.workdir), config, base.get_config())
+        check_schema(Path(given.workdir))
     with flag_errors():
         config_flags.DEFINE_config_dict("config", config)
     flags.DEFINE_float(
         "ema", None, "Relative width of the average: short for --config.sampler.ema."
     )
+
+
+def check_schema(folder: Path) -> None:
+    """ValueError for a run that another version of the schema has written."""
+    from configs import base
+    from jaxdiff.runs import workdir
+
+    workdir.check_schema(folder, workdir.load_config(folder), base.get_config())
+
+
+def check_named_runs(config: ConfigDict | None) -> None:
+    """The same of every run that flags or fields name, beside --workdir's own."""
+    named = [
+        flags.FLAGS[name].value
+        for name in ("judge", "beside", "data")
+        if name in flags.FLAGS
+    ]
+    if config is not None:
+        s, d = config.sampler, config.data
+        named += [s.base, s.weak, s.classifier, config.train.judge]
+        named += [d.path] if d.name == "latents" else []
+    for folder in (Path(name) for name in named if name):
+        if (folder / "config.json").is_file():  # others are spoken of elsewhere
+            check_schema(folder)
 
 
 def run(main: Callable[..., None], word: str = "", many: bool = False) -> None:
@@ -92,6 +115,8 @@ def run(main: Callable[..., None], word: str = "", many: bool = False) -> None:
             if devices < 1:
                 fail(f"train.cpu_devices must be at least 1, got {devices}")
             jax.config.update("jax_num_cpu_devices", devices)
+        with user_errors():
+            check_named_runs(config)
         main(*words)
 
     app.run(start, flags_parser=_parse)

@@ -37,9 +37,7 @@ FORCE = flags.DEFINE_bool("force", False, "Write into a folder that is not empty
 
 
 def main(*folders: str) -> None:
-    from configs import base
-    from jaxdiff.runs import compare, workdir
-    from jaxdiff.runs import judge as judging
+    from jaxdiff.runs import compare
 
     if JUDGE.value is None:
         cli.fail("--judge is missing: the workdir of a classifier's run")
@@ -47,9 +45,6 @@ def main(*folders: str) -> None:
         cli.fail("--out is missing: where shall the comparison be written?")
     judge, data = Path(JUDGE.value), Path(DATA.value) if DATA.value else None
     with cli.user_errors():
-        for run in (judge, data):
-            if run and not judging.is_inception(run):
-                workdir.check_schema(run, workdir.load_config(run), base.get_config())
         request = compare.prepare(
             [Path(folder) for folder in folders],
             judge,

@@ -61,7 +61,6 @@ FORCE = flags.DEFINE_bool("force", False, "Overwrite pictures that are there.")
 
 
 def main(kind: str) -> None:
-    from configs import base
     from jaxdiff.runs import plot, workdir
 
     if OUT.value is None:
@@ -81,7 +80,6 @@ def main(kind: str) -> None:
         if BESIDE.value:
             other = Path(BESIDE.value)
             config = workdir.load_config(other)
-            workdir.check_schema(other, config, base.get_config())
             beside = replace(scene, config=config, workdir=other)
             scene = replace(scene, beside=beside)
         plot.draw(scene, kind, Path(OUT.value), force=FORCE.value)

@@ -3,6 +3,7 @@
 import ast
 import importlib
 import json
+import re
 from pathlib import Path
 
 import jax
@@ -70,6 +71,22 @@ def test_docstring_gives_command_and_cost(name):
     text = ast.get_docstring(ast.parse((FOLDER / f"{name}.py").read_text())) or ""
     assert f"--config=configs/{name}.py" in text
     assert any(word in text for word in ("minute", "second", "hour", "steps"))
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_what_a_docstring_tells_to_set_can_be_set(name):
+    text = ast.get_docstring(ast.parse((FOLDER / f"{name}.py").read_text())) or ""
+    config, schema = load(name), dict(leaves(base.get_config().to_dict()))
+    for field, quoted, bare in re.findall(
+        r"--config\.([\w.]+)=(?:'([^']*)'|([^\s).;:,]+))", text
+    ):
+        assert field in schema
+        value = quoted or bare
+        if not isinstance(schema[field], str):
+            value = ast.literal_eval(value)
+        config.update_from_flattened_dict({field: value})
+    build.make_solver(config)
+    build.make_grid(config)
 
 
 @pytest.mark.parametrize("name", [*NAMES, "base"])

@@ -21,6 +21,9 @@ from jaxdiff.diffusion.inputs import labels_of
 from jaxdiff.diffusion.rules import Rule, linear
 from jaxdiff.diffusion.schedules import Schedule
 
+# Ways of classifier guidance: equation 2 and equation 3.
+FORMS = ("score", "mean")
+
 
 def unlabelled(denoise: Denoise, null: PyTree) -> Denoise:
     """The model without its condition, whatever it is asked: `cfg` at scale 0.
@@ -46,9 +49,9 @@ def classifier(
     Errors: ValueError for another form.
     Source: Dhariwal & Nichol 2021, arXiv:2105.05233, algorithms 2 (score), 1 (mean).
     """
-    forms = {"score": _by_score, "mean": _by_mean}
-    require(form in forms, f"form must be one of {', '.join(forms)}, got {form=}")
-    return Partial(forms[form], denoise, logits, schedule, scale)
+    require(form in FORMS, f"form must be one of {', '.join(FORMS)}, got {form=}")
+    by = {"score": _by_score, "mean": _by_mean}
+    return Partial(by[form], denoise, logits, schedule, scale)
 
 
 def cfg(

@@ -31,10 +31,10 @@ class Beside(NamedTuple):
     image: Any
 
 
-def index(num_steps: int = 1000) -> Feature:
-    """t T - 1: the step 0 ... T - 1 of a table, as DDPM's networks take it."""
+def index(num_steps: int = 1000, scale: float = 1.0) -> Feature:
+    """scale (t T - 1): the step 0 ... T - 1 of a table, as DDPM's networks take it."""
     require(num_steps >= 1, f"num_steps must be at least 1, got {num_steps=}")
-    return Partial(_index, float(num_steps))
+    return Partial(_index, float(num_steps), scale)
 
 
 def time(scale: float = 1.0) -> Feature:
@@ -88,8 +88,8 @@ def labels_of(cond: PyTree) -> Any:
     return cond.labels if isinstance(cond, Beside) else cond
 
 
-def _index(num_steps, c):
-    return c.t * num_steps - 1
+def _index(num_steps, scale, c):
+    return scale * (c.t * num_steps - 1)
 
 
 def _time(scale, c):

@@ -20,7 +20,7 @@ from jaxdiff import keys as keying
 from jaxdiff.arrays import Array, Float, PyTree, expand, mean_of_each, require
 from jaxdiff.diffusion.denoisers import make_denoise
 from jaxdiff.diffusion.inputs import Network
-from jaxdiff.diffusion.likelihood import levels, step_bits
+from jaxdiff.diffusion.likelihood import Decoder, step_bits
 from jaxdiff.diffusion.noises import Noise
 from jaxdiff.diffusion.predictions import Prediction, make_target, to_x0
 from jaxdiff.diffusion.schedules import Coeffs, Schedule, coeffs
@@ -38,6 +38,7 @@ class Objective(NamedTuple):
 
     bound_weight: how much of equation 4's sum over the steps is added, for networks
     with learned variance; 0 is none. bound_steps: their number T, s = t - 1/T.
+    decoder: of the bound's last step, see likelihood.py.
     """
 
     schedule: Schedule
@@ -50,6 +51,7 @@ class Objective(NamedTuple):
     learned_variance: bool = False
     bound_weight: float = 0.0
     bound_steps: int = 1000
+    decoder: Decoder | None = None
 
 
 def noised(keys: Keys, x0: Array, objective: Objective) -> tuple[Coeffs, Array, Array]:
@@ -78,6 +80,7 @@ def denoising_loss(
     loss = target_factor(objective.weight, row, c) * mean_of_each(error)
     metrics = {"x0_mae": mean_of_each(jnp.abs(to_x0(row, c, x_t, out) - x0))}
     if objective.bound_weight:
+        assert objective.decoder, "what a bound's last step says of the data"
         # the finished output as a network: the bound is that of any denoiser
         said = make_denoise(
             Partial(lambda *_: output),
@@ -89,7 +92,7 @@ def denoising_loss(
         step = 1 / objective.bound_steps
         # half a step above 0 is 0: s is a difference of rounded times
         s = jnp.where(c.t < 1.5 * step, 0.0, c.t - step)
-        bound = step_bits(objective.schedule, c.t, s, x0, x_t, said, levels())
+        bound = step_bits(objective.schedule, c.t, s, x0, x_t, said, objective.decoder)
         loss = loss + objective.bound_weight * objective.bound_steps * bound
     return loss, metrics
 

@@ -82,10 +82,7 @@ def vary(ask: Ask) -> Work:
     """Noised to a time and sampled down from there (SDEdit, arXiv:2108.01073)."""
     num, strength = ask.count(4), ask.strength
     require(0 < strength <= 1, f"--strength must be above 0, at most 1, got {strength}")
-    schedule, noise = (
-        build.make_schedule(ask.config),
-        build.make_objective(ask.config).noise,
-    )
+    schedule, noise = build.make_schedule(ask.config), build.make_noise(ask.config)
     times = build.make_grid(ask.config)
     ts = times[times <= strength + 1e-9]
     require(

@@ -129,9 +129,9 @@ def draw_schedules(scene: Scene, path: Path) -> None:
 
 def corrupted(scene: Scene, x: np.ndarray, keys: Array, ts: np.ndarray) -> np.ndarray:
     """x f32[b, ...] -> f32[t, b, ...], each with one noise of its own at all times."""
-    objective = build.make_objective(scene.config)
-    eps = keying.draw(objective.noise, keys, x.shape[1:])
-    c = schedules.coeffs(objective.schedule, jnp.asarray(ts, jnp.float32))
+    schedule = build.make_schedule(scene.config)
+    eps = keying.draw(build.make_noise(scene.config), keys, x.shape[1:])
+    c = schedules.coeffs(schedule, jnp.asarray(ts, jnp.float32))
     pairs = zip(c.alpha, c.sigma, strict=True)
     return np.stack([np.asarray(alpha * x + sigma * eps) for alpha, sigma in pairs])
 
@@ -182,7 +182,7 @@ def film(scene: Scene) -> tuple[np.ndarray, sampling.Trace, np.ndarray]:
     """
     config = scene.config.copy_and_resolve_references()
     config.sampler.num_steps = scene.steps
-    schedule, noise = build.make_schedule(config), build.make_objective(config).noise
+    schedule, noise = build.make_schedule(config), build.make_noise(config)
     ts = jnp.asarray(build.make_grid(config), jnp.float32)
     num, shape = min(scene.num or FEW, MOST), scene.source.shape
     keys, cond = scene.keys(np.arange(num)), scene.labels(num)
@@ -234,10 +234,13 @@ def draw_loss(scene: Scene, path: Path) -> None:
     """The training loss of metrics.jsonl."""
     d, a = scene.config.diffusion, scene.config.autoencoder
     steps, losses = ([row[k] for row in scene.log] for k in ("step", "loss"))
-    name = f"{d.distance} of {d.prediction}, {d.weight} weight"
-    if scene.config.task == "autoencoder":
-        name = f"sum of {a.distance} / 2 + {a.kl_weight:g} KL"
-    curves.save_loss(path, steps, losses, name=name)
+    bound = " + bound" if d.learned_variance and d.bound_weight else ""
+    names = {
+        "diffusion": f"{d.distance} of {d.prediction}, {d.weight} weight{bound}",
+        "classifier": "cross-entropy, nats",
+        "autoencoder": f"sum of {a.distance} / 2 + {a.kl_weight:g} KL",
+    }
+    curves.save_loss(path, steps, losses, name=names[scene.config.task])
 
 
 IMAGES, TABLES = ("images",), ("tables",)

@@ -13,7 +13,7 @@ from jaxdiff.metrics import latents
 from jaxdiff.plots import pictures
 from jaxdiff.plots.latents import save_codes
 from jaxdiff.runs import preview
-from jaxdiff.runs.scene import FEW, MOST, Kind, Scene, real_images
+from jaxdiff.runs.scene import FEW, MOST, Kind, Scene, real_images, save_figures
 from jaxdiff.tasks.autoencoder import Coder
 
 # Images whose codes are drawn and measured; pairs whose middles are; images coded or
@@ -96,32 +96,44 @@ def distances(scene: Scene) -> np.ndarray:
 
 def draw_latents(scene: Scene, path: Path) -> None:
     """The codes of many images, coloured by class; their distance from N(0, I)."""
-    panels, names = {}, np.array([""])
+    panels, names, figures = {}, np.array([""]), {}
     for one in scenes(scene):
         found = codes(one)
         said = f"KL to N(0, I) {found.kl:.3g} nats"
         panels[f"{title(one)}: {said}"] = found.plane
         print(f"{one.workdir}: {said}, normal fitted to {len(found.mean):,} codes")
+        figures[str(one.workdir)] = {"kl": float(found.kl), "codes": len(found.mean)}
         names = np.full(len(found.mean), "")
         if found.labels is not None:
             names = np.array(one.source.class_names)[found.labels]
     flat = scene.config.model.latent_size == 2
     axes = ("z 1", "z 2") if flat else ("principal component 1", "2")
     save_codes(path, panels, names, axes_names=axes)
+    save_figures(path, figures)
 
 
 def draw_interpolation(scene: Scene, path: Path) -> None:
-    """Strips from image to image through the latent space; two runs side by side."""
+    """Strips from image to image through the latent space; two runs side by side.
+
+    Two runs draw the same pairs, of whose middles it says how much nearer to the data
+    the second run's are: how hard a pair is cancels.
+    """
     a, b = image_pairs(scene, min(scene.num or FEW, MOST))
-    parts, columns, titles, middles = [], [], [], []
+    parts, columns, titles, middles, figures = [], [], [], [], {}
     for one in scenes(scene):
         far = distances(one)
         middles.append(far[:, len(PLACES) // 2])
-        ends = far[:, [0, -1]].mean()
+        (middle, error), ends = mean_and_error(middles[-1]), far[:, [0, -1]].mean()
         said = (
-            f"nearest real image {mean_and_error(middles[-1])} away in the middle, "
+            f"nearest real image {middle:.2f} ± {error:.2f} away in the middle, "
             f"{ends:.2f} at the ends"
         )
+        figures[str(one.workdir)] = {
+            "middle": middle,
+            "middle_error": error,
+            "ends": float(ends),
+            "pairs": len(far),
+        }
         titles.append(f"{title(one)}: {said}")
         print(f"{one.workdir}: {said}, of {len(far)} pairs")
         if parts:
@@ -131,12 +143,13 @@ def draw_interpolation(scene: Scene, path: Path) -> None:
         parts.append(scene.pixels(walk))
         columns += ["image", *(f"{place:g}" for place in PLACES), "image"]
     if scene.beside:
-        # of the same pairs: how hard a pair is cancels
-        gain = mean_and_error(middles[0] - middles[1])
-        print(f"in the middle the second run is nearer by {gain}")
+        gain, error = mean_and_error(middles[0] - middles[1])
+        print(f"in the middle the second run is nearer by {gain:.2f} ± {error:.2f}")
+        figures |= {"nearer_by": gain, "nearer_by_error": error}
     strips = np.concatenate(parts, 1)
     rows = {str(i + 1): strip for i, strip in enumerate(strips)}
     pictures.save_rows(path, rows, columns=columns, title="\n".join(titles))
+    save_figures(path, figures)
 
 
 def draw_reconstructions(scene: Scene, path: Path) -> None:
@@ -160,10 +173,9 @@ def draw_decoded(scene: Scene, path: Path) -> None:
     pictures.save_grid(path, scene.pixels(x))
 
 
-def mean_and_error(values: np.ndarray) -> str:
+def mean_and_error(values: np.ndarray) -> tuple[float, float]:
     """The mean and its standard error."""
-    error = values.std(ddof=1) / len(values) ** 0.5
-    return f"{values.mean():.2f} ± {error:.2f}"
+    return float(values.mean()), float(values.std(ddof=1) / len(values) ** 0.5)
 
 
 def scenes(scene: Scene) -> list[Scene]:

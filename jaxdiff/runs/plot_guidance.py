@@ -4,14 +4,13 @@ Three ways to the same label: a classifier guides the model without its label, o
 it, and the model guides itself away from what it does without (classifier-free).
 """
 
-import json
 from pathlib import Path
 
 import numpy as np
 
 from jaxdiff.plots import curves, pictures
 from jaxdiff.runs import judge
-from jaxdiff.runs.scene import Kind, Scene, judged_kind
+from jaxdiff.runs.scene import Kind, Scene, judged_kind, save_figures
 
 SCALES = (0.0, 1.0, 2.0, 4.0)
 # Images that a share is taken of, at each scale of each way.
@@ -99,10 +98,12 @@ def draw_guidance(scene: Scene, path: Path) -> None:
         "seed": scene.seed,
         "solver": scene.config.sampler.solver,
         "steps": scene.config.sampler.num_steps,
+        "judge": str(scene.judge),
+        "classifier": scene.config.sampler.classifier,
         "scales": SCALES,
         "shares": {name: values.tolist() for name, values in found.items()},
     }
-    path.with_suffix(".json").write_text(json.dumps(said, indent=2) + "\n")
+    save_figures(path, said)
 
 
 def draw_guided(scene: Scene, path: Path) -> None:

@@ -6,8 +6,8 @@ import numpy as np
 
 from jaxdiff.data.batches import permutation
 from jaxdiff.plots import pictures
-from jaxdiff.runs import compare, judge
-from jaxdiff.runs.scene import MOST, Kind, Scene, enlarges
+from jaxdiff.runs import judge, scores
+from jaxdiff.runs.scene import MOST, Kind, Scene, enlarges, save_figures
 
 # Sampling steps that are compared, as in the Keras DDIM example.
 STEPS = (1, 10, 80)
@@ -32,7 +32,7 @@ def steps(scene: Scene) -> dict[int, np.ndarray]:
 
 
 def distances(scene: Scene, found: dict[int, np.ndarray]) -> dict[int, dict]:
-    """Steps -> kernel distance to as many real images (compare.kernel_distance).
+    """Steps -> kernel distance to as many real images (scores.kernel_distance).
 
     Of a judge's features, or without one of the pixels themselves in [0, 1].
     """
@@ -48,7 +48,7 @@ def distances(scene: Scene, found: dict[int, np.ndarray]) -> dict[int, dict]:
     real = features(source[permutation(scene.seed, 0, len(source))[:num]]["x"])
     published = judged is not None and judged.published
     return {
-        n: compare.kernel_distance(features(x), real, scene.seed, published)
+        n: scores.kernel_distance(features(x), real, scene.seed, published)
         for n, x in found.items()
     }
 
@@ -62,7 +62,9 @@ def draw_steps(scene: Scene, path: Path) -> None:
     names = {n: f"{n} step{'s' * (n > 1)}" for n in found}
     if (scene.num or 0) >= ENOUGH:
         of = "features of the judge" if scene.judge else "pixels"
-        for n, row in distances(scene, found).items():
+        told = distances(scene, found)
+        save_figures(path, {"samples": scene.num, "of": of, "steps": told})
+        for n, row in told.items():
             said = f"{row['kernel']:.3g} ± {row['kernel_error']:.2g}"
             names[n] += f"\nkernel {said}"
             print(f"{n} steps: kernel distance {said}, {scene.num} samples, {of}")

@@ -1,6 +1,5 @@
 """How wide to average, and how far to guide: distances of samples over both."""
 
-import json
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +8,7 @@ from tqdm import tqdm
 from jaxdiff.metrics import frechet
 from jaxdiff.plots import curves
 from jaxdiff.runs import plot_calls
-from jaxdiff.runs.scene import Scene, judged_kind
+from jaxdiff.runs.scene import Scene, judged_kind, save_figures
 from jaxdiff.runs.trained import load
 
 # Relative widths of the averages, and scales of classifier-free guidance.
@@ -93,7 +92,7 @@ def draw_widths(scene: Scene, path: Path) -> None:
         "scales": scales,
         "frechet": found.tolist(),
     }
-    path.with_suffix(".json").write_text(json.dumps(said, indent=2) + "\n")
+    save_figures(path, said)
 
 
 KINDS = {"widths": judged_kind(draw_widths, quick=False, misfit=misfit)}

@@ -89,13 +89,13 @@ def save_samples(
 def _accuracies(config, source, task):
     """A curve: how often the classifier is right at each time, on training data."""
     index = permutation(config.seed, 0, len(source))[:IMAGES]
-    objective = build.make_objective(config)
+    schedule, noise = build.make_schedule(config), build.make_noise(config)
     ts, guess = np.linspace(0.0, 1.0, 21, dtype=np.float32), 1 / source.num_classes
 
     @jax.jit
     def share(classify, keys, x, labels, t):
-        c = schedules.coeffs(objective.schedule, t)
-        eps = keying.draw(objective.noise, keys, x.shape[1:])
+        c = schedules.coeffs(schedule, t)
+        eps = keying.draw(noise, keys, x.shape[1:])
         said = classify.logits(c.alpha * x + c.sigma * eps, t).argmax(-1)
         return (said == labels).mean()
 

@@ -15,8 +15,8 @@ from jaxdiff.arrays import PyTree, require
 from jaxdiff.data.batches import permutation
 from jaxdiff.data.source import Source
 from jaxdiff.plots import curves
-from jaxdiff.runs import compare
 from jaxdiff.runs import judge as judging
+from jaxdiff.runs import reference
 from jaxdiff.runs.reference import REFERENCES, features_of_real
 from jaxdiff.runs.sampler import even_labels, make_sampler, num_asked
 from jaxdiff.runs.scene import Kind, Scene
@@ -54,7 +54,13 @@ def make_measure(
     require(
         t.num_evaluate >= 2, f"train.num_evaluate must be >= 2, got {t.num_evaluate}"
     )
-    sampler, index = make_sampler(config, source, task), np.arange(t.num_evaluate)
+    require(
+        t.evaluate_steps >= 0,
+        f"train.evaluate_steps must be >= 0, got {t.evaluate_steps}",
+    )
+    index, quick = np.arange(t.num_evaluate), config.copy_and_resolve_references()
+    quick.sampler.num_steps = t.evaluate_steps or config.sampler.num_steps
+    sampler = make_sampler(quick, source, task)
     labels = even_labels(len(index), num_asked(config, source))
     true = images_of(config, source)
     sides = (_of_images if true.is_image else _of_rows)(config, true, workdir)
@@ -77,7 +83,9 @@ def _of_images(config, true, workdir):
     num, data = min(len(true), MOST_REAL), config.data.to_dict()
 
     def sides(source, x):
-        made = judging.features(judge, compare.real_pixels(source, x), compare.WHITE)
+        made = judging.features(
+            judge, reference.real_pixels(source, x), reference.WHITE
+        )
         real, _ = features_of_real(judge, true, num, data, workdir / REFERENCES)
         return Sides(real, made, None, None, config.seed, judge.published)
 

@@ -88,13 +88,17 @@ def make_sampler(
     require(
         s.known_steps >= 0, f"sampler.known_steps must be >= 0, got {s.known_steps}"
     )
+    require(
+        0 <= s.quantile <= 1,
+        f"sampler.quantile must be from 0 (off) to 1, got {s.quantile}",
+    )
     augment, most = s.augment, config.diffusion.augment
     require(
         0 <= augment <= most,
         f"sampler.augment={augment} must be from 0 to diffusion.augment={most}, up to "
         "which the upsampler was trained",
     )
-    schedule, noise = build.make_schedule(config), build.make_objective(config).noise
+    schedule, noise = build.make_schedule(config), build.make_noise(config)
     known = build.make_edit(config)  # also where it is not used: to be checked
     solver, grid = build.make_solver(config), build.make_grid(config)
     repeated = editing.resample(solver, schedule, s.resample)
@@ -140,7 +144,8 @@ def make_sampler(
         return Plan(denoise, solver, ts, schedule, noise, edit, mask)
 
     def each(seed, index, labels, low=None, values=None, x_T=None):
-        if low is None and base:
+        if low is None and config.diffusion.low_size:
+            require(base, _baseless(config))
             low = base.draw(seed, index, labels)
         amount = np.full(len(index), augment) if low is not None and most else None
         return Each(index, labels, low, values, x_T, amount)
@@ -165,15 +170,12 @@ def load_base(config: ConfigDict, source: Source) -> Base | None:
     size = config.diffusion.low_size
     if not size:
         return None
-    require(
-        config.sampler.base,
-        f"this run enlarges {size}x{size} images: --config.sampler.base=WORKDIR names "
-        "the run that makes them",
-    )
+    require(config.sampler.base, _baseless(config))
     folder = Path(config.sampler.base)
     trained = load(folder, files.load_config(folder))
-    sampler = make_sampler(trained.config, trained.source, trained.task)
     inner = trained.source
+    below = load_base(trained.config, inner)  # it may be an upsampler too
+    sampler = make_sampler(trained.config, inner, trained.task, base=below)
     shape, classes = (size, size, source.shape[-1]), num_asked(config, source)
     told = num_asked(trained.config, inner)
     require(
@@ -183,12 +185,22 @@ def load_base(config: ConfigDict, source: Source) -> Base | None:
     )
 
     def draw(seed, index, labels):
-        # classes that the upsampler is not told of are spread evenly
-        labels = even_labels(len(index), told) if labels is None else labels
+        # classes that the upsampler is not told of: image i has its own, drawn with
+        # whichever others
+        if labels is None and told:
+            labels = (np.asarray(index) % told).astype(np.int32)
         x = sampler.draw(trained.params, seed, index, labels)
         return source.encode(inner.decode(x) * (source.peak / inner.peak))
 
     return Base(draw, sampler.calls)
+
+
+def _baseless(config):
+    size = config.diffusion.low_size
+    return (
+        f"this run enlarges {size}x{size} images: --config.sampler.base=WORKDIR names "
+        "the run that makes them"
+    )
 
 
 def num_asked(config: ConfigDict, source: Source) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property, partial
@@ -153,6 +154,11 @@ class Kind(NamedTuple):
 
 # Of trained models of images, by what a judge sees in their samples.
 judged_kind = partial(Kind, data=("images",), trained=True, needs=("judged", "sampler"))
+
+
+def save_figures(path: Path, figures: dict[str, Any]) -> None:
+    """What a picture tells in numbers, in KIND.json beside it (launch.results)."""
+    path.with_suffix(".json").write_text(json.dumps(figures, indent=2) + "\n")
 
 
 def real_images(

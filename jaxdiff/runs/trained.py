@@ -14,6 +14,7 @@ from jaxdiff import build
 from jaxdiff.arrays import PyTree, require
 from jaxdiff.data.latents import FirstStage
 from jaxdiff.data.source import Source
+from jaxdiff.diffusion.guidance import FORMS
 from jaxdiff.runs import snapshots
 from jaxdiff.runs import workdir as files
 from jaxdiff.tasks.classifier import Classify
@@ -164,11 +165,20 @@ def load_classifier(config: ConfigDict, source: Source) -> Classify:
     folder = Path(config.sampler.classifier)
     stored = files.load_config(folder)
     check_alike(config, stored, "classifier")
-    ddpm = config.sampler.solver.startswith("ddpm")
+    form = config.sampler.classifier_form
     require(
-        ddpm or config.sampler.classifier_form != "mean",
+        form in FORMS,
+        f"sampler.classifier_form must be one of {', '.join(FORMS)}, got {form!r}",
+    )
+    require(
+        form != "mean" or config.sampler.solver.startswith("ddpm"),
         f"sampler.classifier_form=mean needs the solver ddpm, got "
         f"{config.sampler.solver}; use score",
+    )
+    require(
+        not stored.diffusion.times.startswith("constant"),
+        f"sampler.classifier: {folder} knows one noise level only (diffusion.times="
+        f"{stored.diffusion.times}); it judges, and cannot guide",
     )
     trained = load(folder, stored, source)
     require(

@@ -91,6 +91,7 @@ def check_same(workdir: Path, config: ConfigDict) -> None:
         "train.snapshot_every",
         "train.evaluate_every",
         "train.num_evaluate",
+        "train.evaluate_steps",
         "train.judge",
     )
     stored = load_config(workdir)

@@ -16,7 +16,7 @@ class Task(NamedTuple):
            "denoiser": a Denoise; the condition is int32[b] labels or None, for an
            upsampler inputs.Beside
            "autoencoder": a Coder, see tasks/autoencoder.py
-           "classifier": (x_t f32[b, ...], t f32[]) -> logits f32[b, num_classes]
+           "classifier": a Classify, see tasks/classifier.py
     kind:  which of these
     null:  the condition that means "no label"; None where the model takes no labels
     """

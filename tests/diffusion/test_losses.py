@@ -31,6 +31,7 @@ def objective(**fields):
         "weight": weights.native(),
         "distance": losses.mse(),
         "noise": noises.normal(),
+        "decoder": levels(),
     }
     return Objective(**{**given, **fields})
 

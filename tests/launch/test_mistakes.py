@@ -55,6 +55,15 @@ TRAIN = {
         (IRIS, "--config.sampler.guidance=2.0"),
         "guidance=2.0 needs a model trained with labels",
     ),
+    "variance nobody learned": (
+        (DIGITS, '--config.sampler.solver=ddpm(variance="learned")'),
+        "needs a model trained with diffusion.learned_variance=True",
+    ),
+    "network without a variance": (
+        (IRIS, "--config.diffusion.learned_variance=True"),
+        "model.name='mlp' gives no variance.*use 'unet'",
+    ),
+    "quantile": ((DIGITS, "--config.sampler.quantile=1.5"), "from 0 .off. to 1"),
     "unprepared data set": (
         (
             "--config=configs/mnist_linear.py",
@@ -182,6 +191,11 @@ def on_a_run(trained, tmp_path_factory):
             "a full folder": ("launch.train", *SMALL_IRIS, f"--workdir={folder}/full"),
             "no workdir": (sample, f"--workdir={folder}/full", out),
             "old workdir": (sample, f"--workdir={folder}/old", out),
+            "old classifier": (
+                *(sample, images, out),
+                f"--config.sampler.classifier={folder}/old",
+            ),
+            "old judge": ("launch.plot", "steps", images, out, f"--judge={folder}/old"),
             "missing workdir": (sample, out),
             "missing out": (sample, images),
             "full out": (sample, images, f"--out={folder}/full"),
@@ -229,6 +243,8 @@ RUNS = {
     "a full folder": "not empty and holds no run",
     "no workdir": "is not a run's workdir: it has no config.json",
     "old workdir": "another version of jaxdiff: it lacks train.cpu_devices",
+    "old classifier": "another version of jaxdiff: it lacks train.cpu_devices",
+    "old judge": "another version of jaxdiff: it lacks train.cpu_devices",
     "missing workdir": "--workdir is missing",
     "missing out": "--out is missing",
     "full out": "not empty; choose another folder, or --force",

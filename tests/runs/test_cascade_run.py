@@ -99,6 +99,18 @@ def test_the_small_images_are_those_that_the_base_makes_by_itself(cascade):
     np.testing.assert_allclose(got, np.clip(alone, -1, 1), atol=1e-5)
 
 
+def test_classes_that_nobody_asks_for_are_an_images_own(cascade):
+    """Whichever images it is drawn with: in shards, or by itself."""
+    up = load(cascade[1], workdir.load_config(cascade[1]))
+    base = load_base(up.config, up.source)
+    together = base.draw(5, np.arange(4), None)
+    np.testing.assert_allclose(
+        base.draw(5, np.array([2]), None), together[2:3], atol=1e-5
+    )
+    told = base.draw(5, np.arange(4), np.array([0, 1, 2, 0], np.int32))
+    np.testing.assert_array_equal(told, together)
+
+
 def test_the_command_makes_both(cascade, tmp_path):
     config, out = workdir.load_config(cascade[1]), tmp_path / "out"
     asked = {"num": 3, "seed": 0, "label": 1, "png": False, "force": False}
@@ -136,3 +148,6 @@ def test_a_base_that_does_not_fit_is_refused(cascade, whole):
         config.sampler.base = str(folder)
         with pytest.raises((ValueError, FileNotFoundError), match=words):
             load_base(config, source)
+    sampler = make_sampler(config, source, build.make_task(config, source))
+    with pytest.raises(ValueError, match="this run enlarges 4x4 images"):
+        sampler.each(0, np.arange(2), None)

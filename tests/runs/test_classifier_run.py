@@ -72,11 +72,16 @@ def refuse(judged, words, **fields):
         make_sampler(config, source, build.make_task(config, source))
 
 
-def test_what_does_not_fit_is_refused(judged, whole):
+def test_what_does_not_fit_is_refused(judged, whole, tmp_path):
     refuse(judged, "trained otherwise: diffusion.schedule", diffusion__schedule="angle")
     refuse(
         judged, "classifier_form=mean needs .* ddpm", sampler__classifier_form="mean"
     )
+    refuse(judged, "must be one of score, mean", sampler__classifier_form="mena")
+    stored = workdir.load_config(judged[0])
+    stored.diffusion.times = "constant(t=0.0)"
+    workdir.save_config(tmp_path, stored)
+    refuse((tmp_path,), r"knows one noise level only .*constant\(t=0\.0\)")
     refuse((whole[0],), "trained otherwise: data")
     refuse((whole[0].parent / "none",), "is not a run's workdir")
 

@@ -1,5 +1,6 @@
 """The pictures of an autoencoder's run: their numbers, worked out without them."""
 
+import json
 from dataclasses import replace
 
 import jax.numpy as jnp
@@ -118,6 +119,12 @@ def test_all_draws_what_fits_and_says_the_numbers(runs, tmp_path, capsys):
     codes = plot_autoencoder.codes(plot.Scene(*_of(runs["plain"]), num=12))
     assert f"KL to N(0, I) {codes.kl:.3g} nats" in said
     assert "the second run is nearer by" in said
+    told = json.loads((tmp_path / "latents.json").read_text())
+    name = str(runs["plain"].workdir)
+    assert told[name] == {"kl": pytest.approx(codes.kl), "codes": len(codes.mean)}
+    told = json.loads((tmp_path / "interpolation.json").read_text())
+    middles = [told[str(runs[k].workdir)]["middle"] for k in ("plain", "variational")]
+    assert told["nearer_by"] == pytest.approx(middles[0] - middles[1], abs=1e-5)
     plot.draw(runs["map"], "latents", tmp_path / "map")  # principal components
 
 

@@ -53,12 +53,14 @@ def test_a_run_is_measured_and_its_bits_stay_as_they_were(tmp_path, whole):
 
 def test_of_images_the_distances_that_the_metrics_give(judged, tmp_path):
     config = config_of(**{**IMAGES, "model__name": "unet"}, **MEASURED)
-    config.train.judge = str(judged[0])
+    config.train.judge, config.train.evaluate_steps = str(judged[0]), 2
     trained = untrained(config, tmp_path / "run")
     run = train.prepare(config, tmp_path / "run")
     assert run.measure
     found = run.measure(trained.params)
     labels = np.repeat(np.arange(3), 10).astype(np.int32)
+    assert config.sampler.num_steps != 2
+    config.sampler.num_steps = 2
     sampler = make_sampler(config, run.source, run.task)
     x = sampler.draw(trained.params, config.seed, np.arange(30), labels)
     judge = progress.judging.load_judge(judged[0])

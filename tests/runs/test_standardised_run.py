@@ -81,6 +81,23 @@ def test_numbers_without_standardise_and_tables_are_refused():
         build.make_source(config_of(data__standardise=False, data__mean=(0.5,)))
     with pytest.raises(ValueError, match="for images"):
         build.make_source(config_of(data__shape=(3,)))
-    bound = {"diffusion__learned_variance": True}
-    with pytest.raises(ValueError, match=r"data\.standardise=False"):
-        build.make_objective(config_of(**bound))
+
+
+def test_the_bound_counts_the_levels_that_pixels_have():
+    """256 of them, from each channel's black to its white."""
+    config = config_of(
+        data__mean=(0.2, 0.5, 0.7),
+        data__std=(0.1, 0.2, 0.4),
+        diffusion__learned_variance=True,
+    )
+    decoder = build.make_objective(config, build.make_source(config)).decoder
+    assert decoder
+    mean, std = np.array([0.2, 0.5, 0.7]), np.array([0.1, 0.2, 0.4])
+    black, step = -mean / std, 1 / std / 255
+    x0, beside, std = (
+        jnp.asarray(a, jnp.float32).reshape(1, 1, 1, 3)
+        for a in (black + 7 * step, black + 8 * step, 0.1 * step)
+    )
+    # a normal of a tenth of a level: its own level, and none beside it
+    np.testing.assert_allclose(decoder(x0, x0, jnp.log(std)), 0, atol=1e-4)
+    assert (np.asarray(decoder(beside, x0, jnp.log(std))) < -10).all()

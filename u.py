@@ -1,0 +1,1 @@
+tick("import"); tmp=Path(tempfile.mkdtemp(prefix="study-"))
