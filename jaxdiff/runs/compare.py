@@ -9,23 +9,17 @@ import numpy as np
 from tqdm import tqdm
 
 from jaxdiff.arrays import require
-from jaxdiff.data.batches import permutation
-from jaxdiff.data.source import Source
-from jaxdiff.metrics import frechet, kernel
-from jaxdiff.plots import pictures
+from jaxdiff.metrics import frechet
 from jaxdiff.runs import folders as folders_of
 from jaxdiff.runs import judge as judging
-from jaxdiff.runs import sheet
+from jaxdiff.runs import reference, scores, sheet
 from jaxdiff.runs import workdir as files
 from jaxdiff.runs.folders import Samples
 from jaxdiff.runs.judge import Judge
 from jaxdiff.runs.trained import images_of, make_source
 
-# Real images read at once; rows of a block of the kernel distance, and blocks wanted.
-BATCH, BLOCK, BLOCKS = 1024, 100, 10
 # Real images that the picture may choose from.
 SHOWN = 512
-WHITE = 255.0
 
 
 class Request(NamedTuple):
@@ -96,42 +90,8 @@ def prepare(
             f"{some.folder} holds {len(some.pixels)} image of those asked for; a "
             "covariance needs at least 2, and many more to mean something",
         )
-    index = real_index(source, label, num_real, seed)
+    index = reference.real_order(source, label, num_real, seed)
     return Request(judged, samples, index, label, seed, out)
-
-
-def real_index(
-    source: Source, label: int | None, num: int | None, seed: int
-) -> np.ndarray:
-    """Which real images to look at, i64[m], of one class or of all.
-
-    num: how many, drawn by the seed; None for all. Any first n hold the classes in the
-    proportion of all, as samples asked for class by class do: n images drawn blindly
-    can be further from the data than generated ones.
-    Errors: ValueError if there are fewer, or for less than 4.
-    """
-    index = permutation(seed, 0, len(source))
-    # of all classes, the labels of those alone that are looked at
-    read = index[: num or len(index)] if label is None else index
-    starts = range(0, len(read), BATCH)
-    labels = np.zeros(len(read), np.int32)
-    if source.num_classes:
-        parts = (read[i : i + BATCH] for i in tqdm(starts, "labels", delay=1.0))
-        labels = np.concatenate([source[part]["label"] for part in parts])
-    if label is not None:
-        index = index[labels == label]
-        labels = np.full(len(index), label)[:num]
-    require(
-        4 <= (num or len(index)) <= len(index),
-        f"--num_real must be from 4 to the {len(index)} images that there are, "
-        f"got {num}",
-    )
-    index = index[:num]
-    place = np.zeros(len(index))
-    for k in np.unique(labels):
-        found = np.flatnonzero(labels == k)
-        place[found] = (np.arange(len(found)) + 0.5) / len(found)
-    return index[np.argsort(place, kind="stable")]
 
 
 def run(request: Request, command: str) -> list[dict[str, Any]]:
@@ -140,7 +100,7 @@ def run(request: Request, command: str) -> list[dict[str, Any]]:
     command: what was typed, to be kept beside the figures.
     """
     judge, samples, index, label, seed, out = request
-    seen = [judging.features(judge, some.pixels, WHITE) for some in samples]
+    seen = [judging.features(judge, some.pixels, reference.WHITE) for some in samples]
     for some, features in zip(samples, seen, strict=True):
         folders_of.check_finite(some, features)
     most, width = max(map(len, seen)), seen[0].shape[1]
@@ -155,7 +115,7 @@ def run(request: Request, command: str) -> list[dict[str, Any]]:
                 "frechet": frechet.distance(frechet.fit(features), real.whole),
                 "frechet_of_real": frechet.distance(*real.splits[count]),
                 "images_of_real": count,
-                **kernel_distance(features, real.few, seed, judge.published),
+                **scores.kernel_distance(features, real.few, seed, judge.published),
                 "own_label": own_label(judge, some),
                 "resized": some.resized,
             }
@@ -174,7 +134,9 @@ def run(request: Request, command: str) -> list[dict[str, Any]]:
     }
     out.mkdir(parents=True, exist_ok=True)
     x = judge.source[index[:SHOWN]]
-    shown = Samples(Path(), real_pixels(judge.source, x["x"]), x.get("label"), "", ())
+    shown = Samples(
+        Path(), reference.real_pixels(judge.source, x["x"]), x.get("label"), "", ()
+    )
     distances = [row["frechet"] for row in rows]
     title = names[label] if label is not None else ""
     sheet.save(out / "compare.png", shown, samples, distances, names, title)
@@ -199,9 +161,11 @@ def look_at_real(judge: Judge, index: np.ndarray, counts: set[int], few: int) ->
     ends, kept = sorted(counts), []
 
     def features(part):
-        for at in range(0, len(part), BATCH):
-            x = judge.source[part[at : at + BATCH]]["x"]
-            seen = judging.features(judge, real_pixels(judge.source, x), WHITE)
+        for at in range(0, len(part), reference.BATCH):
+            x = judge.source[part[at : at + reference.BATCH]]["x"]
+            seen = judging.features(
+                judge, reference.real_pixels(judge.source, x), reference.WHITE
+            )
             kept.append(seen[: max(0, few - sum(map(len, kept)))])
             bar.update(len(seen))
             yield seen
@@ -215,40 +179,13 @@ def look_at_real(judge: Judge, index: np.ndarray, counts: set[int], few: int) ->
     return Real(splits, upto[-1], np.concatenate(kept))
 
 
-def real_pixels(source: Source, x: np.ndarray) -> np.ndarray:
-    """Model units to u8, as of every generated image."""
-    return pictures.to_uint8(source.decode(x), source.peak)
-
-
-def kernel_distance(
-    x: np.ndarray, y: np.ndarray, seed: int, published: bool = False
-) -> dict[str, Any]:
-    """`kernel.block_mmd` of features x and of real ones y, by blocks.
-
-    Both are divided by the root mean square of y: a trained judge's features are of any
-    scale, and the kernel means something for values about 1. Not so features whose
-    distances are `published` as they are (KID of Inception's). Blocks have at most
-    BLOCK rows, so that there are BLOCKS; None where a set is too small for two of two.
-    """
-    size = max(2, min(BLOCK, min(len(x), len(y)) // BLOCKS))
-    if min(len(x), len(y)) < 2 * size:
-        return {"kernel": None, "kernel_error": None, "kernel_block": None}
-    scale = 1.0 if published else np.sqrt(np.mean(np.square(y, dtype=np.float64)))
-    found = kernel.block_mmd(x / scale, y / scale, size, seed)
-    return {
-        "kernel": found.value,
-        "kernel_error": found.error,
-        "kernel_block": size,
-    }
-
-
 def own_label(judge: Judge, samples: Samples) -> float | None:
     """Share of images that the judge gives their own label; None without labels, or
     for a judge of other classes.
     """
     if samples.labels is None or judge.published:
         return None
-    said = judging.labels(judge, samples.pixels, WHITE)
+    said = judging.labels(judge, samples.pixels, reference.WHITE)
     return float((said == samples.labels).mean())
 
 

@@ -1,6 +1,5 @@
 """How many network calls good samples take, with every solver."""
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +13,8 @@ from jaxdiff.data.batches import permutation
 from jaxdiff.diffusion import sampling, solvers
 from jaxdiff.metrics import frechet
 from jaxdiff.plots import curves
-from jaxdiff.runs import compare, judge
-from jaxdiff.runs.scene import Scene, judged_kind
+from jaxdiff.runs import judge, reference
+from jaxdiff.runs.scene import Scene, judged_kind, save_figures
 from jaxdiff.runs.trained import images_of
 
 CALLS = (5, 10, 20, 50, 100)
@@ -67,15 +66,15 @@ def fit_real(scene: Scene) -> frechet.Moments:
     source = images_of(scene.config, scene.source)
     index = permutation(0, 0, len(source))[:MANY_REAL]
     parts = (source[index[at : at + BATCH]]["x"] for at in range(0, len(index), BATCH))
-    pixels = (compare.real_pixels(source, x) for x in parts)
+    pixels = (reference.real_pixels(source, x) for x in parts)
     return frechet.gather(
-        judge.features(scene.judged, p, compare.WHITE) for p in pixels
+        judge.features(scene.judged, p, reference.WHITE) for p in pixels
     )
 
 
 def features(scene: Scene, x: np.ndarray) -> np.ndarray:
     """f32[n, d], what the judge sees in images in model units."""
-    return judge.features(scene.judged, scene.pixels(x), compare.WHITE)
+    return judge.features(scene.judged, scene.pixels(x), reference.WHITE)
 
 
 def misfit(scene: Scene) -> str:
@@ -108,7 +107,7 @@ def draw_calls(scene: Scene, path: Path) -> None:
         "guidance": scene.config.sampler.guidance,
         "solvers": found,
     }
-    path.with_suffix(".json").write_text(json.dumps(said, indent=2) + "\n")
+    save_figures(path, said)
 
 
 KINDS = {"calls": judged_kind(draw_calls, quick=False, misfit=misfit)}

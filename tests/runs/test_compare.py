@@ -10,7 +10,7 @@ from PIL import Image
 
 from jaxdiff.data import synthetic
 from jaxdiff.metrics import frechet, kernel
-from jaxdiff.runs import compare, sheet
+from jaxdiff.runs import compare, reference, scores, sheet
 from jaxdiff.runs.folders import Samples
 from jaxdiff.runs.judge import features, labels, load_judge
 
@@ -56,7 +56,7 @@ def test_the_data_are_at_no_distance_from_themselves(compared, judge):
 
 def real(judge, index=None):
     x = judge.source[np.arange(60) if index is None else index]["x"]
-    return features(judge, compare.real_pixels(judge.source, x), 255.0)
+    return features(judge, reference.real_pixels(judge.source, x), 255.0)
 
 
 def test_figures_are_the_metrics(compared, judge, folders):
@@ -129,20 +129,20 @@ def test_real_images_keep_the_proportion_of_classes():
         load=lambda i: source.load(i) | {"label": (i >= 60).astype(np.int32)},
         num_classes=2,
     )
-    index = compare.real_index(skewed, None, None, 0)
+    index = reference.real_order(skewed, None, None, 0)
     assert sorted(index) == list(range(90))
     for n in (9, 30, 60):
         assert (index[:n] < 60).sum() == pytest.approx(n * 2 / 3, abs=1)
-    one = compare.real_index(skewed, 1, 20, 0)
+    one = reference.real_order(skewed, 1, 20, 0)
     assert len({*one}) == 20 and one.min() >= 60
-    assert {*compare.real_index(skewed, None, 20, 1)} != {
-        *compare.real_index(skewed, None, 20, 0)
+    assert {*reference.real_order(skewed, None, 20, 1)} != {
+        *reference.real_order(skewed, None, 20, 0)
     }
     for num in (3, 31):
         with pytest.raises(ValueError, match=r"from 4 to the 30 images .* got"):
-            compare.real_index(skewed, 1, num, 0)
+            reference.real_order(skewed, 1, num, 0)
     with pytest.raises(ValueError, match=r"from 4 to the 90 images .* got 91"):
-        compare.real_index(skewed, None, 91, 0)
+        reference.real_order(skewed, None, 91, 0)
 
 
 def test_one_pass_gives_every_split(judge, monkeypatch):
@@ -217,6 +217,6 @@ def test_the_sheet_puts_class_under_class():
 def test_the_kernel_distance_does_not_depend_on_the_features_scale():
     x, y = np.random.default_rng(0).normal(size=(2, 60, 4))
     x = x + 0.5
-    once, scaled = (compare.kernel_distance(a * x, a * y, 0) for a in (1, 40))
+    once, scaled = (scores.kernel_distance(a * x, a * y, 0) for a in (1, 40))
     assert scaled["kernel"] == pytest.approx(once["kernel"], rel=1e-6)
     assert once["kernel_error"] > 0
