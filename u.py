@@ -1,1 +1,0 @@
-tick("import"); tmp=Path(tempfile.mkdtemp(prefix="study-"))
