@@ -11,11 +11,12 @@ from pathlib import Path
 # Read when JAX is imported, also by the launchers that tests start. Most of the suite's
 # time is compiling, so LLVM does not polish. On a busy machine four devices on two
 # cores may wait for one another longer than XLA thinks possible (40 seconds); it then
-# ends the process.
+# ends the process. In one part a program takes a third of the memory maps.
 os.environ.setdefault(
     "XLA_FLAGS",
     "--xla_backend_optimization_level=0 --xla_llvm_disable_expensive_passes=true "
-    "--xla_cpu_collective_call_terminate_timeout_seconds=900"
+    "--xla_cpu_collective_call_terminate_timeout_seconds=900 "
+    "--xla_cpu_parallel_codegen_split_count=1"
     # later versions do not know it, and need it less
     + " --xla_cpu_use_fusion_emitters=false"
     * version("jax").startswith("0.10."),
@@ -28,8 +29,45 @@ jax.config.update("jax_num_cpu_devices", 4)
 jax.config.update("jax_numpy_rank_promotion", "raise")
 
 
+# Tracing makes much that lives and little that is garbage: looking for it after every
+# 700 objects was a tenth of the time of tracing.
+gc.set_threshold(20_000, 20, 20)
+
+
 # Memory maps after which a process forgets its programs; Linux allows it 65,530.
-MANY_MAPS = 6_000
+MANY_MAPS = 25_000
+
+# Files of minutes, of few tests each: xdist would begin with the files of most tests,
+# and one process would wait for the other to be done with these.
+FIRST = (
+    "test_configs.py",
+    "test_solvers.py",
+    "test_launch_train.py",
+    "test_mistakes.py",
+    "test_launch_plot.py",
+    "test_evaluate.py",
+    "test_style.py",
+    "test_plot.py",
+    "test_edit.py",
+    "test_train_run.py",
+    "test_latents_run.py",
+    "test_plot_guidance.py",
+)
+
+
+def pytest_configure(config):
+    if hasattr(config.option, "loadscopereorder"):
+        config.option.loadscopereorder = False
+
+
+def pytest_collection_modifyitems(items):
+    places = {name: i for i, name in enumerate(FIRST)}
+    items.sort(key=lambda item: places.get(item.path.name, len(FIRST)))
+
+
+def pytest_collection_finish():
+    gc.collect()
+    gc.freeze()  # what was imported stays
 
 
 @pytest.fixture(autouse=True, scope="module")

@@ -22,6 +22,17 @@ COVARIANCE = np.array([[0.5, 0.3, 0.0], [0.3, 0.6, -0.2], [0.0, -0.2, 0.4]])
 MODES = orders.Law(*(np.array([a, a]) for a in (-1.0, 1.0, 0.4)))
 
 
+# One program each for the schedules of CURVES.
+discrete = jax.jit(likelihood.discrete)
+continuous = jax.jit(likelihood.continuous, static_argnames="num")
+log_density = jax.jit(density.log_density)
+
+
+def schedule_of(curve):
+    made = orders.as_one([getattr(schedules, name)() for name in CURVES])
+    return made[CURVES.index(curve)]
+
+
 def normal(schedule, x_t, t, cond):
     """E[x0 | x_t] of N(0, diag STD^2)."""
     del cond
@@ -97,10 +108,10 @@ def discrete_by_hand(schedule, ts, frac):
 
 @pytest.mark.parametrize("curve", CURVES)
 def test_the_discrete_bound_of_a_normal_is_its_closed_form(curve, x64):
-    schedule = getattr(schedules, curve)()
+    schedule = schedule_of(curve)
     ts = np.linspace(1, 0, 13)
     x0, keys = of_normal()
-    bound = jax.jit(likelihood.discrete)(
+    bound = discrete(
         keys,
         Partial(normal, schedule),
         schedule,
@@ -120,9 +131,9 @@ def test_the_discrete_bound_of_a_normal_is_its_closed_form(curve, x64):
 def test_the_continuous_bound_of_a_normal_is_its_entropy(curve, x64):
     """With the true estimate it is tight, but for the decoder, which does not know the
     data: log(1 + (sigma / alpha STD)^2) / 2 nats where there is least noise."""
-    schedule = getattr(schedules, curve)()
+    schedule = schedule_of(curve)
     x0, keys = of_normal()
-    bound = jax.jit(likelihood.continuous, static_argnames="num")(
+    bound = continuous(
         keys,
         Partial(normal, schedule),
         schedule,
@@ -148,11 +159,11 @@ def test_more_steps_bring_the_discrete_bound_to_the_continuous(x64):
     x0, keys = of_normal()
     how = {"decoder": likelihood.density()}
     given = keys, Partial(normal, schedule), schedule
-    tight = jax.jit(likelihood.continuous)(*given, x0, **how).total
+    tight = continuous(*given, x0, **how).total
     gaps = []
     for n in (3, 40):  # of steps as uneven as a user's
         ts = jnp.append(jnp.linspace(1, 0.02, n), 0.0)
-        loose = jax.jit(likelihood.discrete)(*given, ts, x0, frac=1.0, **how).total
+        loose = discrete(*given, ts, x0, frac=1.0, **how).total
         gaps.append(np.asarray(loose - tight))
     means = [gap.mean() for gap in gaps]
     errors = [gap.std() / np.sqrt(MANY) for gap in gaps]
@@ -175,11 +186,9 @@ def test_levels_are_the_published_likelihood_in_any_units(assert_listed, x64):
 
 @pytest.mark.parametrize("curve", CURVES)
 def test_the_flow_gives_a_normal_its_density(curve, x64):
-    schedule = getattr(schedules, curve)()
+    schedule = schedule_of(curve)
     x0 = jnp.asarray(np.random.default_rng(1).multivariate_normal(MEAN, COVARIANCE, 6))
-    got = jax.jit(density.log_density)(
-        Partial(correlated, schedule), schedule, x0, cleanest=1e-4
-    )
+    got = log_density(Partial(correlated, schedule), schedule, x0, cleanest=1e-4)
     assert (np.asarray(got.steps) > 5).all()
     # x_1 = alpha MEAN + (alpha^2 C + sigma^2)^.5 C^-.5 (x0 - MEAN), in closed form
     alpha, sigma = (float(f(jnp.ones(()))) for f in schedule[:2])
@@ -201,9 +210,8 @@ def test_probes_are_unbiased(normal_probes, x64):
     x0 = jnp.asarray(MEAN + 0.3)[None].repeat(400, axis=0)
     keys = keying.split_by(jax.random.key(0), jnp.arange(400))
     v = density.draw_probes(keys, (3,), 1, normal_probes)
-    solve = jax.jit(density.log_density)
-    exact = float(solve(denoise, schedule, x0[:1], tolerance=1e-4).log_p[0])
-    got = np.asarray(solve(denoise, schedule, x0, probes=v, tolerance=1e-4).log_p)
+    exact = float(log_density(denoise, schedule, x0[:1], tolerance=1e-4).log_p[0])
+    got = np.asarray(log_density(denoise, schedule, x0, probes=v, tolerance=1e-4).log_p)
     assert agrees(got, exact) > 1e-3  # an estimate it is
 
 
@@ -215,13 +223,13 @@ def test_on_two_modes_the_bound_is_above_the_flow(x64):
     keys = keying.split_by(jax.random.key(2), jnp.arange(MANY))
     x0, some = jnp.asarray(x0), slice(0, 50)
     true = -log_two_modes(np.asarray(x0)).mean(axis=1) / BITS
-    flow = jax.jit(density.log_density)(denoise, schedule, x0[some])
+    flow = log_density(denoise, schedule, x0[some])
     np.testing.assert_allclose(-flow.log_p / 2 / BITS, true[some], atol=3e-4)
-    bound = jax.jit(likelihood.continuous, static_argnames="num")(
+    bound = continuous(
         keys, denoise, schedule, x0, decoder=likelihood.density(), num=60
     )
     agrees(bound.total - true, 0.0)  # tight
-    steps = jax.jit(likelihood.discrete)(
+    steps = discrete(
         keys,
         denoise,
         schedule,

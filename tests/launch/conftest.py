@@ -1,12 +1,14 @@
 """Launchers under test: `launch(cases)` and a trained workdir of each kind."""
 
 import atexit
+import functools
 import json
 import os
 import shutil
 import subprocess
 import sys
 import tempfile
+import threading
 from pathlib import Path
 from typing import NamedTuple
 
@@ -39,19 +41,34 @@ class Outcome(NamedTuple):
     err: str
 
 
-def launch(cases: dict[str, tuple[str, ...]]) -> dict[str, Outcome]:
-    """Run {name: (module, *arguments)}, one after the other."""
-    done = subprocess.run(
+@functools.cache
+def forker() -> subprocess.Popen:
+    """One for all tests of a process: importing JAX and what launchers need is dear."""
+    process = subprocess.Popen(
         [sys.executable, str(Path(__file__).with_name("forker.py"))],
-        input=json.dumps(cases),
-        capture_output=True,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
         text=True,
         cwd=ROOT,
         env=environment(),
-        timeout=600,
     )
-    assert done.returncode == 0, done.stderr
-    return {k: Outcome(*v) for k, v in json.loads(done.stdout).items()}
+    atexit.register(process.communicate)  # no more requests: it ends
+    return process
+
+
+def launch(cases: dict[str, tuple[str, ...]]) -> dict[str, Outcome]:
+    """Run {name: (module, *arguments)}, one after the other."""
+    process = forker()
+    assert process.stdin and process.stdout
+    timer = threading.Timer(600, process.kill)
+    timer.start()
+    try:
+        print(json.dumps(cases), file=process.stdin, flush=True)
+        line = process.stdout.readline()
+    finally:
+        timer.cancel()
+    assert line, f"the launchers' process ended: {process.poll()}"
+    return {k: Outcome(*v) for k, v in json.loads(line).items()}
 
 
 def environment() -> dict[str, str]:

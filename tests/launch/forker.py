@@ -1,8 +1,8 @@
 """Runs launchers as their users would, many for the price of one import of JAX.
 
-stdin: JSON {name: [module, *arguments]}.  stdout: JSON {name: [status, out, err]}.
-Every case is a fork of this process before JAX has touched a device: its own flags, its
-own devices, its own exit status.
+stdin: a line of JSON a request, {name: [module, *arguments]}.  stdout: a line for each,
+{name: [status, out, err]}. Every case is a fork of this process before JAX has touched
+a device: its own flags, its own devices, its own exit status.
 """
 
 import json
@@ -15,11 +15,17 @@ import warnings
 
 import jax  # noqa: F401
 
+# what launchers import when they are run
+import jaxdiff.runs.edit
+import jaxdiff.runs.evaluate
+import jaxdiff.runs.plot
 import jaxdiff.runs.sample
 import jaxdiff.runs.train  # noqa: F401
 
 
 def child(argv: list[str], out: int, err: int) -> None:
+    with open(os.devnull) as nothing:
+        os.dup2(nothing.fileno(), 0)
     os.dup2(out, 1)
     os.dup2(err, 2)
     sys.argv = argv
@@ -36,10 +42,9 @@ def child(argv: list[str], out: int, err: int) -> None:
     os._exit(status if isinstance(status, int) else 1)
 
 
-def main() -> None:
-    warnings.simplefilter("ignore")  # of forking: no thread of JAX runs yet
+def run(cases: dict[str, list[str]]) -> dict[str, list]:
     results = {}
-    for name, argv in json.load(sys.stdin).items():
+    for name, argv in cases.items():
         with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
             pid = os.fork()
             if not pid:
@@ -50,7 +55,13 @@ def main() -> None:
                 file.seek(0)
                 texts.append(file.read().decode())
             results[name] = [status, *texts]
-    json.dump(results, sys.stdout)
+    return results
+
+
+def main() -> None:
+    warnings.simplefilter("ignore")  # of forking: no thread of JAX runs yet
+    for line in sys.stdin:
+        print(json.dumps(run(json.loads(line))), flush=True)
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 import json
 import logging
+import sys
 
 import jax
 import numpy as np
@@ -11,6 +12,10 @@ from configs import base
 from jaxdiff.runs import train, workdir
 from jaxdiff.runs.trained import load
 from jaxdiff.train import checkpoint
+from tests.runs import speck
+
+# Chosen by name like jaxdiff's own, among which it is not listed.
+sys.modules["jaxdiff.models.speck"] = speck
 
 
 def tiny_config(**fields):
@@ -57,18 +62,33 @@ def config_of(**fields):
 
 
 def untrained(config, folder, step=0):
-    """A run without training, its weights shaken: a fresh network gives nothing.
+    """A run without training, its weights drawn here: a fresh network gives nothing.
 
-    For what only reads runs: it is there without the compiling of a training step. Its
-    log has one line.
+    For what only reads runs: it is there without the compiling of a training step, nor
+    of anything else. Its log has one line.
     """
     run = train.prepare(config, folder)
-    state, key = run.init(), jax.random.key(1)
-    shaken = jax.tree.map(
-        lambda a: a + 0.05 * jax.random.normal(key, a.shape), state.ema
+    like, rng = jax.eval_shape(run.init), np.random.default_rng(0)
+
+    def drawn(path, leaf):
+        """Much as initialisers have it, and noise where they have zeros."""
+        layer, name = (key.key for key in path[-2:])
+        a = 0.05 * rng.standard_normal(leaf.shape)
+        if name == "scale":
+            a += 1
+        elif leaf.ndim > 1 and layer not in ("out", "conv_out"):
+            a += rng.standard_normal(leaf.shape) / np.sqrt(np.prod(leaf.shape[:-1]))
+        return a.astype(leaf.dtype)
+
+    params = jax.tree_util.tree_map_with_path(drawn, like.params)
+    averages = len(config.train.ema_widths)
+    state = jax.tree.map(lambda a: np.zeros(a.shape, a.dtype), like).replace(
+        step=np.asarray(step, np.int32),
+        params=params,
+        ema=(params,) * (1 + averages) if averages else params,
     )
     with checkpoint.open_manager(folder / workdir.CHECKPOINTS, keep_last=1) as manager:
-        checkpoint.save(manager, state.replace(ema=shaken, step=state.step + step))
+        checkpoint.save(manager, state)
     workdir.save_config(folder, config)
     row = {"step": step, "loss": 1.0, "examples_per_second": 1.0}
     (folder / workdir.METRICS).write_text(json.dumps(row) + "\n")

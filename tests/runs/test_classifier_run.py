@@ -23,7 +23,7 @@ def test_it_learns_and_draws_what_it_knows(judged):
 def guided(judged, scale):
     """A model that knows nothing (x0 = 0), so that only the guide speaks."""
     config = config_of(
-        **{**IMAGES, "model__name": "unet"},
+        **{**IMAGES, "model__name": "speck"},
         diffusion__prediction="x0",
         diffusion__condition="none",
         sampler__num_steps=3,
@@ -64,7 +64,7 @@ def test_samples_follow_the_guide(judged):
 
 def refuse(judged, words, **fields):
     config = config_of(
-        **{**IMAGES, "sampler__classifier": str(judged[0]), "model__name": "unet"},
+        **{**IMAGES, "sampler__classifier": str(judged[0]), "model__name": "speck"},
         **fields,
     )
     source = build.make_source(config)

@@ -14,7 +14,7 @@ from jaxdiff.runs.edit_known import LUMA
 from tests.runs.conftest import IMAGES as SHAPES
 from tests.runs.conftest import config_of, untrained
 
-IMAGES = {**SHAPES, "model__name": "unet"}
+IMAGES = {**SHAPES, "model__name": "speck"}
 
 
 @pytest.fixture(scope="module")

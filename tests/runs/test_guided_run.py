@@ -11,6 +11,12 @@ from jaxdiff.runs.sampler import make_sampler
 from tests.runs.conftest import IMAGES, tiny_config
 
 
+@jax.jit
+def said_by(denoise, x_t, t, labels):
+    """One program for all scales."""
+    return denoise(x_t, t, labels).x0
+
+
 @pytest.fixture
 def asked(tiny):
     """(x_t, t, labels) -> x0 of the sampler's denoiser, by the sampler's fields."""
@@ -25,7 +31,7 @@ def asked(tiny):
             tiny(**{f"sampler__{k}": v for k, v in fields.items()}), source, task
         )
         wrapped = sampler.wrap(task.model(params))
-        return np.asarray(jax.jit(wrapped)(x_t, jnp.asarray(t), jnp.arange(6) % 2).x0)
+        return np.asarray(said_by(wrapped, x_t, jnp.asarray(t), jnp.arange(6) % 2))
 
     return ask
 

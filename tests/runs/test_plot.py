@@ -23,7 +23,7 @@ OF_IMAGES = [
 
 def image_config(**fields):
     """Class-conditional 8x8 blobs, a narrow U-Net, two steps."""
-    config = tiny_config(num_steps=2, data__shape=(8, 8, 1), model__name="unet")
+    config = tiny_config(num_steps=2, data__shape=(8, 8, 1), model__name="speck")
     config.data.num_classes = 3
     config.model.update({"channels": 8, "multipliers": (1,)})
     for name, value in fields.items():

@@ -11,7 +11,7 @@ from tests.runs.conftest import IMAGES, config_of, untrained
 
 @pytest.fixture(scope="module")
 def scene(judged, tmp_path_factory):
-    config = config_of(**{**IMAGES, "model__name": "unet"})
+    config = config_of(**{**IMAGES, "model__name": "speck"})
     folder = tmp_path_factory.mktemp("calls") / "run"
     untrained(config, folder)
     return plot.Scene(config, folder, num=20, judge=judged[0])

@@ -19,7 +19,7 @@ from tests.runs.conftest import IMAGES, config_of, untrained
 def scene(judged, tmp_path_factory):
     """A model with labels, guided and judged by one classifier."""
     config = config_of(
-        **{**IMAGES, "model__name": "unet"},
+        **{**IMAGES, "model__name": "speck"},
         train__num_steps=2,
         sampler__num_steps=3,
         sampler__classifier=str(judged[0]),

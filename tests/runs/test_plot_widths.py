@@ -15,7 +15,7 @@ from tests.runs.conftest import IMAGES, config_of, untrained
 @pytest.fixture(scope="module")
 def scene(judged, tmp_path_factory):
     config = config_of(
-        **{**IMAGES, "model__name": "unet"}, diffusion__label_dropout=0.2
+        **{**IMAGES, "model__name": "speck"}, diffusion__label_dropout=0.2
     )
     config.train.update({"ema_widths": (0.05, 0.1), "snapshot_every": 2})
     folder = tmp_path_factory.mktemp("widths") / "run"

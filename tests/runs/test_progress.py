@@ -52,7 +52,7 @@ def test_a_run_is_measured_and_its_bits_stay_as_they_were(tmp_path, whole):
 
 
 def test_of_images_the_distances_that_the_metrics_give(judged, tmp_path):
-    config = config_of(**{**IMAGES, "model__name": "unet"}, **MEASURED)
+    config = config_of(**{**IMAGES, "model__name": "speck"}, **MEASURED)
     config.train.judge, config.train.evaluate_steps = str(judged[0]), 2
     trained = untrained(config, tmp_path / "run")
     run = train.prepare(config, tmp_path / "run")
@@ -79,7 +79,7 @@ def test_of_images_the_distances_that_the_metrics_give(judged, tmp_path):
     [
         (CLASSIFIER, "make data by themselves"),
         ({"train__num_evaluate": 1}, "num_evaluate must be >= 2"),
-        ({**IMAGES, "model__name": "unet"}, "needs train.judge: the run of a class"),
+        ({**IMAGES, "model__name": "speck"}, "needs train.judge: the run of a class"),
         ({"train__steps_per_call": 8}, "evaluate_every=4 must be a multiple"),
     ],
 )

@@ -11,7 +11,7 @@ ASKED = {"seed": 3, "label": None, "png": False, "force": False}
 
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory):
-    config = tiny_config(**IMAGES, model__name="unet")
+    config = tiny_config(**IMAGES, model__name="speck")
     folder = tmp_path_factory.mktemp("run")
     untrained(config, folder)
     return folder, config

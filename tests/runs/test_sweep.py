@@ -11,7 +11,7 @@ from jaxdiff.runs.sampler import make_sampler
 from tests.runs.conftest import IMAGES, tiny_config, untrained
 
 SAMPLER = {
-    "model__name": "unet",
+    "model__name": "speck",
     "sampler__solver": "ddim(eta=0.5)",
     "sampler__grid": "karras",
 }
