@@ -145,7 +145,8 @@ def make_sampler(
 
     def each(seed, index, labels, low=None, values=None, x_T=None):
         if low is None and config.diffusion.low_size:
-            require(base, _baseless(config))
+            if base is None:
+                raise ValueError(_baseless(config))
             low = base.draw(seed, index, labels)
         amount = np.full(len(index), augment) if low is not None and most else None
         return Each(index, labels, low, values, x_T, amount)
