@@ -68,7 +68,7 @@ def untrained(config, folder, step=0):
     of anything else. Its log has one line.
     """
     run = train.prepare(config, folder)
-    like, rng = jax.eval_shape(run.init), np.random.default_rng(0)
+    like, rng = jax.eval_shape(run.init), np.random.default_rng(config.seed)
 
     def drawn(path, leaf):
         """Much as initialisers have it, and noise where they have zeros."""
