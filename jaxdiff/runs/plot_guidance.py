@@ -12,7 +12,7 @@ from jaxdiff.plots import curves, pictures
 from jaxdiff.runs import judge
 from jaxdiff.runs.scene import Kind, Scene, judged_kind, save_figures
 
-SCALES = (0.0, 1.0, 2.0, 4.0)
+SCALES = (0.0, 1.0, 2.0, 4.0, 8.0)
 # Images that a share is taken of, at each scale of each way.
 MANY = 500
 
@@ -100,6 +100,7 @@ def draw_guidance(scene: Scene, path: Path) -> None:
         "steps": scene.config.sampler.num_steps,
         "judge": str(scene.judge),
         "classifier": scene.config.sampler.classifier,
+        "form": scene.config.sampler.classifier_form,
         "scales": SCALES,
         "shares": {name: values.tolist() for name, values in found.items()},
     }

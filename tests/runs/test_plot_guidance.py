@@ -75,10 +75,10 @@ def test_shares_are_of_samples_that_the_judge_gives_the_asked_label(scene):
 def test_the_curve_and_the_images_are_drawn(scene, tmp_path):
     plot.draw(scene, "guidance", tmp_path)
     said = json.loads((tmp_path / "guidance.json").read_text())
-    assert said["scales"] == [0, 1, 2, 4] and said["samples"] == 6
-    assert (
-        all(len(v) == 4 for v in said["shares"].values()) and len(said["shares"]) == 3
-    )
+    assert said["scales"] == [0, 1, 2, 4, 8] and said["samples"] == 6
+    assert [len(v) for v in said["shares"].values()] == [5] * 3
+    assert said["judge"] == said["classifier"] == str(scene.judge)
+    assert said["form"] == "score"
     assert (tmp_path / "guidance.png").exists()
 
 
@@ -88,7 +88,7 @@ def test_each_row_of_images_is_of_its_way_and_scale(scene, tmp_path, monkeypatch
         pictures, "save_rows", lambda path, rows, **names: drawn.update(rows)
     )
     plot.draw(scene, "guided", tmp_path)
-    assert len(drawn) == 3 * 4
+    assert len(drawn) == 3 * 5
     # nobody guides a model that is told its label, or guides itself at scale 1
     plain = drawn["classifier-free: 1"]
     np.testing.assert_array_equal(drawn["classifier, model with label: 0"], plain)
