@@ -61,7 +61,7 @@ def draw_steps(scene: Scene, path: Path) -> None:
     found = steps(scene)
     names = {n: f"{n} step{'s' * (n > 1)}" for n in found}
     if (scene.num or 0) >= ENOUGH:
-        of = "features of the judge" if scene.judge else "pixels"
+        of = f"features of {scene.judge}" if scene.judge else "pixels"
         told = distances(scene, found)
         save_figures(path, {"samples": scene.num, "of": of, "steps": told})
         for n, row in told.items():
