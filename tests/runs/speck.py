@@ -26,7 +26,10 @@ class Speck(nn.Module):
                 cond = jnp.full(t.shape, self.num_classes, jnp.int32)
             e = e + nn.Embed(self.num_classes + self.null_class, 8, name="label")(cond)
         h = nn.Conv(8, (3, 3), name="stem")(x) + e[:, None, None, :]
-        return nn.Conv(self.out_channels, (3, 3), name="out")(nn.silu(h))
+        last = nn.Conv(
+            self.out_channels, (3, 3), kernel_init=nn.initializers.zeros, name="out"
+        )
+        return last(nn.silu(h))
 
 
 def make(*, shape, num_classes=0, null_class=False, learned_variance=False):

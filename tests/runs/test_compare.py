@@ -146,7 +146,7 @@ def test_real_images_keep_the_proportion_of_classes():
 
 
 def test_one_pass_gives_every_split(judge, monkeypatch):
-    monkeypatch.setattr(compare, "BATCH", 7)
+    monkeypatch.setattr(reference, "BATCH", 7)
     index = np.random.default_rng(0).permutation(60)
     found = compare.look_at_real(judge, index, {20, 30}, 25)
     rows = real(judge, index)
