@@ -41,7 +41,7 @@ def main(name: str) -> None:
     config = importlib.import_module(f"configs.{name}").get_config()
     with cli.user_errors():
         stored = workdir.load_config(run)
-        workdir.check_schema(run, stored, base.get_config())
+        cli.check_schema(run)
         # before the first use of a device: as many as it was trained on
         jax.config.update("jax_num_cpu_devices", stored.train.cpu_devices)
         results.write(
