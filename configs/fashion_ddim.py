@@ -46,8 +46,8 @@ def get_config(variant: str = ""):
             "sample_every": 500,
             "checkpoint_every": 500,
             "num_preview": 64,
+            "evaluate_steps": 5,  # and 20 for pictures, as in the example
         }
     )
-    config.train.evaluate_steps = 5  # and 20 for pictures, as in the example
     config.sampler.update({"num_steps": 20, "clip": False, "batch_size": 64})
     return base.variant(config, variant, shape=(8, 8, 1), num_classes=0)

@@ -70,9 +70,9 @@ def get_config(variant: str = ""):
             "sample_every": 1020,
             "checkpoint_every": 1020,
             "num_preview": 18,
+            "evaluate_steps": 5,  # and 20 for pictures, as in the example
         }
     )
     # the example clips only what it shows
-    config.train.evaluate_steps = 5  # and 20 for pictures, as in the example
     config.sampler.update({"num_steps": 20, "clip": False, "batch_size": 64})
     return base.variant(config, variant, shape=(16, 16, 3), num_classes=0)

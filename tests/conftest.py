@@ -11,7 +11,7 @@ from pathlib import Path
 # Read when JAX is imported, also by the launchers that tests start. Most of the suite's
 # time is compiling, so LLVM does not polish. On a busy machine four devices on two
 # cores may wait for one another longer than XLA thinks possible (40 seconds); it then
-# ends the process. In one part a program takes a third of the memory maps.
+# ends the process. In one part a program takes about half the memory maps.
 os.environ.setdefault(
     "XLA_FLAGS",
     "--xla_backend_optimization_level=0 --xla_llvm_disable_expensive_passes=true "

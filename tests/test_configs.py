@@ -78,7 +78,7 @@ def test_what_a_docstring_tells_to_set_can_be_set(name):
     text = ast.get_docstring(ast.parse((FOLDER / f"{name}.py").read_text())) or ""
     config, schema = load(name), dict(leaves(base.get_config().to_dict()))
     for field, quoted, bare in re.findall(
-        r"--config\.([\w.]+)=(?:'([^']*)'|([^\s).;:,]+))", text
+        r"--config\.([\w.]+)=(?:'([^']*)'|([^\s);:,]*[^\s).;:,]))", text
     ):
         assert field in schema
         value = quoted or bare

@@ -21,9 +21,6 @@ from jaxdiff.diffusion.inputs import labels_of
 from jaxdiff.diffusion.rules import Rule, linear
 from jaxdiff.diffusion.schedules import Schedule
 
-# Ways of classifier guidance: equation 2 and equation 3.
-FORMS = ("score", "mean")
-
 
 def unlabelled(denoise: Denoise, null: PyTree) -> Denoise:
     """The model without its condition, whatever it is asked: `cfg` at scale 0.
@@ -50,8 +47,7 @@ def classifier(
     Source: Dhariwal & Nichol 2021, arXiv:2105.05233, algorithms 2 (score), 1 (mean).
     """
     require(form in FORMS, f"form must be one of {', '.join(FORMS)}, got {form=}")
-    by = {"score": _by_score, "mean": _by_mean}
-    return Partial(by[form], denoise, logits, schedule, scale)
+    return Partial(FORMS[form], denoise, logits, schedule, scale)
 
 
 def cfg(
@@ -154,3 +150,7 @@ def _by_mean(denoise, logits, schedule, scale, x_t, t, cond):
     del schedule
     den, grad = denoise(x_t, t, cond), scale * _grad(logits, x_t, t, labels_of(cond))
     return den._replace(push=grad if den.push is None else den.push + grad)
+
+
+# Ways of classifier guidance: equation 2 and equation 3.
+FORMS = {"score": _by_score, "mean": _by_mean}

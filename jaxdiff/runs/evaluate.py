@@ -16,10 +16,10 @@ from jaxdiff.arrays import require
 from jaxdiff.data.batches import permutation
 from jaxdiff.data.source import Source
 from jaxdiff.metrics import frechet
-from jaxdiff.runs import bits, folders, reference, sample, scores, shards
+from jaxdiff.runs import bits, folders, sample, scores, shards
 from jaxdiff.runs import judge as judging
 from jaxdiff.runs.judge import Judge
-from jaxdiff.runs.reference import REFERENCES, features_of_real
+from jaxdiff.runs.reference import REFERENCES, WHITE, features_of_real
 from jaxdiff.runs.scores import BITS, METRICS, Sides
 from jaxdiff.runs.trained import images_of
 
@@ -256,7 +256,7 @@ def _yardstick(real, num):
 
 def _seen(judge, some):
     """Features, probabilities and labels of some samples."""
-    found = judging.features_and_probabilities(judge, some.pixels, reference.WHITE)
+    found = judging.features_and_probabilities(judge, some.pixels, WHITE)
     folders.check_finite(some, found[0])
     return (*found, some.labels)
 

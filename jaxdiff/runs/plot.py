@@ -45,7 +45,8 @@ def draw(scene: Scene, kind: str, out: Path, *, force: bool = False) -> list[Pat
     """
     names = check(scene, kind)
     paths = {name: out / f"{name}.png" for name in names}
-    there = [str(path) for path in paths.values() if path.exists()]
+    files = [f for path in paths.values() for f in (path, path.with_suffix(".json"))]
+    there = [str(file) for file in files if file.exists()]
     require(force or not there, f"{', '.join(there)} exist; --force overwrites")
     out.mkdir(parents=True, exist_ok=True)
     for name, path in paths.items():

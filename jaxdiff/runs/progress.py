@@ -16,8 +16,7 @@ from jaxdiff.data.batches import permutation
 from jaxdiff.data.source import Source
 from jaxdiff.plots import curves
 from jaxdiff.runs import judge as judging
-from jaxdiff.runs import reference
-from jaxdiff.runs.reference import REFERENCES, features_of_real
+from jaxdiff.runs.reference import REFERENCES, WHITE, features_of_real, real_pixels
 from jaxdiff.runs.sampler import even_labels, make_sampler, num_asked
 from jaxdiff.runs.scene import Kind, Scene
 from jaxdiff.runs.scores import METRICS, Sides
@@ -83,9 +82,7 @@ def _of_images(config, true, workdir):
     num, data = min(len(true), MOST_REAL), config.data.to_dict()
 
     def sides(source, x):
-        made = judging.features(
-            judge, reference.real_pixels(source, x), reference.WHITE
-        )
+        made = judging.features(judge, real_pixels(source, x), WHITE)
         real, _ = features_of_real(judge, true, num, data, workdir / REFERENCES)
         return Sides(real, made, None, None, config.seed, judge.published)
 

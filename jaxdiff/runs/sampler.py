@@ -175,8 +175,6 @@ def load_base(config: ConfigDict, source: Source) -> Base | None:
     folder = Path(config.sampler.base)
     trained = load(folder, files.load_config(folder))
     inner = trained.source
-    below = load_base(trained.config, inner)  # it may be an upsampler too
-    sampler = make_sampler(trained.config, inner, trained.task, base=below)
     shape, classes = (size, size, source.shape[-1]), num_asked(config, source)
     told = num_asked(trained.config, inner)
     require(
@@ -184,6 +182,8 @@ def load_base(config: ConfigDict, source: Source) -> Base | None:
         f"sampler.base: {folder} makes {inner.shape} of {told} classes, and this run "
         f"enlarges {shape} of {classes}",
     )
+    below = load_base(trained.config, inner)  # it may be an upsampler too
+    sampler = make_sampler(trained.config, inner, trained.task, base=below)
 
     def draw(seed, index, labels):
         # classes that the upsampler is not told of: image i has its own, drawn with

@@ -111,6 +111,22 @@ def test_classes_that_nobody_asks_for_are_an_images_own(cascade):
     np.testing.assert_array_equal(told, together)
 
 
+def test_a_base_may_be_an_upsampler_itself(cascade, tmp_path):
+    """4x4 to 8x8 to 16x16: what is enlarged last is what the first two make alone."""
+    fields = {"data__shape": (16, 16, 1), "diffusion__low_size": 8}
+    config = upsampler(cascade[1], **fields)
+    top = untrained(config, tmp_path / "top")
+    base = load_base(config, top.source)
+    labels = np.array([0, 1, 2], np.int32)
+    _, alone = drawn(cascade, labels)
+    np.testing.assert_allclose(
+        base.draw(5, np.arange(3), labels), np.clip(alone, -1, 1), atol=1e-5
+    )
+    sampler = make_sampler(config, top.source, top.task, base=base)
+    x = sampler.draw(top.params, 5, np.arange(3), labels)
+    assert x.shape == (3, 16, 16, 1) and sampler.calls() == 3 + 3 + 3
+
+
 def test_the_command_makes_both(cascade, tmp_path):
     config, out = workdir.load_config(cascade[1]), tmp_path / "out"
     asked = {"num": 3, "seed": 0, "label": 1, "png": False, "force": False}

@@ -22,10 +22,9 @@ OF_IMAGES = [
 
 
 def image_config(**fields):
-    """Class-conditional 8x8 blobs, a narrow U-Net, two steps."""
+    """Class-conditional 8x8 blobs, two steps."""
     config = tiny_config(num_steps=2, data__shape=(8, 8, 1), model__name="speck")
     config.data.num_classes = 3
-    config.model.update({"channels": 8, "multipliers": (1,)})
     for name, value in fields.items():
         block, _, field = name.partition("__")
         config[block][field] = value
@@ -186,6 +185,9 @@ def test_pictures_are_not_overwritten_unasked(tmp_path):
     with pytest.raises(ValueError, match=r"schedules.png exist.* --force overwrites"):
         plot.draw(scene, "all", tmp_path)
     assert path.read_bytes() == b"mine" and len([*tmp_path.iterdir()]) == 1
+    (tmp_path / "corruption.json").write_text("mine")
+    with pytest.raises(ValueError, match=r"corruption.json exist"):
+        plot.draw(scene, "corruption", tmp_path)
     plot.draw(scene, "schedules", tmp_path, force=True)
     assert path.read_bytes() != b"mine"
 

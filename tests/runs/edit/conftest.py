@@ -1,0 +1,71 @@
+"""Runs to edit with, pictures to edit, and what it is to ask for an edit."""
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from jaxdiff.runs import edit
+from jaxdiff.runs.asked import Ask
+from tests.runs.conftest import IMAGES as SHAPES
+from tests.runs.conftest import config_of, untrained
+
+IMAGES = {**SHAPES, "model__name": "speck"}
+
+
+@pytest.fixture(scope="session")
+def runs(tmp_path_factory):
+    """Of grey images with and without "no label", of colour, of a table."""
+    folder = tmp_path_factory.mktemp("runs")
+    fields = {
+        "grey": {**IMAGES, "diffusion__label_dropout": 0.2},
+        "colour": {
+            **IMAGES,
+            "data__shape": (8, 8, 3),
+            "diffusion__condition": "none",
+        },
+        "told": {**IMAGES, "diffusion__label_dropout": 0.0},
+        "table": {},
+    }
+    configs = {name: config_of(**given) for name, given in fields.items()}
+    trained = {n: untrained(config, folder / n) for n, config in configs.items()}
+    return folder, configs, trained
+
+
+@pytest.fixture(scope="session")
+def files(tmp_path_factory):
+    """Pictures of 8x8 and of other sizes, a folder of three, masks, and no picture."""
+    folder, rng = tmp_path_factory.mktemp("files"), np.random.default_rng(0)
+
+    def picture(name, shape):
+        (folder / name).parent.mkdir(exist_ok=True)
+        pixels = rng.integers(0, 256, shape, dtype=np.uint8)
+        Image.fromarray(pixels).save(folder / name)
+
+    picture("a.png", (8, 8))
+    picture("colour.png", (8, 8, 3))
+    picture("small.png", (4, 4))
+    picture("wide.png", (8, 12))
+    for i in range(3):
+        picture(f"three/{i}.png", (8, 8))
+    (folder / "text.png").write_text("no picture")
+    mask = np.zeros((8, 8), np.uint8)
+    mask[2:5, 3:] = 255
+    Image.fromarray(mask).save(folder / "mask.png")
+    Image.fromarray(mask[:, :6]).save(folder / "narrow.png")
+    Image.fromarray(0 * mask).save(folder / "black.png")
+    Image.fromarray(0 * mask + 255).save(folder / "white.png")
+    return folder
+
+
+@pytest.fixture
+def asked(runs, tmp_path):
+    """(kind, run, config.sampler's fields, fields of Ask) -> Ask, work."""
+
+    def prepare(kind, run="grey", sampling=(), **fields):
+        config = runs[1][run].copy_and_resolve_references()
+        config.sampler.update(dict(sampling))
+        ask = Ask(runs[0] / run, config, tmp_path / "out", **fields)
+        vars(ask)["trained"] = runs[2][run]  # read once
+        return ask, edit.prepare(kind, ask)
+
+    return prepare
