@@ -23,7 +23,7 @@ def main() -> None:
         cli.fail("--config is missing: --config=configs/digits.py, for example")
     if WORKDIR.value is None and not DRY_RUN.value:
         cli.fail("--workdir is missing: where shall the run be written?")
-    from jaxdiff.runs import train
+    from jaxdiff.runs.train import loop as train
 
     with cli.user_errors():
         run = train.prepare(CONFIG.value, Path(WORKDIR.value or "runs/dry"))

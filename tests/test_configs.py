@@ -30,7 +30,8 @@ from jaxdiff.diffusion import (
     upsampling,
     weights,
 )
-from jaxdiff.runs import sample, train, workdir
+from jaxdiff.runs import sample, workdir
+from jaxdiff.runs.train import loop as train
 from jaxdiff.train import ema, lr_schedules, optim
 
 FOLDER = Path(base.__file__).parent

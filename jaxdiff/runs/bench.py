@@ -28,8 +28,8 @@ from jaxdiff.metrics.two_sample import (
     train_on_generated,
     two_sample_accuracy,
 )
-from jaxdiff.runs import train
 from jaxdiff.runs.sampler import even_labels, make_sampler, num_asked
+from jaxdiff.runs.train import loop as train
 from jaxdiff.train import parallel
 from jaxdiff.train.ema import own
 from jaxdiff.train.state import num_params

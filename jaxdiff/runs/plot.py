@@ -25,10 +25,9 @@ from jaxdiff.runs import (
     plot_guidance,
     plot_steps,
     plot_widths,
-    preview,
-    progress,
 )
 from jaxdiff.runs.scene import FEW, MOST, Kind, Scene, enlarges, real_images
+from jaxdiff.runs.train import preview, progress
 
 # The times of strips: t = 0, .1, ..., 1.
 AMOUNTS = np.linspace(0.0, 1.0, 11)

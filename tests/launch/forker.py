@@ -20,7 +20,7 @@ import jaxdiff.runs.edit
 import jaxdiff.runs.evaluate
 import jaxdiff.runs.plot
 import jaxdiff.runs.sample
-import jaxdiff.runs.train  # noqa: F401
+import jaxdiff.runs.train.loop  # noqa: F401
 
 
 def child(argv: list[str], out: int, err: int) -> None:

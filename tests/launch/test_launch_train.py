@@ -11,7 +11,8 @@ import time
 import jax
 import numpy as np
 
-from jaxdiff.runs import train, workdir
+from jaxdiff.runs import workdir
+from jaxdiff.runs.train import loop as train
 from jaxdiff.train import checkpoint
 from tests.launch.conftest import ROOT, SMALL_IRIS, environment, launch
 

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 from configs import base
-from jaxdiff.runs import train, workdir
+from jaxdiff.runs import workdir
+from jaxdiff.runs.train import loop as train
 from jaxdiff.runs.trained import load
 from jaxdiff.train import checkpoint
 from tests.runs import speck

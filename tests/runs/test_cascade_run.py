@@ -8,8 +8,10 @@ from PIL import Image
 from jaxdiff import build
 from jaxdiff.data.batches import permutation
 from jaxdiff.plots import pictures
-from jaxdiff.runs import plot, preview, sample, train, workdir
+from jaxdiff.runs import plot, sample, workdir
 from jaxdiff.runs.sampler import load_base, make_sampler
+from jaxdiff.runs.train import loop as train
+from jaxdiff.runs.train import preview
 from jaxdiff.runs.trained import load
 from tests.runs.conftest import tiny_config, untrained
 

@@ -9,7 +9,8 @@ import pytest
 from PIL import Image
 
 from configs import base
-from jaxdiff.runs import plot, plot_autoencoder, preview
+from jaxdiff.runs import plot, plot_autoencoder
+from jaxdiff.runs.train import preview
 from tests.runs.conftest import untrained
 
 

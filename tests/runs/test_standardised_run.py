@@ -7,8 +7,9 @@ import pytest
 from jaxdiff import build
 from jaxdiff.data import images
 from jaxdiff.diffusion.denoisers import Denoised
-from jaxdiff.runs import train, workdir
+from jaxdiff.runs import workdir
 from jaxdiff.runs.sampler import make_sampler
+from jaxdiff.runs.train import loop as train
 from jaxdiff.runs.trained import load
 from tests.runs.conftest import tiny_config
 

@@ -8,7 +8,8 @@ import pytest
 from absl import logging
 
 from jaxdiff.data import batches
-from jaxdiff.runs import train, workdir
+from jaxdiff.runs import workdir
+from jaxdiff.runs.train import loop as train
 from jaxdiff.train import parallel
 from tests.runs.conftest import assert_same, at, numbers, read_state
 

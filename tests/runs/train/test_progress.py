@@ -4,10 +4,12 @@ import numpy as np
 import pytest
 
 from jaxdiff.data.batches import permutation
-from jaxdiff.runs import plot, progress, train, workdir
+from jaxdiff.runs import plot, workdir
 from jaxdiff.runs.judge import features
 from jaxdiff.runs.sampler import make_sampler
 from jaxdiff.runs.scores import METRICS, Sides
+from jaxdiff.runs.train import loop as train
+from jaxdiff.runs.train import progress
 from jaxdiff.train.ema import own
 from tests.runs.conftest import (
     CLASSIFIER,

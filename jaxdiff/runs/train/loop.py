@@ -16,8 +16,9 @@ from jaxdiff.arrays import require
 from jaxdiff.data.batches import batches
 from jaxdiff.data.source import Batch, Source
 from jaxdiff.plots import curves
-from jaxdiff.runs import preview, progress, snapshots
+from jaxdiff.runs import snapshots
 from jaxdiff.runs import workdir as files
+from jaxdiff.runs.train import preview, progress
 from jaxdiff.runs.trained import make_source
 from jaxdiff.tasks.task import Task
 from jaxdiff.train import checkpoint, parallel, step
