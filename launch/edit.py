@@ -69,7 +69,7 @@ ONLY = {
 
 
 def main(kind: str) -> None:
-    from jaxdiff.runs import edit
+    from jaxdiff.runs.edit import run as edit
 
     if OUT.value is None:
         cli.fail("--out is missing: where shall the results be written?")

@@ -16,7 +16,7 @@ import warnings
 import jax  # noqa: F401
 
 # what launchers import when they are run
-import jaxdiff.runs.edit
+import jaxdiff.runs.edit.run
 import jaxdiff.runs.evaluate
 import jaxdiff.runs.plot
 import jaxdiff.runs.sample

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from jaxdiff.runs import edit
-from jaxdiff.runs.asked import Ask
+from jaxdiff.runs.edit import run as edit
+from jaxdiff.runs.edit.request import Ask
 from tests.runs.conftest import IMAGES as SHAPES
 from tests.runs.conftest import config_of, untrained
 

@@ -6,8 +6,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from jaxdiff.runs import edit, edit_ways, originals
-from jaxdiff.runs.edit_known import LUMA
+from jaxdiff.runs.edit import inputs as originals
+from jaxdiff.runs.edit import invert as edit_ways
+from jaxdiff.runs.edit import run as edit
+from jaxdiff.runs.edit.known import LUMA
 
 
 @pytest.fixture

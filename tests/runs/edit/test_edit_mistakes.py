@@ -5,7 +5,7 @@ import inspect
 import pytest
 
 from jaxdiff.runs import draw as drawing
-from jaxdiff.runs.asked import Ask
+from jaxdiff.runs.edit.request import Ask
 
 MISTAKES = {
     "kind": ("varry", {}, "no edit 'varry'; did you mean 'vary'"),

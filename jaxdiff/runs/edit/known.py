@@ -8,8 +8,8 @@ import numpy as np
 from jaxdiff.arrays import require
 from jaxdiff.choices import choose
 from jaxdiff.diffusion import inverse_problems
-from jaxdiff.runs import originals as starting
-from jaxdiff.runs.asked import (
+from jaxdiff.runs.edit import inputs as starting
+from jaxdiff.runs.edit.request import (
     Ask,
     Work,
     as_edited,

@@ -10,7 +10,15 @@ from jaxdiff import build
 from jaxdiff.arrays import require
 from jaxdiff.choices import members
 from jaxdiff.diffusion import inversion, sampling, solvers
-from jaxdiff.runs.asked import Ask, Edited, Work, as_edited, calls, draw, mean_error
+from jaxdiff.runs.edit.request import (
+    Ask,
+    Edited,
+    Work,
+    as_edited,
+    calls,
+    draw,
+    mean_error,
+)
 from jaxdiff.runs.sampler import Sampler, make_sampler
 
 

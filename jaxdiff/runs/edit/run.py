@@ -14,9 +14,11 @@ from jaxdiff.arrays import require
 from jaxdiff.choices import hint
 from jaxdiff.diffusion import sampling
 from jaxdiff.plots import pictures
-from jaxdiff.runs import edit_known, edit_ways, shards
+from jaxdiff.runs import shards
 from jaxdiff.runs import workdir as files
-from jaxdiff.runs.asked import (
+from jaxdiff.runs.edit import invert as edit_ways
+from jaxdiff.runs.edit import known as edit_known
+from jaxdiff.runs.edit.request import (
     Ask,
     Edited,
     Work,
