@@ -45,7 +45,7 @@ FORCE = flags.DEFINE_bool("force", False, "Write into a folder that is not empty
 
 
 def main() -> None:
-    from jaxdiff.runs import sample
+    from jaxdiff.runs.sample import run as sample
 
     if OUT.value is None:
         cli.fail("--out is missing: where shall the samples be written?")

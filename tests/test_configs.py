@@ -30,7 +30,8 @@ from jaxdiff.diffusion import (
     upsampling,
     weights,
 )
-from jaxdiff.runs import sample, workdir
+from jaxdiff.runs import workdir
+from jaxdiff.runs.sample import run as sample
 from jaxdiff.runs.train import loop as train
 from jaxdiff.train import ema, lr_schedules, optim
 

@@ -16,10 +16,11 @@ from jaxdiff.arrays import require
 from jaxdiff.data.batches import permutation
 from jaxdiff.data.source import Source
 from jaxdiff.metrics import frechet
-from jaxdiff.runs import bits, folders, sample, scores, shards
+from jaxdiff.runs import bits, folders, scores, shards
 from jaxdiff.runs import judge as judging
 from jaxdiff.runs.judge import Judge
 from jaxdiff.runs.reference import REFERENCES, WHITE, features_of_real
+from jaxdiff.runs.sample import run as sample
 from jaxdiff.runs.scores import BITS, METRICS, Sides
 from jaxdiff.runs.trained import images_of
 

@@ -25,7 +25,7 @@ from jaxdiff.data.batches import permutation
 from jaxdiff.data.layout import Columns, encode_rows
 from jaxdiff.data.source import Source
 from jaxdiff.plots import conditionals
-from jaxdiff.runs.fixed import QUANTILES, inside, interval
+from jaxdiff.runs.sample.columns import QUANTILES, inside, interval
 from jaxdiff.runs.sampler import make_sampler
 from jaxdiff.runs.train import loop as train
 from jaxdiff.tasks.task import Task

@@ -19,7 +19,7 @@ import jax  # noqa: F401
 import jaxdiff.runs.edit.run
 import jaxdiff.runs.evaluate
 import jaxdiff.runs.plot
-import jaxdiff.runs.sample
+import jaxdiff.runs.sample.run
 import jaxdiff.runs.train.loop  # noqa: F401
 
 

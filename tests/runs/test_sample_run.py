@@ -8,7 +8,7 @@ import pytest
 from jaxdiff import build
 from jaxdiff.data import images
 from jaxdiff.diffusion import sampling
-from jaxdiff.runs import sample
+from jaxdiff.runs.sample import run as sample
 from jaxdiff.runs.sampler import even_labels, make_sampler
 from jaxdiff.runs.train import loop as train
 from jaxdiff.runs.train import preview

@@ -15,7 +15,7 @@ from ml_collections import ConfigDict
 from jaxdiff.arrays import require
 from jaxdiff.data.source import Source
 from jaxdiff.runs.edit import inputs as starting
-from jaxdiff.runs.sample import check_label
+from jaxdiff.runs.sample.run import check_label
 from jaxdiff.runs.sampler import Sampler, make_sampler, num_asked
 from jaxdiff.runs.trained import Trained, load
 

@@ -15,7 +15,7 @@ from jaxdiff.data.batches import permutation
 from jaxdiff.data.source import Source
 from jaxdiff.diffusion import schedules, upsampling
 from jaxdiff.plots import curves, pictures, tables
-from jaxdiff.runs import sample
+from jaxdiff.runs.sample import run as sample
 from jaxdiff.runs.sampler import even_labels, make_sampler, num_asked
 from jaxdiff.tasks.task import Task
 

@@ -13,9 +13,9 @@ from tqdm import tqdm
 from jaxdiff.arrays import require
 from jaxdiff.data.source import Source
 from jaxdiff.plots import conditionals, pictures, tables
-from jaxdiff.runs import fixed as fixing
 from jaxdiff.runs import shards
-from jaxdiff.runs import sweep as sweeping
+from jaxdiff.runs.sample import columns as fixing
+from jaxdiff.runs.sample import sweep as sweeping
 from jaxdiff.runs.sampler import (
     Sampler,
     even_labels,

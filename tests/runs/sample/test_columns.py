@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from jaxdiff.data import digits, iris, table
-from jaxdiff.runs import fixed
+from jaxdiff.runs.sample import columns as fixed
 
 
 def parse(*texts):

@@ -6,7 +6,8 @@ import pytest
 
 from jaxdiff import build
 from jaxdiff.plots import pictures
-from jaxdiff.runs import sample, sweep
+from jaxdiff.runs.sample import run as sample
+from jaxdiff.runs.sample import sweep
 from jaxdiff.runs.sampler import make_sampler
 from tests.runs.conftest import IMAGES, tiny_config, untrained
 
