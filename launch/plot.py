@@ -62,7 +62,8 @@ FORCE = flags.DEFINE_bool("force", False, "Overwrite pictures that are there.")
 
 
 def main(kind: str) -> None:
-    from jaxdiff.runs import plot, workdir
+    from jaxdiff.runs import workdir
+    from jaxdiff.runs.plot import run as plot
 
     if OUT.value is None:
         cli.fail("--out is missing: where shall the pictures be written?")

@@ -8,7 +8,8 @@ from PIL import Image
 from jaxdiff import build
 from jaxdiff.data.batches import permutation
 from jaxdiff.plots import pictures
-from jaxdiff.runs import plot, workdir
+from jaxdiff.runs import workdir
+from jaxdiff.runs.plot import run as plot
 from jaxdiff.runs.sample import run as sample
 from jaxdiff.runs.sampler import load_base, make_sampler
 from jaxdiff.runs.train import loop as train

@@ -9,7 +9,8 @@ import pytest
 from scipy.stats import norm
 
 from jaxdiff import build
-from jaxdiff.runs import bits, bits_of_images, plot, workdir
+from jaxdiff.runs import bits, bits_of_images, workdir
+from jaxdiff.runs.plot import run as plot
 from jaxdiff.runs.sample import run as sample
 from jaxdiff.runs.train import loop as train
 from jaxdiff.runs.trained import load, make_source

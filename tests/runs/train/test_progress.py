@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 
 from jaxdiff.data.batches import permutation
-from jaxdiff.runs import plot, workdir
+from jaxdiff.runs import workdir
 from jaxdiff.runs.judge import features
+from jaxdiff.runs.plot import run as plot
 from jaxdiff.runs.sampler import make_sampler
 from jaxdiff.runs.scores import METRICS, Sides
 from jaxdiff.runs.train import loop as train

@@ -7,7 +7,8 @@ import pytest
 from PIL import Image
 
 from jaxdiff import keys as keying
-from jaxdiff.runs import plot, plot_steps
+from jaxdiff.runs.plot import run as plot
+from jaxdiff.runs.plot import steps as plot_steps
 from tests.runs.conftest import tiny_config, untrained
 
 

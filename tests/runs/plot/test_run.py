@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from jaxdiff import build
-from jaxdiff.runs import plot
+from jaxdiff.runs.plot import run as plot
 from jaxdiff.runs.sampler import make_sampler
 from tests.runs.conftest import tiny_config, untrained
 

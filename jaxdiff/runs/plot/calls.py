@@ -14,7 +14,7 @@ from jaxdiff.diffusion import sampling, solvers
 from jaxdiff.metrics import frechet
 from jaxdiff.plots import curves
 from jaxdiff.runs import judge, reference
-from jaxdiff.runs.scene import Scene, judged_kind, save_figures
+from jaxdiff.runs.plot.spec import Scene, judged_kind, save_figures
 from jaxdiff.runs.trained import images_of
 
 CALLS = (5, 10, 20, 50, 100)

@@ -7,8 +7,8 @@ from tqdm import tqdm
 
 from jaxdiff.metrics import frechet
 from jaxdiff.plots import curves
-from jaxdiff.runs import plot_calls
-from jaxdiff.runs.scene import Scene, judged_kind, save_figures
+from jaxdiff.runs.plot import calls as plot_calls
+from jaxdiff.runs.plot.spec import Scene, judged_kind, save_figures
 from jaxdiff.runs.trained import load
 
 # Relative widths of the averages, and scales of classifier-free guidance.

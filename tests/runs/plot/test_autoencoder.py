@@ -9,7 +9,8 @@ import pytest
 from PIL import Image
 
 from configs import base
-from jaxdiff.runs import plot, plot_autoencoder
+from jaxdiff.runs.plot import autoencoder as plot_autoencoder
+from jaxdiff.runs.plot import run as plot
 from jaxdiff.runs.train import preview
 from tests.runs.conftest import untrained
 

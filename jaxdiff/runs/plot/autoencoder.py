@@ -12,7 +12,7 @@ from jaxdiff.data.batches import permutation
 from jaxdiff.metrics import latents
 from jaxdiff.plots import pictures
 from jaxdiff.plots.latents import save_codes
-from jaxdiff.runs.scene import FEW, MOST, Kind, Scene, real_images, save_figures
+from jaxdiff.runs.plot.spec import FEW, MOST, Kind, Scene, real_images, save_figures
 from jaxdiff.runs.train import preview
 from jaxdiff.tasks.autoencoder import Coder
 

@@ -5,7 +5,8 @@ from dataclasses import replace
 
 import pytest
 
-from jaxdiff.runs import plot, plot_calls
+from jaxdiff.runs.plot import calls as plot_calls
+from jaxdiff.runs.plot import run as plot
 from tests.runs.conftest import IMAGES, config_of, untrained
 
 

@@ -10,7 +10,8 @@ from jax.tree_util import Partial
 
 from jaxdiff.diffusion.denoisers import Denoised
 from jaxdiff.plots import pictures
-from jaxdiff.runs import plot, plot_guidance
+from jaxdiff.runs.plot import guidance as plot_guidance
+from jaxdiff.runs.plot import run as plot
 from jaxdiff.tasks.task import Task
 from tests.runs.conftest import IMAGES, config_of, untrained
 

@@ -7,7 +7,7 @@ import numpy as np
 from jaxdiff.data.batches import permutation
 from jaxdiff.plots import pictures
 from jaxdiff.runs import judge, scores
-from jaxdiff.runs.scene import MOST, Kind, Scene, enlarges, save_figures
+from jaxdiff.runs.plot.spec import MOST, Kind, Scene, enlarges, save_figures
 
 # Sampling steps that are compared, as in the Keras DDIM example.
 STEPS = (1, 10, 80)

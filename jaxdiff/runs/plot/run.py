@@ -19,14 +19,12 @@ from jaxdiff.data.batches import permutation
 from jaxdiff.data.source import Source
 from jaxdiff.diffusion import sampling, schedules
 from jaxdiff.plots import curves, pictures, tables
-from jaxdiff.runs import (
-    plot_autoencoder,
-    plot_calls,
-    plot_guidance,
-    plot_steps,
-    plot_widths,
-)
-from jaxdiff.runs.scene import FEW, MOST, Kind, Scene, enlarges, real_images
+from jaxdiff.runs.plot import autoencoder as plot_autoencoder
+from jaxdiff.runs.plot import calls as plot_calls
+from jaxdiff.runs.plot import guidance as plot_guidance
+from jaxdiff.runs.plot import steps as plot_steps
+from jaxdiff.runs.plot import widths as plot_widths
+from jaxdiff.runs.plot.spec import FEW, MOST, Kind, Scene, enlarges, real_images
 from jaxdiff.runs.train import preview, progress
 
 # The times of strips: t = 0, .1, ..., 1.

@@ -10,7 +10,7 @@ import numpy as np
 
 from jaxdiff.plots import curves, pictures
 from jaxdiff.runs import judge
-from jaxdiff.runs.scene import Kind, Scene, judged_kind, save_figures
+from jaxdiff.runs.plot.spec import Kind, Scene, judged_kind, save_figures
 
 SCALES = (0.0, 1.0, 2.0, 4.0, 8.0)
 # Images that a share is taken of, at each scale of each way.
