@@ -37,7 +37,7 @@ FORCE = flags.DEFINE_bool("force", False, "Write into a folder that is not empty
 
 
 def main(*folders: str) -> None:
-    from jaxdiff.runs import compare
+    from jaxdiff.runs.evaluate import compare
 
     if JUDGE.value is None:
         cli.fail("--judge is missing: the workdir of a classifier's run")

@@ -54,7 +54,7 @@ FORCE = flags.DEFINE_bool("force", False, "Write into a folder that is not empty
 
 
 def main() -> None:
-    from jaxdiff.runs import evaluate
+    from jaxdiff.runs.evaluate import run as evaluate
 
     if OUT.value is None:
         cli.fail("--out is missing: where shall evaluation.json be written?")

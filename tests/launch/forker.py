@@ -17,7 +17,7 @@ import jax  # noqa: F401
 
 # what launchers import when they are run
 import jaxdiff.runs.edit.run
-import jaxdiff.runs.evaluate
+import jaxdiff.runs.evaluate.run
 import jaxdiff.runs.plot.run
 import jaxdiff.runs.sample.run
 import jaxdiff.runs.train.loop  # noqa: F401

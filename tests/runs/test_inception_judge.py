@@ -18,9 +18,9 @@ from jaxdiff.data.batches import permutation
 from jaxdiff.data.source import as_pixels
 from jaxdiff.interop import inception
 from jaxdiff.metrics import kernel
-from jaxdiff.runs import compare
-from jaxdiff.runs import judge as judging
 from jaxdiff.runs import workdir as files
+from jaxdiff.runs.evaluate import compare
+from jaxdiff.runs.evaluate import features as judging
 from jaxdiff.runs.plot import run as plot
 from jaxdiff.runs.plot import steps as plot_steps
 from tests.runs.conftest import IMAGES, config_of

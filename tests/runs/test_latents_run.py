@@ -9,7 +9,9 @@ import pytest
 from scipy.stats import norm
 
 from jaxdiff import build
-from jaxdiff.runs import bits, bits_of_images, workdir
+from jaxdiff.runs import workdir
+from jaxdiff.runs.evaluate import latent_likelihood as bits_of_images
+from jaxdiff.runs.evaluate import likelihood as bits
 from jaxdiff.runs.plot import run as plot
 from jaxdiff.runs.sample import run as sample
 from jaxdiff.runs.train import loop as train

@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from jaxdiff.runs import folders, shards
+from jaxdiff.runs import shards
+from jaxdiff.runs.evaluate import folders
 from jaxdiff.runs.sample import run as sample
 from tests.runs.conftest import IMAGES, tiny_config, untrained
 

@@ -13,7 +13,8 @@ from jaxdiff.data.batches import permutation
 from jaxdiff.diffusion import sampling, solvers
 from jaxdiff.metrics import frechet
 from jaxdiff.plots import curves
-from jaxdiff.runs import judge, reference
+from jaxdiff.runs.evaluate import features as judge
+from jaxdiff.runs.evaluate import reference
 from jaxdiff.runs.plot.spec import Scene, judged_kind, save_figures
 from jaxdiff.runs.trained import images_of
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from jaxdiff.plots import curves, pictures
-from jaxdiff.runs import judge
+from jaxdiff.runs.evaluate import features as judge
 from jaxdiff.runs.plot.spec import Kind, Scene, judged_kind, save_figures
 
 SCALES = (0.0, 1.0, 2.0, 4.0, 8.0)

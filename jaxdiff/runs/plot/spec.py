@@ -20,8 +20,8 @@ from jaxdiff.data.batches import permutation
 from jaxdiff.data.source import Source
 from jaxdiff.diffusion.denoisers import Denoise
 from jaxdiff.plots import pictures
-from jaxdiff.runs import judge as judging
 from jaxdiff.runs import workdir as files
+from jaxdiff.runs.evaluate import features as judging
 from jaxdiff.runs.sampler import (
     Base,
     Sampler,

@@ -6,7 +6,8 @@ import numpy as np
 
 from jaxdiff.data.batches import permutation
 from jaxdiff.plots import pictures
-from jaxdiff.runs import judge, scores
+from jaxdiff.runs.evaluate import features as judge
+from jaxdiff.runs.evaluate import metrics as scores
 from jaxdiff.runs.plot.spec import MOST, Kind, Scene, enlarges, save_figures
 
 # Sampling steps that are compared, as in the Keras DDIM example.

@@ -15,11 +15,16 @@ from jaxdiff.arrays import PyTree, require
 from jaxdiff.data.batches import permutation
 from jaxdiff.data.source import Source
 from jaxdiff.plots import curves
-from jaxdiff.runs import judge as judging
+from jaxdiff.runs.evaluate import features as judging
+from jaxdiff.runs.evaluate.metrics import METRICS, Sides
+from jaxdiff.runs.evaluate.reference import (
+    REFERENCES,
+    WHITE,
+    features_of_real,
+    real_pixels,
+)
 from jaxdiff.runs.plot.spec import Kind, Scene
-from jaxdiff.runs.reference import REFERENCES, WHITE, features_of_real, real_pixels
 from jaxdiff.runs.sampler import even_labels, make_sampler, num_asked
-from jaxdiff.runs.scores import METRICS, Sides
 from jaxdiff.runs.trained import images_of
 from jaxdiff.tasks.task import Task
 

@@ -5,10 +5,10 @@ import pytest
 
 from jaxdiff.data.batches import permutation
 from jaxdiff.runs import workdir
-from jaxdiff.runs.judge import features
+from jaxdiff.runs.evaluate.features import features
+from jaxdiff.runs.evaluate.metrics import METRICS, Sides
 from jaxdiff.runs.plot import run as plot
 from jaxdiff.runs.sampler import make_sampler
-from jaxdiff.runs.scores import METRICS, Sides
 from jaxdiff.runs.train import loop as train
 from jaxdiff.runs.train import progress
 from jaxdiff.train.ema import own

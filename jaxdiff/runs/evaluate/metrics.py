@@ -11,7 +11,7 @@ from jaxdiff.choices import hint
 from jaxdiff.data.source import Source
 from jaxdiff.metrics import frechet, kernel, neighbours, transport, two_sample
 from jaxdiff.metrics.inception_score import inception_score
-from jaxdiff.runs import judge as judging
+from jaxdiff.runs.evaluate import features as judging
 
 # The metric that looks at real data only (bits.py).
 BITS = "bits"

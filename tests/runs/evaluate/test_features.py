@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from jaxdiff.data import images
-from jaxdiff.runs import judge as judging
 from jaxdiff.runs import workdir
-from jaxdiff.runs.judge import features, labels, load_judge
+from jaxdiff.runs.evaluate import features as judging
+from jaxdiff.runs.evaluate.features import features, labels, load_judge
 from jaxdiff.runs.trained import load
 from tests.runs.conftest import CLASSIFIER, config_of
 

@@ -26,8 +26,9 @@ from jaxdiff.data.batches import permutation
 from jaxdiff.diffusion import density, likelihood
 from jaxdiff.diffusion.schedules import Schedule
 from jaxdiff.plots import curves
-from jaxdiff.runs import bits_of_images, shards
-from jaxdiff.runs.bits_of_images import Stage, load_stage
+from jaxdiff.runs import shards
+from jaxdiff.runs.evaluate import latent_likelihood as bits_of_images
+from jaxdiff.runs.evaluate.latent_likelihood import Stage, load_stage
 from jaxdiff.runs.trained import Trained, load
 from jaxdiff.train import parallel
 

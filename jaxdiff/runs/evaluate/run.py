@@ -16,12 +16,15 @@ from jaxdiff.arrays import require
 from jaxdiff.data.batches import permutation
 from jaxdiff.data.source import Source
 from jaxdiff.metrics import frechet
-from jaxdiff.runs import bits, folders, scores, shards
-from jaxdiff.runs import judge as judging
-from jaxdiff.runs.judge import Judge
-from jaxdiff.runs.reference import REFERENCES, WHITE, features_of_real
+from jaxdiff.runs import shards
+from jaxdiff.runs.evaluate import features as judging
+from jaxdiff.runs.evaluate import folders
+from jaxdiff.runs.evaluate import likelihood as bits
+from jaxdiff.runs.evaluate import metrics as scores
+from jaxdiff.runs.evaluate.features import Judge
+from jaxdiff.runs.evaluate.metrics import BITS, METRICS, Sides
+from jaxdiff.runs.evaluate.reference import REFERENCES, WHITE, features_of_real
 from jaxdiff.runs.sample import run as sample
-from jaxdiff.runs.scores import BITS, METRICS, Sides
 from jaxdiff.runs.trained import images_of
 
 # What was found, and beside it the folder of its samples.

@@ -10,9 +10,10 @@ from PIL import Image
 
 from jaxdiff.data import synthetic
 from jaxdiff.metrics import frechet, kernel
-from jaxdiff.runs import compare, reference, scores, sheet
-from jaxdiff.runs.folders import Samples
-from jaxdiff.runs.judge import features, labels, load_judge
+from jaxdiff.runs.evaluate import compare, reference, sheet
+from jaxdiff.runs.evaluate import metrics as scores
+from jaxdiff.runs.evaluate.features import features, labels, load_judge
+from jaxdiff.runs.evaluate.folders import Samples
 
 
 @pytest.fixture(scope="module")

@@ -5,7 +5,7 @@ import pytest
 from PIL import Image
 
 from jaxdiff.data import digits, synthetic
-from jaxdiff.runs.folders import of_class, read
+from jaxdiff.runs.evaluate.folders import of_class, read
 
 SOURCE = synthetic.make((6, 6, 1), 3, 12)
 COLOUR = synthetic.make((6, 4, 3), 2, 12)

@@ -13,9 +13,9 @@ from jaxdiff.arrays import require
 from jaxdiff.data.batches import permutation
 from jaxdiff.data.source import Source
 from jaxdiff.plots import pictures
-from jaxdiff.runs import judge as judging
 from jaxdiff.runs import shards
-from jaxdiff.runs.judge import Judge
+from jaxdiff.runs.evaluate import features as judging
+from jaxdiff.runs.evaluate.features import Judge
 
 # The folder of what is known, in the run's workdir.
 REFERENCES = "references"

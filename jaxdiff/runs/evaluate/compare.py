@@ -10,12 +10,13 @@ from tqdm import tqdm
 
 from jaxdiff.arrays import require
 from jaxdiff.metrics import frechet
-from jaxdiff.runs import folders as folders_of
-from jaxdiff.runs import judge as judging
-from jaxdiff.runs import reference, scores, sheet
 from jaxdiff.runs import workdir as files
-from jaxdiff.runs.folders import Samples
-from jaxdiff.runs.judge import Judge
+from jaxdiff.runs.evaluate import features as judging
+from jaxdiff.runs.evaluate import folders as folders_of
+from jaxdiff.runs.evaluate import metrics as scores
+from jaxdiff.runs.evaluate import reference, sheet
+from jaxdiff.runs.evaluate.features import Judge
+from jaxdiff.runs.evaluate.folders import Samples
 from jaxdiff.runs.trained import images_of, make_source
 
 # Real images that the picture may choose from.

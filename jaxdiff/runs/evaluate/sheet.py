@@ -7,7 +7,7 @@ from textwrap import fill
 import numpy as np
 
 from jaxdiff.plots import pictures
-from jaxdiff.runs.folders import Samples
+from jaxdiff.runs.evaluate.folders import Samples
 
 # Columns, and rows of each folder.
 ACROSS, DOWN = 10, 3

@@ -8,9 +8,11 @@ import pytest
 
 from jaxdiff import build
 from jaxdiff.metrics import frechet
-from jaxdiff.runs import bits, evaluate, shards
-from jaxdiff.runs import judge as judging
-from jaxdiff.runs.reference import features_of_real
+from jaxdiff.runs import shards
+from jaxdiff.runs.evaluate import features as judging
+from jaxdiff.runs.evaluate import likelihood as bits
+from jaxdiff.runs.evaluate import run as evaluate
+from jaxdiff.runs.evaluate.reference import features_of_real
 from tests.runs.conftest import IMAGES, config_of, tiny_config, untrained
 
 ASKED = {
