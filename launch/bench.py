@@ -43,7 +43,9 @@ def main(kind: str) -> None:
         cli.fail("--out is missing: where shall orders.png be written?")
     if kind != "solvers" and CONFIG.value is None:
         cli.fail("--config is missing: --config=configs/digits.py, for example")
-    from jaxdiff.runs import bench, bench_solvers, inverse
+    from jaxdiff.runs.bench import inference as inverse
+    from jaxdiff.runs.bench import solvers as bench_solvers
+    from jaxdiff.runs.bench import speed as bench
 
     with cli.user_errors():
         if kind == "iris":

@@ -24,7 +24,7 @@ FORCE = flags.DEFINE_bool("force", False, "Write into a folder that is not empty
 
 
 def main() -> None:
-    from jaxdiff.runs import fit_grid
+    from jaxdiff.runs.bench import fit_grid
 
     if OUT.value is None:
         cli.fail("--out is missing: where shall the pictures be written?")

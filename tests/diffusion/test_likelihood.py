@@ -10,7 +10,7 @@ from scipy import stats
 from jaxdiff import keys as keying
 from jaxdiff.diffusion import density, likelihood, schedules
 from jaxdiff.diffusion.denoisers import Denoised
-from jaxdiff.runs import orders
+from jaxdiff.runs.bench import orders
 
 STD = np.array([0.5, 1.0, 2.0])
 MANY = 4000

@@ -14,8 +14,8 @@ from scipy import stats
 
 from jaxdiff.diffusion import grids, sampling, scalings, schedules
 from jaxdiff.diffusion.denoisers import Denoised
-from jaxdiff.runs import orders
-from jaxdiff.runs.orders import (
+from jaxdiff.runs.bench import orders
+from jaxdiff.runs.bench.orders import (
     DEVIATES,
     END,
     MAX_DRAWS,

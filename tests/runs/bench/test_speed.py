@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 import pytest
 
-from jaxdiff.runs import bench
+from jaxdiff.runs.bench import speed as bench
 
 
 def test_measure_calls_once_to_compile_and_then_in_warm_runs():

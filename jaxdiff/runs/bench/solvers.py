@@ -17,7 +17,7 @@ from jaxdiff.diffusion import grids, predictions, sampling, schedules, solvers
 from jaxdiff.diffusion.denoisers import Denoised, make_denoise
 from jaxdiff.diffusion.predictions import make_target
 from jaxdiff.plots import curves
-from jaxdiff.runs import orders
+from jaxdiff.runs.bench import orders
 
 # Families of schedules: two of betas, and one of each other kind.
 SCHEDULES = ("linear_beta", "cosine", "angle", "sigmoid", "linear_mix", "edm")

@@ -8,7 +8,7 @@ import pytest
 from jaxdiff.choices import members
 from jaxdiff.diffusion import schedules, solvers
 from jaxdiff.diffusion.solvers import ddim, dpmpp_2m
-from jaxdiff.runs import bench_solvers
+from jaxdiff.runs.bench import solvers as bench_solvers
 
 
 @pytest.fixture(autouse=True)

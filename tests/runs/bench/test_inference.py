@@ -5,7 +5,7 @@ import importlib
 import numpy as np
 import pytest
 
-from jaxdiff.runs import inverse
+from jaxdiff.runs.bench import inference as inverse
 
 
 def test_folds_share_every_class_and_depend_on_the_seed():
