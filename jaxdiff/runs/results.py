@@ -16,7 +16,7 @@ from PIL import Image
 
 from jaxdiff.arrays import require
 from jaxdiff.runs import workdir as files
-from jaxdiff.runs.trained import load
+from jaxdiff.runs.experiment import load
 from jaxdiff.train.state import num_params
 
 # Pixels across, tried in turn until the file is small enough for a repository.

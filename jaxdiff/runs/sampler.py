@@ -14,8 +14,8 @@ from jaxdiff.data.source import Source
 from jaxdiff.diffusion import editing, guidance, sampling
 from jaxdiff.diffusion.denoisers import Denoise, clip, dynamic_threshold
 from jaxdiff.runs import workdir as files
-from jaxdiff.runs.draw import Each, Plan, draw_plan
-from jaxdiff.runs.trained import load, load_classifier, load_weak
+from jaxdiff.runs.batched import Each, Plan, draw_plan
+from jaxdiff.runs.experiment import load, load_classifier, load_weak
 from jaxdiff.tasks.task import Task
 
 # (solver, its falling times) -> what is run instead, and along which times

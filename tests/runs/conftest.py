@@ -10,8 +10,8 @@ import pytest
 
 from configs import base
 from jaxdiff.runs import workdir
+from jaxdiff.runs.experiment import load
 from jaxdiff.runs.train import loop as train
-from jaxdiff.runs.trained import load
 from jaxdiff.train import checkpoint
 from tests.runs import speck
 

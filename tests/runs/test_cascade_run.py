@@ -9,12 +9,12 @@ from jaxdiff import build
 from jaxdiff.data.batches import permutation
 from jaxdiff.plots import pictures
 from jaxdiff.runs import workdir
+from jaxdiff.runs.experiment import load
 from jaxdiff.runs.plot import run as plot
 from jaxdiff.runs.sample import run as sample
 from jaxdiff.runs.sampler import load_base, make_sampler
 from jaxdiff.runs.train import loop as train
 from jaxdiff.runs.train import preview
-from jaxdiff.runs.trained import load
 from tests.runs.conftest import tiny_config, untrained
 
 

@@ -7,8 +7,8 @@ import pytest
 
 from jaxdiff import build
 from jaxdiff.runs import workdir
+from jaxdiff.runs.experiment import load, load_classifier
 from jaxdiff.runs.sampler import even_labels, make_sampler, num_asked
-from jaxdiff.runs.trained import load, load_classifier
 from tests.runs.conftest import IMAGES, config_of
 
 

@@ -12,10 +12,10 @@ from jaxdiff import build
 from jaxdiff.runs import workdir
 from jaxdiff.runs.evaluate import latent_likelihood as bits_of_images
 from jaxdiff.runs.evaluate import likelihood as bits
+from jaxdiff.runs.experiment import load, make_source
 from jaxdiff.runs.plot import run as plot
 from jaxdiff.runs.sample import run as sample
 from jaxdiff.runs.train import loop as train
-from jaxdiff.runs.trained import load, make_source
 from jaxdiff.tasks.autoencoder import sample_code
 from tests.runs.conftest import tiny_config, untrained
 

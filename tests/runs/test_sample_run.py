@@ -8,11 +8,11 @@ import pytest
 from jaxdiff import build
 from jaxdiff.data import images
 from jaxdiff.diffusion import sampling
+from jaxdiff.runs.experiment import load
 from jaxdiff.runs.sample import run as sample
 from jaxdiff.runs.sampler import even_labels, make_sampler
 from jaxdiff.runs.train import loop as train
 from jaxdiff.runs.train import preview
-from jaxdiff.runs.trained import load
 from jaxdiff.train.state import init_state
 from jaxdiff.train.step import make_train_step
 

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from jaxdiff.runs import snapshots, workdir
+from jaxdiff.runs.experiment import load
 from jaxdiff.runs.train import loop as train
-from jaxdiff.runs.trained import load
 from jaxdiff.train import checkpoint, ema
 from tests.runs.conftest import assert_same, tiny_config
 

@@ -8,9 +8,9 @@ from jaxdiff import build
 from jaxdiff.data import images
 from jaxdiff.diffusion.denoisers import Denoised
 from jaxdiff.runs import workdir
+from jaxdiff.runs.experiment import load
 from jaxdiff.runs.sampler import make_sampler
 from jaxdiff.runs.train import loop as train
-from jaxdiff.runs.trained import load
 from tests.runs.conftest import tiny_config
 
 

@@ -28,9 +28,9 @@ from jaxdiff.diffusion import grids, inversion, sampling
 from jaxdiff.diffusion.solvers import heun
 from jaxdiff.plots import curves, pictures
 from jaxdiff.runs import workdir as files
-from jaxdiff.runs.draw import Plan
+from jaxdiff.runs.batched import Plan
+from jaxdiff.runs.experiment import Trained, load
 from jaxdiff.runs.sampler import even_labels, make_sampler, num_asked
-from jaxdiff.runs.trained import Trained, load
 
 # Heun steps of the path, twice as many calls: its error is far below that of 10 steps.
 PATH_STEPS = 100

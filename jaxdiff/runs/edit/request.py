@@ -15,9 +15,9 @@ from ml_collections import ConfigDict
 from jaxdiff.arrays import require
 from jaxdiff.data.source import Source
 from jaxdiff.runs.edit import inputs as starting
+from jaxdiff.runs.experiment import Trained, load
 from jaxdiff.runs.sample.run import check_label
 from jaxdiff.runs.sampler import Sampler, make_sampler, num_asked
-from jaxdiff.runs.trained import Trained, load
 
 
 @dataclass(frozen=True)

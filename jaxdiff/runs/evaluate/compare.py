@@ -17,7 +17,7 @@ from jaxdiff.runs.evaluate import metrics as scores
 from jaxdiff.runs.evaluate import reference, sheet
 from jaxdiff.runs.evaluate.features import Judge
 from jaxdiff.runs.evaluate.folders import Samples
-from jaxdiff.runs.trained import images_of, make_source
+from jaxdiff.runs.experiment import images_of, make_source
 
 # Real images that the picture may choose from.
 SHOWN = 512

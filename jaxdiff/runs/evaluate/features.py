@@ -20,7 +20,7 @@ from jaxdiff.arrays import require
 from jaxdiff.data.source import Source, as_pixels
 from jaxdiff.interop import inception
 from jaxdiff.runs import workdir as files
-from jaxdiff.runs.trained import load
+from jaxdiff.runs.experiment import load
 from jaxdiff.tasks.classifier import Classify
 from jaxdiff.tasks.task import Apply
 

@@ -17,7 +17,7 @@ from ml_collections import ConfigDict
 from jaxdiff import build
 from jaxdiff import keys as keying
 from jaxdiff.data.source import Source
-from jaxdiff.runs.trained import load_autoencoder
+from jaxdiff.runs.experiment import load_autoencoder
 from jaxdiff.tasks.autoencoder import Coder, sample_code, share
 
 # The draws of codes are apart from those of the bounds, which count from 0.

@@ -29,7 +29,7 @@ from jaxdiff.plots import curves
 from jaxdiff.runs import shards
 from jaxdiff.runs.evaluate import latent_likelihood as bits_of_images
 from jaxdiff.runs.evaluate.latent_likelihood import Stage, load_stage
-from jaxdiff.runs.trained import Trained, load
+from jaxdiff.runs.experiment import Trained, load
 from jaxdiff.train import parallel
 
 # Ways to a number of bits, from the cheapest.

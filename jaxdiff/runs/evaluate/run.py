@@ -24,8 +24,8 @@ from jaxdiff.runs.evaluate import metrics as scores
 from jaxdiff.runs.evaluate.features import Judge
 from jaxdiff.runs.evaluate.metrics import BITS, METRICS, Sides
 from jaxdiff.runs.evaluate.reference import REFERENCES, WHITE, features_of_real
+from jaxdiff.runs.experiment import images_of
 from jaxdiff.runs.sample import run as sample
-from jaxdiff.runs.trained import images_of
 
 # What was found, and beside it the folder of its samples.
 FOUND, SAMPLES = "evaluation.json", "samples"

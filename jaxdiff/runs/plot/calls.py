@@ -15,8 +15,8 @@ from jaxdiff.metrics import frechet
 from jaxdiff.plots import curves
 from jaxdiff.runs.evaluate import features as judge
 from jaxdiff.runs.evaluate import reference
+from jaxdiff.runs.experiment import images_of
 from jaxdiff.runs.plot.spec import Scene, judged_kind, save_figures
-from jaxdiff.runs.trained import images_of
 
 CALLS = (5, 10, 20, 50, 100)
 # Samples that a distance is taken of; real images, at most.

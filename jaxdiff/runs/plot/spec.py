@@ -22,6 +22,7 @@ from jaxdiff.diffusion.denoisers import Denoise
 from jaxdiff.plots import pictures
 from jaxdiff.runs import workdir as files
 from jaxdiff.runs.evaluate import features as judging
+from jaxdiff.runs.experiment import Trained, load, make_source
 from jaxdiff.runs.sampler import (
     Base,
     Sampler,
@@ -30,7 +31,6 @@ from jaxdiff.runs.sampler import (
     make_sampler,
     num_asked,
 )
-from jaxdiff.runs.trained import Trained, load, make_source
 
 # Images in a strip: by default, and at most.
 FEW, MOST = 4, 8

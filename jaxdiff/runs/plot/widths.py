@@ -7,9 +7,9 @@ from tqdm import tqdm
 
 from jaxdiff.metrics import frechet
 from jaxdiff.plots import curves
+from jaxdiff.runs.experiment import load
 from jaxdiff.runs.plot import calls as plot_calls
 from jaxdiff.runs.plot.spec import Scene, judged_kind, save_figures
-from jaxdiff.runs.trained import load
 
 # Relative widths of the averages, and scales of classifier-free guidance.
 WIDTHS = (0.03, 0.05, 0.075, 0.1, 0.15, 0.2)

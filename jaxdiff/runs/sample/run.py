@@ -14,6 +14,7 @@ from jaxdiff.arrays import require
 from jaxdiff.data.source import Source
 from jaxdiff.plots import conditionals, pictures, tables
 from jaxdiff.runs import shards
+from jaxdiff.runs.experiment import Trained, load
 from jaxdiff.runs.sample import columns as fixing
 from jaxdiff.runs.sample import sweep as sweeping
 from jaxdiff.runs.sampler import (
@@ -23,7 +24,6 @@ from jaxdiff.runs.sampler import (
     make_sampler,
     num_asked,
 )
-from jaxdiff.runs.trained import Trained, load
 
 # Samples in a file, unless asked otherwise: as many as are held in memory.
 SHARD = 10_000

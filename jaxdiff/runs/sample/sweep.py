@@ -13,7 +13,7 @@ from jaxdiff.arrays import require
 from jaxdiff.choices import fields_of, hint, respec
 from jaxdiff.data.source import Source
 from jaxdiff.diffusion import grids, rules, solvers
-from jaxdiff.runs.draw import draw_plan
+from jaxdiff.runs.batched import draw_plan
 from jaxdiff.runs.sampler import Base, Sampler, make_sampler
 from jaxdiff.tasks.task import Task
 

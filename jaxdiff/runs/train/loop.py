@@ -18,8 +18,8 @@ from jaxdiff.data.source import Batch, Source
 from jaxdiff.plots import curves
 from jaxdiff.runs import snapshots
 from jaxdiff.runs import workdir as files
+from jaxdiff.runs.experiment import make_source
 from jaxdiff.runs.train import preview, progress
-from jaxdiff.runs.trained import make_source
 from jaxdiff.tasks.task import Task
 from jaxdiff.train import checkpoint, parallel, step
 from jaxdiff.train.ema import own

@@ -23,9 +23,9 @@ from jaxdiff.runs.evaluate.reference import (
     features_of_real,
     real_pixels,
 )
+from jaxdiff.runs.experiment import images_of
 from jaxdiff.runs.plot.spec import Kind, Scene
 from jaxdiff.runs.sampler import even_labels, make_sampler, num_asked
-from jaxdiff.runs.trained import images_of
 from jaxdiff.tasks.task import Task
 
 # Averaged parameters -> name -> value, for the line of metrics.jsonl.

@@ -11,8 +11,8 @@ from jaxdiff import keys as keying
 from jaxdiff.diffusion import noises, schedules
 from jaxdiff.diffusion.denoisers import Denoised
 from jaxdiff.diffusion.solvers import ddim
+from jaxdiff.runs.batched import Plan
 from jaxdiff.runs.bench import fit_grid
-from jaxdiff.runs.draw import Plan
 from tests.runs.conftest import tiny_config, untrained
 
 STD = 0.5

@@ -4,7 +4,7 @@ import inspect
 
 import pytest
 
-from jaxdiff.runs import draw as drawing
+from jaxdiff.runs import batched as drawing
 from jaxdiff.runs.edit.request import Ask
 
 MISTAKES = {

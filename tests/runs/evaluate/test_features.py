@@ -9,7 +9,7 @@ from jaxdiff.data import images
 from jaxdiff.runs import workdir
 from jaxdiff.runs.evaluate import features as judging
 from jaxdiff.runs.evaluate.features import features, labels, load_judge
-from jaxdiff.runs.trained import load
+from jaxdiff.runs.experiment import load
 from tests.runs.conftest import CLASSIFIER, config_of
 
 

@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 
 from jaxdiff.metrics import frechet
+from jaxdiff.runs.experiment import load
 from jaxdiff.runs.plot import calls as plot_calls
 from jaxdiff.runs.plot import run as plot
 from jaxdiff.runs.plot import widths as plot_widths
-from jaxdiff.runs.trained import load
 from tests.runs.conftest import IMAGES, config_of, untrained
 
 
