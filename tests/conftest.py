@@ -41,17 +41,17 @@ MANY_MAPS = 25_000
 # and one process would wait for the other to be done with these.
 FIRST = (
     "test_configs.py",
-    "test_solvers.py",
-    "test_launch_train.py",
-    "test_mistakes.py",
-    "test_launch_plot.py",
-    "test_evaluate.py",
+    "solvers/test_solvers.py",
+    "launch/test_launch_train.py",
+    "launch/test_mistakes.py",
+    "launch/test_launch_plot.py",
+    "evaluate/test_run.py",
     "test_style.py",
-    "test_plot.py",
-    "test_edit.py",
-    "test_train_run.py",
-    "test_latents_run.py",
-    "test_plot_guidance.py",
+    "plot/test_run.py",
+    "edit/test_run.py",
+    "train/test_loop.py",
+    "runs/test_latents_run.py",
+    "plot/test_guidance.py",
 )
 
 
@@ -61,8 +61,12 @@ def pytest_configure(config):
 
 
 def pytest_collection_modifyitems(items):
-    places = {name: i for i, name in enumerate(FIRST)}
-    items.sort(key=lambda item: places.get(item.path.name, len(FIRST)))
+    def place(item):
+        path = item.path.as_posix()
+        ends = (i for i, name in enumerate(FIRST) if path.endswith("/" + name))
+        return next(ends, len(FIRST))
+
+    items.sort(key=place)
 
 
 def pytest_collection_finish():

@@ -37,7 +37,7 @@ from jaxdiff.train.step import make_train_step
 
 Table = dict[str, Any]
 
-IRIS_PROGRAM = Path(__file__).parents[2] / "launch" / "iris_torch.py"
+IRIS_PROGRAM = Path(__file__).parents[3] / "launch" / "iris_torch.py"
 
 
 def bench_step(config: ConfigDict, num_runs: int) -> Table:
