@@ -15,10 +15,10 @@ NAMES = {path: ".".join(path.relative_to(ROOT).with_suffix("").parts) for path i
 
 # Home -> the third-party packages and the parts of jaxdiff that its files may import.
 # The standard library is free to all; a home may import itself.
-F1 = {"jaxdiff.arrays", "jaxdiff.keys"}
+F1 = {"jaxdiff.arrays", "jaxdiff.rng"}
 RULES: dict[str, set[str]] = {
     "jaxdiff.arrays": {"jax", "jaxtyping"},
-    "jaxdiff.keys": {"jax", "jaxdiff.arrays"},
+    "jaxdiff.rng": {"jax", "jaxdiff.arrays"},
     "jaxdiff.diffusion": {"jax", "numpy", "scipy", "jaxtyping", *F1},
     "jaxdiff.diffusion.density": {
         "jax",

@@ -23,7 +23,7 @@ import jax
 import jax.numpy as jnp
 from jax.scipy.stats import norm
 
-from jaxdiff import keys as keying
+from jaxdiff import rng
 from jaxdiff.arrays import Array, Float, Key, PyTree, require
 from jaxdiff.diffusion.denoisers import Denoise
 from jaxdiff.diffusion.likelihood import log_snrs
@@ -111,7 +111,7 @@ def draw_probes(
     """Rademacher vectors (+-1, of least variance), or normal ones, for equation 3."""
     require(num >= 1, f"num must be at least 1, got {num=}")
     random = jax.random.normal if normal else jax.random.rademacher
-    return keying.draw(random, keys, (num, *shape))
+    return rng.draw(random, keys, (num, *shape))
 
 
 def _share(lam):

@@ -34,7 +34,7 @@ import jax
 import jax.numpy as jnp
 from jax.tree_util import Partial
 
-from jaxdiff import keys as keying
+from jaxdiff import rng
 from jaxdiff.arrays import Array, Float, expand, require
 from jaxdiff.diffusion.denoisers import Denoise
 from jaxdiff.diffusion.posterior import posterior
@@ -142,9 +142,9 @@ def _resampled(solver, schedule, counts, denoise, keys, x, t, s, state):
     fresh = jnp.sqrt(posterior(schedule, t, s).large)
 
     def once(carry, count):
-        own = keying.fold(keys, 2 * count), keying.fold(keys, 2 * count + 1)
+        own = rng.fold(keys, 2 * count), rng.fold(keys, 2 * count + 1)
         x_s, after = solver.step(denoise, own[0], carry[0], t, s, state)
-        z = keying.draw(jax.random.normal, own[1], x.shape[1:])
+        z = rng.draw(jax.random.normal, own[1], x.shape[1:])
         return (expand(keep, x) * x_s + expand(fresh, x) * z, x_s, after), None
 
     # of the last repeat the x_t, renoised once more, is not used

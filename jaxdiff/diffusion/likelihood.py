@@ -23,7 +23,7 @@ import jax.numpy as jnp
 from jax.scipy.stats import norm
 from jax.tree_util import Partial
 
-from jaxdiff import keys as keying
+from jaxdiff import rng
 from jaxdiff.arrays import (
     Array,
     Float,
@@ -126,7 +126,7 @@ def discrete(
     def term(now):
         i, t, s = now
         b = x0.shape[:1]
-        x_t = _noised(keying.fold(keys, i), schedule, t, x0)
+        x_t = _noised(rng.fold(keys, i), schedule, t, x0)
         den = denoise(x_t, t, cond)
         if den.var_frac is None:
             den = den._replace(var_frac=jnp.full_like(x0, frac))
@@ -156,18 +156,18 @@ def continuous(
     require(num >= 1, f"num must be at least 1, got {num=}")
     first, last = log_snrs(schedule, jnp.asarray(cleanest, x0.dtype))
     width = (last - first) / num
-    shift = keying.draw(jax.random.uniform, keying.fold(keys, num), ())
+    shift = rng.draw(jax.random.uniform, rng.fold(keys, num), ())
 
     def term(k):
         lam = first + (k + shift) * width
         t = jnp.clip(schedule.t_of(lam), 0.0, 1.0)
-        x_t = _noised(keying.fold(keys, k), schedule, t, x0)
+        x_t = _noised(rng.fold(keys, k), schedule, t, x0)
         error = mean_of_each(jnp.square(x0 - denoise(x_t, t, cond).x0))
         return 0.5 * width * jnp.exp(lam) * error / jnp.log(2.0)
 
     steps = jax.lax.map(term, jnp.arange(num))
     t = jnp.clip(schedule.t_of(last), 0.0, 1.0)
-    x_t = _noised(keying.fold(keys, num + 1), schedule, t, x0)
+    x_t = _noised(rng.fold(keys, num + 1), schedule, t, x0)
     alpha, sigma = schedule.alpha(t), schedule.sigma(t)
     log_std = jnp.full_like(x0, jnp.log(sigma / alpha))
     nll = mean_of_each(-decoder(x0, x_t / alpha, log_std))
@@ -199,7 +199,7 @@ def _levels(low, high, num, x0, mean, log_std):
 
 
 def _noised(keys, schedule, t, x0):
-    eps = keying.draw(jax.random.normal, keys, x0.shape[1:])
+    eps = rng.draw(jax.random.normal, keys, x0.shape[1:])
     return expand(schedule.alpha(t), x0) * x0 + expand(schedule.sigma(t), x0) * eps
 
 

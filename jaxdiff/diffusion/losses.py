@@ -16,7 +16,7 @@ import jax
 import jax.numpy as jnp
 from jax.tree_util import Partial
 
-from jaxdiff import keys as keying
+from jaxdiff import rng
 from jaxdiff.arrays import Array, Float, PyTree, expand, mean_of_each, require
 from jaxdiff.diffusion.denoisers import make_denoise
 from jaxdiff.diffusion.inputs import Network
@@ -26,7 +26,7 @@ from jaxdiff.diffusion.predictions import Prediction, make_target, to_x0
 from jaxdiff.diffusion.schedules import Coeffs, Schedule, coeffs
 from jaxdiff.diffusion.times import TimeSampler
 from jaxdiff.diffusion.weights import Weight, target_factor
-from jaxdiff.keys import Keys
+from jaxdiff.rng import Keys
 
 __all__ = ["huber", "mae", "mse"]
 
@@ -34,7 +34,7 @@ Distance = Callable[[Array], Array]
 
 
 class Objective(NamedTuple):
-    """What is minimised. stratified: times evenly spread over the batch (keys.py).
+    """What is minimised. stratified: times evenly spread over the batch (rng.py).
 
     bound_weight: how much of equation 4's sum over the steps is added, for networks
     with learned variance; 0 is none. bound_steps: their number T, s = t - 1/T.
@@ -56,9 +56,9 @@ class Objective(NamedTuple):
 
 def noised(keys: Keys, x0: Array, objective: Objective) -> tuple[Coeffs, Array, Array]:
     """Equation 1 at a time and with a noise drawn for each example: c, x_t, eps."""
-    draws = keying.draw(jax.random.uniform, keying.fold(keys.key, 0), ())
+    draws = rng.draw(jax.random.uniform, rng.fold(keys.key, 0), ())
     t = objective.times(keys.stratum if objective.stratified else draws)
-    eps = keying.draw(objective.noise, keying.fold(keys.key, 1), x0.shape[1:])
+    eps = rng.draw(objective.noise, rng.fold(keys.key, 1), x0.shape[1:])
     c = coeffs(objective.schedule, t)
     x_t = expand(c.alpha, x0) * x0 + expand(c.sigma, x0) * eps
     return c, x_t, eps

@@ -22,7 +22,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxdiff import keys as keying
+from jaxdiff import rng
 from jaxdiff.arrays import Array, Float, Key, require
 from jaxdiff.diffusion.denoisers import Denoise, check_no_push
 from jaxdiff.diffusion.posterior import posterior
@@ -83,7 +83,7 @@ def ancestral_share(eta: Scalar | float, here: Level, there: Level) -> Scalar:
 
 def fresh(keys: Key[Array, "b"], x: Array, std: Scalar) -> Array:
     """std z, each image's from its own key."""
-    return std * keying.draw(jax.random.normal, keys, x.shape[1:])
+    return std * rng.draw(jax.random.normal, keys, x.shape[1:])
 
 
 class Churn(NamedTuple):

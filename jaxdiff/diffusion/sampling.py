@@ -19,7 +19,7 @@ import jax
 import jax.numpy as jnp
 from jax.tree_util import Partial
 
-from jaxdiff import keys as keying
+from jaxdiff import rng
 from jaxdiff.arrays import Array, Float, Key, PyTree, expand
 from jaxdiff.diffusion.denoisers import Denoise, Denoised
 from jaxdiff.diffusion.noises import Noise
@@ -58,7 +58,7 @@ def init_noise(
     t: float | Float[Array, ""] = 1.0,
 ) -> Float[Array, "b ..."]:
     """Equation 1: f32[b, *shape]."""
-    z = keying.draw(noise, keying.fold(seeds, 0), shape)
+    z = rng.draw(noise, rng.fold(seeds, 0), shape)
     return expand(schedule.sigma(jnp.asarray(t, z.dtype)), z) * z
 
 
@@ -87,7 +87,7 @@ def sample(
         x, state = carry
         i, t, s = now
         seen = Trace(x, bound(x, t).x0) if trace else None
-        x, state = solver.step(bound, keying.fold(seeds, i + 1), x, t, s, state)
+        x, state = solver.step(bound, rng.fold(seeds, i + 1), x, t, s, state)
         return (x, state), seen
 
     steps = (jnp.arange(len(ts) - 1), ts[:-1], ts[1:])

@@ -3,7 +3,7 @@
 (1)  t = sampler(u),  u ~ U[0, 1)
 
 So how u is drawn is another matter: independently per example, or *stratified*, one u
-evenly spread over the batch (keys.py, eq. 3), which steadies the loss for any density.
+evenly spread over the batch (rng.py, eq. 3), which steadies the loss for any density.
 Each name in `__all__` can be chosen by a config. All take the schedule, though only
 those that speak of noise levels use it.
 """

@@ -14,7 +14,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from jaxdiff import keys as keying
+from jaxdiff import rng
 from jaxdiff.arrays import Array, Float, Key, expand
 from jaxdiff.diffusion.inputs import Beside
 from jaxdiff.diffusion.noises import Noise
@@ -50,7 +50,7 @@ def beside(
     size = (len(low), *shape[:2], low.shape[-1])
     if amount is None:
         return Beside(labels, jax.image.resize(low, size, "linear"))
-    eps = keying.draw(noise, keys, low.shape[1:])
+    eps = rng.draw(noise, keys, low.shape[1:])
     alpha, sigma = (expand(f(amount), low) for f in (schedule.alpha, schedule.sigma))
     image = jax.image.resize(alpha * low + sigma * eps, size, "linear")
     plane = jnp.broadcast_to(expand(amount, image), (*image.shape[:-1], 1))

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 from tqdm import tqdm
 
-from jaxdiff import keys as keying
+from jaxdiff import rng
 from jaxdiff.diffusion import editing, sampling, upsampling
 from jaxdiff.diffusion.denoisers import Denoise
 from jaxdiff.diffusion.noises import Noise
@@ -78,7 +78,7 @@ def draw_plan(
         # the last chunk repeats its last image
         rows = np.minimum(np.arange(at, at + chunk), num - 1)
         some = jax.tree.map(lambda a, rows=rows: jnp.asarray(a[rows]), each)
-        told = some._replace(seeds=keying.split_by(key, some.seeds))
+        told = some._replace(seeds=rng.split_by(key, some.seeds))
         x = run(parallel.shard(told, len(devices)), leaves)
         # (d, [k,] b / d, ...) -> ([k,] b, ...)
         x = np.concatenate([*np.asarray(x)], axis=1 if varied else 0)
@@ -99,7 +99,7 @@ def _pmapped(shape, devices, structure, varied):
         seeds, cond = each.seeds, each.labels
         if each.low is not None:
             # streams of their own: the base drew from these keys
-            keys, seeds = keying.fold(seeds, AUGMENT), keying.fold(seeds, UPSAMPLE)
+            keys, seeds = rng.fold(seeds, AUGMENT), rng.fold(seeds, UPSAMPLE)
             cond = upsampling.beside(
                 keys,
                 each.low,

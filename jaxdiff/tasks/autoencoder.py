@@ -19,7 +19,7 @@ import jax
 import jax.numpy as jnp
 from jax.tree_util import Partial
 
-from jaxdiff import keys as keying
+from jaxdiff import rng
 from jaxdiff.arrays import Array, Float, require
 from jaxdiff.diffusion.likelihood import Decoder, density
 from jaxdiff.diffusion.losses import Distance
@@ -61,7 +61,7 @@ def make(
         metrics, kl = {}, 0.0
         if log_var is not None:
             kl = kl_to_standard(z, log_var)
-            z = sample_code(keying.fold(keys.key, 0), z, log_var)
+            z = sample_code(rng.fold(keys.key, 0), z, log_var)
             metrics["kl"] = kl
         error = _sum(distance(coder.decode(z) - x)) / 2
         return error + kl_weight * kl, {"reconstruction": error, **metrics}
@@ -75,7 +75,7 @@ def make(
 
 def sample_code(keys: Array, mean: Array, log_var: Array) -> Array:
     """Equation 2; keys: one an example."""
-    eps = keying.draw(jax.random.normal, keys, mean.shape[1:])
+    eps = rng.draw(jax.random.normal, keys, mean.shape[1:])
     return mean + jnp.exp(log_var / 2) * eps
 
 

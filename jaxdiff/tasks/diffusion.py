@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 from jax.tree_util import Partial
 
-from jaxdiff import keys as keying
+from jaxdiff import rng
 from jaxdiff.diffusion import inputs, upsampling
 from jaxdiff.diffusion.denoisers import make_denoise
 from jaxdiff.diffusion.losses import Objective, denoising_loss
@@ -48,7 +48,7 @@ def make(
     def loss(params, keys, batch):
         labels = batch["label"] if num_classes else None
         if labels is not None and none is not None:
-            u = keying.draw(jax.random.uniform, keying.fold(keys.key, 2), ())
+            u = rng.draw(jax.random.uniform, rng.fold(keys.key, 2), ())
             labels = jnp.where(u < label_dropout, none, labels)
         cond = lowered(keys.key, batch["x"], labels) if low_size else labels
         apply = partial(
@@ -60,9 +60,9 @@ def make(
         return denoising_loss(keys, shown, batch["x"], cond, objective)
 
     def lowered(keys, x0, labels):
-        u = keying.draw(jax.random.uniform, keying.fold(keys, 4), ())
+        u = rng.draw(jax.random.uniform, rng.fold(keys, 4), ())
         return upsampling.beside(
-            keying.fold(keys, 5),
+            rng.fold(keys, 5),
             upsampling.shrink(x0, low_size),
             labels,
             shape=shape,

@@ -15,7 +15,7 @@ import jax.numpy as jnp
 import optax
 
 from jaxdiff.arrays import Array, Float, Key, PyTree
-from jaxdiff.keys import Keys, batch_keys
+from jaxdiff.rng import Keys, batch_keys
 from jaxdiff.train import ema as averaging
 from jaxdiff.train.state import TrainState
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from jax.tree_util import Partial
 
-from jaxdiff import keys as keying
+from jaxdiff import rng
 from jaxdiff.diffusion import editing, grids, noises, sampling, schedules
 from jaxdiff.diffusion.denoisers import Denoised
 from jaxdiff.diffusion.posterior import posterior
@@ -35,7 +35,7 @@ def gaussian(schedule, x_t, t, cond):
 
 
 def draw(edit, num, *, solver=None, steps=100, seed=0, schedule=SCHEDULE):
-    seeds = keying.split_by(jax.random.key(seed), jnp.arange(num))
+    seeds = rng.split_by(jax.random.key(seed), jnp.arange(num))
     denoise = Partial(gaussian, schedule)
     if edit is not None:
         denoise = edit(denoise, schedule, jnp.asarray(VALUES), jnp.asarray(KNOWN))
@@ -132,7 +132,7 @@ def test_resampling_leaves_a_law_that_is_right_as_it_is():
 
 def test_known_coordinates_walk_the_forward_process_backwards():
     """Equation 2: at every t, x_t[m] ~ N(alpha y, sigma^2), and x_s, x_t as forward."""
-    seeds = keying.split_by(jax.random.key(5), jnp.arange(NUM))
+    seeds = rng.split_by(jax.random.key(5), jnp.arange(NUM))
     args = (
         Partial(gaussian, SCHEDULE),
         SCHEDULE,

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from jax.tree_util import Partial
 
-from jaxdiff import keys as keying
+from jaxdiff import rng
 from jaxdiff.diffusion import (
     editing,
     grids,
@@ -93,13 +93,13 @@ def test_pigdm_is_the_posterior_mean_where_its_model_holds(
     linear, curve, variance, x64
 ):
     """What A sees has one variance, what it does not any covariance: r^2 A A^T."""
-    schedule, rng = getattr(schedules, curve)(), np.random.default_rng(4)
+    schedule, gen = getattr(schedules, curve)(), np.random.default_rng(4)
     a = matrix(linear)
     sees = np.linalg.pinv(a) @ a
-    unseen, root = np.eye(48) - sees, rng.normal(size=(48, 48)) / 5
+    unseen, root = np.eye(48) - sees, gen.normal(size=(48, 48)) / 5
     cov = variance * sees + unseen @ root @ root.T @ unseen
-    x_t = rng.normal(size=(3, *SHAPE))
-    y = linear.apply(jnp.asarray(rng.normal(size=(3, *SHAPE))))
+    x_t = gen.normal(size=(3, *SHAPE))
+    y = linear.apply(jnp.asarray(gen.normal(size=(3, *SHAPE))))
     for t in (0.2, 0.5, 0.9):
         alpha, sigma = float(schedule.alpha(t)), float(schedule.sigma(t))
         exact = posterior_mean(
@@ -116,12 +116,12 @@ def test_pigdm_is_the_posterior_mean_where_its_model_holds(
 
 def test_pigdm_by_matrices(linear, x64):
     """Equation 3 written out for a Gaussian of any covariance: J is alpha C S^-1."""
-    rng, a = np.random.default_rng(5), matrix(linear)
-    root = rng.normal(size=(48, 48)) / 7
+    gen, a = np.random.default_rng(5), matrix(linear)
+    root = gen.normal(size=(48, 48)) / 7
     cov, t = root @ root.T + 0.1 * np.eye(48), 0.4
     alpha, sigma = float(SCHEDULE.alpha(t)), float(SCHEDULE.sigma(t))
-    x_t = rng.normal(size=(2, *SHAPE))
-    y = linear.apply(jnp.asarray(rng.normal(size=(2, *SHAPE))))
+    x_t = gen.normal(size=(2, *SHAPE))
+    y = linear.apply(jnp.asarray(gen.normal(size=(2, *SHAPE))))
     j = alpha * cov @ np.linalg.inv(alpha**2 * cov + sigma**2 * np.eye(48))
     x0, back = x_t.reshape(2, -1) @ j.T, np.linalg.pinv(a)
     gap = (np.asarray(y).reshape(2, -1) - x0 @ a.T) @ back.T
@@ -136,9 +136,9 @@ def test_pigdm_by_matrices(linear, x64):
 
 
 def test_projection_is_nearest_and_leaves_the_null_space(linear, x64):
-    rng, a = np.random.default_rng(6), matrix(linear)
-    x = rng.normal(size=(2, *SHAPE))
-    y = linear.apply(jnp.asarray(rng.normal(size=(2, *SHAPE))))
+    gen, a = np.random.default_rng(6), matrix(linear)
+    x = gen.normal(size=(2, *SHAPE))
+    y = linear.apply(jnp.asarray(gen.normal(size=(2, *SHAPE))))
     moved = np.asarray(agree(linear, jnp.asarray(x), y))
     np.testing.assert_allclose(linear.apply(jnp.asarray(moved)), y, atol=1e-6)
     shift = (moved - x).reshape(2, -1)
@@ -147,9 +147,9 @@ def test_projection_is_nearest_and_leaves_the_null_space(linear, x64):
 
 
 def test_of_a_mask_projection_is_replacement():
-    rng = np.random.default_rng(7)
-    x_t = jnp.asarray(rng.normal(size=(2, *SHAPE)), jnp.float32)
-    y = jnp.asarray(rng.normal(size=(2, *SHAPE)), jnp.float32) * MASK[None]
+    gen = np.random.default_rng(7)
+    x_t = jnp.asarray(gen.normal(size=(2, *SHAPE)), jnp.float32)
+    y = jnp.asarray(gen.normal(size=(2, *SHAPE)), jnp.float32) * MASK[None]
     denoise, t = Partial(gaussian, np.eye(48), SCHEDULE), jnp.array(0.5)
     a = inverse_problems.project()(denoise, SCHEDULE, y, masked(MASK))(x_t, t, None)
     b = editing.replace()(denoise, SCHEDULE, y, MASK)(x_t, t, None)
@@ -170,7 +170,7 @@ def test_no_signal_means_no_guidance():
 
 
 def draw(name, linear, y, solver, num=3, steps=6):
-    seeds = keying.split_by(jax.random.key(0), jnp.arange(num))
+    seeds = rng.split_by(jax.random.key(0), jnp.arange(num))
     denoise = Partial(gaussian, 0.5 * np.eye(48), SCHEDULE)
     edit = getattr(inverse_problems, name)()
     denoise = edit(denoise, SCHEDULE, y[:num], linear)

@@ -7,7 +7,7 @@ import pytest
 from jax.tree_util import Partial
 from scipy import stats
 
-from jaxdiff import keys as keying
+from jaxdiff import rng
 from jaxdiff.diffusion import density, likelihood, schedules
 from jaxdiff.diffusion.denoisers import Denoised
 from jaxdiff.runs.bench import orders
@@ -66,7 +66,7 @@ def log_two_modes(x):
 
 def of_normal(seed=0):
     x0 = jnp.asarray(np.random.default_rng(seed).normal(0, STD, (MANY, 3)))
-    return x0, keying.split_by(jax.random.key(seed), jnp.arange(MANY))
+    return x0, rng.split_by(jax.random.key(seed), jnp.arange(MANY))
 
 
 def agrees(values, expected, sds=4.0):
@@ -208,7 +208,7 @@ def test_probes_are_unbiased(normal_probes, x64):
     schedule = schedules.cosine()
     denoise = Partial(correlated, schedule)
     x0 = jnp.asarray(MEAN + 0.3)[None].repeat(400, axis=0)
-    keys = keying.split_by(jax.random.key(0), jnp.arange(400))
+    keys = rng.split_by(jax.random.key(0), jnp.arange(400))
     v = density.draw_probes(keys, (3,), 1, normal_probes)
     exact = float(log_density(denoise, schedule, x0[:1], tolerance=1e-4).log_p[0])
     got = np.asarray(log_density(denoise, schedule, x0, probes=v, tolerance=1e-4).log_p)
@@ -218,9 +218,9 @@ def test_probes_are_unbiased(normal_probes, x64):
 def test_on_two_modes_the_bound_is_above_the_flow(x64):
     schedule = schedules.cosine()
     denoise = Partial(two_modes, schedule)
-    rng = np.random.default_rng(2)
-    x0 = rng.choice([-1.0, 1.0], (MANY, 2)) + MODES.spread * rng.normal(size=(MANY, 2))
-    keys = keying.split_by(jax.random.key(2), jnp.arange(MANY))
+    gen = np.random.default_rng(2)
+    x0 = gen.choice([-1.0, 1.0], (MANY, 2)) + MODES.spread * gen.normal(size=(MANY, 2))
+    keys = rng.split_by(jax.random.key(2), jnp.arange(MANY))
     x0, some = jnp.asarray(x0), slice(0, 50)
     true = -log_two_modes(np.asarray(x0)).mean(axis=1) / BITS
     flow = log_density(denoise, schedule, x0[some])

@@ -6,14 +6,14 @@ import numpy as np
 import pytest
 from jax.tree_util import Partial
 
-from jaxdiff import keys as keying
+from jaxdiff import rng
 from jaxdiff.diffusion import losses, noises, predictions, schedules, times, weights
 from jaxdiff.diffusion.denoisers import Denoised
 from jaxdiff.diffusion.likelihood import levels, step_bits
 from jaxdiff.diffusion.losses import Objective, denoising_loss
 
 X0 = jnp.linspace(-0.9, 0.9, 24).reshape(4, 2, 3)
-KEYS = keying.batch_keys(jax.random.key(5), jnp.arange(4), 4)
+KEYS = rng.batch_keys(jax.random.key(5), jnp.arange(4), 4)
 
 
 def toy_network(x_t, c, cond):

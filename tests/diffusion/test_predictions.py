@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from jax.tree_util import Partial
 
-from jaxdiff import keys as keying
+from jaxdiff import rng
 from jaxdiff.diffusion import inputs, losses, noises, predictions, schedules, weights
 from jaxdiff.diffusion.denoisers import make_denoise
 from jaxdiff.diffusion.losses import Objective, denoising_loss
@@ -128,10 +128,10 @@ def x0_loss(keys, schedule, prediction, ts, x0, weight):
 
 def test_every_prediction_gives_the_same_loss(x64, schedule, prediction_name):
     prediction = getattr(predictions, prediction_name)()
-    keys = keying.batch_keys(jax.random.key(1), jnp.arange(5), 5)
+    keys = rng.batch_keys(jax.random.key(1), jnp.arange(5), 5)
     x0 = jnp.linspace(-1, 1, 20).reshape(5, 4)
     got = x0_loss(keys, schedule, prediction, TIMES, x0, weights.x0())
-    eps = keying.draw(jax.random.normal, keying.fold(keys.key, 1), (4,))
+    eps = rng.draw(jax.random.normal, rng.fold(keys.key, 1), (4,))
     alpha, sigma = (np.asarray(f(TIMES))[:, None] for f in schedule[:2])
     guess, _ = exact(alpha * x0 + sigma * eps, alpha, sigma)
     # near the clean end x0's error is sigma times smaller than what it is cancelled
@@ -158,7 +158,7 @@ def test_the_ends_are_finite_and_exact(schedule, prediction_name):
     eps = float(jnp.finfo(x_t.dtype).eps)
     np.testing.assert_allclose(got[0], expected[0], atol=16 * eps)
     np.testing.assert_allclose(got[1], expected[1], atol=16 * eps * amplified)
-    keys = keying.batch_keys(jax.random.key(1), jnp.arange(2), 2)
+    keys = rng.batch_keys(jax.random.key(1), jnp.arange(2), 2)
     for weight in (weights.x0(), weights.native()):
         loss = x0_loss(keys, schedule, prediction, t, x_t, weight)
         assert np.isfinite(loss).all()

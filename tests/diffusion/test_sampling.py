@@ -6,15 +6,14 @@ import numpy as np
 import pytest
 from jax.tree_util import Partial
 
-from jaxdiff import choices
-from jaxdiff import keys as keying
+from jaxdiff import choices, rng
 from jaxdiff.diffusion import grids, noises, sampling, schedules, solvers
 from jaxdiff.diffusion.denoisers import Denoised
 from jaxdiff.diffusion.guidance import cfg
 from jaxdiff.diffusion.solvers import ddim, ddpm
 
 SCHEDULE = schedules.cosine()
-SEEDS = keying.split_by(jax.random.key(11), jnp.arange(6))
+SEEDS = rng.split_by(jax.random.key(11), jnp.arange(6))
 TS = jnp.asarray(grids.uniform(SCHEDULE, 5))
 LABELS = jnp.arange(6)
 SHAPE = (2, 3)
@@ -61,7 +60,7 @@ def test_every_step_has_noise_of_its_own():
     """A solver that adds its draw: the sum is that of the keys of eq. 3, by hand."""
 
     def step(denoise, keys, x, t, s, state):
-        return x + keying.draw(jax.random.normal, keys, SHAPE), state
+        return x + rng.draw(jax.random.normal, keys, SHAPE), state
 
     walk = sampling.Solver(Partial(lambda x: ()), Partial(step))
     got = sampling.sample(SEEDS, CURVED, walk, TS, jnp.zeros((6, *SHAPE)), LABELS)
@@ -107,7 +106,7 @@ def test_the_trace_is_what_the_solver_saw():
 def test_another_value_compiles_nothing():
     def run(eta=0.5, scale=2.0, gain=1.7, seed=0, ts=TS, sigma=80.0):
         schedule = schedules.edm(sigma)
-        seeds = keying.split_by(jax.random.key(seed), jnp.arange(2))
+        seeds = rng.split_by(jax.random.key(seed), jnp.arange(2))
         denoise = cfg(Partial(_curved, gain), 9, scale)
         solver = ddim.make(schedule, eta=eta)
         x_T = noise(seeds, schedule)

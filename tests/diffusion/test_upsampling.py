@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from jaxdiff import keys as keying
+from jaxdiff import rng
 from jaxdiff.diffusion import guidance, inputs, noises, schedules, upsampling
 from jaxdiff.diffusion.denoisers import Denoised
 
@@ -47,7 +47,7 @@ def test_noise_is_mixed_in_before_enlarging_and_its_amount_told():
     low, amount = jnp.full((3, 2, 2, 1), 0.5), jnp.array([0.0, 0.25, 1.0])
     assert upsampling.extra_channels((2, 2, 1), 0.3) == 2
     keys, cond = beside(low, amount, (2, 2, 1))
-    eps = keying.draw(noises.normal(), keys, (2, 2, 1))
+    eps = rng.draw(noises.normal(), keys, (2, 2, 1))
     for i, a in enumerate(amount):
         mixed = SCHEDULE.alpha(a) * low[i] + SCHEDULE.sigma(a) * eps[i]
         np.testing.assert_allclose(cond.image[i, ..., :1], mixed, atol=1e-6)

@@ -10,8 +10,8 @@ from scipy.stats import norm
 
 from jaxdiff.diffusion import likelihood
 from jaxdiff.diffusion.losses import mae, mse
-from jaxdiff.keys import batch_keys
 from jaxdiff.models import autoencoder as network
+from jaxdiff.rng import batch_keys
 from jaxdiff.tasks import autoencoder
 
 

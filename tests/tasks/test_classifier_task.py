@@ -7,7 +7,7 @@ import numpy as np
 
 from jaxdiff.diffusion import inputs, noises, predictions, schedules, times
 from jaxdiff.diffusion.losses import Objective, mse
-from jaxdiff.keys import batch_keys
+from jaxdiff.rng import batch_keys
 from jaxdiff.tasks import classifier
 
 

@@ -18,7 +18,7 @@ from jaxdiff.diffusion import (
     weights,
 )
 from jaxdiff.diffusion.losses import Objective, mse
-from jaxdiff.keys import batch_keys
+from jaxdiff.rng import batch_keys
 from jaxdiff.tasks import diffusion
 
 B = 4000
@@ -133,8 +133,8 @@ def test_inputs_are_scaled_to_unit_variance(t):
     by_hand = 0.7 / np.sqrt((1 - t) ** 2 / 4 + t**2)
     np.testing.assert_allclose(shown, np.full((3, 2), by_hand), rtol=1e-6)
     # the same in the loss: out = x_t / sd, x0 = c, so E loss = 1 - 2 c a / sd + c^2
-    rng = np.random.default_rng(0)
-    x0 = jnp.asarray(0.5 * rng.normal(size=(B, 2)), jnp.float32)
+    gen = np.random.default_rng(0)
+    x0 = jnp.asarray(0.5 * gen.normal(size=(B, 2)), jnp.float32)
     deviation = np.sqrt((1 - t) ** 2 / 4 + t**2)
     expected = 1 + 0.25 - 2 * (1 - t) * 0.25 / deviation
     got = losses(task, LABELS, x0)

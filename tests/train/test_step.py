@@ -6,8 +6,8 @@ import numpy as np
 import optax
 import pytest
 
-from jaxdiff import keys as keying
-from jaxdiff.keys import batch_keys
+from jaxdiff import rng
+from jaxdiff.rng import batch_keys
 from jaxdiff.train import ema, parallel
 from jaxdiff.train.state import init_state, num_params
 from jaxdiff.train.step import make_train_step
@@ -17,14 +17,14 @@ B, D, K = 8, 3, 3
 
 def loss(params, keys, batch):
     """Regression on noise: (x w - y - u)^2, u and the stratum from the keys."""
-    u = keying.draw(jax.random.normal, keys.key, ())
+    u = rng.draw(jax.random.normal, keys.key, ())
     error = (batch["x"] * params["w"][None]).sum(-1) - batch["y"] - u - keys.stratum
     return jnp.square(error), {"u": u, "stratum": keys.stratum}
 
 
 def batch(k=K):
-    rng = np.random.default_rng(0)
-    x, y = rng.normal(size=(k, B, D)), rng.normal(size=(k, B))
+    gen = np.random.default_rng(0)
+    x, y = gen.normal(size=(k, B, D)), gen.normal(size=(k, B))
     return {"x": x.astype(np.float32), "y": y.astype(np.float32)}
 
 

@@ -4,7 +4,7 @@ import jax
 import jax.numpy as jnp
 from jax.tree_util import Partial
 
-from jaxdiff import keys as keying
+from jaxdiff import rng
 from jaxdiff.arrays import Array, Float, expand, require
 from jaxdiff.diffusion.denoisers import noise_of
 from jaxdiff.diffusion.sampling import Solver, no_memory
@@ -33,7 +33,7 @@ def _step(schedule, eta, denoise, keys, x, t, s, state):
     alpha_s, sigma_s = level(schedule, s)
     den = denoise(x, t)
     eps = noise_of(den, x, alpha_t, sigma_t)
-    z = keying.draw(jax.random.normal, keys, x.shape[1:])
+    z = rng.draw(jax.random.normal, keys, x.shape[1:])
     # upwards (inversion.py) there is no noise to draw, and the root is above 1
     root = jnp.minimum(alpha_t * sigma_s / (alpha_s * sigma_t), 1.0)
     # up and down as shares of sigma_s: sqrt(1 - share^2) stays exact at eta = 0

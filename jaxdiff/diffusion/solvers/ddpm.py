@@ -4,7 +4,7 @@ import jax
 import jax.numpy as jnp
 from jax.tree_util import Partial
 
-from jaxdiff import keys as keying
+from jaxdiff import rng
 from jaxdiff.arrays import expand, require
 from jaxdiff.diffusion.posterior import log_variance, posterior
 from jaxdiff.diffusion.sampling import Solver, no_memory
@@ -44,7 +44,7 @@ def _step(schedule, frac, denoise, keys, x, t, s, state):
     frac = den.var_frac if frac is None else jnp.full_like(x, frac)
     log_var = log_variance(schedule, expand(t, x), expand(s, x), frac)
     std = jnp.where(expand(level(schedule, s)[1], x) > 0, jnp.exp(0.5 * log_var), 0.0)
-    z = keying.draw(jax.random.normal, keys, x.shape[1:])
+    z = rng.draw(jax.random.normal, keys, x.shape[1:])
     mean = expand(post.of_x_t, x) * x + expand(post.of_x0, x) * den.x0
     if den.push is not None:
         mean = mean + std**2 * den.push

@@ -4,7 +4,7 @@ import jax
 import jax.numpy as jnp
 from jax.tree_util import Partial
 
-from jaxdiff import keys as keying
+from jaxdiff import rng
 from jaxdiff.arrays import Array, Float, require
 from jaxdiff.diffusion.moves import fresh, half_log_snr, time_at
 from jaxdiff.diffusion.posterior import posterior
@@ -60,7 +60,7 @@ def _step(schedule, inner, way, counts, denoise, keys, x, t, s, state):
     ts = time_at(schedule, -rho * jnp.log(root)).at[-1].set(jnp.where(crosses, s, 0.5))
 
     def once(x, count):
-        own = keying.fold(keys, count + 1)
+        own = rng.fold(keys, count + 1)
         keep = schedule.alpha(ts[0]) / schedule.alpha(ts[-1])
         x = keep * x + fresh(own, x, jnp.sqrt(posterior(schedule, ts[0], ts[-1]).large))
 

@@ -21,7 +21,7 @@ from ml_collections import ConfigDict
 from scipy import optimize
 from tqdm import tqdm
 
-from jaxdiff import keys as keying
+from jaxdiff import rng
 from jaxdiff.arrays import Array, require
 from jaxdiff.choices import members
 from jaxdiff.diffusion import grids, inversion, sampling
@@ -156,7 +156,7 @@ def noises(request: Request, index: np.ndarray) -> Noises:
     """Starts and the ends of their paths, which are sampled finely."""
     trained, plan = request.trained, request.plan
     labels = even_labels(len(index), num_asked(trained.config, trained.source))
-    keys = keying.split_by(jax.random.key(request.seed), jnp.asarray(index))
+    keys = rng.split_by(jax.random.key(request.seed), jnp.asarray(index))
     shape = trained.source.shape
     some = Noises(
         keys,

@@ -23,7 +23,7 @@ from jax.tree_util import Partial
 from scipy import optimize
 from scipy.special import ndtr
 
-from jaxdiff import keys as keying
+from jaxdiff import rng
 from jaxdiff.arrays import Array
 from jaxdiff.diffusion import solvers
 from jaxdiff.diffusion.denoisers import Denoised
@@ -183,7 +183,7 @@ def travel(solver: Solver, denoise: Any, ts: Array, x: Array, z: Array) -> Array
         t, s, z_now = now
         x, state = carry
         draws = iter(z_now)
-        with mock.patch.object(keying, "draw", lambda *_: next(draws)):
+        with mock.patch.object(rng, "draw", lambda *_: next(draws)):
             x, state = solver.step(denoise, keys, x, t, s, state)
         return (x, state), x
 

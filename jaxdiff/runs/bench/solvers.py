@@ -10,7 +10,7 @@ import numpy as np
 from jax.tree_util import Partial
 from tqdm import tqdm
 
-from jaxdiff import keys as keying
+from jaxdiff import rng
 from jaxdiff.arrays import expand
 from jaxdiff.choices import members
 from jaxdiff.diffusion import grids, predictions, sampling, schedules, solvers
@@ -113,7 +113,7 @@ def law_score(
     x0 = jnp.asarray(_drawn(law, COUNT, seed), jnp.float32)
     z = jax.random.normal(jax.random.fold_in(key, COUNT), x0.shape)
     x_T = schedule.alpha(ts[0]) * x0 + schedule.sigma(ts[0]) * z
-    seeds = keying.split_by(key, jnp.arange(COUNT))
+    seeds = rng.split_by(key, jnp.arange(COUNT))
     denoise = Partial(_turned, law, schedule)
     x = np.asarray(sampling.sample(seeds, denoise, solver, ts, x_T), np.float64)
     return float(np.abs(_scores(law, x)).max())
@@ -121,9 +121,9 @@ def law_score(
 
 def _drawn(law, count, seed):
     """Of the law itself, f64[count, 2]."""
-    rng = np.random.default_rng(seed)
-    modes = np.where(rng.random((count, 1)) < 0.5, law.low, law.high)
-    return (modes + law.spread * rng.standard_normal((count, 2))) @ TURN.T
+    gen = np.random.default_rng(seed)
+    modes = np.where(gen.random((count, 1)) < 0.5, law.low, law.high)
+    return (modes + law.spread * gen.standard_normal((count, 2))) @ TURN.T
 
 
 def _scores(law, x):

@@ -8,8 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 from PIL import Image
 
-from jaxdiff import build
-from jaxdiff import keys as keying
+from jaxdiff import build, rng
 from jaxdiff.arrays import require
 from jaxdiff.choices import hint
 from jaxdiff.diffusion import sampling
@@ -98,7 +97,7 @@ def vary(ask: Ask) -> Work:
 
     def work():
         n, x0 = len(given.values), repeated(ask.encoded(given), num)
-        keys = keying.split_by(jax.random.key(ask.seed), jnp.arange(len(x0)))
+        keys = rng.split_by(jax.random.key(ask.seed), jnp.arange(len(x0)))
         at = {"schedule": schedule, "noise": noise, "t": float(ts[0])}
         z = sampling.init_noise(keys, ask.source.shape, **at)
         x_T = np.asarray(schedule.alpha(jnp.float32(ts[0])) * x0 + z)

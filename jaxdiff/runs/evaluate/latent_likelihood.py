@@ -14,8 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 from ml_collections import ConfigDict
 
-from jaxdiff import build
-from jaxdiff import keys as keying
+from jaxdiff import build, rng
 from jaxdiff.data.source import Source
 from jaxdiff.runs.experiment import load_autoencoder
 from jaxdiff.tasks.autoencoder import Coder, sample_code, share
@@ -84,9 +83,9 @@ def _in_chunks(function, stage, seed, index):
     for at in range(0, len(index), CHUNK):
         some = index[at : at + CHUNK]
         rows = some[np.minimum(np.arange(CHUNK), len(some) - 1)]
-        keys = keying.split_by(jax.random.key(seed), jnp.asarray(rows))
+        keys = rng.split_by(jax.random.key(seed), jnp.asarray(rows))
         x = stage.images[rows]["x"]
-        found = function(stage.coder, keying.fold(keys, STREAM), x)
+        found = function(stage.coder, rng.fold(keys, STREAM), x)
         parts.append([np.asarray(a)[: len(some)] for a in found])
     return [np.concatenate(some) for some in zip(*parts, strict=True)]
 

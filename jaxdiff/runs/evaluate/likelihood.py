@@ -19,8 +19,7 @@ import numpy as np
 from ml_collections import ConfigDict
 from tqdm import tqdm
 
-from jaxdiff import build
-from jaxdiff import keys as keying
+from jaxdiff import build, rng
 from jaxdiff.arrays import require
 from jaxdiff.data.batches import permutation
 from jaxdiff.diffusion import density, likelihood
@@ -188,7 +187,7 @@ def _bits(request, index):
         told = bits_of_images.look(request.stage, asked["seed"], index[rows])
         batch["x"] = told.codes
     labels = batch["label"] if build.num_labels(trained.config, source) else None
-    keys = keying.split_by(jax.random.key(asked["seed"]), jnp.asarray(index[rows]))
+    keys = rng.split_by(jax.random.key(asked["seed"]), jnp.asarray(index[rows]))
     each = parallel.shard((keys, jnp.asarray(batch["x"]), labels), len(devices))
     denoise, cleanest = trained.task.model(trained.params), asked["cleanest"]
     width = jnp.asarray(_width(source), jnp.float32)
@@ -266,8 +265,8 @@ def _told(bound, at, x0):
 def _flow(model, keys, x0, labels):
     shape, size = x0.shape[1:], x0[0].size
     width = jnp.broadcast_to(model.width, shape)
-    spread = keying.draw(jax.random.uniform, keying.fold(keys, 0), shape) - 0.5
-    probes = density.draw_probes(keying.fold(keys, 1), shape) if size > FEW else None
+    spread = rng.draw(jax.random.uniform, rng.fold(keys, 0), shape) - 0.5
+    probes = density.draw_probes(rng.fold(keys, 1), shape) if size > FEW else None
     got = density.log_density(
         model.denoise,
         model.schedule,

@@ -12,8 +12,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxdiff import build, choices
-from jaxdiff import keys as keying
+from jaxdiff import build, choices, rng
 from jaxdiff.arrays import Array, require
 from jaxdiff.data.batches import permutation
 from jaxdiff.data.source import Source
@@ -128,7 +127,7 @@ def draw_schedules(scene: Scene, path: Path) -> None:
 def corrupted(scene: Scene, x: np.ndarray, keys: Array, ts: np.ndarray) -> np.ndarray:
     """x f32[b, ...] -> f32[t, b, ...], each with one noise of its own at all times."""
     schedule = build.make_schedule(scene.config)
-    eps = keying.draw(build.make_noise(scene.config), keys, x.shape[1:])
+    eps = rng.draw(build.make_noise(scene.config), keys, x.shape[1:])
     c = schedules.coeffs(schedule, jnp.asarray(ts, jnp.float32))
     pairs = zip(c.alpha, c.sigma, strict=True)
     return np.stack([np.asarray(alpha * x + sigma * eps) for alpha, sigma in pairs])

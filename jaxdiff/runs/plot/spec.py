@@ -14,7 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 from ml_collections import ConfigDict
 
-from jaxdiff import keys as keying
+from jaxdiff import rng
 from jaxdiff.arrays import Array, require
 from jaxdiff.data.batches import permutation
 from jaxdiff.data.source import Source
@@ -103,7 +103,7 @@ class Scene:
         return even_labels(num, num_asked(self.config, self.source))
 
     def keys(self, index: np.ndarray) -> Array:
-        return keying.split_by(jax.random.key(self.seed), jnp.asarray(index))
+        return rng.split_by(jax.random.key(self.seed), jnp.asarray(index))
 
     def pixels(self, x: Any) -> np.ndarray:
         """Model units f32[..., *source.shape] to pixels u8[..., h, w, c]."""

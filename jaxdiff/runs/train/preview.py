@@ -8,8 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 from ml_collections import ConfigDict
 
-from jaxdiff import build
-from jaxdiff import keys as keying
+from jaxdiff import build, rng
 from jaxdiff.arrays import PyTree
 from jaxdiff.data.batches import permutation
 from jaxdiff.data.source import Source
@@ -95,13 +94,13 @@ def _accuracies(config, source, task):
     @jax.jit
     def share(classify, keys, x, labels, t):
         c = schedules.coeffs(schedule, t)
-        eps = keying.draw(noise, keys, x.shape[1:])
+        eps = rng.draw(noise, keys, x.shape[1:])
         said = classify.logits(c.alpha * x + c.sigma * eps, t).argmax(-1)
         return (said == labels).mean()
 
     def draw(params, path):
         batch, classify = source[index], task.model(params)
-        keys = keying.split_by(jax.random.key(config.seed), jnp.asarray(index))
+        keys = rng.split_by(jax.random.key(config.seed), jnp.asarray(index))
         right = [share(classify, keys, batch["x"], batch["label"], t) for t in ts]
         said = {"classifier": np.asarray(right), "a guess": np.full_like(ts, guess)}
         curves.save_lines(
@@ -117,7 +116,7 @@ def _accuracies(config, source, task):
 def _codes(config, source, task):
     num = min(config.train.num_preview, ACROSS)
     x = source[np.arange(min(num, len(source)))]["x"]
-    keys = keying.split_by(jax.random.key(config.seed), jnp.arange(num))
+    keys = rng.split_by(jax.random.key(config.seed), jnp.arange(num))
 
     def draw(params, path):
         coder = task.model(params)
@@ -137,7 +136,7 @@ def _round_trip(coder, x):
 @jax.jit
 def decode(coder, like, keys):
     """Decoded draws of N(0, I), one a key; `like`: codes f32[b, *latent] for shape."""
-    return coder.decode(keying.draw(jax.random.normal, keys, like.shape[1:]))
+    return coder.decode(rng.draw(jax.random.normal, keys, like.shape[1:]))
 
 
 PREVIEWS = {"denoiser": _samples, "classifier": _accuracies, "autoencoder": _codes}

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from jax.tree_util import Partial
 
-from jaxdiff import keys as keying
+from jaxdiff import rng
 from jaxdiff.diffusion import grids, predictions, sampling, schedules
 from jaxdiff.diffusion.denoisers import Denoised, clip_x0_only, make_denoise
 from jaxdiff.diffusion.inputs import index
@@ -80,7 +80,7 @@ def test_ddpm_step_by_hand(x64, fields, log_variance):
         got, _ = ddpm.make(schedule, **fields).step(
             lambda *_: Denoised(x0, jnp.full((1, 2), 0.25)), SEEDS, x, t, s, ()
         )
-        z = keying.draw(jax.random.normal, SEEDS, (2,))
+        z = rng.draw(jax.random.normal, SEEDS, (2,))
         expected = ddpm_of(schedule, x, x0, z, t, s, log_variance)
         np.testing.assert_allclose(got, expected, rtol=1e-8)
 
@@ -97,7 +97,7 @@ def test_ddim_step_by_hand(x64, eta):
     bar_t, bar_s = (float(schedule.alpha(u)) ** 2 for u in (t, s))
     up = eta * np.sqrt((1 - bar_s) / (1 - bar_t)) * np.sqrt(1 - bar_t / bar_s)
     eps = (np.asarray(x) - np.sqrt(bar_t) * np.asarray(x0)) / np.sqrt(1 - bar_t)
-    z = np.asarray(keying.draw(jax.random.normal, SEEDS, (2,)))
+    z = np.asarray(rng.draw(jax.random.normal, SEEDS, (2,)))
     expected = np.sqrt(bar_s) * x0 + np.sqrt(1 - bar_s - up**2) * eps + up * z
     np.testing.assert_allclose(got, expected, rtol=1e-10)
 
@@ -112,7 +112,7 @@ def test_ddims_eta_is_the_angle_articles_stochasticity(x64):
     got, _ = ddim.make(schedule, eta=0.8).step(
         lambda *_: Denoised(nil), SEEDS, nil, t, s, ()
     )
-    z = float(keying.draw(jax.random.normal, SEEDS, (1,))[0, 0])
+    z = float(rng.draw(jax.random.normal, SEEDS, (1,))[0, 0])
     up = 0.8 * np.sqrt(1 - (alpha_t / alpha_s) ** 2) * sigma_s / sigma_t
     assert float(got[0, 0]) == pytest.approx(up * z, rel=1e-9)
 

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 from jax.tree_util import Partial
 
-from jaxdiff import keys as keying
+from jaxdiff import rng
 from jaxdiff.diffusion import grids, predictions, schedules
 from jaxdiff.diffusion.denoisers import clip, clip_x0_only, make_denoise
 from jaxdiff.diffusion.inputs import index
@@ -34,7 +34,7 @@ def walk(solver, denoise, ts, x):
     path = [x]
     seeds = jax.random.split(jax.random.key(0), len(x))
     for t, s, z in zip(ts[:-1], ts[1:], NOISE, strict=True):
-        with mock.patch.object(keying, "draw", lambda *_, z=z: jnp.asarray(z)):
+        with mock.patch.object(rng, "draw", lambda *_, z=z: jnp.asarray(z)):
             x, _ = solver.step(denoise, seeds, x, t, s, ())
         path.append(x)
     return np.stack(path)

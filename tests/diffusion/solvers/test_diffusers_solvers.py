@@ -13,8 +13,7 @@ import numpy as np
 import pytest
 from jax.tree_util import Partial
 
-from jaxdiff import choices
-from jaxdiff import keys as keying
+from jaxdiff import choices, rng
 from jaxdiff.diffusion import predictions, schedules, solvers
 from jaxdiff.diffusion.denoisers import make_denoise
 from jaxdiff.diffusion.inputs import index
@@ -63,7 +62,7 @@ def test_paths_are_diffusers(x64, name):
     state = solver.init(jnp.asarray(expected[0]))
     # each step from where theirs is, or their rounding to single precision would grow
     for k, (x, z) in enumerate(zip(expected[:-1], NOISE, strict=True)):
-        with mock.patch.object(keying, "draw", lambda *_, z=z: jnp.asarray(z)):
+        with mock.patch.object(rng, "draw", lambda *_, z=z: jnp.asarray(z)):
             x, state = solver.step(
                 lambda x, t: said(x, t, None),
                 seeds,

@@ -6,8 +6,7 @@ import numpy as np
 import pytest
 from jax.tree_util import Partial
 
-from jaxdiff import build
-from jaxdiff import keys as keying
+from jaxdiff import build, rng
 from jaxdiff.diffusion import noises, schedules
 from jaxdiff.diffusion.denoisers import Denoised
 from jaxdiff.diffusion.solvers import ddim
@@ -33,8 +32,8 @@ def plan_of(curve):
 
 def starts(plan, index):
     """Every path keeps its quantile: x0 = STD x_T / sqrt((alpha STD)^2 + sigma^2)."""
-    keys = keying.split_by(jax.random.key(0), index)
-    z = keying.draw(jax.random.normal, keying.fold(keys, 0), (3,))
+    keys = rng.split_by(jax.random.key(0), index)
+    z = rng.draw(jax.random.normal, rng.fold(keys, 0), (3,))
     alpha, sigma = (f(jnp.ones(())) for f in plan.schedule[:2])
     ends = STD * sigma * z / jnp.hypot(alpha * STD, sigma)
     return fit_grid.Noises(keys, None, ends)

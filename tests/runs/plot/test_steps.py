@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from jaxdiff import keys as keying
+from jaxdiff import rng
 from jaxdiff.runs.plot import run as plot
 from jaxdiff.runs.plot import steps as plot_steps
 from tests.runs.conftest import tiny_config, untrained
@@ -33,7 +33,7 @@ def test_one_step_is_the_estimate_from_the_noise(folder):
     found = plot_steps.steps(scene)
     assert list(found) == [1, 10, 80]
     assert all(x.shape == (3, 4, 4, 1) for x in found.values())
-    seeds = keying.split_by(jax.random.key(0), jnp.arange(3))
+    seeds = rng.split_by(jax.random.key(0), jnp.arange(3))
     keys = [jax.random.fold_in(seed, 0) for seed in seeds]
     z = jnp.stack([jax.random.normal(key, (4, 4, 1)) for key in keys])
     sigma = np.sin(np.arccos(0.02))

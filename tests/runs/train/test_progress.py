@@ -21,7 +21,7 @@ from tests.runs.conftest import (
     tiny_config,
     untrained,
 )
-from tests.runs.test_train_run import interrupted
+from tests.runs.train.test_loop import interrupted
 
 MEASURED = {"evaluate_every": 4, "num_evaluate": 30}
 
