@@ -27,14 +27,14 @@ class Denoised(NamedTuple):
                or None.
     eps:       the noise estimate where it is *not* (x_t - alpha x0) / sigma, or None:
                some wrappers change x0 and keep the noise.
-    push:      f32[b, ...], what an ancestral step adds to its mean, times its variance
+    mean_shift: f32[b, ...], what an ancestral step adds to its mean, times its variance
                (guidance.py, eq. 3), or None.
     """
 
     x0: Array
     var_frac: Array | None = None
     eps: Array | None = None
-    push: Array | None = None
+    mean_shift: Array | None = None
 
 
 Denoise = Callable[..., Denoised]
@@ -64,7 +64,7 @@ def noise_of(
 
     Errors: ValueError for a denoiser that pushes a mean, which these solvers lack.
     """
-    check_no_push(denoised)
+    check_no_mean_shift(denoised)
     if denoised.eps is not None:
         return denoised.eps
     safe = jnp.where(sigma == 0, 1.0, sigma)
@@ -72,9 +72,9 @@ def noise_of(
     return jnp.where(sigma == 0, jnp.zeros_like(eps), eps)
 
 
-def check_no_push(denoised: Denoised) -> None:
+def check_no_mean_shift(denoised: Denoised) -> None:
     """ValueError for a denoiser that pushes a mean, which most solvers lack."""
-    if denoised.push is not None:
+    if denoised.mean_shift is not None:
         raise ValueError("guidance of form 'mean' is for the solver ddpm; use 'score'")
 
 

@@ -106,7 +106,7 @@ def _replaced(denoise, values, mask, x_t, t, cond):
 
     x0 = jnp.where(fixed, _like(x_t, values), den.x0)
     return den._replace(
-        x0=x0, var_frac=free(den.var_frac), eps=None, push=free(den.push)
+        x0=x0, var_frac=free(den.var_frac), eps=None, mean_shift=free(den.mean_shift)
     )
 
 

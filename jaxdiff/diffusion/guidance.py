@@ -42,7 +42,7 @@ def classifier(
 
     Args:   logits: Partial (x_t f32[b, ...], t) -> f32[b, classes], of a classifier of
             noisy data.  schedule: the one of both models.  scale: no unit; 0 is off.
-            form: "score", or "mean" for the solver ddpm, which adds `push` to its mean.
+            form: "score", or "mean", which gives ddpm a `mean_shift`.
     Errors: ValueError for another form.
     Source: Dhariwal & Nichol 2021, arXiv:2105.05233, algorithms 2 (score), 1 (mean).
     """
@@ -149,7 +149,9 @@ def _by_score(denoise, logits, schedule, scale, x_t, t, cond):
 def _by_mean(denoise, logits, schedule, scale, x_t, t, cond):
     del schedule
     den, grad = denoise(x_t, t, cond), scale * _grad(logits, x_t, t, labels_of(cond))
-    return den._replace(push=grad if den.push is None else den.push + grad)
+    return den._replace(
+        mean_shift=grad if den.mean_shift is None else den.mean_shift + grad
+    )
 
 
 # Ways of classifier guidance: equation 2 and equation 3.

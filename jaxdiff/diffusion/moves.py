@@ -7,7 +7,7 @@ A level is (alpha, sigma); here is the time t, there is s < t.
      exact for an x0 that stays as it is. Higher orders put for x0 (or for eps) a mean
      of it over the step, so that (1) is the last line of them all.
 (2)  lam = log(alpha / sigma),  h = lam_s - lam_t > 0;   sigma / alpha = e^-lam
-(3)  x_s = move to (alpha_s, sigma_s sqrt(1 - share^2)) + sigma_s share z  `fall_short`
+(3)  x_s = move to (alpha_s, sigma_s sqrt(1 - share^2)) + sigma_s share z  `sigma_down`
      has the marginal law of (1) for any share in [0, 1] of new noise.
 (4)  mean of f over the step, weighted by e^(a tau), tau = (node - node_t) / (node_s -
      node_t) from 0 to 1, f the polynomial through the newest few values: `mean_over`.
@@ -24,7 +24,7 @@ import numpy as np
 
 from jaxdiff import rng
 from jaxdiff.arrays import Array, Float, Key, require
-from jaxdiff.diffusion.denoisers import Denoise, check_no_push
+from jaxdiff.diffusion.denoisers import Denoise, check_no_mean_shift
 from jaxdiff.diffusion.posterior import posterior
 from jaxdiff.diffusion.schedules import Schedule
 
@@ -36,10 +36,10 @@ _ROOTS, _WEIGHTS = np.polynomial.legendre.leggauss(20)
 TAUS, WEIGHTS = (_ROOTS + 1) / 2, _WEIGHTS / 2
 
 
-def look(denoise: Denoise, schedule: Schedule, x: Array, t: Scalar):
+def denoise_at(denoise: Denoise, schedule: Schedule, x: Array, t: Scalar):
     """(x, x0) at t. A denoiser with a noise of its own moves x to where both meet."""
     den = denoise(x, t)
-    check_no_push(den)
+    check_no_mean_shift(den)
     if den.eps is not None:
         x = schedule.alpha(t) * den.x0 + schedule.sigma(t) * den.eps
     return x, den.x0
@@ -67,7 +67,7 @@ def time_at(schedule: Schedule, lam: Float[Array, "*b"]) -> Float[Array, "*b"]:
     return jnp.clip(schedule.t_of(2 * lam), 0.0, 1.0)
 
 
-def fall_short(there: Level, share: Scalar) -> Level:
+def sigma_down(there: Level, share: Scalar) -> Level:
     """Where equation 3 moves to before it adds sigma_s share z."""
     return there[0], there[1] * jnp.sqrt((1 - share) * (1 + share))
 
@@ -81,7 +81,7 @@ def ancestral_share(eta: Scalar | float, here: Level, there: Level) -> Scalar:
     return eta * jnp.sqrt((1 - root) * (1 + root))
 
 
-def fresh(keys: Key[Array, "b"], x: Array, std: Scalar) -> Array:
+def scaled_noise(keys: Key[Array, "b"], x: Array, std: Scalar) -> Array:
     """std z, each image's from its own key."""
     return std * rng.draw(jax.random.normal, keys, x.shape[1:])
 
@@ -110,7 +110,7 @@ class Churn(NamedTuple):
         return Churn(rate, low, high, inflate)
 
 
-def raised(
+def churn_up(
     churn: Churn, schedule: Schedule, keys: Key[Array, "b"], x: Array, t: Scalar
 ):
     """(x, t) after churning."""
@@ -122,7 +122,7 @@ def raised(
     def climb(x):
         keep = schedule.alpha(up) / schedule.alpha(t)
         std = jnp.sqrt(posterior(schedule, up, t).large)
-        return keep * x + fresh(keys, x, churn.inflate * std)
+        return keep * x + scaled_noise(keys, x, churn.inflate * std)
 
     return jax.lax.cond(on, climb, lambda x: x, x), jnp.where(on, up, t)
 

@@ -95,7 +95,7 @@ def sample(
     return (x, seen) if trace else x
 
 
-def count_calls(solver: Solver, ts: Float[Array, "times"]) -> int:
+def count_nfe(solver: Solver, ts: Float[Array, "times"]) -> int:
     """Denoiser calls of a run down `ts`, counted by running it on one number.
 
     A step may call more often than another: once in the step to 0, for most.

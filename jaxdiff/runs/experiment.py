@@ -20,7 +20,7 @@ from jaxdiff.runs import workdir as files
 from jaxdiff.tasks.classifier import Classify
 from jaxdiff.tasks.task import Task
 from jaxdiff.train import checkpoint, state
-from jaxdiff.train.ema import own
+from jaxdiff.train.ema import primary
 
 
 class Trained(NamedTuple):
@@ -56,7 +56,7 @@ def load(workdir: Path, config: ConfigDict, source: Source | None = None) -> Tra
     if config.sampler.ema:
         params = snapshots.at_width(workdir, restored, widths, config.sampler.ema)
     else:
-        params = own(restored.ema)
+        params = primary(restored.ema)
     return Trained(config, source, task, params, int(restored.step))
 
 

@@ -156,7 +156,7 @@ def make_sampler(
         return draw_plan(plan(params), told, source.shape, seed, s.batch_size)
 
     def calls():
-        own = sampling.count_calls(solver, jnp.asarray(grid, jnp.float32))
+        own = sampling.count_nfe(solver, jnp.asarray(grid, jnp.float32))
         return own + (base.calls() if base else 0)
 
     return Sampler(draw, calls, wrap, plan, each)

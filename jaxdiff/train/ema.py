@@ -65,7 +65,7 @@ def start(params: PyTree, powers: int = 0) -> PyTree:
     return (own, *others) if others else own
 
 
-def own(ema: PyTree) -> PyTree:
+def primary(ema: PyTree) -> PyTree:
     """The run's own average, of those of a state."""
     return ema[0] if isinstance(ema, tuple) else ema
 

@@ -161,12 +161,12 @@ def test_known_coordinates_walk_the_forward_process_backwards():
 def said(x_t, t, cond):
     del t, cond
     full = jnp.full_like(x_t, 0.25)
-    return Denoised(full, var_frac=2 * full, eps=3 * full, push=4 * full)
+    return Denoised(full, var_frac=2 * full, eps=3 * full, mean_shift=4 * full)
 
 
 @pytest.mark.parametrize("shape", [(2, 3), (2, 4, 3)])
 def test_replacement_by_hand(shape):
-    """Values of one example or of all; where known no push and the small variance."""
+    """Values of one example or of all; known ones have no shift and small variance."""
     one = jnp.arange(np.prod(shape[1:]), dtype=jnp.float32).reshape(shape[1:])
     mask = jnp.array([1, 0, 1])
     every = jnp.stack([one, one])
@@ -176,7 +176,7 @@ def test_replacement_by_hand(shape):
         m = np.broadcast_to(np.array([True, False, True]), shape)
         np.testing.assert_array_equal(den.x0, np.where(m, every, 0.25))
         np.testing.assert_array_equal(den.var_frac, np.where(m, 0.0, 0.5))
-        np.testing.assert_array_equal(den.push, np.where(m, 0.0, 1.0))
+        np.testing.assert_array_equal(den.mean_shift, np.where(m, 0.0, 1.0))
         assert den.eps is None  # it follows from x0
 
 
@@ -244,7 +244,7 @@ def test_every_solver_ends_on_what_is_known(name, solver_name):
 
 def test_repeats_count_as_calls():
     solver = editing.resample(ddpm.make(SCHEDULE), SCHEDULE, 7)
-    assert sampling.count_calls(solver, jnp.linspace(1, 0, 4)) == 3 * 7
+    assert sampling.count_nfe(solver, jnp.linspace(1, 0, 4)) == 3 * 7
 
 
 def test_mistakes():

@@ -108,7 +108,7 @@ def test_calls_are_counted_and_the_first_step_is_one():
     schedule = schedules.cosine()
     up = jnp.asarray(grids.karras(schedule, 10)[::-1])
     for solver, calls in ((ddim.make(schedule), 10), (heun.make(schedule), 1 + 2 * 9)):
-        assert sampling.count_calls(inversion.upwards(solver, schedule), up) == calls
+        assert sampling.count_nfe(inversion.upwards(solver, schedule), up) == calls
 
 
 def test_no_noise_is_found_where_there_is_none(solver_name):

@@ -179,7 +179,7 @@ def test_a_thousand_steps_are_no_larger_a_program_than_ten(trace):
 def test_denoiser_calls_are_counted(name, fields, calls):
     solver = choices.pick(solvers, name)(SCHEDULE, **fields)
     ts = SCHEDULE.t_of(-2 * jnp.log(jnp.array([9.0, 3.0, 1.0, 0.2, 0.05, 0.01])))
-    assert sampling.count_calls(solver, jnp.append(ts, 0.0)) == calls
+    assert sampling.count_nfe(solver, jnp.append(ts, 0.0)) == calls
 
 
 def test_a_sample_differentiates_by_guidance_and_by_the_grid():

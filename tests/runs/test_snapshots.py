@@ -52,7 +52,7 @@ def test_widths_that_were_kept_come_back(kept):
 
 def test_a_width_between_is_the_average_that_was_run(kept):
     folder, config, state = kept
-    found, true = at(folder, config, 0.075), ema.own(state.ema)
+    found, true = at(folder, config, 0.075), ema.primary(state.ema)
     zero = jax.tree.map(np.zeros_like, true)
     assert apart(found, true) < 0.013 * apart(true, zero)
     # and none of those it is made of

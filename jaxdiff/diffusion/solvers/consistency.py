@@ -2,7 +2,7 @@
 
 from jax.tree_util import Partial
 
-from jaxdiff.diffusion.moves import fresh, look
+from jaxdiff.diffusion.moves import denoise_at, scaled_noise
 from jaxdiff.diffusion.sampling import Solver, no_memory
 from jaxdiff.diffusion.schedules import Schedule, level
 
@@ -22,6 +22,6 @@ def make(schedule: Schedule) -> Solver:
 
 
 def _step(schedule, denoise, keys, x, t, s, state):
-    _, x0 = look(denoise, schedule, x, t)
+    _, x0 = denoise_at(denoise, schedule, x, t)
     alpha, sigma = level(schedule, s)
-    return alpha * x0 + fresh(keys, x, sigma), state
+    return alpha * x0 + scaled_noise(keys, x, sigma), state

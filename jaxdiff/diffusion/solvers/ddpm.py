@@ -19,9 +19,9 @@ FRACTIONS = {"small": 0.0, "large": 1.0, "learned": None}
 def make(schedule: Schedule, *, variance: str = "small") -> Solver:
     """Draw from p(x_s | x_t): the posterior at the estimate of x0.
 
-    x_s = of_x_t x_t + of_x0 x0 + exp(log_var) push + exp(log_var / 2) z
+    x_s = of_x_t x_t + of_x0 x0 + exp(log_var) mean_shift + exp(log_var / 2) z
 
-    of posterior.py, eq. 2 and 4; push is the denoiser's, or 0 (guidance.py, eq. 3).
+    of posterior.py, eq. 2 and 4; mean_shift as in guidance.py, eq. 3, or 0.
 
     Args:    schedule: the one the denoiser was trained with, on any subset of times.
              variance: "small" (beta_tilde; the same as DDIM with eta = 1), "large"
@@ -46,6 +46,6 @@ def _step(schedule, frac, denoise, keys, x, t, s, state):
     std = jnp.where(expand(level(schedule, s)[1], x) > 0, jnp.exp(0.5 * log_var), 0.0)
     z = rng.draw(jax.random.normal, keys, x.shape[1:])
     mean = expand(post.of_x_t, x) * x + expand(post.of_x0, x) * den.x0
-    if den.push is not None:
-        mean = mean + std**2 * den.push
+    if den.mean_shift is not None:
+        mean = mean + std**2 * den.mean_shift
     return mean + std * z, state

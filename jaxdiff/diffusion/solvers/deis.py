@@ -5,8 +5,8 @@ from jax.tree_util import Partial
 
 from jaxdiff.arrays import require
 from jaxdiff.diffusion.moves import (
+    denoise_at,
     half_log_snr,
-    look,
     mean_over,
     move,
     no_past,
@@ -40,7 +40,7 @@ def _init(slots, x):
 
 def _step(schedule, denoise, keys, x, t, s, past):
     del keys
-    x, x0 = look(denoise, schedule, x, t)
+    x, x0 = denoise_at(denoise, schedule, x, t)
     here, there = level(schedule, t), level(schedule, s)
     eps = noise_at(x, x0, here)
     past = remember(past, eps, half_log_snr(here))

@@ -7,12 +7,12 @@ from jax.tree_util import Partial
 from jaxdiff.arrays import Array, Float, require
 from jaxdiff.diffusion.moves import (
     ancestral_share,
-    fall_short,
-    fresh,
+    denoise_at,
     half_log_snr,
-    look,
     move,
     noise_at,
+    scaled_noise,
+    sigma_down,
     time_at,
 )
 from jaxdiff.diffusion.sampling import Solver, no_memory
@@ -39,19 +39,19 @@ def make(schedule: Schedule, *, eta: float | Float[Array, ""] = 0.0) -> Solver:
 
 
 def _step(schedule, eta, denoise, keys, x, t, s, state):
-    x, x0 = look(denoise, schedule, x, t)
+    x, x0 = denoise_at(denoise, schedule, x, t)
     here, there = level(schedule, t), level(schedule, s)
     share = ancestral_share(eta, here, there)
-    down = fall_short(there, share)
+    down = sigma_down(there, share)
     first = move(x, x0, here, down)
 
     def middle(_):
         m = time_at(schedule, 0.5 * (half_log_snr(here) + half_log_snr(down)))
         mid = level(schedule, m)
-        y, y0 = look(denoise, schedule, move(x, x0, here, mid), m)
+        y, y0 = denoise_at(denoise, schedule, move(x, x0, here, mid), m)
         span = down[1] - down[0] * here[1] / jnp.where(here[0] > 0, here[0], 1.0)
         return first + span * (noise_at(y, y0, mid) - noise_at(x, x0, here))
 
     full = (down[1] > 0) & (here[0] > 0)
     x = jax.lax.cond(full, middle, lambda _: first, None)
-    return x + fresh(keys, x, there[1] * share), state
+    return x + scaled_noise(keys, x, there[1] * share), state

@@ -5,13 +5,13 @@ from jax.tree_util import Partial
 
 from jaxdiff.arrays import Array, Float, require
 from jaxdiff.diffusion.moves import (
-    fall_short,
-    fresh,
+    denoise_at,
     half_log_snr,
-    look,
     move,
     no_past,
     remember,
+    scaled_noise,
+    sigma_down,
 )
 from jaxdiff.diffusion.sampling import Solver
 from jaxdiff.diffusion.schedules import Schedule, level
@@ -42,7 +42,7 @@ def _init(x):
 
 
 def _step(schedule, eta, denoise, keys, x, t, s, past):
-    x, x0 = look(denoise, schedule, x, t)
+    x, x0 = denoise_at(denoise, schedule, x, t)
     here, there = level(schedule, t), level(schedule, s)
     lam = half_log_snr(here)
     h = half_log_snr(there) - lam
@@ -50,5 +50,5 @@ def _step(schedule, eta, denoise, keys, x, t, s, past):
     before = jnp.where(on, lam - past.nodes[0], 1.0)
     ahead = x0 + jnp.where(on, 0.5 * h / before, 0.0) * (x0 - past.values[0])
     share = jnp.sqrt(-jnp.expm1(-2 * eta * h))
-    x = move(x, ahead, here, fall_short(there, share))
-    return x + fresh(keys, x, there[1] * share), remember(past, x0, lam)
+    x = move(x, ahead, here, sigma_down(there, share))
+    return x + scaled_noise(keys, x, there[1] * share), remember(past, x0, lam)

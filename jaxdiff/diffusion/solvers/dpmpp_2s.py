@@ -6,11 +6,11 @@ from jax.tree_util import Partial
 from jaxdiff.arrays import Array, Float, require
 from jaxdiff.diffusion.moves import (
     ancestral_share,
-    fall_short,
-    fresh,
+    denoise_at,
     half_log_snr,
-    look,
     move,
+    scaled_noise,
+    sigma_down,
     time_at,
 )
 from jaxdiff.diffusion.sampling import Solver, no_memory
@@ -36,18 +36,18 @@ def make(schedule: Schedule, *, eta: float | Float[Array, ""] = 0.0) -> Solver:
 
 
 def _step(schedule, eta, denoise, keys, x, t, s, state):
-    x, x0 = look(denoise, schedule, x, t)
+    x, x0 = denoise_at(denoise, schedule, x, t)
     here, there = level(schedule, t), level(schedule, s)
     share = ancestral_share(eta, here, there)
-    down = fall_short(there, share)
+    down = sigma_down(there, share)
 
     def middle(_):
         m = time_at(schedule, 0.5 * (half_log_snr(here) + half_log_snr(down)))
-        y, y0 = look(denoise, schedule, move(x, x0, here, level(schedule, m)), m)
+        y, y0 = denoise_at(denoise, schedule, move(x, x0, here, level(schedule, m)), m)
         del y
         return y0
 
     full = (down[1] > 0) & (here[0] > 0)
     x0 = jax.lax.cond(full, middle, lambda _: x0, None)
     x = move(x, x0, here, down)
-    return x + fresh(keys, x, there[1] * share), state
+    return x + scaled_noise(keys, x, there[1] * share), state

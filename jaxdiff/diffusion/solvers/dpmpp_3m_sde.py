@@ -5,14 +5,14 @@ from jax.tree_util import Partial
 
 from jaxdiff.arrays import Array, Float, require
 from jaxdiff.diffusion.moves import (
-    fall_short,
-    fresh,
+    denoise_at,
     half_log_snr,
-    look,
     mean_over,
     move,
     no_past,
     remember,
+    scaled_noise,
+    sigma_down,
 )
 from jaxdiff.diffusion.sampling import Solver
 from jaxdiff.diffusion.schedules import Schedule, level
@@ -45,12 +45,12 @@ def _init(x):
 
 
 def _step(schedule, eta, denoise, keys, x, t, s, past):
-    x, x0 = look(denoise, schedule, x, t)
+    x, x0 = denoise_at(denoise, schedule, x, t)
     here, there = level(schedule, t), level(schedule, s)
     past = remember(past, x0, half_log_snr(here))
     to = half_log_snr(there)
     h = to - past.nodes[0]
     mean = mean_over(past, to, (1 + eta) * h)
     share = jnp.sqrt(-jnp.expm1(-2 * eta * h))
-    x = move(x, jnp.where(there[1] > 0, mean, x0), here, fall_short(there, share))
-    return x + fresh(keys, x, there[1] * share), past
+    x = move(x, jnp.where(there[1] > 0, mean, x0), here, sigma_down(there, share))
+    return x + scaled_noise(keys, x, there[1] * share), past

@@ -2,7 +2,7 @@
 
 from jax.tree_util import Partial
 
-from jaxdiff.diffusion.moves import Churn, look, move, raised
+from jaxdiff.diffusion.moves import Churn, churn_up, denoise_at, move
 from jaxdiff.diffusion.sampling import Solver, no_memory
 from jaxdiff.diffusion.schedules import Schedule, level
 
@@ -30,6 +30,6 @@ def make(
 
 
 def _step(schedule, churn, denoise, keys, x, t, s, state):
-    x, t = raised(churn, schedule, keys, x, t)
-    x, x0 = look(denoise, schedule, x, t)
+    x, t = churn_up(churn, schedule, keys, x, t)
+    x, x0 = denoise_at(denoise, schedule, x, t)
     return move(x, x0, level(schedule, t), level(schedule, s)), state

@@ -5,7 +5,7 @@ import jax.numpy as jnp
 from jax.tree_util import Partial
 
 from jaxdiff.arrays import require
-from jaxdiff.diffusion.moves import Churn, look, move, noise_at, raised
+from jaxdiff.diffusion.moves import Churn, churn_up, denoise_at, move, noise_at
 from jaxdiff.diffusion.sampling import Solver, no_memory
 from jaxdiff.diffusion.schedules import Schedule, level
 
@@ -43,15 +43,15 @@ def make(
 
 
 def _step(schedule, churn, f, denoise, keys, x, t, s, state):
-    x, t = raised(churn, schedule, keys, x, t)
-    x, x0 = look(denoise, schedule, x, t)
+    x, t = churn_up(churn, schedule, keys, x, t)
+    x, x0 = denoise_at(denoise, schedule, x, t)
     here, there = level(schedule, t), level(schedule, s)
     first = move(x, x0, here, there)
     size_t, size_s = (alpha + f * sigma for alpha, sigma in (here, there))
     full = (there[1] > 0) & (size_t > 0)
 
     def again(_):
-        y, y0 = look(denoise, schedule, first, s)
+        y, y0 = denoise_at(denoise, schedule, first, s)
         safe = jnp.where(size_t > 0, size_t, 1.0)
         span = there[1] - size_s * here[1] / safe
         bend = noise_at(y, y0, there) - noise_at(x, x0, here) - f * (y0 - x0)

@@ -4,7 +4,14 @@ import jax.numpy as jnp
 from jax.tree_util import Partial
 
 from jaxdiff.arrays import require
-from jaxdiff.diffusion.moves import look, mean_over, move, no_past, noise_at, remember
+from jaxdiff.diffusion.moves import (
+    denoise_at,
+    mean_over,
+    move,
+    no_past,
+    noise_at,
+    remember,
+)
 from jaxdiff.diffusion.sampling import Solver
 from jaxdiff.diffusion.schedules import Schedule, level
 
@@ -31,7 +38,7 @@ def _init(slots, x):
 
 def _step(schedule, denoise, keys, x, t, s, past):
     del keys
-    x, x0 = look(denoise, schedule, x, t)
+    x, x0 = denoise_at(denoise, schedule, x, t)
     here, there = level(schedule, t), level(schedule, s)
     safe = jnp.where(here[0] > 0, here[0], 1.0)
     eps, ratio = noise_at(x, x0, here), here[1] / safe

@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.tree_util import Partial
 
-from jaxdiff.diffusion.moves import look, move, no_past, noise_at, remember
+from jaxdiff.diffusion.moves import denoise_at, move, no_past, noise_at, remember
 from jaxdiff.diffusion.sampling import Solver
 from jaxdiff.diffusion.schedules import Schedule, level
 
@@ -43,7 +43,7 @@ def _init(x):
 
 def _step(schedule, denoise, keys, x, t, s, past):
     del keys
-    x, x0 = look(denoise, schedule, x, t)
+    x, x0 = denoise_at(denoise, schedule, x, t)
     here, there = level(schedule, t), level(schedule, s)
     eps = noise_at(x, x0, here)
     past = remember(past, eps, t)
@@ -52,7 +52,7 @@ def _step(schedule, denoise, keys, x, t, s, past):
     full = (there[1] > 0) & (here[0] > 0)
 
     def start(_):
-        y, y0 = look(denoise, schedule, first, s)
+        y, y0 = denoise_at(denoise, schedule, first, s)
         return 0.5 * (eps + noise_at(y, y0, there))
 
     def go_on(_):

@@ -6,7 +6,7 @@ from jax.tree_util import Partial
 
 from jaxdiff import rng
 from jaxdiff.arrays import Array, Float, require
-from jaxdiff.diffusion.moves import fresh, half_log_snr, time_at
+from jaxdiff.diffusion.moves import half_log_snr, scaled_noise, time_at
 from jaxdiff.diffusion.posterior import posterior
 from jaxdiff.diffusion.sampling import Solver
 from jaxdiff.diffusion.schedules import Schedule, level
@@ -62,7 +62,9 @@ def _step(schedule, inner, way, counts, denoise, keys, x, t, s, state):
     def once(x, count):
         own = rng.fold(keys, count + 1)
         keep = schedule.alpha(ts[0]) / schedule.alpha(ts[-1])
-        x = keep * x + fresh(own, x, jnp.sqrt(posterior(schedule, ts[0], ts[-1]).large))
+        x = keep * x + scaled_noise(
+            own, x, jnp.sqrt(posterior(schedule, ts[0], ts[-1]).large)
+        )
 
         def down(x, pair):
             return inner.step(denoise, own, x, *pair, state)[0], None

@@ -8,8 +8,8 @@ from jax.tree_util import Partial
 from jaxdiff.arrays import Array, require
 from jaxdiff.diffusion.moves import (
     Past,
+    denoise_at,
     half_log_snr,
-    look,
     mean_over,
     move,
     no_past,
@@ -53,7 +53,7 @@ def _init(slots, x):
 
 def _step(schedule, denoise, keys, x, t, s, state):
     del keys
-    x, x0 = look(denoise, schedule, x, t)
+    x, x0 = denoise_at(denoise, schedule, x, t)
     here, there = level(schedule, t), level(schedule, s)
     lam, to = half_log_snr(here), half_log_snr(there)
     begun = state.past.count > 0

@@ -113,7 +113,7 @@ def run(request: Request) -> list[dict[str, Any]]:
         errors = {name: error(plan, ts, known) for name, ts in tried.items()}
         best = min(errors, key=errors.__getitem__)
         tried["fitted"] = fit(plan, tried[best], known)
-        calls = sampling.count_calls(plan.solver, jnp.asarray(tried["fitted"]))
+        calls = sampling.count_nfe(plan.solver, jnp.asarray(tried["fitted"]))
         for name, ts in tried.items():
             row = {"grid": name, "steps": n, "calls": calls}
             rows.append({**row, "error": error(plan, ts, new), "times": ts.tolist()})

@@ -29,7 +29,7 @@ from jaxdiff.runs.sample.columns import QUANTILES, inside, interval
 from jaxdiff.runs.sampler import make_sampler
 from jaxdiff.runs.train import loop as train
 from jaxdiff.tasks.task import Task
-from jaxdiff.train.ema import own
+from jaxdiff.train.ema import primary
 
 FOLDS, VOTES, DRAWS = 5, 100, 500
 
@@ -69,7 +69,7 @@ def bench_inverse(config: ConfigDict, out: Path | None) -> list[dict[str, Any]]:
         )
     ]
     for i, run in enumerate(runs):
-        ask = make_ask(config, run.source, run.task, own(train.fit(run).ema))
+        ask = make_ask(config, run.source, run.task, primary(train.fit(run).ema))
         rows = {name: v[fold == i] for name, v in whole.items()}
         inferred = vote(ask, rows, target, kinds)
         np.add.at(found.confusion, (_places(kinds, rows[target]), inferred), 1)

@@ -31,7 +31,7 @@ from jaxdiff.metrics.two_sample import (
 from jaxdiff.runs.sampler import even_labels, make_sampler, num_asked
 from jaxdiff.runs.train import loop as train
 from jaxdiff.train import parallel
-from jaxdiff.train.ema import own
+from jaxdiff.train.ema import primary
 from jaxdiff.train.state import num_params
 from jaxdiff.train.step import make_train_step
 
@@ -210,7 +210,7 @@ def _ours(config, seed, workdir):
     sampler = make_sampler(config, run.source, run.task)
     state = train.fit(run)
     middle = time.perf_counter()
-    x = sampler.draw(own(state.ema), seed, np.arange(150), None)
+    x = sampler.draw(primary(state.ema), seed, np.arange(150), None)
     seconds = middle - start, time.perf_counter() - middle
     return _scored("jaxdiff", seed, seconds, run.source, x)
 

@@ -132,7 +132,7 @@ def num_steps(config: ConfigDict, most: int) -> int:
     def cost(n):
         ts = jnp.asarray(build.make_grid(config, n), jnp.float32)
         up = inversion.upwards(solver, schedule)
-        return sum(sampling.count_calls(*way) for way in ((solver, ts), (up, ts[::-1])))
+        return sum(sampling.count_nfe(*way) for way in ((solver, ts), (up, ts[::-1])))
 
     schedule, solver = build.make_schedule(config), build.make_solver(config)
     inversion.check_reversible(solver, schedule, build.make_grid(config))

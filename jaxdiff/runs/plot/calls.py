@@ -33,7 +33,7 @@ def steps_for(scene: Scene, solver: str, most: int) -> tuple[int, int]:
         config = scene.config.copy_and_resolve_references()
         config.sampler.update({"solver": solver, "num_steps": num_steps})
         ts = jnp.asarray(build.make_grid(config), jnp.float32)
-        return sampling.count_calls(build.make_solver(config), ts)
+        return sampling.count_nfe(build.make_solver(config), ts)
 
     return sampling.most_steps(calls, most)
 

@@ -22,7 +22,7 @@ from jaxdiff.runs.experiment import make_source
 from jaxdiff.runs.train import preview, progress
 from jaxdiff.tasks.task import Task
 from jaxdiff.train import checkpoint, parallel, step
-from jaxdiff.train.ema import own
+from jaxdiff.train.ema import primary
 from jaxdiff.train.state import TrainState, init_state, num_params
 
 
@@ -180,7 +180,7 @@ def run(run: Run) -> TrainState:
             state, metrics = run.step(state, batch, key)
             before, at = at, watch.add(metrics)
             if run.measure and writes and due(t.evaluate_every):
-                watch.flush(partial(run.measure, own(state.ema)))
+                watch.flush(partial(run.measure, primary(state.ema)))
                 save_curves(run.workdir)
             if due(t.log_every):
                 bar.set_postfix(loss=f"{watch.flush():.4f}", refresh=False)
@@ -192,7 +192,8 @@ def run(run: Run) -> TrainState:
                 checkpoint.save(manager, state)
                 saved = at
             if writes and due(t.sample_every or t.num_steps):
-                run.preview(own(state.ema), run.workdir / "samples" / f"{at:08d}.png")
+                path = run.workdir / "samples" / f"{at:08d}.png"
+                run.preview(primary(state.ema), path)
                 save_curves(run.workdir)
                 watch.restart()
     except KeyboardInterrupt:

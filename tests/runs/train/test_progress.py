@@ -11,7 +11,7 @@ from jaxdiff.runs.plot import run as plot
 from jaxdiff.runs.sampler import make_sampler
 from jaxdiff.runs.train import loop as train
 from jaxdiff.runs.train import progress
-from jaxdiff.train.ema import own
+from jaxdiff.train.ema import primary
 from tests.runs.conftest import (
     CLASSIFIER,
     IMAGES,
@@ -40,7 +40,7 @@ def test_a_run_is_measured_and_its_bits_stay_as_they_were(tmp_path, whole):
     # the last, worked out apart
     sampler = make_sampler(run.config, run.source, run.task)
     labels = np.repeat(np.arange(2), 15).astype(np.int32)
-    x = sampler.draw(own(state.ema), 0, np.arange(30), labels)
+    x = sampler.draw(primary(state.ema), 0, np.arange(30), labels)
     order = permutation(0, 0, 40)  # of as many real rows, the first of these
     sides = [run.source.decode(some) for some in (run.source[order]["x"], x)]
     found = METRICS["two_sample"].compute(Sides(*sides, None, None, 0))
