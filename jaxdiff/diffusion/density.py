@@ -1,7 +1,7 @@
-"""The density that a model gives data: log p(x0) along the probability-flow ODE.
+"""The density of data under a model: log p(x0) along the probability-flow ODE.
 
 (1)  y = x / (alpha + sigma),  u = sigma / (alpha + sigma):   dy/du = eps_hat - x0_hat
-     which knows no infinities, whatever the schedule; time is lam, the log-SNR:
+     is finite everywhere, whatever the schedule; time is lam, the log-SNR:
      u = 1 / (1 + e^(lam / 2)),  du/dlam = -u (1 - u) / 2
 (2)  log p(x0) = log N(x_1; 0, sigma_1^2) + D log((alpha_1 + sigma_1) (1 - u_0))
                  + integral of div(dy/dlam) dlam from the data to the noise
@@ -9,14 +9,15 @@
 (3)  div f = trace of its Jacobian, exactly by D forward derivatives, or unbiased by
      v . (J v) for v of mean 0 and variance 1 (Hutchinson)
 
-The steps are adaptive (diffrax, Tsitouras 5(4)), each example's own. The density is of
-numbers: of data on levels, spread them evenly over their levels first and subtract the
-log of a level's width, which bounds the levels' own log P from below.
+The steps are adaptive (diffrax, Tsitouras 5(4)), and differ between examples. The
+density is that of real numbers. For data on levels, spread them evenly over their
+levels first and subtract the log of a level's width, which bounds the levels' log P
+from below.
 Source: Song et al. 2021, arXiv:2011.13456, appendix D.2; Grathwohl et al. 2019,
 arXiv:1810.01367, for (3).
 """
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import diffrax
 import jax
@@ -25,9 +26,8 @@ from jax.scipy.stats import norm
 
 from jaxdiff import rng
 from jaxdiff.arrays import Array, Float, Key, PyTree, require
-from jaxdiff.diffusion.denoisers import Denoise
 from jaxdiff.diffusion.likelihood import log_snrs
-from jaxdiff.diffusion.schedules import Schedule
+from jaxdiff.diffusion.types import Denoise, Schedule
 
 # Of the ODE, of one example; beyond, diffrax raises.
 MAX_STEPS = 10_000
@@ -52,29 +52,34 @@ def log_density(
 ) -> Density:
     """Equation 2 of each example.
 
-    Args: cond: the denoiser's, leading with b.  probes: equation 3's v, k of each
-          example, from `draw_probes`; None for the exact trace.
-          tolerance: relative and absolute, of the solution.  cleanest: sigma / alpha
-          to begin at, or that of t = 0 where there is more: what is not resolved.
+    Args:    x0: in model units.  cond: passed to the denoiser, leading with b.
+             probes: equation 3's v, k of each example, from `draw_probes`; None for the
+             exact trace.  tolerance: relative and absolute, of the solution.
+             cleanest: sigma / alpha to begin at, or that of t = 0 where there is more;
+             what is finer is not resolved.
+    Returns: Density, log_p in nats.
+    Errors:  diffrax raises where MAX_STEPS do not suffice.
     """
     noisy, clean = log_snrs(schedule, jnp.asarray(cleanest, x0.dtype))
     control = diffrax.PIDController(rtol=tolerance, atol=tolerance)
 
-    def flow(lam, y, cond):
+    def flow(lam: Array, y: Array, cond: PyTree) -> Array:
         """dy/dlam of one example."""
         u = _share(lam)
         t = jnp.clip(schedule.t_of(lam), 0.0, 1.0)
         some = jax.tree.map(lambda a: a[None], cond)
-        # x / (alpha + sigma) = y; the schedule's own scale, whatever it is
+        # x = (alpha + sigma) y at the scale of the schedule, whatever that is
         scale = schedule.alpha(t) + schedule.sigma(t)
         x0_hat = denoise((scale * y)[None], t, some).x0[0]
         return -0.5 * (1 - u) * (y - x0_hat)  # eps - x0 = (y - x0) / u
 
-    def both(lam, state, args):
+    def both(
+        lam: Any, state: tuple[Array, Array], args: tuple[PyTree, Array | None]
+    ) -> tuple[Array, Array]:
         cond, v = args
         y, _ = state
 
-        def f(y):
+        def f(y: Array) -> Array:
             return flow(lam, y, cond)
 
         basis = jnp.eye(y.size, dtype=y.dtype).reshape(-1, *y.shape)
@@ -82,9 +87,9 @@ def log_density(
         slopes = jax.vmap(lambda e: jnp.vdot(e, jax.jvp(f, (y,), (e,))[1]))(along)
         return f(y), slopes.sum() if v is None else slopes.mean()
 
-    def one(x0, cond, v):
+    def one(x0: Array, cond: PyTree, v: Array | None) -> tuple[Array, Array]:
         start = (1 - _share(clean)) * x0, jnp.zeros((), x0.dtype)
-        found = diffrax.diffeqsolve(
+        solution = diffrax.diffeqsolve(
             diffrax.ODETerm(both),
             diffrax.Tsit5(),
             clean,
@@ -95,12 +100,12 @@ def log_density(
             stepsize_controller=control,
             max_steps=MAX_STEPS,
         )
-        y, div = jax.tree.map(lambda a: a[0], found.ys)
+        y, div = jax.tree.map(lambda a: a[0], solution.ys)
         sigma = schedule.sigma(schedule.t_of(noisy))
         scale = sigma / _share(noisy)  # alpha + sigma
         ends = norm.logpdf(y * scale / sigma) - jnp.log(sigma)
         size = jnp.log(scale) + jnp.log1p(-_share(clean))
-        return ends.sum() + x0.size * size + div, found.stats["num_steps"]
+        return ends.sum() + x0.size * size + div, solution.stats["num_steps"]
 
     return Density(*jax.vmap(one)(x0, cond, probes))
 
@@ -108,12 +113,15 @@ def log_density(
 def draw_probes(
     keys: Key[Array, "b"], shape: tuple[int, ...], num: int = 1, normal: bool = False
 ) -> Float[Array, "b num ..."]:
-    """Rademacher vectors (+-1, of least variance), or normal ones, for equation 3."""
+    """Rademacher vectors (+-1, of least variance), or normal ones, for equation 3.
+
+    Errors: ValueError for num < 1.
+    """
     require(num >= 1, f"num must be at least 1, got {num=}")
     random = jax.random.normal if normal else jax.random.rademacher
     return rng.draw(random, keys, (num, *shape))
 
 
-def _share(lam):
+def _share(lam: Array) -> Array:
     """u of equation 1."""
     return jax.nn.sigmoid(-lam / 2)

@@ -1,4 +1,4 @@
-"""Editing: some values of x0 are known, the rest is sampled given them.
+"""Editing: some values of x0 are known, and the others are sampled given them.
 
 With m the known coordinates, f the free ones and y = x0[m] the known values:
 
@@ -7,113 +7,130 @@ With m the known coordinates, f the free ones and y = x0[m] the known values:
      from q(x_s[m] | x_t[m], y); with x_T[m] ~ q(x_T[m] | y) the known coordinates walk
      the forward process of y backwards, exactly in law, and end at y, for beta_tilde is
      0 at s = 0.
-(3)  x_s[f] ~ p(x_s[f] | x_t[f], x_t[m])  is what the step does with the free ones,
-     p(x_s[f] | x_t[f], y)                is what it should do:
-     given y, x_t[m] is y and noise of its own, and says nothing more. The step hears
-     of y through that noise alone, hence too little: the free coordinates come out
-     nearer to their unconditional law.
+(3)  x_s[f] ~ p(x_s[f] | x_t[f], x_t[m])  is how the step draws the free coordinates,
+     p(x_s[f] | x_t[f], y)                is how it should draw them:
+     x_t[m] is y with independent noise, so that the step depends on y only through that
+     noise, and too weakly: the free coordinates stay nearer to their unconditional law.
 (4)  x_t = alpha_ts x_s + sqrt(beta_ts) z,  then again t -> s: `resample`.
-     p(x_t, x_s) is a joint law; to go to and fro between its two conditionals, with the
-     known coordinates renewed each time, leads x_s[f] from (3) towards
-     p(x_s[f] | x_s[m]). The noise ends at 0, where x_s[m] is y.
+     Drawing from the two conditionals of p(x_t, x_s) in turn, with the known
+     coordinates drawn again each time, moves x_s[f] from (3) towards
+     p(x_s[f] | x_s[m]). At the last time there is no noise, and x_s[m] is y.
 (5)  x0[f] <- x0[f] + C_fm (C_mm + ridge r I)^-1 (y - x0[m])  beside (2): `regress`.
          C = Cov[x0 | x_t] = sigma^2 / alpha d x0 / d x_t
          r = sigma^2 / (alpha^2 + sigma^2)
-     With ridge = 0 and Gaussian x0 this is E[x0 | x_t, y] itself, so that (3) is cured
-     for every solver. Elsewhere it is the best linear estimate; r is the variance of a
-     coordinate of unit variance given x_t, by so much of which C is hedged.
+     With ridge = 0 and Gaussian x0 this is E[x0 | x_t, y] itself, so that no solver has
+     the bias of (3). Elsewhere it is the best linear estimate; r is the variance of a
+     coordinate of unit variance given x_t, of which `ridge` is added to C.
 
 Source: (2) "replacement", Song et al. 2021, arXiv:2011.13456, appendix I.2, its bias
 Trippe et al. 2023, arXiv:2206.04119; (4) Lugmayr et al. 2022, arXiv:2201.09865;
 (5) Boys et al. 2023, arXiv:2310.06721, with the r of Song et al. 2023 (PiGDM).
 """
 
-from collections.abc import Callable
+from functools import partial
 
 import jax
 import jax.numpy as jnp
 from jax.tree_util import Partial
+from jax.typing import ArrayLike
 
-from jaxdiff import rng
-from jaxdiff.arrays import Array, Float, expand, require
-from jaxdiff.diffusion.denoisers import Denoise
+from jaxdiff.arrays import Array, Float, Int, PyTree, expand, require
+from jaxdiff.diffusion.levels import level
 from jaxdiff.diffusion.posterior import posterior
-from jaxdiff.diffusion.sampling import Solver
-from jaxdiff.diffusion.schedules import Schedule, level
+from jaxdiff.diffusion.sampling import make_solver
+from jaxdiff.diffusion.types import (
+    BoundDenoise,
+    Denoise,
+    Denoised,
+    Edit,
+    Schedule,
+    Solver,
+    StepNoise,
+    Times,
+)
 
 __all__ = ["regress", "replace"]
-
-# (denoise, schedule, values f[b, ...] or f[...] in model units, anything finite where
-# the mask is 0, mask of 0 and 1 or bool, both broadcast against x_t) -> Denoise
-Edit = Callable[..., Denoise]
 
 
 def replace() -> Edit:
     """Equation 2: x0 is `values` where the mask is 1; the noise follows.
 
-    Exact to float precision at the end of any solver that ends on x0; walked there as
-    by the forward process with the small variance (a learned one is set to it).
-    Biased for the free coordinates, equation 3; `resample` lessens that.
+    The known coordinates are exact to float precision at the end of any solver that
+    ends on x0, and follow the forward process there with the small variance (a learned
+    one is set to it). The free coordinates are biased, equation 3; `resample` lessens
+    the bias.
+
+    Source: Song et al. 2021, arXiv:2011.13456, appendix I.2.
     """
     return Partial(_replace)
 
 
-def regress(ridge: float | Float[Array, ""] = 0.0) -> Edit:
-    """Equations 2 and 5: what is known moves what is free by its covariance.
-
-    For x f[b, d] of few columns: a call costs d derivatives of the network beside it,
-    and each row an eigenvalue problem, by which C keeps to what a covariance can be.
-
-    Args:   ridge: no unit; 0 is exact for Gaussian data, more trusts the network's
-            covariance less, without end it is `replace`.
-    Errors: ValueError for ridge < 0, or for an x_t that is not f[b, d].
-    """
-    require(ridge >= 0, f"ridge must be at least 0, got {ridge=}")
-    return Partial(_regress, ridge)
-
-
-def resample(solver: Solver, schedule: Schedule, repeats: int) -> Solver:
-    """Equation 4: each step t -> s done `repeats` times, from x_s renoised to x_t.
-
-    Args:    schedule: the one of the solver, whose noise is normal.
-             repeats: of each step, each as many denoiser calls as the solver makes; 1
-             is the solver itself, with other keys.
-    Returns: Solver; the memory of one that has any is that of its last repeat.
-    Errors:  ValueError for repeats < 1.
-    """
-    require(repeats >= 1, f"resample must be at least 1, got {repeats}")
-    # as a shape: a scan has a length that is known, so that calls can be counted
-    counts = jnp.arange(repeats)
-    return Solver(solver.init, Partial(_resampled, solver, schedule, counts))
-
-
-def _replace(denoise, schedule, values, mask):
+def _replace(
+    denoise: Denoise, schedule: Schedule, values: ArrayLike, mask: ArrayLike
+) -> Denoise:
     del schedule
     return Partial(_replaced, denoise, values, mask)
 
 
-def _regress(ridge, denoise, schedule, values, mask):
-    inner = Partial(_regressed, ridge, denoise, schedule, values, mask)
-    return Partial(_replaced, inner, values, mask)
-
-
-def _replaced(denoise, values, mask, x_t, t, cond):
+def _replaced(
+    denoise: Denoise,
+    values: ArrayLike,
+    mask: ArrayLike,
+    x_t: Float[Array, "b ..."],
+    t: Times,
+    cond: PyTree,
+) -> Denoised:
     den = denoise(x_t, t, cond)
-    fixed = _like(x_t, mask) > 0
+    known = _like(x_t, mask) > 0
 
-    def free(a):
-        return None if a is None else jnp.where(fixed, jnp.zeros_like(a), a)
+    def free(a: Array | None) -> Array | None:
+        return None if a is None else jnp.where(known, jnp.zeros_like(a), a)
 
-    x0 = jnp.where(fixed, _like(x_t, values), den.x0)
+    x0 = jnp.where(known, _like(x_t, values), den.x0)
     return den._replace(
         x0=x0, var_frac=free(den.var_frac), eps=None, mean_shift=free(den.mean_shift)
     )
 
 
-def _regressed(ridge, denoise, schedule, values, mask, x_t, t, cond):
+def regress(ridge: float | Float[Array, ""] = 0.0) -> Edit:
+    """Equations 2 and 5: the known coordinates move the free ones by their covariance.
+
+    For x f[b, d] of few columns: a call costs d derivatives of the network beside it,
+    and an eigenvalue problem for each row, which makes C a covariance.
+
+    Args:   ridge: no unit; 0 is exact for Gaussian data, a larger one relies less on
+            the network's covariance, and the limit is `replace`.
+    Errors: ValueError for ridge < 0, or for an x_t that is not f[b, d].
+    Source: Boys et al. 2023, arXiv:2310.06721.
+    """
+    require(ridge >= 0, f"ridge must be at least 0, got {ridge=}")
+    return Partial(_regress, ridge)
+
+
+def _regress(
+    ridge: float | Float[Array, ""],
+    denoise: Denoise,
+    schedule: Schedule,
+    values: ArrayLike,
+    mask: ArrayLike,
+) -> Denoise:
+    inner = Partial(_regressed, ridge, denoise, schedule, values, mask)
+    return Partial(_replaced, inner, values, mask)
+
+
+def _regressed(
+    ridge: float | Float[Array, ""],
+    denoise: Denoise,
+    schedule: Schedule,
+    values: ArrayLike,
+    mask: ArrayLike,
+    x_t: Float[Array, "b ..."],
+    t: Times,
+    cond: PyTree,
+) -> Denoised:
     require(x_t.ndim == 2, f"regress is for rows f[b, d], got {x_t.shape}; use replace")
 
-    def run(x):
+    def run(x: Array) -> tuple[Array, Denoised]:
         den = denoise(x, t, cond)
         return den.x0, den
 
@@ -121,10 +138,10 @@ def _regressed(ridge, denoise, schedule, values, mask, x_t, t, cond):
     eye = jnp.eye(x_t.shape[1], dtype=x_t.dtype)
     slopes = jax.vmap(lambda e: slope(_like(x_t, e)), out_axes=2)(eye)  # (b, i, j)
     alpha, sigma = (expand(f(t), slopes) for f in (schedule.alpha, schedule.sigma))
-    # where no signal is left (alpha = 0) x_t says nothing of the covariance either
+    # where no signal is left (alpha = 0) the covariance is unknown: nothing is moved
     safe = jnp.where(alpha > 0, alpha, 1.0)
     cov = jnp.where(alpha > 0, sigma**2 / safe, 0.0) * slopes
-    # a network's slopes are those of no density: the nearest covariance to them
+    # a network's slopes are not those of a density: the nearest covariance to them
     roots, axes = jnp.linalg.eigh(0.5 * (cov + cov.mT))
     cov = (axes * jnp.maximum(roots, 0.0)[:, None, :]) @ axes.mT
     m = _like(x_t, mask)
@@ -137,22 +154,49 @@ def _regressed(ridge, denoise, schedule, values, mask, x_t, t, cond):
     return den._replace(x0=x0 + shift[..., 0], eps=None)
 
 
-def _resampled(solver, schedule, counts, denoise, keys, x, t, s, state):
-    keep = level(schedule, t)[0] / level(schedule, s)[0]
-    fresh = jnp.sqrt(posterior(schedule, t, s).large)
+def _like(x_t: Array, a: ArrayLike) -> Array:
+    """`a` of the rank, shape and type of x_t, new axes in front."""
+    a = jnp.asarray(a, x_t.dtype)
+    return jnp.broadcast_to(a.reshape((1,) * (x_t.ndim - a.ndim) + a.shape), x_t.shape)
 
-    def once(carry, count):
-        own = rng.fold(keys, 2 * count), rng.fold(keys, 2 * count + 1)
-        x_s, after = solver.step(denoise, own[0], carry[0], t, s, state)
-        z = rng.draw(jax.random.normal, own[1], x.shape[1:])
-        return (expand(keep, x) * x_s + expand(fresh, x) * z, x_s, after), None
+
+def resample(solver: Solver, schedule: Schedule, repeats: int) -> Solver:
+    """Equation 4: each step t -> s done `repeats` times, from x_s renoised to x_t.
+
+    Args:    schedule: the one of the solver, whose noise is normal.
+             repeats: of each step, each of as many denoiser calls as the solver makes;
+             1 is the solver itself, with other keys.
+    Returns: Solver; its memory, if any, is that of the last repeat.
+    Errors:  ValueError for repeats < 1.
+    Source:  Lugmayr et al. 2022, arXiv:2201.09865, algorithm 1.
+    """
+    require(repeats >= 1, f"resample must be at least 1, got {repeats}")
+    # as a shape: a scan has a static length
+    counts = jnp.arange(repeats)
+    return make_solver(Partial(_resampled, solver, schedule, counts), solver.init)
+
+
+def _resampled(
+    solver: Solver,
+    schedule: Schedule,
+    counts: Int[Array, "repeats"],
+    denoise: BoundDenoise,
+    noise: StepNoise,
+    x: Array,
+    t: Array,
+    s: Array,
+    state: PyTree,
+) -> tuple[Array, PyTree]:
+    keep = level(schedule, t)[0] / level(schedule, s)[0]
+    std = jnp.sqrt(posterior(schedule, t, s).large)
+
+    def once(
+        carry: tuple[Array, Array, PyTree], count: Array
+    ) -> tuple[tuple[Array, Array, PyTree], None]:
+        down = partial(noise, 2 * count)
+        x_s, after = solver.step(denoise, down, carry[0], t, s, state)
+        return (keep * x_s + std * noise(2 * count + 1), x_s, after), None
 
     # of the last repeat the x_t, renoised once more, is not used
     (_, x_s, after), _ = jax.lax.scan(once, (x, x, state), counts)
     return x_s, after
-
-
-def _like(x_t, a):
-    """`a` of the rank, shape and type of x_t, new axes in front."""
-    a = jnp.asarray(a, x_t.dtype)
-    return jnp.broadcast_to(a.reshape((1,) * (x_t.ndim - a.ndim) + a.shape), x_t.shape)

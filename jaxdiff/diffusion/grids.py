@@ -1,9 +1,10 @@
 """Grids: the times at which a sampler calls the denoiser, falling to 0.
 
-Every grid is f64[n + 1] numpy for n steps: from t = 1 (or the noisiest level asked for)
-to 0. Computed before tracing; the sampler takes the result as an array, so a grid may
-also be swept, learned or written by hand. Each name in `__all__` can be chosen by a
-config; all take (schedule, num_steps).
+Every grid is f64[n + 1] numpy for n steps: from t = 1 (or the noisiest level given) to
+0, with ValueError unless n >= 1 and the times fall strictly. Grids are computed before
+tracing; the sampler takes the result as an array, so that a grid may also be swept,
+learned or written by hand. Each name in `__all__` can be chosen by a config; all take
+(schedule, num_steps).
 """
 
 import jax.numpy as jnp
@@ -11,7 +12,7 @@ import numpy as np
 from scipy import special
 
 from jaxdiff.arrays import require
-from jaxdiff.diffusion.schedules import Schedule
+from jaxdiff.diffusion.types import Schedule
 
 __all__ = [
     "beta",
@@ -40,8 +41,23 @@ def uniform(schedule: Schedule, num_steps: int) -> Grid:
     return _checked(np.linspace(1.0, 0.0, num_steps + 1), num_steps)
 
 
+def _checked(ts: np.ndarray, num_steps: int) -> Grid:
+    _require_steps(num_steps)
+    require(
+        bool(np.all(np.diff(ts) < 0)), f"the grid must fall strictly, got {ts.tolist()}"
+    )
+    return ts
+
+
+def _require_steps(num_steps: int) -> None:
+    require(num_steps >= 1, f"num_steps must be at least 1, got {num_steps=}")
+
+
 def quadratic(schedule: Schedule, num_steps: int) -> Grid:
-    """Equal steps in the root of t: short near the data. arXiv:2010.02502, app. D.2."""
+    """Equal steps in the root of t: short near the data.
+
+    Source: Song et al. 2021, arXiv:2010.02502, appendix D.2.
+    """
     del schedule
     return _checked(np.linspace(1.0, 0.0, num_steps + 1) ** 2, num_steps)
 
@@ -50,7 +66,10 @@ def shifted(schedule: Schedule, num_steps: int, shift: float = 3.0) -> Grid:
     """shift t / (1 + (shift - 1) t) of equal steps: above 1, longer at the noisy end.
 
     Of the linear mix it multiplies sigma / alpha by shift, as for images of shift^2
-    times as many pixels. Source: Esser et al. 2024, arXiv:2403.03206, eq. 23.
+    times as many pixels.
+
+    Errors: ValueError for shift <= 0.
+    Source: Esser et al. 2024, arXiv:2403.03206, eq. 23.
     """
     del schedule
     require(shift > 0, f"shift must be above 0, got {shift=}")
@@ -61,6 +80,7 @@ def shifted(schedule: Schedule, num_steps: int, shift: float = 3.0) -> Grid:
 def beta(schedule: Schedule, num_steps: int, a: float = 0.6, b: float = 0.6) -> Grid:
     """Quantiles of the Beta(a, b) distribution: below 1, short at both ends.
 
+    Errors: ValueError unless a and b are above 0.
     Source: Lee et al. 2024, arXiv:2407.12173, section 4.
     """
     del schedule
@@ -81,6 +101,8 @@ def discrete(
     leading:   i = k (total // n)                   what DDIM's and ADM's code does
     linspace:  i = round(k (total - 1) / (n - 1))   both ends
     trailing:  i = round(total - k total / n) - 1   the noisiest end
+
+    Errors: ValueError for another spacing, or more steps than entries.
     Source: Lin et al. 2023, arXiv:2305.08891, table 2.
     """
     del schedule
@@ -102,13 +124,19 @@ def discrete(
     return _from_index(index, total, num_steps)
 
 
+def _from_index(index: np.ndarray, total: int, num_steps: int) -> Grid:
+    return _checked(np.append((index + 1) / total, 0.0), num_steps)
+
+
 def respaced(
     schedule: Schedule, num_steps: int, sections: str = "", total: int = 1000
 ) -> Grid:
-    """Subset of a table as improved DDPM and ADM write it.
+    """Subset of a table with `total` steps as improved DDPM and ADM write it.
 
-    sections: "" (num_steps evenly), "25", "10,15,20" (so many in each equal part) or
-    "ddim25" (the integer stride that gives exactly so many).
+    Args:   sections: "" (num_steps evenly), "25", "10,15,20" (so many in each equal
+            part) or "ddim25" (the integer stride that gives exactly so many).
+    Errors: ValueError for other sections, or those of another number of steps.
+    Source: see `respaced_steps`.
     """
     del schedule
     kept = respaced_steps(total, sections or str(num_steps))
@@ -123,6 +151,7 @@ def respaced(
 def respaced_steps(total: int, sections: str) -> list[int]:
     """The entries kept of a table with `total` steps, rising. See `respaced`.
 
+    Errors: ValueError for sections of another form, or that do not fit the table.
     Source: Nichol & Dhariwal 2021, arXiv:2102.09672, section 4; Dhariwal & Nichol 2021,
     arXiv:2105.05233. A position is a sum of strides, rounded half to even.
     """
@@ -154,16 +183,31 @@ def respaced_steps(total: int, sections: str) -> list[int]:
     return kept
 
 
-def log_snr(schedule: Schedule, num_steps: int, min_log_snr: float = -12.0) -> Grid:
-    """Equal steps in log-SNR down to t = .001, then 0. arXiv:2206.00927, section 3.3.
+def _counts(text: str, sections: str) -> list[int]:
+    parts = text.split(",")
+    require(
+        all(part.strip().isdigit() and int(part) > 0 for part in parts),
+        f"sections must look like '250', '10,15,20' or 'ddim25', got {sections=}",
+    )
+    return [int(part) for part in parts]
 
-    min_log_snr: the floor, for schedules that end in pure noise.
+
+def log_snr(schedule: Schedule, num_steps: int, min_log_snr: float = -12.0) -> Grid:
+    """Equal steps in log-SNR down to t = .001, then 0.
+
+    Args:   min_log_snr: the floor, for schedules that end in pure noise.
+    Source: Lu et al. 2022, arXiv:2206.00927, section 3.3.
     """
     _require_steps(num_steps)
     start, end = (float(schedule.log_snr(jnp.asarray(t))) for t in (1.0, CLEANEST))
     return _from_log_snr(
         schedule, np.linspace(max(start, min_log_snr), end, num_steps), num_steps
     )
+
+
+def _from_log_snr(schedule: Schedule, values: np.ndarray, num_steps: int) -> Grid:
+    ts = np.asarray(schedule.t_of(jnp.asarray(values)), np.float64)
+    return _checked(np.append(np.minimum(ts, 1.0), 0.0), num_steps)
 
 
 def karras(
@@ -176,12 +220,30 @@ def karras(
     """sigma / alpha evenly spaced in its 1/rho-th power, then 0: EDM's grid.
 
     The ends are cut to what the schedule has between t = .001 and t = 1.
+
+    Args:   sigma_min, sigma_max: sigma / alpha.  rho: no unit.
+    Errors: ValueError unless 0 < sigma_min < sigma_max and rho > 0.
     Source: Karras et al. 2022, arXiv:2206.00364, eq. 5.
     """
     require(rho > 0, f"need rho > 0, got {rho=}")
     low, high = _ends(schedule, num_steps, sigma_min, sigma_max)
     root = np.linspace(high ** (1 / rho), low ** (1 / rho), num_steps)
     return _from_log_snr(schedule, -2 * rho * np.log(root), num_steps)
+
+
+def _ends(
+    schedule: Schedule, num_steps: int, sigma_min: float, sigma_max: float
+) -> tuple[float, float]:
+    """sigma_min and sigma_max, cut to what the schedule has."""
+    _require_steps(num_steps)
+    require(
+        0 < sigma_min < sigma_max,
+        f"need 0 < sigma_min < sigma_max, got {sigma_min=}, {sigma_max=}",
+    )
+    last, first = (
+        np.exp(-0.5 * float(schedule.log_snr(jnp.asarray(t)))) for t in (1.0, CLEANEST)
+    )
+    return max(sigma_min, first), min(sigma_max, last)
 
 
 def exponential(
@@ -193,6 +255,9 @@ def exponential(
     """sigma / alpha in equal ratios, then 0: Karras' with rho without end.
 
     The ends are cut to what the schedule has between t = .001 and t = 1.
+
+    Args:   sigma_min, sigma_max: sigma / alpha.
+    Errors: ValueError unless 0 < sigma_min < sigma_max.
     Source: k-diffusion's get_sigmas_exponential.
     """
     low, high = _ends(schedule, num_steps, sigma_min, sigma_max)
@@ -202,7 +267,10 @@ def exponential(
 
 
 def written(schedule: Schedule, num_steps: int, times: str = "1 0") -> Grid:
-    """The times themselves, num_steps + 1 falling numbers: as launch.fit_grid finds."""
+    """The times themselves, num_steps + 1 falling numbers, as launch.fit_grid prints.
+
+    Errors: ValueError for what is no such list of numbers in [0, 1].
+    """
     del schedule
     try:
         ts = np.array([float(part) for part in times.replace(",", " ").split()])
@@ -219,46 +287,3 @@ def written(schedule: Schedule, num_steps: int, times: str = "1 0") -> Grid:
         bool(np.all((ts >= 0) & (ts <= 1))), f"times must be in [0, 1], got {times=}"
     )
     return _checked(ts, num_steps)
-
-
-def _ends(schedule, num_steps, sigma_min, sigma_max):
-    """The least and the largest sigma / alpha of those asked for that there are."""
-    _require_steps(num_steps)
-    require(
-        0 < sigma_min < sigma_max,
-        f"need 0 < sigma_min < sigma_max, got {sigma_min=}, {sigma_max=}",
-    )
-    last, first = (
-        np.exp(-0.5 * float(schedule.log_snr(jnp.asarray(t)))) for t in (1.0, CLEANEST)
-    )
-    return max(sigma_min, first), min(sigma_max, last)
-
-
-def _from_log_snr(schedule, values, num_steps):
-    ts = np.asarray(schedule.t_of(jnp.asarray(values)), np.float64)
-    return _checked(np.append(np.minimum(ts, 1.0), 0.0), num_steps)
-
-
-def _from_index(index, total, num_steps):
-    return _checked(np.append((index + 1) / total, 0.0), num_steps)
-
-
-def _checked(ts, num_steps):
-    _require_steps(num_steps)
-    require(
-        bool(np.all(np.diff(ts) < 0)), f"the grid must fall strictly, got {ts.tolist()}"
-    )
-    return ts
-
-
-def _require_steps(num_steps):
-    require(num_steps >= 1, f"num_steps must be at least 1, got {num_steps=}")
-
-
-def _counts(text, sections):
-    parts = text.split(",")
-    require(
-        all(part.strip().isdigit() and int(part) > 0 for part in parts),
-        f"sections must look like '250', '10,15,20' or 'ddim25', got {sections=}",
-    )
-    return [int(part) for part in parts]

@@ -5,30 +5,18 @@ condition. Each name in `__all__` is a time feature that a config can choose.
 """
 
 from collections.abc import Callable
-from typing import Any, NamedTuple
 
 import jax.numpy as jnp
 from jax.tree_util import Partial
 
 from jaxdiff.arrays import Array, Float, PyTree, expand, require
-from jaxdiff.diffusion.schedules import Coeffs
+from jaxdiff.diffusion.conditions import Beside
+from jaxdiff.diffusion.types import Coeffs
 
 __all__ = ["index", "log_snr", "log_std", "time", "variance"]
 
+Number = float | Float[Array, ""]
 Feature = Callable[[Coeffs], Float[Array, "*b"]]
-# (x_t f32[b, ...], Coeffs of f32[b], cond) -> f32[b, ...]
-Network = Callable[..., Array]
-
-
-class Beside(NamedTuple):
-    """A condition of two parts: labels i32[b] or None, and an image f32[b, h, w, k]
-    whose channels the network sees after those of x_t.
-
-    As a `null` of guidance its image is None: "as it is".
-    """
-
-    labels: Any
-    image: Any
 
 
 def index(num_steps: int = 1000, scale: float = 1.0) -> Feature:
@@ -37,14 +25,26 @@ def index(num_steps: int = 1000, scale: float = 1.0) -> Feature:
     return Partial(_index, float(num_steps), scale)
 
 
+def _index(num_steps: Number, scale: Number, c: Coeffs) -> Float[Array, "*b"]:
+    return scale * (c.t * num_steps - 1)
+
+
 def time(scale: float = 1.0) -> Feature:
     """scale t."""
     return Partial(_time, scale)
 
 
+def _time(scale: Number, c: Coeffs) -> Float[Array, "*b"]:
+    return scale * c.t
+
+
 def log_snr(scale: float = 1.0) -> Feature:
     """scale log_snr(t). Kingma et al. 2021, arXiv:2107.00630."""
     return Partial(_log_snr, scale)
+
+
+def _log_snr(scale: Number, c: Coeffs) -> Float[Array, "*b"]:
+    return scale * c.log_snr
 
 
 def log_std() -> Feature:
@@ -57,7 +57,11 @@ def variance() -> Feature:
     return Partial(_variance)
 
 
-def unit_variance(c: Coeffs, sigma_data: float) -> Float[Array, "*b"]:
+def _variance(c: Coeffs) -> Float[Array, "*b"]:
+    return jnp.square(c.sigma)
+
+
+def unit_variance(c: Coeffs, sigma_data: Number) -> Float[Array, "*b"]:
     """c_in = 1 / sqrt(sigma^2 + sigma_data^2 alpha^2): makes x_t of unit variance."""
     return 1 / jnp.sqrt(c.sigma**2 + (sigma_data * c.alpha) ** 2)
 
@@ -65,40 +69,21 @@ def unit_variance(c: Coeffs, sigma_data: float) -> Float[Array, "*b"]:
 def show(
     apply: Callable,
     feature: Feature,
-    sigma_data: float | None,
+    sigma_data: Number | None,
     params: PyTree,
-    x_t: Array,
+    x_t: Float[Array, "b ..."],
     c: Coeffs,
     cond: PyTree,
-) -> Array:
-    """The output of flax's apply({"params": ...}, x, time, labels) for x_t at times c.
+) -> Float[Array, "b ..."]:
+    """The output of flax's apply({"params": ...}, x, time, cond) for x_t at times c.
 
-    cond: labels i32[b] or None, or Beside.
-    sigma_data: scale x_t to unit variance for such data; None leaves it as it is.
+    Args: c: Coeffs of f32[] or f32[b].  cond: what the network is given, any tree or
+          None; of Beside the image is joined to x_t and the rest is given.
+          sigma_data: scale x_t to unit variance for such data; None leaves it as it is.
     """
     if sigma_data is not None:
         x_t = x_t * expand(unit_variance(c, sigma_data), x_t)
     if isinstance(cond, Beside):
-        x_t = jnp.concatenate([x_t, cond.image], axis=-1)
-    return apply({"params": params}, x_t, feature(c), labels_of(cond))
-
-
-def labels_of(cond: PyTree) -> Any:
-    """The labels of a condition, i32[b] or None."""
-    return cond.labels if isinstance(cond, Beside) else cond
-
-
-def _index(num_steps, scale, c):
-    return scale * (c.t * num_steps - 1)
-
-
-def _time(scale, c):
-    return scale * c.t
-
-
-def _log_snr(scale, c):
-    return scale * c.log_snr
-
-
-def _variance(c):
-    return jnp.square(c.sigma)
+        x_t, cond = jnp.concatenate([x_t, cond.image], axis=-1), cond.cond
+    times = jnp.broadcast_to(feature(c), x_t.shape[:1])
+    return apply({"params": params}, x_t, times, cond)

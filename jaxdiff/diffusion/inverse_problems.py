@@ -1,10 +1,10 @@
-"""Linear inverse problems: of x0 only y = A x0 is known, the rest is sampled.
+"""Linear inverse problems: y = A x0 is known, and x0 is sampled given it.
 
     A x0 = y,   A^+ the pseudo-inverse,   A A^+ y = y
 
 (1)  x0 <- x0 + A^+ (y - A x0)                                               `project`
-     The nearest x0 that agrees with y: what A sees is replaced, what it does not see
-     (its null space) stays as the denoiser has it.
+     The nearest x0 with A x0 = y: the part in the row space of A is replaced, the part
+     in its null space stays that of the denoiser.
 (2)  grad log p(y | x_t) = g / r^2,   g = J^T A^+ (y - A x0),   J = d x0 / d x_t
      where x0 given x_t is taken for N(x0(x_t), r^2 I), hence y for N(A x0, r^2 A A^T).
 (3)  x0 <- x0 + length g, and then (1),   length = sigma^2 / (alpha r^2)        `pigdm`
@@ -12,9 +12,9 @@
 (4)  length = <e, A g> / <A g, A g>,   e = y - A x0
      brings A x0 nearest to y, image by image: r^2 measured, instead of guessed.
 
-With (4), (3) is E[x0 | x_t, y] itself wherever A Cov[x0 | x_t] A^T = r^2 A A^T, for any
-r, of Gaussian data; (1) alone tells what A does not see nothing of y. A mask is a
-linear problem too, for which (1) is editing.py's `replace`.
+With (4), (3) is E[x0 | x_t, y] itself for Gaussian data with A Cov[x0 | x_t] A^T =
+r^2 A A^T for any r; with (1) alone the part in the null space does not depend on y. A
+mask is a linear problem too, for which (1) is editing.py's `replace`.
 
 Source: (1) Wang et al. 2022, arXiv:2212.00490, eq. 13; (2) Song et al. 2023,
 "Pseudoinverse-guided diffusion models for inverse problems", ICLR 2023.
@@ -27,9 +27,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.tree_util import Partial
+from jax.typing import ArrayLike
 
-from jaxdiff.arrays import Array, Float, expand, require
-from jaxdiff.diffusion.editing import Edit
+from jaxdiff.arrays import Array, Float, PyTree, expand, require
+from jaxdiff.diffusion.types import Denoise, Denoised, Edit, Schedule, Times
 
 __all__ = ["pigdm", "project"]
 
@@ -58,6 +59,21 @@ def pooled(factor: int) -> Linear:
     return Linear(Partial(_pool, square), Partial(_spread, square))
 
 
+def _pool(
+    square: Float[Array, "k k"], x: Float[Array, "b h w c"]
+) -> Float[Array, "b p q c"]:
+    b, h, w, c = x.shape
+    k = len(square)
+    require(h % k == 0 and w % k == 0, f"factor {k} does not divide {w}x{h} images")
+    return x.reshape(b, h // k, k, w // k, k, c).mean((2, 4))
+
+
+def _spread(
+    square: Float[Array, "k k"], y: Float[Array, "b p q c"]
+) -> Float[Array, "b h w c"]:
+    return y.repeat(len(square), axis=1).repeat(len(square), axis=2)
+
+
 def grey(weights: Float[np.ndarray, "c"]) -> Linear:
     """y is the weighted sum of the channels, f[b, h, w, 1]."""
     weights = np.asarray(weights)
@@ -65,44 +81,84 @@ def grey(weights: Float[np.ndarray, "c"]) -> Linear:
     return Linear(Partial(_grey, weights), Partial(_colour, back))
 
 
+def _grey(
+    weights: Float[np.ndarray, "c"] | Float[Array, "c"], x: Float[Array, "b h w c"]
+) -> Float[Array, "b h w 1"]:
+    return (x @ jnp.asarray(weights, x.dtype))[..., None]
+
+
+def _colour(
+    back: Float[np.ndarray, "c"] | Float[Array, "c"], y: Float[Array, "b h w 1"]
+) -> Float[Array, "b h w c"]:
+    return y * jnp.asarray(back, y.dtype).reshape(1, 1, 1, -1)
+
+
 def project() -> Edit:
-    """Equation 1. The values are y, and in place of a mask stands the Linear."""
+    """Equation 1. The values are y, and a Linear takes the place of the mask.
+
+    Source: Wang et al. 2022, arXiv:2212.00490, eq. 13.
+    """
     return Partial(_project)
 
 
-def pigdm(variance: float = 0.0) -> Edit:
-    """Equation 3: y moves also what A does not see. A call costs a derivative more.
+def _project(
+    denoise: Denoise, schedule: Schedule, values: ArrayLike, linear: Linear
+) -> Denoise:
+    del schedule
+    return Partial(_projected, denoise, values, linear)
 
-    The values are y, and in place of a mask stands the Linear.
+
+def _projected(
+    denoise: Denoise,
+    values: ArrayLike,
+    linear: Linear,
+    x_t: Float[Array, "b ..."],
+    t: Times,
+    cond: PyTree,
+) -> Denoised:
+    den = denoise(x_t, t, cond)
+    return den._replace(x0=agree(linear, den.x0, values), eps=None)
+
+
+def agree(linear: Linear, x0: Array, y: ArrayLike) -> Array:
+    """Equation 1."""
+    return x0 + linear.back(y - linear.apply(x0))
+
+
+def pigdm(variance: float = 0.0) -> Edit:
+    """Equation 3: y moves the null space of A too. A call costs one derivative more.
+
+    The values are y, and a Linear takes the place of the mask.
 
     Args:   variance: of the data, for r^2 as published, with 1; 0 measures it, eq. 4.
     Errors: ValueError for a negative variance.
+    Source: Song et al. 2023, ICLR, as above.
     """
     require(variance >= 0, f"variance must be at least 0, got {variance=}")
     return Partial(_pigdm, variance)
 
 
-def agree(linear: Linear, x0: Array, y: Array) -> Array:
-    """Equation 1."""
-    return x0 + linear.back(y - linear.apply(x0))
-
-
-def _project(denoise, schedule, values, linear):
-    del schedule
-    return Partial(_projected, denoise, values, linear)
-
-
-def _pigdm(variance, denoise, schedule, values, linear):
+def _pigdm(
+    variance: float | Float[Array, ""],
+    denoise: Denoise,
+    schedule: Schedule,
+    values: ArrayLike,
+    linear: Linear,
+) -> Denoise:
     return Partial(_guided, variance, denoise, schedule, values, linear)
 
 
-def _projected(denoise, values, linear, x_t, t, cond):
-    den = denoise(x_t, t, cond)
-    return den._replace(x0=agree(linear, den.x0, values), eps=None)
-
-
-def _guided(variance, denoise, schedule, values, linear, x_t, t, cond):
-    def run(x):
+def _guided(
+    variance: float | Float[Array, ""],
+    denoise: Denoise,
+    schedule: Schedule,
+    values: ArrayLike,
+    linear: Linear,
+    x_t: Float[Array, "b ..."],
+    t: Times,
+    cond: PyTree,
+) -> Denoised:
+    def run(x: Array) -> tuple[Array, Denoised]:
         den = denoise(x, t, cond)
         return den.x0, den
 
@@ -110,7 +166,7 @@ def _guided(variance, denoise, schedule, values, linear, x_t, t, cond):
     gap = values - linear.apply(x0)
     (towards,) = pull(linear.back(gap))
     alpha, sigma = schedule.alpha(t), schedule.sigma(t)
-    # where no signal is left (alpha = 0) nothing comes back from it
+    # where no signal is left (alpha = 0) there is no slope to follow
     signal = alpha * jnp.where(variance > 0, variance, 1.0)
     fixed = (alpha * signal + sigma**2) / jnp.where(alpha > 0, signal, 1.0)
     length = jnp.where(variance > 0, fixed, _nearest(gap, linear.apply(towards)))
@@ -119,27 +175,10 @@ def _guided(variance, denoise, schedule, values, linear, x_t, t, cond):
     return den._replace(x0=x0, eps=None)
 
 
-def _nearest(gap, step):
-    """How many steps f[b, ...] come nearest to the gap, not back: f[b]."""
+def _nearest(
+    gap: Float[Array, "b ..."], step: Float[Array, "b ..."]
+) -> Float[Array, "b"]:
+    """The multiple of a step that is nearest to the gap, at least 0."""
     axes = tuple(range(1, gap.ndim))
     along, size = (gap * step).sum(axes), (step * step).sum(axes)
     return jnp.maximum(along, 0.0) / jnp.where(size > 0, size, 1.0)
-
-
-def _pool(square, x):
-    b, h, w, c = x.shape
-    k = len(square)
-    require(h % k == 0 and w % k == 0, f"factor {k} does not divide {w}x{h} images")
-    return x.reshape(b, h // k, k, w // k, k, c).mean((2, 4))
-
-
-def _spread(square, y):
-    return y.repeat(len(square), axis=1).repeat(len(square), axis=2)
-
-
-def _grey(weights, x):
-    return (x @ jnp.asarray(weights, x.dtype))[..., None]
-
-
-def _colour(back, y):
-    return y * jnp.asarray(back, y.dtype).reshape(1, 1, 1, -1)

@@ -1,17 +1,17 @@
 """Inversion: the noise that an image comes from, by the solvers that sample.
 
-Without noise of its own a sampler follows an ODE, which can be walked both ways:
+A sampler that draws no noise follows an ODE, which can be followed both ways:
 
 (1)  t_n = 0 < t_{n-1} < ... < t_0    the sampler's own times, now rising
 (2)  x <- alpha x0 + sigma eps(alpha x0, t_{n-1})   off the data, where no solver starts
 (3)  x <- step(x, t_i, t_{i-1})                      any solver, `step` as it is
 
-(2) is one round of solving x0(x, t_{n-1}) = x0, which is what the sampler's last step
-will give back. For data of variance v, with u = sigma^2 / (alpha^2 v), the estimate
-that comes back is x0 (1 - u^2 + ...). From x = alpha x0 alone, without noise, it would
-be x0 (1 - u + ...): less noise than t_{n-1} has, and as much too little all the way up.
+(2) is one round of solving x0(x, t_{n-1}) = x0, since the sampler's last step returns
+x0(x, t_{n-1}). For data of variance v, with u = sigma^2 / (alpha^2 v), it returns
+x0 (1 - u^2 + ...). From x = alpha x0 alone, without noise, it would return
+x0 (1 - u + ...): x would have less noise than t_{n-1} has, at every time above too.
 
-What is found has the law of the noise if the denoiser has that of the data: without
+The result has the law of the noise if the denoiser has that of the data: without
 guidance, that is, and with no clipping that changes anything.
 
 Source: Song et al. 2021, arXiv:2010.02502, section 5.4, there for DDIM; Shoemake 1985
@@ -25,13 +25,23 @@ from jax.tree_util import Partial
 
 from jaxdiff.arrays import Array, Float, PyTree, expand, require
 from jaxdiff.diffusion import sampling
-from jaxdiff.diffusion.denoisers import Denoise, Denoised, noise_of
-from jaxdiff.diffusion.sampling import Solver
-from jaxdiff.diffusion.schedules import Schedule, level
+from jaxdiff.diffusion.denoisers import noise_of
+from jaxdiff.diffusion.levels import level
+from jaxdiff.diffusion.moves import Where, where_any
+from jaxdiff.diffusion.sampling import make_solver
+from jaxdiff.diffusion.types import (
+    BoundDenoise,
+    Denoise,
+    Denoised,
+    Schedule,
+    Solver,
+    StepNoise,
+    Times,
+)
 
 
-class NoWayBack(ValueError):
-    """The solver draws noise, of which its end does not tell."""
+class IrreversibleSolverError(ValueError):
+    """The solver draws noise, which cannot be recovered from where it ends."""
 
 
 def invert(
@@ -44,7 +54,8 @@ def invert(
 ) -> Float[Array, "b ..."]:
     """x_T, from which `sampling.sample` down the same ts comes back to x0.
 
-    Args:   ts: falling to 0, as a sampler's.  cond: passed to the denoiser.
+    Args:   ts: falling to 0, as a sampler's.  x0: in model units.
+            cond: passed to the denoiser.
     Errors: those of `check_reversible`.
     """
     check_reversible(solver, schedule, ts)
@@ -58,13 +69,40 @@ def upwards(solver: Solver, schedule: Schedule) -> Solver:
 
     One denoiser call in the first step, and then as many as the solver makes.
     """
-    return Solver(solver.init, Partial(_step, solver, schedule))
+    return make_solver(Partial(_step, solver, schedule), solver.init)
+
+
+def _step(
+    solver: Solver,
+    schedule: Schedule,
+    denoise: BoundDenoise,
+    noise: StepNoise,
+    x: Array,
+    t: Array,
+    s: Array,
+    state: PyTree,
+) -> tuple[Array, PyTree]:
+    def leave(where: Where) -> tuple[Array, PyTree]:
+        del where
+        alpha, sigma = level(schedule, s)
+        y = alpha * x
+        return y + sigma * noise_of(denoise(y, s), y, alpha, sigma), state
+
+    def climb(where: Where) -> tuple[Array, PyTree]:
+        # the others stay at s, where there is noise
+        return solver.step(denoise, noise, x, where(t, s), s, state)
+
+    return where_any(t <= 0, leave, where_any(t > 0, climb, (x, state)))
 
 
 def check_reversible(
     solver: Solver, schedule: Schedule, ts: Float[np.ndarray, "times"]
 ) -> None:
-    """Errors: NoWayBack unless what a solver does down `ts` can be undone."""
+    """Check that a run down `ts` can be inverted.
+
+    Errors: ValueError for a grid that starts in pure noise, and
+            IrreversibleSolverError for a solver that draws noise.
+    """
     # sigma / alpha, in which higher orders step, is infinite there
     require(
         float(schedule.alpha(jnp.asarray(ts[0]))) > 0,
@@ -73,24 +111,31 @@ def check_reversible(
         "--config.sampler.grid=log_snr",
     )
     if draws_noise(solver, schedule, ts):
-        raise NoWayBack(
-            "this solver draws noise on its way, so that there is no way back; use one "
-            "that does not: --config.sampler.solver=heun, or ddim(eta=0.0)"
+        raise IrreversibleSolverError(
+            "this solver draws noise on its way and cannot be inverted; use one that "
+            "does not: --config.sampler.solver=heun, or ddim(eta=0.0)"
         )
 
 
 def draws_noise(
     solver: Solver, schedule: Schedule, ts: Float[np.ndarray, "times"]
 ) -> bool:
-    """Whether what a solver does down `ts` depends on more than where it starts.
+    """Whether the end of a run down `ts` depends on more than its start.
 
-    It is run down all of them twice, from the same number and with two keys: what
-    draws noise anywhere ends elsewhere.
+    The solver is run twice, from the same number and with two keys: if it draws noise
+    anywhere, the two ends differ.
     """
     x, keys = jnp.ones((2, 1)), jax.random.split(jax.random.key(0), 2)
     down = jnp.asarray(ts, x.dtype)
     ends = sampling.sample(keys, Partial(_unit, schedule), solver, down, x)
     return not bool(jnp.array_equal(ends[0], ends[1], equal_nan=True))
+
+
+def _unit(schedule: Schedule, x: Array, t: Times, cond: PyTree) -> Denoised:
+    """E[x0 | x_t] of a unit normal, which neither forgets a noise nor amplifies it."""
+    del cond
+    alpha, sigma = (expand(f(t), x) for f in (schedule.alpha, schedule.sigma))
+    return Denoised(alpha / (alpha**2 + sigma**2) * x, jnp.zeros_like(x))
 
 
 def slerp(
@@ -110,22 +155,3 @@ def slerp(
     of_a = jnp.where(straight, 1 - share, jnp.sin((1 - share) * angle) / safe)
     of_b = jnp.where(straight, share, jnp.sin(share * angle) / safe)
     return of_a * a + of_b * b
-
-
-def _step(solver, schedule, denoise, keys, x, t, s, state):
-    def leave(_):
-        alpha, sigma = level(schedule, s)
-        y = expand(alpha, x) * x
-        return y + expand(sigma, x) * noise_of(denoise(y, s), y, alpha, sigma), state
-
-    def go_on(_):
-        return solver.step(denoise, keys, x, t, s, state)
-
-    return jax.lax.cond(t > 0, go_on, leave, None)
-
-
-def _unit(schedule, x, t, cond):
-    """E[x0 | x_t] of a unit normal: every noise is seen to the end, and none grows."""
-    del cond
-    alpha, sigma = schedule.alpha(t), schedule.sigma(t)
-    return Denoised(alpha / (alpha**2 + sigma**2) * x, jnp.zeros_like(x))

@@ -19,17 +19,18 @@ from jax.tree_util import Partial
 from jaxdiff import rng
 from jaxdiff.arrays import Array, Float, PyTree, expand, mean_of_each, require
 from jaxdiff.diffusion.denoisers import make_denoise
-from jaxdiff.diffusion.inputs import Network
-from jaxdiff.diffusion.likelihood import Decoder, step_bits
+from jaxdiff.diffusion.levels import coeffs
+from jaxdiff.diffusion.likelihood import Decoder, step_bpd
 from jaxdiff.diffusion.noises import Noise
 from jaxdiff.diffusion.predictions import Prediction, make_target, to_x0
-from jaxdiff.diffusion.schedules import Coeffs, Schedule, coeffs
 from jaxdiff.diffusion.times import TimeSampler
+from jaxdiff.diffusion.types import Coeffs, Network, Schedule
 from jaxdiff.diffusion.weights import Weight, target_factor
 from jaxdiff.rng import Keys
 
 __all__ = ["huber", "mae", "mse"]
 
+# of errors, value by value
 Distance = Callable[[Array], Array]
 
 
@@ -54,7 +55,9 @@ class Objective(NamedTuple):
     decoder: Decoder | None = None
 
 
-def noised(keys: Keys, x0: Array, objective: Objective) -> tuple[Coeffs, Array, Array]:
+def noised(
+    keys: Keys, x0: Float[Array, "b ..."], objective: Objective
+) -> tuple[Coeffs, Float[Array, "b ..."], Float[Array, "b ..."]]:
     """Equation 1 at a time and with a noise drawn for each example: c, x_t, eps."""
     draws = rng.draw(jax.random.uniform, rng.fold(keys.key, 0), ())
     t = objective.times(keys.stratum if objective.stratified else draws)
@@ -65,12 +68,16 @@ def noised(keys: Keys, x0: Array, objective: Objective) -> tuple[Coeffs, Array, 
 
 
 def denoising_loss(
-    keys: Keys, network: Network, x0: Array, cond: PyTree, objective: Objective
+    keys: Keys,
+    network: Network,
+    x0: Float[Array, "b ..."],
+    cond: PyTree,
+    objective: Objective,
 ) -> tuple[Float[Array, "b"], dict[str, Float[Array, "b"]]]:
     """Equation 2 (plus 4) of each example, and equation 3 as a metric.
 
     Args: keys: one an example.  network: (x_t, Coeffs, cond) -> out.
-          x0: f32[b, ...].  cond: what the network takes.
+          x0: f32[b, ...].  cond: any condition that the network takes, or None.
     """
     c, x_t, eps = noised(keys, x0, objective)
     row = objective.prediction(c)
@@ -80,21 +87,32 @@ def denoising_loss(
     loss = target_factor(objective.weight, row, c) * mean_of_each(error)
     metrics = {"x0_mae": mean_of_each(jnp.abs(to_x0(row, c, x_t, out) - x0))}
     if objective.bound_weight:
-        assert objective.decoder, "what a bound's last step says of the data"
-        # the finished output as a network: the bound is that of any denoiser
-        said = make_denoise(
-            Partial(lambda *_: output),
-            schedule=objective.schedule,
-            prediction=objective.prediction,
-            learned_variance=True,
-        )(x_t, c.t, cond)
-        said = said._replace(x0=jax.lax.stop_gradient(said.x0))
-        step = 1 / objective.bound_steps
-        # half a step above 0 is 0: s is a difference of rounded times
-        s = jnp.where(c.t < 1.5 * step, 0.0, c.t - step)
-        bound = step_bits(objective.schedule, c.t, s, x0, x_t, said, objective.decoder)
+        bound = _bound(objective, c, x0, x_t, output)
         loss = loss + objective.bound_weight * objective.bound_steps * bound
     return loss, metrics
+
+
+def _bound(
+    objective: Objective,
+    c: Coeffs,
+    x0: Float[Array, "b ..."],
+    x_t: Float[Array, "b ..."],
+    output: Float[Array, "b ..."],
+) -> Float[Array, "b"]:
+    """Equation 4's term of the step that ends at c.t, in bits per dimension."""
+    assert objective.decoder, "the bound's last step needs a decoder"
+    # the finished output as a network: the bound is that of any denoiser
+    denoised = make_denoise(
+        Partial(lambda *_: output),
+        schedule=objective.schedule,
+        prediction=objective.prediction,
+        learned_variance=True,
+    )(x_t, c.t, None)
+    denoised = denoised._replace(x0=jax.lax.stop_gradient(denoised.x0))
+    step = 1 / objective.bound_steps
+    # half a step above 0 is 0: s is a difference of rounded times
+    s = jnp.where(c.t < 1.5 * step, 0.0, c.t - step)
+    return step_bpd(objective.schedule, c.t, s, x0, x_t, denoised, objective.decoder)
 
 
 def mse() -> Distance:
@@ -113,6 +131,8 @@ def huber(delta: float = 1.0) -> Distance:
     return Partial(_huber, delta)
 
 
-def _huber(delta, error):
+def _huber(
+    delta: float | Float[Array, ""], error: Float[Array, "..."]
+) -> Float[Array, "..."]:
     small = jnp.minimum(jnp.abs(error), delta)
     return small * (jnp.abs(error) - 0.5 * small)

@@ -17,7 +17,8 @@ import jax
 import jax.numpy as jnp
 
 from jaxdiff.arrays import Array, Float
-from jaxdiff.diffusion.schedules import Schedule, level
+from jaxdiff.diffusion.levels import level
+from jaxdiff.diffusion.types import Schedule
 
 
 class Posterior(NamedTuple):
@@ -39,9 +40,9 @@ def posterior(
     ratio = alpha_t / alpha_s
     # as a share of sigma_t^2, factored: exact at alpha_t = 0 and at sigma_s = 0
     root = ratio * sigma_s / sigma_t
-    fresh = (1 - root) * (1 + root)
-    large = fresh * sigma_t**2
-    return Posterior(ratio * keep, alpha_s * fresh, large * keep, large)
+    added = (1 - root) * (1 + root)
+    large = added * sigma_t**2
+    return Posterior(ratio * keep, alpha_s * added, large * keep, large)
 
 
 def log_variance(schedule: Schedule, t: Array, s: Array, frac: Array) -> Array:
@@ -58,7 +59,9 @@ def log_variance(schedule: Schedule, t: Array, s: Array, frac: Array) -> Array:
     return frac * jnp.log(large) + (1 - frac) * jnp.log(small)
 
 
-def kl_normal(mean_p: Array, log_var_p: Array, mean_q: Array, log_var_q: Array):
+def kl_normal(
+    mean_p: Array, log_var_p: Array, mean_q: Array, log_var_q: Array
+) -> Array:
     """KL(p || q) of normals, in nats, value by value; arguments broadcast."""
     square = jnp.exp(log_var_p - log_var_q) + (mean_p - mean_q) ** 2 * jnp.exp(
         -log_var_q
@@ -84,6 +87,12 @@ def discretized_log_likelihood(
     return jnp.where(x < -0.999, log_upper, jnp.where(x > 0.999, log_above, inside))
 
 
+def _log_cdf(z: Array) -> tuple[Array, Array, Array]:
+    """log cdf, log(1 - cdf), cdf of the tanh approximation: a logistic of 2 a."""
+    a = jnp.sqrt(2 / jnp.pi) * (z + 0.044715 * z**3)
+    return jax.nn.log_sigmoid(2 * a), jax.nn.log_sigmoid(-2 * a), jax.nn.sigmoid(2 * a)
+
+
 def prior_bits(schedule: Schedule, x0: Array) -> Array:
     """KL(q(x_1 | x0) || N(0, max(1, sigma_1)^2)) in bits, value by value."""
     one = jnp.ones((), x0.dtype)
@@ -94,9 +103,3 @@ def prior_bits(schedule: Schedule, x0: Array) -> Array:
     lack = (1 - sigma) * (1 + sigma)
     nats = 0.5 * ((alpha * x0) ** 2 - lack - jnp.log1p(-lack))
     return nats / jnp.log(2.0)
-
-
-def _log_cdf(z):
-    """log cdf, log(1 - cdf), cdf of the tanh approximation: a logistic of 2 a."""
-    a = jnp.sqrt(2 / jnp.pi) * (z + 0.044715 * z**3)
-    return jax.nn.log_sigmoid(2 * a), jax.nn.log_sigmoid(-2 * a), jax.nn.sigmoid(2 * a)

@@ -22,14 +22,14 @@ import jax.numpy as jnp
 from jax.tree_util import Partial
 
 from jaxdiff.arrays import Array, Float, expand, require
-from jaxdiff.diffusion.schedules import Coeffs
+from jaxdiff.diffusion.types import Coeffs
 
 __all__ = ["edm", "eps", "score", "v", "velocity", "x0"]
 
 Row = tuple[Float[Array, "*b"], Float[Array, "*b"]]
 Prediction = Callable[[Coeffs], Row]
 
-# Smallest noise that the score is asked for: 1 / sigma stays finite at sigma(0) = 0.
+# The least sigma of the score's row: 1 / sigma stays finite at sigma(0) = 0.
 SMALLEST_SIGMA = 1e-8
 
 
@@ -38,33 +38,69 @@ def x0() -> Prediction:
     return Partial(_x0)
 
 
+def _x0(c: Coeffs) -> Row:
+    return jnp.ones_like(c.t), jnp.zeros_like(c.t)
+
+
 def eps() -> Prediction:
-    """The noise. Ho et al. 2020, arXiv:2006.11239."""
+    """The noise. Source: Ho et al. 2020, arXiv:2006.11239."""
     return Partial(_eps)
 
 
+def _eps(c: Coeffs) -> Row:
+    return jnp.zeros_like(c.t), jnp.ones_like(c.t)
+
+
 def v() -> Prediction:
-    """v = alpha eps - sigma x0. Salimans & Ho 2022, arXiv:2202.00512, appendix D."""
+    """v = alpha eps - sigma x0.
+
+    Source: Salimans & Ho 2022, arXiv:2202.00512, appendix D.
+    """
     return Partial(_v)
 
 
+def _v(c: Coeffs) -> Row:
+    return -c.sigma, c.alpha
+
+
 def score() -> Prediction:
-    """The gradient of log p_t: -eps / sigma. Song et al. 2021, arXiv:2011.13456."""
+    """The gradient of log p_t: -eps / sigma.
+
+    Source: Song et al. 2021, arXiv:2011.13456.
+    """
     return Partial(_score)
 
 
+def _score(c: Coeffs) -> Row:
+    return jnp.zeros_like(c.t), -1 / jnp.maximum(c.sigma, SMALLEST_SIGMA)
+
+
 def velocity() -> Prediction:
-    """dx_t / dt = alpha' x0 + sigma' eps. Lipman et al. 2022, arXiv:2210.02747."""
+    """dx_t / dt = alpha' x0 + sigma' eps.
+
+    Source: Lipman et al. 2022, arXiv:2210.02747.
+    """
     return Partial(_velocity)
 
 
-def edm(sigma_data: float = 0.5) -> Prediction:
-    """F of D = c_skip x + c_out F. Karras et al. 2022, arXiv:2206.00364, table 1.
+def _velocity(c: Coeffs) -> Row:
+    return c.d_alpha, c.d_sigma
 
-    Args: sigma_data: standard deviation of the data, in its units.
+
+def edm(sigma_data: float = 0.5) -> Prediction:
+    """F of D = c_skip x + c_out F.
+
+    Args:   sigma_data: standard deviation of the data, in model units.
+    Errors: ValueError for sigma_data <= 0.
+    Source: Karras et al. 2022, arXiv:2206.00364, table 1.
     """
     require(sigma_data > 0, f"sigma_data must be > 0, got {sigma_data=}")
     return Partial(_edm, sigma_data)
+
+
+def _edm(sigma_data: float | Array, c: Coeffs) -> Row:
+    size = jnp.sqrt(c.sigma**2 + (sigma_data * c.alpha) ** 2)
+    return c.sigma / (sigma_data * size), -sigma_data * c.alpha / size
 
 
 def make_target(row: Row, x0: Array, eps: Array) -> Array:
@@ -76,7 +112,7 @@ def make_target(row: Row, x0: Array, eps: Array) -> Array:
 def to_x0(row: Row, c: Coeffs, x_t: Array, out: Array) -> Array:
     """Equation 3; row and c f[b] or f[], x_t and out f[b, ...].
 
-    Where det = 0 the output says nothing of x0: at sigma = 0 the data is
+    Where det = 0 the output does not depend on x0: at sigma = 0 the data is
     x_t / alpha, and at alpha = 0 (pure noise) x0 = 0, the centre of the data.
     """
     a, b = row
@@ -93,28 +129,3 @@ def native_weight(row: Row, c: Coeffs) -> Float[Array, "*b"]:
     """(det / sigma)^2 of equation 4; inf where sigma = 0 and the row is not x0's."""
     a, b = row
     return jnp.square((c.alpha * b - c.sigma * a) / c.sigma)
-
-
-def _x0(c):
-    return jnp.ones_like(c.t), jnp.zeros_like(c.t)
-
-
-def _eps(c):
-    return jnp.zeros_like(c.t), jnp.ones_like(c.t)
-
-
-def _v(c):
-    return -c.sigma, c.alpha
-
-
-def _score(c):
-    return jnp.zeros_like(c.t), -1 / jnp.maximum(c.sigma, SMALLEST_SIGMA)
-
-
-def _velocity(c):
-    return c.d_alpha, c.d_sigma
-
-
-def _edm(sigma_data, c):
-    size = jnp.sqrt(c.sigma**2 + (sigma_data * c.alpha) ** 2)
-    return c.sigma / (sigma_data * size), -sigma_data * c.alpha / size

@@ -1,32 +1,29 @@
-"""Rules of guidance: what two estimates of x0 make, one wanted more than the other.
+"""Rules of guidance: how two estimates of x0 become one.
 
-With c the one wanted (told the condition, or of the better model), n the other, w the
-scale, all of x0 and so of every prediction (affine in one another at a fixed x_t, t):
+With m the main estimate (conditional, or of the better model), n the guide that it is
+moved away from, w the scale, all of x0 and so of every prediction (affine in one
+another at a fixed x_t, t):
 
-(1)  x0 = n + w (c - n)                                              linear
-(2)  (1) brought to the standard deviation of c, by a share phi      rescaled
-(3)  (1) of which the part along c counts eta times, and the         apg
+(1)  x0 = n + w (m - n)                                              linear
+(2)  (1) brought to the standard deviation of m, by a share phi      rescaled
+(3)  (1) of which the part along m counts eta times, and the         apg
      difference is no longer than `norm`
 (4)  x0 by (1), eps of n                                             plus_plus
-(5)  (1) of velocities, with n's scaled to c's, none at first        zero_star
+(5)  (1) of velocities, with n's scaled to m's, none at first        zero_star
 
-w = 0 is n alone and w = 1 c alone in (1); 1 is c alone in (2) and (3) too.
+w = 0 is n alone and w = 1 m alone in (1); 1 is m alone in (2) and (3) too.
 Each name in `__all__` can be chosen by a config.
 """
-
-from collections.abc import Callable
 
 import jax.numpy as jnp
 from jax.tree_util import Partial
 
 from jaxdiff.arrays import Array, Float, expand, require
-from jaxdiff.diffusion.denoisers import Denoised, noise_of
-from jaxdiff.diffusion.schedules import coeffs
+from jaxdiff.diffusion.denoisers import noise_of
+from jaxdiff.diffusion.levels import coeffs
+from jaxdiff.diffusion.types import Denoised, Rule, Scale, Schedule, Times
 
 __all__ = ["apg", "linear", "plus_plus", "rescaled", "zero_star"]
-
-# (schedule, scale, x_t, t, wanted Denoised, other Denoised) -> Denoised
-Rule = Callable[..., Denoised]
 
 
 def linear() -> Rule:
@@ -34,14 +31,60 @@ def linear() -> Rule:
     return Partial(_linear)
 
 
+def _linear(
+    schedule: Schedule | None,
+    scale: Scale,
+    x_t: Float[Array, "b ..."],
+    t: Times,
+    main: Denoised,
+    guide: Denoised,
+) -> Denoised:
+    del schedule, t
+    x0 = _between(scale, x_t, main.x0, guide.x0)
+    if main.eps is None:
+        return main._replace(x0=x0)
+    if guide.eps is None:
+        raise ValueError("only one of two estimates keeps its noise; clip both alike")
+    return main._replace(x0=x0, eps=_between(scale, x_t, main.eps, guide.eps))
+
+
+def _between(scale: Scale, x_t: Array, main: Array, guide: Array) -> Array:
+    return guide + _beside(scale, x_t) * (main - guide)
+
+
+def _beside(scale: Scale, x_t: Array) -> Array:
+    """A scale for all examples, or one for each, that multiplies x_t."""
+    return expand(jnp.asarray(scale, x_t.dtype), x_t)
+
+
 def rescaled(phi: float | Float[Array, ""] = 0.7) -> Rule:
     """Equation 2, image by image: large scales no longer wash out.
 
     Args:   phi: no unit, in [0, 1]; 0 is `linear`.
+    Errors: ValueError for phi outside [0, 1].
     Source: Lin et al. 2023, arXiv:2305.08891, eq. 14-16, of x0.
     """
     require((phi >= 0) & (phi <= 1), f"phi must be in [0, 1], got {phi=}")
     return Partial(_rescaled, phi)
+
+
+def _rescaled(
+    phi: float | Float[Array, ""],
+    schedule: Schedule | None,
+    scale: Scale,
+    x_t: Float[Array, "b ..."],
+    t: Times,
+    main: Denoised,
+    guide: Denoised,
+) -> Denoised:
+    guided = _linear(schedule, scale, x_t, t, main, guide)
+    axes = tuple(range(1, x_t.ndim))
+
+    def spread(x: Array) -> Array:
+        return jnp.std(x, axis=axes, keepdims=True)
+
+    ratio = spread(main.x0) / jnp.maximum(spread(guided.x0), 1e-12)
+    return guided._replace(x0=guided.x0 * (phi * ratio + (1 - phi)), eps=None)
 
 
 def apg(
@@ -50,7 +93,7 @@ def apg(
     """Equation 3, adaptive projected guidance, image by image, without its momentum.
 
     Args:   eta: no unit; 1 with norm = inf is `linear`.
-            norm: length that c - n is cut to, in model units of the whole image.
+            norm: length that m - n is cut to, in model units of the whole image.
     Errors: ValueError for norm <= 0.
     Source: Sadat et al. 2024, arXiv:2410.02416, algorithm 1. Their momentum would be a
             memory, which a denoiser has none of.
@@ -59,8 +102,34 @@ def apg(
     return Partial(_apg, eta, norm)
 
 
+def _apg(
+    eta: float | Float[Array, ""],
+    norm: float | Float[Array, ""],
+    schedule: Schedule | None,
+    scale: Scale,
+    x_t: Float[Array, "b ..."],
+    t: Times,
+    main: Denoised,
+    guide: Denoised,
+) -> Denoised:
+    del schedule, t
+    axes = tuple(range(1, x_t.ndim))
+
+    def dot(a: Array, b: Array) -> Array:
+        return jnp.sum(a * b, axis=axes, keepdims=True)
+
+    tiny = jnp.finfo(x_t.dtype).tiny
+    apart = main.x0 - guide.x0
+    length = jnp.sqrt(jnp.maximum(dot(apart, apart), tiny))
+    apart = apart * jnp.minimum(1.0, norm / length)
+    size = jnp.maximum(dot(main.x0, main.x0), tiny)
+    along = dot(apart, main.x0) / size * main.x0
+    x0 = main.x0 + (_beside(scale, x_t) - 1) * (apart - along + eta * along)
+    return main._replace(x0=x0, eps=None)
+
+
 def plus_plus() -> Rule:
-    """Equation 4 (CFG++): what is left of the noise is the other's.
+    """Equation 4 (CFG++): what is left of the noise is the guide's.
 
     Scales are from 0 to 1, like an interpolation: 1 is about as much as 10 of `linear`.
     Source: Chung et al. 2024, arXiv:2406.08070, algorithm 1.
@@ -68,8 +137,20 @@ def plus_plus() -> Rule:
     return Partial(_plus_plus)
 
 
+def _plus_plus(
+    schedule: Schedule,
+    scale: Scale,
+    x_t: Float[Array, "b ..."],
+    t: Times,
+    main: Denoised,
+    guide: Denoised,
+) -> Denoised:
+    eps = noise_of(guide, x_t, schedule.alpha(t), schedule.sigma(t))
+    return main._replace(x0=_between(scale, x_t, main.x0, guide.x0), eps=eps)
+
+
 def zero_star(zero: float | Float[Array, ""] = 0.0) -> Rule:
-    """Equation 5 (CFG-Zero*): n's velocity times <c, n> / <n, n>, image by image.
+    """Equation 5 (CFG-Zero*): n's velocity times <m, n> / <n, n>, image by image.
 
     Args:   zero: above t = 1 - zero nothing moves: the velocity is 0.
     Errors: ValueError for zero outside [0, 1).
@@ -79,51 +160,15 @@ def zero_star(zero: float | Float[Array, ""] = 0.0) -> Rule:
     return Partial(_zero_star, zero)
 
 
-def _between(scale, wanted, other):
-    return other + scale * (wanted - other)
-
-
-def _linear(schedule, scale, x_t, t, wanted, other):
-    del schedule, x_t, t
-    eps = None if wanted.eps is None else _between(scale, wanted.eps, other.eps)
-    return wanted._replace(x0=_between(scale, wanted.x0, other.x0), eps=eps)
-
-
-def _rescaled(phi, schedule, scale, x_t, t, wanted, other):
-    guided = _linear(schedule, scale, x_t, t, wanted, other)
-    axes = tuple(range(1, x_t.ndim))
-
-    def spread(x):
-        return jnp.std(x, axis=axes, keepdims=True)
-
-    ratio = spread(wanted.x0) / jnp.maximum(spread(guided.x0), 1e-12)
-    return guided._replace(x0=guided.x0 * (phi * ratio + (1 - phi)), eps=None)
-
-
-def _apg(eta, norm, schedule, scale, x_t, t, wanted, other):
-    del schedule, t
-    axes = tuple(range(1, x_t.ndim))
-
-    def dot(a, b):
-        return jnp.sum(a * b, axis=axes, keepdims=True)
-
-    tiny = jnp.finfo(x_t.dtype).tiny
-    apart = wanted.x0 - other.x0
-    length = jnp.sqrt(jnp.maximum(dot(apart, apart), tiny))
-    apart = apart * jnp.minimum(1.0, norm / length)
-    size = jnp.maximum(dot(wanted.x0, wanted.x0), tiny)
-    along = dot(apart, wanted.x0) / size * wanted.x0
-    x0 = wanted.x0 + (scale - 1) * (apart - along + eta * along)
-    return wanted._replace(x0=x0, eps=None)
-
-
-def _plus_plus(schedule, scale, x_t, t, wanted, other):
-    alpha, sigma = schedule.alpha(t), schedule.sigma(t)
-    eps = noise_of(other, x_t, alpha, sigma)
-    return wanted._replace(x0=_between(scale, wanted.x0, other.x0), eps=eps)
-
-
-def _zero_star(zero, schedule, scale, x_t, t, wanted, other):
+def _zero_star(
+    zero: float | Float[Array, ""],
+    schedule: Schedule,
+    scale: Scale,
+    x_t: Float[Array, "b ..."],
+    t: Times,
+    main: Denoised,
+    guide: Denoised,
+) -> Denoised:
     c = coeffs(schedule, jnp.broadcast_to(t, x_t.shape[:1]))
     alpha, sigma, d_alpha, d_sigma = (
         expand(v, x_t) for v in (c.alpha, c.sigma, c.d_alpha, c.d_sigma)
@@ -131,10 +176,10 @@ def _zero_star(zero, schedule, scale, x_t, t, wanted, other):
     drift = d_sigma / sigma  # v = of_x0 x0 + drift x_t
     of_x0 = d_alpha - drift * alpha
     axes = tuple(range(1, x_t.ndim))
-    own, base = (of_x0 * den.x0 + drift * x_t for den in (wanted, other))
-    size = jnp.sum(base * base, axis=axes, keepdims=True)
-    match = jnp.sum(own * base, axis=axes, keepdims=True)
+    v_main, v_guide = (of_x0 * den.x0 + drift * x_t for den in (main, guide))
+    size = jnp.sum(v_guide * v_guide, axis=axes, keepdims=True)
+    match = jnp.sum(v_main * v_guide, axis=axes, keepdims=True)
     match = match / jnp.maximum(size, jnp.finfo(x_t.dtype).tiny)
-    v = match * base + scale * (own - match * base)
+    v = match * v_guide + _beside(scale, x_t) * (v_main - match * v_guide)
     v = jnp.where(expand(c.t, x_t) > 1 - zero, 0.0, v)
-    return wanted._replace(x0=(v - drift * x_t) / of_x0, eps=None)
+    return main._replace(x0=(v - drift * x_t) / of_x0, eps=None)

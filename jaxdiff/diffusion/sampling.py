@@ -1,13 +1,14 @@
-"""The one sampling loop.
+"""The one sampling loop, and how solvers are made.
 
-(1)  x_T = sigma(t_0) z,  z from the image's own key          t_0 > t_1 > ... > t_n
-(2)  x, state <- step(denoise, keys, x, t_i, t_{i+1}, state)   for i = 0 ... n - 1
-(3)  keys_i = fold_in(seed, i + 1): image by image, so neither batch nor devices matter
+(1)  x_T = sigma(t_0) z,  z from the key of the image         t_0 > t_1 > ... > t_n
+(2)  x, state <- step(denoise, noise_i, x, t_i, t_{i+1}, state)   for i = 0 ... n - 1
+(3)  noise_i draws with keys fold_in(seed, i + 1), one an image, so that neither the
+     batch nor the number of devices matters
 
-A solver is a pair of pure functions in the manner of optax. It knows a denoiser and
-times, nothing of networks, labels or parameterisations. Solver, denoiser and times are
-values: another eta, guidance scale or seed compiles nothing, and the loop is one
-`lax.scan`, so a thousand steps compile as fast as ten.
+A solver is a pair of pure functions in the manner of optax. It is given a denoiser,
+noise and times, and never sees a network, a condition or a prediction. Solver, denoiser
+and times are values: another eta, guidance scale or seed compiles nothing, and the loop
+is one `lax.scan`, so that a thousand steps compile as fast as ten.
 """
 
 from bisect import bisect_right
@@ -20,30 +21,99 @@ import jax.numpy as jnp
 from jax.tree_util import Partial
 
 from jaxdiff import rng
-from jaxdiff.arrays import Array, Float, Key, PyTree, expand
-from jaxdiff.diffusion.denoisers import Denoise, Denoised
+from jaxdiff.arrays import Array, Float, Key, PyTree, expand, require
 from jaxdiff.diffusion.noises import Noise
-from jaxdiff.diffusion.schedules import Schedule
+from jaxdiff.diffusion.types import (
+    BoundDenoise,
+    Denoise,
+    Denoised,
+    Schedule,
+    Solver,
+    SolverInit,
+    SolverStep,
+    StepNoise,
+)
 
 
-class Solver(NamedTuple):
-    """init: x -> state;  step: (denoise, keys, x, t, s, state) -> (x, state).
+def make_solver(step: SolverStep, init: SolverInit | None = None) -> Solver:
+    """A solver from the formula of its step, for one time or a batch of times.
 
-    denoise is (x_t, t) -> Denoised;  t, s f[] with s < t;  keys key[b].
+    The formula sees t and s as f[] or as f[b, 1, ..., 1], which multiply x as they are,
+    and may call its denoiser with any times of these shapes.
+
+    Args:    step: a Partial (denoise, noise, x, t, s, state) -> (x, state).
+             init: a Partial x -> state; by default there is no memory.
+    Returns: Solver whose step takes t and s as f[] or f[b], and whose formula sees
+             examples apart: a batch of times gives what each example gives alone.
+    Errors:  the step raises ValueError for times of another shape, and if the formula
+             or the denoiser returns another shape or type than that of x.
     """
-
-    init: Callable
-    step: Callable
+    return Solver(Partial(_no_memory) if init is None else init, Partial(_step, step))
 
 
-def no_memory(x: Array) -> tuple[()]:
-    """The init of a solver without memory."""
+def _no_memory(x: Array) -> tuple[()]:
     del x
     return ()
 
 
+def _step(
+    step: SolverStep,
+    denoise: BoundDenoise,
+    noise: StepNoise,
+    x: Float[Array, "b ..."],
+    t: Float[Array, "..."],
+    s: Float[Array, "..."],
+    state: PyTree,
+) -> tuple[Float[Array, "b ..."], PyTree]:
+    def at(y: Array, time: Array) -> Denoised:
+        den = denoise(y, time.reshape(time.shape[:1]))
+        _check_like(x, den.x0, "the denoiser's x0")
+        return den
+
+    t, s = _beside(t, x), _beside(s, x)
+    if t.ndim != s.ndim:
+        t, s = jnp.broadcast_arrays(t, s)
+    new, state = step(at, noise, x, t, s, state)
+    _check_like(x, new, "the solver's x")
+    return new, state
+
+
+def _beside(t: Float[Array, "..."], x: Float[Array, "b ..."]) -> Float[Array, "..."]:
+    """A time of each example with axes of length one, or a time for all as it is."""
+    each = expand(t, x)
+    if t.ndim and each.shape != (len(x), *(1,) * (x.ndim - 1)):
+        raise ValueError(
+            f"times must have shape () or ({len(x)},), one for each example of x "
+            f"{x.shape}, got {t.shape}"
+        )
+    return each if t.ndim else t
+
+
+def _check_like(x: Array, new: Array, name: str) -> None:
+    require(
+        new.shape == x.shape and new.dtype == x.dtype,
+        f"{name} must be {x.dtype}{x.shape} like x, got {new.dtype}{new.shape}",
+    )
+
+
+def make_step_noise(keys: Key[Array, "b"], shape: tuple[int, ...]) -> StepNoise:
+    """noise(*where) -> z ~ N(0, 1), f[b, *shape], from the keys of one step.
+
+    Each number of `where` is folded into every key in turn, so that noise() draws with
+    the keys themselves.
+    """
+
+    def noise(*where: int | Array) -> Array:
+        folded = keys
+        for number in where:
+            folded = rng.fold(folded, number)
+        return rng.draw(jax.random.normal, folded, shape)
+
+    return noise
+
+
 class Trace(NamedTuple):
-    """What a sampler saw: x_t and the estimate of x0 at each step, f32[n, b, ...]."""
+    """x_t and the estimate of x0 before each step, f[n, b, ...]."""
 
     x_t: Array
     x0: Array
@@ -57,7 +127,7 @@ def init_noise(
     noise: Noise,
     t: float | Float[Array, ""] = 1.0,
 ) -> Float[Array, "b ..."]:
-    """Equation 1: f32[b, *shape]."""
+    """Equation 1: f[b, *shape]."""
     z = rng.draw(noise, rng.fold(seeds, 0), shape)
     return expand(schedule.sigma(jnp.asarray(t, z.dtype)), z) * z
 
@@ -72,40 +142,43 @@ def sample(
     cond: PyTree = None,
     *,
     trace: bool = False,
-):
+) -> Float[Array, "b ..."] | tuple[Float[Array, "b ..."], Trace | None]:
     """Run a solver down the times `ts`.
 
-    Args:    ts: falling from where x_T is; ending at 0 gives x0 itself.
-             x_T: f32[b, ...].  cond: passed to the denoiser.
-    Returns: x at the last time, f32[b, ...]; with `trace` also a Trace.
+    Args:    seeds: one an image.  ts: falling from where x_T is; ending at 0 gives x0
+             itself.  x_T: f[b, ...].  cond: passed to the denoiser.
+    Returns: x at the last time, f[b, ...]; with `trace` also a Trace.
     """
 
-    def bound(x, t):
+    def bound(x: Array, t: Array) -> Denoised:
         return denoise(x, t, cond)
 
-    def body(carry, now):
+    def body(
+        carry: tuple[Array, PyTree], now: tuple[Array, Array, Array]
+    ) -> tuple[tuple[Array, PyTree], Trace | None]:
         x, state = carry
         i, t, s = now
-        seen = Trace(x, bound(x, t).x0) if trace else None
-        x, state = solver.step(bound, rng.fold(seeds, i + 1), x, t, s, state)
-        return (x, state), seen
+        record = Trace(x, bound(x, t).x0) if trace else None
+        noise = make_step_noise(rng.fold(seeds, i + 1), x.shape[1:])
+        return solver.step(bound, noise, x, t, s, state), record
 
     steps = (jnp.arange(len(ts) - 1), ts[:-1], ts[1:])
-    (x, _), seen = jax.lax.scan(body, (x_T, solver.init(x_T)), steps)
-    return (x, seen) if trace else x
+    (x, _), records = jax.lax.scan(body, (x_T, solver.init(x_T)), steps)
+    return (x, records) if trace else x
 
 
 def count_nfe(solver: Solver, ts: Float[Array, "times"]) -> int:
-    """Denoiser calls of a run down `ts`, counted by running it on one number.
+    """NFE (number of function evaluations) of a run down `ts`: its denoiser calls.
 
-    A step may call more often than another: once in the step to 0, for most.
+    Counted by running it on one number, since steps differ: most solvers call once in
+    the step to 0.
     """
-    calls = []
+    times = []
 
-    def note(t):
-        calls.append(float(t))
+    def note(t: Array) -> None:
+        times.append(float(t))
 
-    def denoise(x, t, cond):
+    def denoise(x: Array, t: Array, cond: PyTree) -> Denoised:
         del cond
         jax.debug.callback(note, t)
         return Denoised(x, jnp.zeros_like(x))
@@ -113,15 +186,16 @@ def count_nfe(solver: Solver, ts: Float[Array, "times"]) -> int:
     seeds, x = jax.random.split(jax.random.key(0), 1), jnp.zeros((1, 1))
     jax.block_until_ready(sample(seeds, Partial(denoise), solver, ts, x))
     jax.effects_barrier()
-    return len(calls)
+    return len(times)
 
 
 def most_steps(cost: Callable[[int], int], most: int) -> tuple[int, int]:
-    """The most steps, up to `most`, whose cost is at most that, and their cost.
+    """The largest number of steps that costs at most `most` NFE, and its cost.
 
     0 steps where even one costs more.
-    cost: steps -> calls, which rises with the steps but for a solver that does more
-          where steps are small.
+
+    Args: cost: steps -> NFE, at least one a step. It rises with the steps, except for a
+          solver that does more where steps are small.
     """
     cost = cache(cost)
     steps = bisect_right(range(1, most + 1), most, key=cost)

@@ -15,7 +15,7 @@ from jax.tree_util import Partial
 
 from jaxdiff.arrays import Array, Float, require
 from jaxdiff.diffusion.predictions import Row
-from jaxdiff.diffusion.schedules import Coeffs
+from jaxdiff.diffusion.types import Coeffs
 
 __all__ = ["edm", "elbo", "eps", "min_snr", "native", "sigmoid", "x0"]
 
@@ -23,13 +23,17 @@ Weight = Callable[[Coeffs], Float[Array, "*b"]] | None
 
 
 def native() -> Weight:
-    """The plain error of the network's own target: no reweighting."""
+    """The plain error of the network's target: no reweighting."""
     return None
 
 
 def x0() -> Weight:
     """weight = 1: the plain error of x0."""
     return Partial(_x0)
+
+
+def _x0(c: Coeffs) -> Float[Array, "*b"]:
+    return jnp.ones_like(c.t)
 
 
 def eps() -> Weight:
@@ -45,57 +49,65 @@ def elbo() -> Weight:
     return Partial(_elbo)
 
 
-def min_snr(gamma: float = 5.0) -> Weight:
-    """weight = min(snr, gamma). Hang et al. 2023, arXiv:2303.09556, eq. 6."""
-    require(gamma > 0, f"gamma must be > 0, got {gamma=}")
-    return Partial(_min_snr, gamma)
-
-
-def sigmoid(bias: float = 2.0) -> Weight:
-    """weight = snr sigmoid(bias - log_snr): eps error weighted by a sigmoid.
-
-    Source: Kingma & Gao 2023, arXiv:2303.00848; Hoogeboom et al., arXiv:2410.19324.
-    """
-    return Partial(_sigmoid, bias)
-
-
-def edm(sigma_data: float = 0.5) -> Weight:
-    """weight = snr + 1/sigma_data^2. Karras et al. 2022, arXiv:2206.00364, table 1."""
-    require(sigma_data > 0, f"sigma_data must be > 0, got {sigma_data=}")
-    return Partial(_edm, sigma_data)
-
-
-def target_factor(weight: Weight, row: Row, c: Coeffs) -> Float[Array, "*b"]:
-    """weight / native of equation 2: what multiplies |out - target|^2.
-
-    0 where the output says nothing of x0 (det = 0 or sigma = 0): x0 has no error then.
-    """
-    a, b = row
-    if weight is None:
-        return jnp.ones_like(c.t)
-    det = c.alpha * b - c.sigma * a
-    says = (det != 0) & (c.sigma != 0)
-    inverse = c.sigma / jnp.where(says, det, 1.0)
-    return jnp.where(says, weight(c) * jnp.square(inverse), 0.0)
-
-
-def _x0(c):
-    return jnp.ones_like(c.t)
-
-
-def _elbo(c):
+def _elbo(c: Coeffs) -> Float[Array, "*b"]:
     # log_snr' = 2 (alpha' / alpha - sigma' / sigma), times snr: alpha divides nothing
     snr, root = jnp.exp(c.log_snr), jnp.exp(0.5 * c.log_snr)
     return snr * c.d_sigma / c.sigma - root * c.d_alpha / c.sigma
 
 
-def _min_snr(gamma, c):
+def min_snr(gamma: float = 5.0) -> Weight:
+    """weight = min(snr, gamma).
+
+    Args:   gamma: no unit.
+    Errors: ValueError for gamma <= 0.
+    Source: Hang et al. 2023, arXiv:2303.09556, eq. 6.
+    """
+    require(gamma > 0, f"gamma must be > 0, got {gamma=}")
+    return Partial(_min_snr, gamma)
+
+
+def _min_snr(gamma: float | Array, c: Coeffs) -> Float[Array, "*b"]:
     return jnp.minimum(jnp.exp(c.log_snr), gamma)
 
 
-def _sigmoid(bias, c):
+def sigmoid(bias: float = 2.0) -> Weight:
+    """weight = snr sigmoid(bias - log_snr): eps error weighted by a sigmoid.
+
+    Args:   bias: a log-SNR.
+    Source: Kingma & Gao 2023, arXiv:2303.00848; Hoogeboom et al., arXiv:2410.19324.
+    """
+    return Partial(_sigmoid, bias)
+
+
+def _sigmoid(bias: float | Array, c: Coeffs) -> Float[Array, "*b"]:
     return jnp.exp(c.log_snr) * jax.nn.sigmoid(bias - c.log_snr)
 
 
-def _edm(sigma_data, c):
+def edm(sigma_data: float = 0.5) -> Weight:
+    """weight = snr + 1 / sigma_data^2.
+
+    Args:   sigma_data: standard deviation of the data, in model units.
+    Errors: ValueError for sigma_data <= 0.
+    Source: Karras et al. 2022, arXiv:2206.00364, table 1.
+    """
+    require(sigma_data > 0, f"sigma_data must be > 0, got {sigma_data=}")
+    return Partial(_edm, sigma_data)
+
+
+def _edm(sigma_data: float | Array, c: Coeffs) -> Float[Array, "*b"]:
     return jnp.exp(c.log_snr) + 1 / sigma_data**2
+
+
+def target_factor(weight: Weight, row: Row, c: Coeffs) -> Float[Array, "*b"]:
+    """weight / native of equation 2: what multiplies |out - target|^2.
+
+    0 where the output does not depend on x0 (det = 0 or sigma = 0): x0 has no error
+    then.
+    """
+    a, b = row
+    if weight is None:
+        return jnp.ones_like(c.t)
+    det = c.alpha * b - c.sigma * a
+    depends = (det != 0) & (c.sigma != 0)
+    inverse = c.sigma / jnp.where(depends, det, 1.0)
+    return jnp.where(depends, weight(c) * jnp.square(inverse), 0.0)

@@ -1,5 +1,6 @@
 """Denoisers: scalar and batched times, learned variance, noise and clipping."""
 
+import chex
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -7,13 +8,13 @@ from jax.tree_util import Partial
 
 from jaxdiff.diffusion import predictions, schedules
 from jaxdiff.diffusion.denoisers import (
-    Denoised,
     clip,
     clip_x0_only,
     dynamic_threshold,
     make_denoise,
     noise_of,
 )
+from jaxdiff.diffusion.types import Denoised
 
 SCHEDULE = schedules.linear_mix()
 X_T = jnp.linspace(-3, 3, 12).reshape(2, 2, 3)
@@ -35,9 +36,9 @@ def test_a_network_sees_x_t_coeffs_and_condition_of_each_example():
     got = denoise(X_T, jnp.array([0.25, 0.5]), cond).x0
     x = np.asarray(X_T)
     expected = np.stack([x[0] * 0.25 + 10.25, x[1] * 0.5 + 20.5])
-    np.testing.assert_allclose(got, expected, rtol=1e-6)
+    chex.assert_trees_all_close(got, expected, rtol=1e-6)
     # one time for all is that time for each
-    np.testing.assert_allclose(
+    chex.assert_trees_all_close(
         denoise(X_T, jnp.array(0.5), cond).x0,
         x * 0.5 + 0.5 + np.array([10, 20]).reshape(2, 1, 1),
         rtol=1e-6,
@@ -56,31 +57,31 @@ def test_learned_variance_is_the_second_half_as_a_fraction():
     )
     got = denoise(X_T, jnp.array(0.25), None)
     # x0 = (x_t - sigma eps) / alpha
-    np.testing.assert_allclose(got.x0, X_T * (1 - 0.5) / 0.75, rtol=1e-6)
-    np.testing.assert_allclose(got.var_frac, np.full(X_T.shape, 0.25), rtol=1e-6)
+    chex.assert_trees_all_close(got.x0, X_T * (1 - 0.5) / 0.75, rtol=1e-6)
+    chex.assert_trees_all_close(got.var_frac, np.full(X_T.shape, 0.25), rtol=1e-6)
 
 
 def test_noise_of_is_what_is_left_of_x_t():
     alpha, sigma = jnp.array(0.6), jnp.array(0.8)
     got = noise_of(Denoised(jnp.ones((2, 3))), jnp.full((2, 3), 3.0), alpha, sigma)
-    np.testing.assert_allclose(got, np.full((2, 3), 3.0), rtol=1e-6)
+    chex.assert_trees_all_close(got, np.full((2, 3), 3.0), rtol=1e-6)
     clean = noise_of(Denoised(jnp.ones(2)), jnp.full(2, 3.0), jnp.ones(()), 0 * sigma)
-    np.testing.assert_array_equal(clean, np.zeros(2))
+    chex.assert_trees_all_equal(clean, np.zeros(2))
     own = noise_of(Denoised(X_T, eps=7 * X_T), X_T, alpha, sigma)
-    np.testing.assert_array_equal(own, 7 * X_T)
+    chex.assert_trees_all_equal(own, 7 * X_T)
 
 
 def test_clip_changes_x0_and_the_noise_with_it():
     frac = jnp.full(X_T.shape, 0.3)
     denoise = clip(said(1.5, var_frac=frac, eps=9 * X_T), low=-0.5, high=0.75)
     got = denoise(X_T, jnp.array(0.5), None)
-    np.testing.assert_array_equal(got.x0, np.full(X_T.shape, 0.75))
-    np.testing.assert_array_equal(got.var_frac, frac)
+    chex.assert_trees_all_equal(got.x0, np.full(X_T.shape, 0.75))
+    chex.assert_trees_all_equal(got.var_frac, frac)
     # x_t stays alpha x0 + sigma eps
     eps = noise_of(got, X_T, jnp.array(0.5), jnp.array(0.5))
-    np.testing.assert_allclose(0.5 * 0.75 + 0.5 * eps, X_T, rtol=1e-6)
+    chex.assert_trees_all_close(0.5 * 0.75 + 0.5 * eps, X_T, rtol=1e-6)
     low = clip(said(-2.0), low=-0.5)(X_T, jnp.array(0.5), None)
-    np.testing.assert_array_equal(low.x0, np.full(X_T.shape, -0.5))
+    chex.assert_trees_all_equal(low.x0, np.full(X_T.shape, -0.5))
 
 
 def test_dynamic_threshold_by_hand():
@@ -90,7 +91,7 @@ def test_dynamic_threshold_by_hand():
     got = dynamic_threshold(denoise, 0.75, -1.0, 3.0)(x0, jnp.array(0.5), None)
     # sizes 0, .5, 1, 3, 4 of which three quarters are within 3; 0, 0, .5, .5, 1: .5
     expected = [[1, 1 + 1 / 3, 1 + 2 / 3, 3, 1 + 8 / 3], [1, 1, 2, 0, 3]]
-    np.testing.assert_allclose(got.x0, expected, rtol=1e-6)
+    chex.assert_trees_all_close(got.x0, np.array(expected), rtol=1e-6)
     assert got.eps is None
     for wrong in (0.0, 1.5):
         with pytest.raises(ValueError, match=r"quantile must be in \(0, 1\]"):
@@ -99,13 +100,13 @@ def test_dynamic_threshold_by_hand():
 
 def test_clip_x0_only_keeps_the_noise_as_it_was():
     got = clip_x0_only(said(1.5), SCHEDULE)(X_T, jnp.array(0.25), None)
-    np.testing.assert_array_equal(got.x0, np.ones(X_T.shape))
+    chex.assert_trees_all_equal(got.x0, np.ones(X_T.shape))
     expected = (np.asarray(X_T) - 0.75 * 1.5) / 0.25
-    np.testing.assert_allclose(got.eps, expected, rtol=1e-6)
+    chex.assert_trees_all_close(got.eps, expected, rtol=1e-6)
 
 
 def test_clips_compose_with_the_tighter_one():
     denoise = clip(clip_x0_only(said(1.5), SCHEDULE), high=0.5)
     got = denoise(X_T, jnp.array(0.25), None)
-    np.testing.assert_array_equal(got.x0, np.full(X_T.shape, 0.5))
+    chex.assert_trees_all_equal(got.x0, np.full(X_T.shape, 0.5))
     assert got.eps is None

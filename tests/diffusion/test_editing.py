@@ -2,6 +2,7 @@
 
 import importlib
 
+import chex
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -10,9 +11,9 @@ from jax.tree_util import Partial
 
 from jaxdiff import rng
 from jaxdiff.diffusion import editing, grids, noises, sampling, schedules
-from jaxdiff.diffusion.denoisers import Denoised
 from jaxdiff.diffusion.posterior import posterior
 from jaxdiff.diffusion.solvers import ddim, ddpm
+from jaxdiff.diffusion.types import Denoised
 
 SCHEDULE = schedules.cosine()
 MEAN = np.array([0.3, -0.5, 0.2])
@@ -75,8 +76,8 @@ def test_regression_is_the_conditional_expectation_itself(curve, x64):
             edit = editing.regress()
             denoise = edit(Partial(gaussian, schedule), schedule, y, mask)
             got = np.asarray(said_by(denoise, x_t, t))
-            np.testing.assert_allclose(got[:, free], exact, rtol=1e-6, atol=1e-6)
-            np.testing.assert_array_equal(got[:, mask], np.tile(y[mask], (5, 1)))
+            chex.assert_trees_all_close(got[:, free], exact, rtol=1e-6, atol=1e-6)
+            chex.assert_trees_all_equal(got[:, mask], np.tile(y[mask], (5, 1)))
 
 
 NUM = 2000
@@ -92,7 +93,7 @@ def plain():
 @pytest.mark.parametrize("solver", [ddpm.make(SCHEDULE), ddim.make(SCHEDULE)])
 def test_samples_of_regression_have_the_conditionals_mean_and_covariance(solver):
     x = draw(editing.regress(), NUM, solver=solver, steps=100)
-    np.testing.assert_array_equal(x[:, 0], np.full(NUM, 1.5, np.float32))
+    chex.assert_trees_all_equal(x[:, 0], np.full(NUM, 1.5, np.float32))
     assert np.abs((x[:, 1:].mean(0) - GIVEN_MEAN) / ERROR).max() < 4
     # each entry of a sample covariance, by Wishart; 6 % for 100 steps' own error
     var = np.diag(GIVEN_COV)
@@ -103,7 +104,7 @@ def test_samples_of_regression_have_the_conditionals_mean_and_covariance(solver)
 
 def test_plain_replacement_hears_too_little(plain):
     """Equation 3: what is known moves the rest the right way, and not far enough."""
-    np.testing.assert_array_equal(plain[:, 0], np.full(NUM, 1.5, np.float32))
+    chex.assert_trees_all_equal(plain[:, 0], np.full(NUM, 1.5, np.float32))
     share = (plain[:, 1:].mean(0) - MEAN[1:]) / (GIVEN_MEAN - MEAN[1:])
     assert ((0.1 < share) & (share < 0.9)).all(), share
     assert (np.abs(plain[:, 1:].mean(0) - GIVEN_MEAN) > 10 * ERROR).all()
@@ -114,7 +115,7 @@ def test_resampling_takes_the_bias_away(plain):
     for repeats in (4, 16):
         solver = editing.resample(ddpm.make(SCHEDULE), SCHEDULE, repeats)
         x = draw(editing.replace(), 1000, solver=solver, steps=50)
-        np.testing.assert_array_equal(x[:, 0], np.full(1000, 1.5, np.float32))
+        chex.assert_trees_all_equal(x[:, 0], np.full(1000, 1.5, np.float32))
         bias.append(np.abs(x[:, 1:].mean(0) - GIVEN_MEAN).max())
     assert bias[1] < 0.5 * bias[0], bias
     assert bias[2] < 0.1 * np.abs(GIVEN_MEAN - MEAN[1:]).max()
@@ -174,9 +175,9 @@ def test_replacement_by_hand(shape):
         denoise = editing.replace()(Partial(said), SCHEDULE, values, mask)
         den = denoise(jnp.ones(shape), jnp.array(0.5), None)
         m = np.broadcast_to(np.array([True, False, True]), shape)
-        np.testing.assert_array_equal(den.x0, np.where(m, every, 0.25))
-        np.testing.assert_array_equal(den.var_frac, np.where(m, 0.0, 0.5))
-        np.testing.assert_array_equal(den.mean_shift, np.where(m, 0.0, 1.0))
+        chex.assert_trees_all_equal(den.x0, np.where(m, every, 0.25))
+        chex.assert_trees_all_equal(den.var_frac, np.where(m, 0.0, 0.5))
+        chex.assert_trees_all_equal(den.mean_shift, np.where(m, 0.0, 1.0))
         assert den.eps is None  # it follows from x0
 
 
@@ -185,7 +186,7 @@ def test_a_strong_ridge_is_replacement(x64):
     args = Partial(gaussian, SCHEDULE), SCHEDULE, VALUES, KNOWN
     strong = jax.jit(editing.regress(1e9)(*args))(x_t, t, None).x0
     plain = editing.replace()(*args)(x_t, t, None).x0
-    np.testing.assert_allclose(strong, plain, atol=1e-6)
+    chex.assert_trees_all_close(strong, plain, atol=1e-6, rtol=1e-7)
 
 
 def test_no_signal_means_no_shift():
@@ -193,20 +194,21 @@ def test_no_signal_means_no_shift():
     args = Partial(gaussian, schedule), schedule, VALUES, KNOWN
     for ridge in (0.0, 1.0):
         x0 = jax.jit(editing.regress(ridge)(*args))(x, jnp.ones(()), None).x0
-        np.testing.assert_allclose(x0, np.tile([1.5, *MEAN[1:]], (2, 1)), rtol=1e-6)
+        chex.assert_trees_all_close(x0, np.tile([1.5, *MEAN[1:]], (2, 1)), rtol=1e-6)
 
 
 def test_each_repeat_renoises_by_the_forward_transition():
     """A solver that only scales: x_s = 2 x; three repeats, each z by its own key."""
 
-    def step(denoise, keys, x, t, s, state):
+    def step(denoise, noise, x, t, s, state):
         return 2 * x, state + 1
 
     t, s, x = jnp.array(0.6), jnp.array(0.5), jnp.ones((2, 3))
-    doubling = sampling.Solver(Partial(lambda x: jnp.zeros(())), Partial(step))
+    doubling = sampling.make_solver(Partial(step), Partial(lambda x: jnp.zeros(())))
     solver = editing.resample(doubling, SCHEDULE, 3)
     seeds = jax.random.split(jax.random.key(0), 2)
-    got, state = solver.step(None, seeds, x, t, s, solver.init(x))
+    noise = sampling.make_step_noise(seeds, (3,))
+    got, state = solver.step(lambda *_: None, noise, x, t, s, solver.init(x))
     by_hand = x
     for j in range(2):
         z = np.stack(
@@ -216,7 +218,7 @@ def test_each_repeat_renoises_by_the_forward_transition():
         beta = float(SCHEDULE.sigma(t)) ** 2 - (ratio * float(SCHEDULE.sigma(s))) ** 2
         assert beta == pytest.approx(float(posterior(SCHEDULE, t, s).large), rel=1e-4)
         by_hand = ratio * 2 * by_hand + np.sqrt(beta) * z
-    np.testing.assert_allclose(got, 2 * by_hand, rtol=1e-4)
+    chex.assert_trees_all_close(got, 2 * by_hand, rtol=1e-4)
     assert state == 1  # the memory is that before the step, moved on once
 
 
@@ -229,7 +231,7 @@ def test_an_image_depends_on_its_seed_alone(name):
     solver = editing.resample(ddpm.make(SCHEDULE), SCHEDULE, 2)
     whole = draw(edit, 6, solver=solver, steps=5)
     part = draw(edit, 2, solver=solver, steps=5)
-    np.testing.assert_allclose(part, whole[:2], atol=1e-5)
+    chex.assert_trees_all_close(part, whole[:2], atol=1e-5, rtol=1e-7)
     assert len(np.unique(whole[:, 1].round(4))) == 6
 
 
@@ -238,7 +240,7 @@ def test_every_solver_ends_on_what_is_known(name, solver_name):
     home = importlib.import_module(f"jaxdiff.diffusion.solvers.{solver_name}")
     edit = getattr(editing, name)()
     x = draw(edit, 3, solver=home.make(SCHEDULE), steps=4)
-    np.testing.assert_allclose(x[:, 0], np.full(3, 1.5), rtol=1e-6)
+    chex.assert_trees_all_close(x[:, 0], np.full(3, 1.5), rtol=1e-6)
     assert np.isfinite(x).all()
 
 

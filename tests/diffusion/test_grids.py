@@ -1,5 +1,6 @@
 """Grids: published respacings, spacings by hand, and all fall strictly to exactly 0."""
 
+import chex
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -113,7 +114,7 @@ def test_respaced_is_the_steps_as_falling_times():
 def test_discrete_spacings_by_hand(spacing, total, n, expected):
     ts = grids.discrete(schedules.cosine(), n, total, spacing)
     assert entries(ts, total) == expected
-    np.testing.assert_array_equal(ts[:-1], (np.array(expected) + 1) / total)
+    chex.assert_trees_all_equal(ts[:-1], (np.array(expected) + 1) / total)
 
 
 # --- grids in noise level ---
@@ -132,7 +133,7 @@ def test_karras_has_the_same_noise_levels_on_every_schedule(x64, schedule_name):
     ts = jnp.asarray(grids.karras(schedule, 9, sigma_min=0.5, sigma_max=10.0, rho=3.0))
     sigma = schedule.sigma(ts[:-1]) / schedule.alpha(ts[:-1])
     expected = np.linspace(10.0 ** (1 / 3), 0.5 ** (1 / 3), 9) ** 3
-    np.testing.assert_allclose(sigma, expected, rtol=1e-9)
+    chex.assert_trees_all_close(sigma, expected, rtol=1e-9)
 
 
 def test_karras_is_cut_to_what_the_schedule_has(x64):
@@ -145,7 +146,7 @@ def test_uniform_grid_of_edm_is_karras_with_sigma_min_zero(x64):
     ts = grids.uniform(schedules.edm(), 4)
     sigma = schedules.edm().sigma(jnp.asarray(ts))
     expected = [(80 ** (1 / 7) * (1 - i / 4)) ** 7 for i in range(5)]
-    np.testing.assert_allclose(sigma, expected, rtol=1e-12)
+    chex.assert_trees_all_close(sigma, np.array(expected), rtol=1e-12)
 
 
 def test_log_snr_grid_is_evenly_spaced(x64, schedule_name):
@@ -153,7 +154,7 @@ def test_log_snr_grid_is_evenly_spaced(x64, schedule_name):
     ts = grids.log_snr(schedule, 12)
     values = np.asarray(schedule.log_snr(jnp.asarray(ts[:-1])))
     rise = np.diff(values)
-    np.testing.assert_allclose(rise, rise[0], rtol=1e-7)
+    chex.assert_trees_all_close(rise, rise[0], rtol=1e-7)
     start = float(schedule.log_snr(jnp.ones(())))
     assert values[0] == pytest.approx(max(start, -12.0), rel=1e-9)
     assert ts[-2] == pytest.approx(1e-3, rel=1e-7) and ts[-1] == 0
@@ -163,26 +164,32 @@ def test_exponential_is_karras_with_a_large_rho(x64):
     schedule = schedules.edm()
     ts = jnp.asarray(grids.exponential(schedule, 6, sigma_min=0.01, sigma_max=10.0))
     expected = [10.0, 10**0.4, 10**-0.2, 10**-0.8, 10**-1.4, 0.01]
-    np.testing.assert_allclose(schedule.sigma(ts[:-1]), expected, rtol=1e-9)
+    chex.assert_trees_all_close(schedule.sigma(ts[:-1]), np.array(expected), rtol=1e-9)
     near = grids.karras(schedule, 6, sigma_min=0.01, sigma_max=10.0, rho=1e5)
-    np.testing.assert_allclose(ts, near, rtol=1e-4)
+    chex.assert_trees_all_close(ts, near, rtol=1e-4)
 
 
 def test_grids_in_time_by_hand():
     schedule = schedules.linear_mix()
-    np.testing.assert_allclose(
-        grids.quadratic(schedule, 4), [1, 9 / 16, 0.25, 1 / 16, 0]
+    chex.assert_trees_all_close(
+        grids.quadratic(schedule, 4),
+        np.asarray([1, 9 / 16, 0.25, 1 / 16, 0]),
+        rtol=1e-7,
     )
     # three times the noise for each signal: t / (1 - t) = 3, 1, 1/3 before
     ts = grids.shifted(schedule, 4, shift=3.0)
-    np.testing.assert_allclose(ts[1:-1] / (1 - ts[1:-1]), [9, 3, 1])
-    np.testing.assert_allclose(
-        grids.shifted(schedule, 7, shift=1.0), np.linspace(1, 0, 8)
+    chex.assert_trees_all_close(
+        ts[1:-1] / (1 - ts[1:-1]), np.asarray([9, 3, 1]), rtol=1e-7
+    )
+    chex.assert_trees_all_close(
+        grids.shifted(schedule, 7, shift=1.0), np.linspace(1, 0, 8), rtol=1e-7
     )
     # Beta(1, 1) is even, Beta(2, 1) has the distribution function t^2
-    np.testing.assert_allclose(grids.beta(schedule, 4, 1.0, 1.0), np.linspace(1, 0, 5))
+    chex.assert_trees_all_close(
+        grids.beta(schedule, 4, 1.0, 1.0), np.linspace(1, 0, 5), rtol=1e-7
+    )
     halves = grids.beta(schedule, 2, 2.0, 1.0)
-    np.testing.assert_allclose(halves, [1, np.sqrt(0.5), 0])
+    chex.assert_trees_all_close(halves, np.asarray([1, np.sqrt(0.5), 0]), rtol=1e-7)
 
 
 def test_every_grid_falls_strictly_from_noise_to_data(pair, schedule, grid_name):
@@ -218,7 +225,7 @@ def test_wrong_arguments_are_named(make, message):
 
 def test_written_times_are_taken_as_they_are():
     ts = grids.written(schedules.cosine(), 3, times="1, .6 0.25,0")
-    np.testing.assert_array_equal(ts, [1.0, 0.6, 0.25, 0.0])
+    chex.assert_trees_all_equal(ts, np.asarray([1.0, 0.6, 0.25, 0.0]))
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 import importlib
 
+import chex
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -9,8 +10,8 @@ import pytest
 from jax.tree_util import Partial
 
 from jaxdiff.diffusion import grids, inversion, sampling, schedules
-from jaxdiff.diffusion.denoisers import Denoised
 from jaxdiff.diffusion.solvers import ddim, ddpm, dpmpp_2m, heun
+from jaxdiff.diffusion.types import Denoised
 
 MEAN, STD = 0.3, np.array([0.5, 1.0, 2.0])
 X0 = np.random.default_rng(0).normal(MEAN, STD, (5, 3))
@@ -98,10 +99,10 @@ def test_one_step_by_hand(x64):
     solver, ts = ddim.make(schedule), np.array([t, 0.0])
     x_T = inversion.invert(Partial(centred), solver, schedule, ts, jnp.asarray(x0))
     by_hand = alpha * x0 * (1 + sigma**2 / (alpha**2 * v + sigma**2))
-    np.testing.assert_allclose(x_T, by_hand, rtol=1e-12)
+    chex.assert_trees_all_close(x_T, by_hand, rtol=1e-12)
     back = centred(x_T, jnp.asarray(t), None).x0
     u = sigma**2 / (alpha**2 * v)
-    np.testing.assert_allclose(back, x0 * (1 - (u / (1 + u)) ** 2), rtol=1e-12)
+    chex.assert_trees_all_close(back, x0 * (1 - (u / (1 + u)) ** 2), rtol=1e-12)
 
 
 def test_calls_are_counted_and_the_first_step_is_one():
@@ -150,9 +151,13 @@ def test_pure_noise_is_refused():
 def test_slerp_by_hand():
     a, b = jnp.array([2.0, 0.0]), jnp.array([0.0, 2.0])
     root = np.sqrt(0.5)
-    np.testing.assert_allclose(inversion.slerp(a, b, 0.5), [2 * root, 2 * root], 1e-6)
+    chex.assert_trees_all_close(
+        inversion.slerp(a, b, 0.5), np.asarray([2 * root, 2 * root]), rtol=1e-6
+    )
     third = inversion.slerp(a, b, 1 / 3)
-    np.testing.assert_allclose(third, [2 * np.cos(np.pi / 6), 1.0], rtol=1e-6)
+    chex.assert_trees_all_close(
+        third, np.asarray([2 * np.cos(np.pi / 6), 1.0]), rtol=1e-6
+    )
 
 
 def test_slerp_keeps_ends_lengths_and_even_angles(x64):
@@ -161,15 +166,15 @@ def test_slerp_keeps_ends_lengths_and_even_angles(x64):
     b = jnp.asarray(rng.normal(size=(4, 3, 2)))
     b = b * jnp.linalg.norm(a) / jnp.linalg.norm(b)
     path = np.array([inversion.slerp(a, b, s) for s in np.linspace(0, 1, 6)])
-    np.testing.assert_allclose(path[0], a, rtol=1e-9)
-    np.testing.assert_allclose(path[-1], b, rtol=1e-9)
+    chex.assert_trees_all_close(path[0], a, rtol=1e-9)
+    chex.assert_trees_all_close(path[-1], b, rtol=1e-9)
     flat = path.reshape(6, -1)
     norm = np.linalg.norm(np.asarray(a))
-    np.testing.assert_allclose(np.linalg.norm(flat, axis=1), norm, rtol=1e-9)
+    chex.assert_trees_all_close(np.linalg.norm(flat, axis=1), norm, rtol=1e-9)
     steps = (flat[1:] * flat[:-1]).sum(1) / norm**2
-    np.testing.assert_allclose(steps, steps[0], rtol=1e-9)
+    chex.assert_trees_all_close(steps, steps[0], rtol=1e-9)
 
 
 def test_slerp_of_parallels_is_straight():
     a = jnp.array([1.0, 2.0])
-    np.testing.assert_allclose(inversion.slerp(a, 3 * a, 0.5), 2 * a, rtol=1e-6)
+    chex.assert_trees_all_close(inversion.slerp(a, 3 * a, 0.5), 2 * a, rtol=1e-6)

@@ -1,5 +1,6 @@
 """Bounds and densities against closed forms: a normal law, and two modes."""
 
+import chex
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -8,9 +9,10 @@ from jax.tree_util import Partial
 from scipy import stats
 
 from jaxdiff import rng
-from jaxdiff.diffusion import density, likelihood, schedules
-from jaxdiff.diffusion.denoisers import Denoised
-from jaxdiff.runs.bench import orders
+from jaxdiff.diffusion import analytic, density, likelihood, schedules
+from jaxdiff.diffusion.analytic import Mixture
+from jaxdiff.diffusion.types import Denoised
+from jaxdiff.runs.bench.orders import as_one
 
 STD = np.array([0.5, 1.0, 2.0])
 MANY = 4000
@@ -19,7 +21,11 @@ BITS = np.log(2)
 # N(MEAN, COVARIANCE), whose values depend on one another
 MEAN = np.array([0.3, -0.2, 0.1])
 COVARIANCE = np.array([[0.5, 0.3, 0.0], [0.3, 0.6, -0.2], [0.0, -0.2, 0.4]])
-MODES = orders.Law(*(np.array([a, a]) for a in (-1.0, 1.0, 0.4)))
+MODES = Mixture(
+    weights=np.full((2, 2), 0.5),
+    means=np.array([[-1.0, -1.0], [1.0, 1.0]]),
+    stds=np.full((2, 2), 0.4),
+)
 
 
 # One program each for the schedules of CURVES.
@@ -29,7 +35,7 @@ log_density = jax.jit(density.log_density)
 
 
 def schedule_of(curve):
-    made = orders.as_one([getattr(schedules, name)() for name in CURVES])
+    made = as_one([getattr(schedules, name)() for name in CURVES])
     return made[CURVES.index(curve)]
 
 
@@ -52,15 +58,9 @@ def correlated(schedule, x_t, t, cond):
     return Denoised(mean + (x_t - alpha * mean) @ gain)
 
 
-def two_modes(schedule, x_t, t, cond):
-    del cond
-    alpha, sigma = (f(t).reshape(-1, 1) for f in schedule[:2])
-    return Denoised(orders.estimate(MODES, x_t, alpha, sigma))
-
-
 def log_two_modes(x):
     """Nats of MODES, value by value."""
-    parts = [stats.norm.pdf(x, m, MODES.spread[0]) for m in (-1, 1)]
+    parts = [stats.norm.pdf(x, m, 0.4) for m in (-1, 1)]
     return np.log(np.mean(parts, axis=0))
 
 
@@ -197,10 +197,10 @@ def test_the_flow_gives_a_normal_its_density(curve, x64):
     along = (np.asarray(x0) - MEAN) @ basis * stretch
     ends = stats.norm(0, sigma).logpdf(alpha * MEAN @ basis + along).sum(axis=1)
     expected = ends + np.log(stretch).sum()
-    np.testing.assert_allclose(got.log_p / 3, expected / 3, atol=1e-4)
+    chex.assert_trees_all_close(got.log_p / 3, expected / 3, atol=1e-4, rtol=1e-7)
     if alpha < 1e-4:  # then it is the data's own
         exact = stats.multivariate_normal(MEAN, COVARIANCE).logpdf(np.asarray(x0))
-        np.testing.assert_allclose(got.log_p / 3, exact / 3, atol=1e-4)
+        chex.assert_trees_all_close(got.log_p / 3, exact / 3, atol=1e-4, rtol=1e-7)
 
 
 @pytest.mark.parametrize("normal_probes", [False, True])
@@ -217,14 +217,16 @@ def test_probes_are_unbiased(normal_probes, x64):
 
 def test_on_two_modes_the_bound_is_above_the_flow(x64):
     schedule = schedules.cosine()
-    denoise = Partial(two_modes, schedule)
+    denoise = analytic.make_denoise(MODES, schedule)
     gen = np.random.default_rng(2)
-    x0 = gen.choice([-1.0, 1.0], (MANY, 2)) + MODES.spread * gen.normal(size=(MANY, 2))
+    x0 = gen.choice([-1.0, 1.0], (MANY, 2)) + MODES.stds[0] * gen.normal(size=(MANY, 2))
     keys = rng.split_by(jax.random.key(2), jnp.arange(MANY))
     x0, some = jnp.asarray(x0), slice(0, 50)
     true = -log_two_modes(np.asarray(x0)).mean(axis=1) / BITS
     flow = log_density(denoise, schedule, x0[some])
-    np.testing.assert_allclose(-flow.log_p / 2 / BITS, true[some], atol=3e-4)
+    chex.assert_trees_all_close(
+        -flow.log_p / 2 / BITS, true[some], atol=3e-4, rtol=1e-7
+    )
     bound = continuous(
         keys, denoise, schedule, x0, decoder=likelihood.density(), num=60
     )

@@ -1,5 +1,6 @@
 """The training loss by hand: distances, factor, draws, and the hybrid's bound."""
 
+import chex
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -8,9 +9,9 @@ from jax.tree_util import Partial
 
 from jaxdiff import rng
 from jaxdiff.diffusion import losses, noises, predictions, schedules, times, weights
-from jaxdiff.diffusion.denoisers import Denoised
-from jaxdiff.diffusion.likelihood import levels, step_bits
+from jaxdiff.diffusion.likelihood import levels, step_bpd
 from jaxdiff.diffusion.losses import Objective, denoising_loss
+from jaxdiff.diffusion.types import Denoised
 
 X0 = jnp.linspace(-0.9, 0.9, 24).reshape(4, 2, 3)
 KEYS = rng.batch_keys(jax.random.key(5), jnp.arange(4), 4)
@@ -45,12 +46,16 @@ def at(*ts):
 
 def test_distances_by_hand():
     error = jnp.array([-3.0, -0.5, 0.0, 0.25, 2.0])
-    np.testing.assert_array_equal(losses.mse()(error), [9, 0.25, 0, 0.0625, 4])
-    np.testing.assert_array_equal(losses.mae()(error), [3, 0.5, 0, 0.25, 2])
-    np.testing.assert_array_equal(losses.huber()(error), [2.5, 0.125, 0, 0.03125, 1.5])
+    chex.assert_trees_all_equal(
+        losses.mse()(error), np.asarray([9, 0.25, 0, 0.0625, 4])
+    )
+    chex.assert_trees_all_equal(losses.mae()(error), np.asarray([3, 0.5, 0, 0.25, 2]))
+    chex.assert_trees_all_equal(
+        losses.huber()(error), np.asarray([2.5, 0.125, 0, 0.03125, 1.5])
+    )
     # delta .5: .5 (|e| - .25) beyond it
     expected = [1.375, 0.125, 0, 0.03125, 0.875]
-    np.testing.assert_array_equal(losses.huber(0.5)(error), expected)
+    chex.assert_trees_all_equal(losses.huber(0.5)(error), np.array(expected))
     with pytest.raises(ValueError, match=r"delta=0\.0"):
         losses.huber(0.0)
 
@@ -86,7 +91,7 @@ def test_the_loss_by_hand(distance, noise):
         factor = min(np.exp(log_snr), 5.0) * sigma**2
         expected = factor * np.mean(rate(out - (alpha * eps - sigma * x0)))
         assert float(got[i]) == pytest.approx(expected, rel=2e-5)
-        # whatever the distance and the weight: v says x0 = alpha x_t - sigma v
+        # whatever the distance and the weight: x0 = alpha x_t - sigma v
         off = np.mean(np.abs(alpha * x_t - sigma * out - x0))
         assert float(metrics["x0_mae"][i]) == pytest.approx(off, rel=2e-5)
 
@@ -100,13 +105,13 @@ def test_an_examples_loss_is_its_own():
     goal = objective(stratified=False)
     whole = denoising_loss(KEYS, toy_network, X0, None, goal)[0]
     other = X0.at[0].set(100.0)
-    np.testing.assert_array_equal(
+    chex.assert_trees_all_equal(
         denoising_loss(KEYS, toy_network, other, None, goal)[0][1:], whole[1:]
     )
     part = jnp.array([3, 1])
     keys = jax.tree.map(lambda leaf: leaf[part], KEYS)
     got = denoising_loss(keys, toy_network, X0[part], None, goal)[0]
-    np.testing.assert_allclose(got, whole[part], rtol=1e-6)
+    chex.assert_trees_all_close(got, whole[part], rtol=1e-6)
 
 
 def test_stratified_times_are_the_strata_and_others_the_keys_own():
@@ -117,11 +122,11 @@ def test_stratified_times_are_the_strata_and_others_the_keys_own():
         return x_t
 
     denoising_loss(KEYS, network, X0, None, objective())
-    np.testing.assert_allclose(seen[0], 1 - np.asarray(KEYS.stratum), rtol=1e-6)
+    chex.assert_trees_all_close(seen[0], 1 - np.asarray(KEYS.stratum), rtol=1e-6)
     assert sorted(np.floor(4 * seen[0] * (1 - 1e-6)).astype(int)) == [0, 1, 2, 3]
     denoising_loss(KEYS, network, X0, None, objective(stratified=False))
     own = [jax.random.uniform(jax.random.fold_in(key, 0)) for key in KEYS.key]
-    np.testing.assert_allclose(seen[1], 1 - np.array(own), rtol=1e-6)
+    chex.assert_trees_all_close(seen[1], 1 - np.array(own), rtol=1e-6)
 
 
 # --- the hybrid's bound ---
@@ -161,12 +166,13 @@ def test_the_bound_by_hand(x64):
     level = (np.array([[100.0, 120, 131], [90, 140, 127]]) / 127.5 - 1)[None]
     x_t, x0_hat = level * 0.8 + 0.1, level + 0.005
     frac = np.full(level.shape, 0.3)
-    said, bits = Denoised(jnp.asarray(x0_hat), jnp.asarray(frac)), jax.jit(step_bits)
+    denoised = Denoised(jnp.asarray(x0_hat), jnp.asarray(frac))
+    bpd = jax.jit(step_bpd)
 
     def bound(i):
         t, s = jnp.array([(i + 1) / 1000]), jnp.array([i / 1000])
         x0 = jnp.asarray(level)
-        return float(bits(LINEAR, t, s, x0, jnp.asarray(x_t), said, levels())[0])
+        return float(bpd(LINEAR, t, s, x0, jnp.asarray(x_t), denoised, levels())[0])
 
     for i in (1, 500, 999):
         expected = bound_by_hand(i, level, x_t, x0_hat, 0.3)
@@ -200,11 +206,13 @@ def test_the_hybrid_loss_adds_the_bound_with_its_weight(x64):
     bar, x_t = linear_alpha_bar(i), seen[0]
     x0_hat = (x_t - np.sqrt(1 - bar) * 0.5 * x_t) / np.sqrt(bar)
     expected = 1000 * weight * bound_by_hand(i, np.asarray(x0), x_t, x0_hat, 0.3)
-    np.testing.assert_allclose(hybrid - plain, [expected], rtol=1e-6)
+    chex.assert_trees_all_close(hybrid - plain, np.asarray([expected]), rtol=1e-6)
     eps = (x_t - np.sqrt(bar) * np.asarray(x0)) / np.sqrt(1 - bar)
-    np.testing.assert_allclose(plain, [np.mean((0.5 * x_t - eps) ** 2)], rtol=1e-9)
+    chex.assert_trees_all_close(
+        plain, np.asarray([np.mean((0.5 * x_t - eps) ** 2)]), rtol=1e-9
+    )
     off = np.mean(np.abs(x0_hat - np.asarray(x0)))
-    np.testing.assert_allclose(metrics["x0_mae"], [off], rtol=1e-9)
+    chex.assert_trees_all_close(metrics["x0_mae"], np.asarray([off]), rtol=1e-9)
 
 
 @pytest.mark.parametrize("i", [0, 1])
@@ -236,4 +244,4 @@ def test_the_bound_teaches_the_variance_and_not_the_mean(i):
 def test_the_bound_needs_a_learned_variance():
     t = jnp.array([0.5])
     with pytest.raises(ValueError, match="needs a variance"):
-        step_bits(LINEAR, t, t - 0.1, X0[:1], X0[:1], Denoised(X0[:1]), levels())
+        step_bpd(LINEAR, t, t - 0.1, X0[:1], X0[:1], Denoised(X0[:1]), levels())

@@ -1,5 +1,6 @@
 """The posterior, learned variance and the bound's parts against published figures."""
 
+import chex
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -94,7 +95,7 @@ def test_discretized_likelihood_is_nearly_the_normals(x64):
         stats.norm.cdf(x + half, mean, std),
         stats.norm.cdf(x - half, mean, std),
     )
-    np.testing.assert_allclose(np.exp(log_p), upper - lower, atol=2e-4)
+    chex.assert_trees_all_close(np.exp(log_p), upper - lower, atol=2e-4, rtol=1e-7)
 
 
 def test_prior_is_the_published_one(x64, assert_listed):
@@ -108,7 +109,7 @@ def test_prior_is_the_kl_of_the_last_noise_level(x64, schedule):
     wide = max(1.0, sigma)  # where sampling starts
     keep, share = (alpha / wide * x0) ** 2, (sigma / wide) ** 2
     expected = 0.5 * (keep + share - 1 - np.log(share)) / np.log(2)
-    np.testing.assert_allclose(
+    chex.assert_trees_all_close(
         prior_bits(schedule, x0), expected, rtol=1e-6, atol=1e-12
     )
 
@@ -138,17 +139,17 @@ def test_posterior_keeps_the_marginals(x64, schedule):
     post = posterior(schedule, t, s)
     alpha_t, sigma_t = schedule.alpha(t), schedule.sigma(t)
     mean = post.of_x_t * alpha_t + post.of_x0
-    np.testing.assert_allclose(mean, schedule.alpha(s), rtol=1e-9)
+    chex.assert_trees_all_close(mean, schedule.alpha(s), rtol=1e-9)
     variance = (post.of_x_t * sigma_t) ** 2 + post.small
-    np.testing.assert_allclose(variance, schedule.sigma(s) ** 2, rtol=1e-9)
+    chex.assert_trees_all_close(variance, schedule.sigma(s) ** 2, rtol=1e-9)
 
 
 def test_the_step_to_data_is_the_estimate_itself(schedule):
     t = jnp.array([0.05, 0.5, 1.0])
     post = posterior(schedule, t, jnp.zeros(3))
-    np.testing.assert_array_equal(post.of_x0, np.ones(3))
-    np.testing.assert_array_equal(post.of_x_t, np.zeros(3))
-    np.testing.assert_array_equal(post.small, np.zeros(3))
+    chex.assert_trees_all_equal(post.of_x0, np.ones(3))
+    chex.assert_trees_all_equal(post.of_x_t, np.zeros(3))
+    chex.assert_trees_all_equal(post.small, np.zeros(3))
 
 
 def test_log_variance_and_its_gradient_are_finite_at_the_data(schedule):
@@ -164,7 +165,7 @@ def test_log_variance_is_the_geometric_mean(x64, schedule):
     t, s, frac = jnp.array([0.4, 0.8]), jnp.array([0.3, 0.5]), jnp.array([0.25, 0.75])
     post = posterior(schedule, t, s)
     expected = post.large**frac * post.small ** (1 - frac)
-    np.testing.assert_allclose(
+    chex.assert_trees_all_close(
         jnp.exp(log_variance(schedule, t, s, frac)), expected, rtol=1e-12
     )
 

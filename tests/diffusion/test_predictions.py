@@ -4,6 +4,7 @@ Data N(MU, S^2) has a closed-form denoiser. Written as each prediction's target 
 come back as the same x0 and the same x0-weighted loss, at every schedule and scaling.
 """
 
+import chex
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -13,8 +14,10 @@ from jax.tree_util import Partial
 from jaxdiff import rng
 from jaxdiff.diffusion import inputs, losses, noises, predictions, schedules, weights
 from jaxdiff.diffusion.denoisers import make_denoise
+from jaxdiff.diffusion.levels import coeffs
 from jaxdiff.diffusion.losses import Objective, denoising_loss
 from jaxdiff.diffusion.predictions import make_target, native_weight, to_x0
+from jaxdiff.diffusion.types import Coeffs
 
 MU, S = 0.3, 0.7
 TIMES = np.array([0.05, 0.2, 0.5, 0.8, 0.97])
@@ -37,7 +40,7 @@ def exact_network(prediction):
 
 def edm_at(sigma):
     schedule = schedules.edm()
-    return schedules.coeffs(schedule, jnp.asarray((sigma / 80.0) ** (1 / 7)))
+    return coeffs(schedule, jnp.asarray((sigma / 80.0) ** (1 / 7)))
 
 
 # --- EDM's table 1, read off from the row ---
@@ -51,15 +54,15 @@ def test_edm_has_the_published_coefficients(x64, assert_listed):
     assert_listed(inputs.unit_variance(c, 0.5), "1.414214", "0.894427")  # c_in
     assert_listed(inputs.log_std()(c)[:1], "-0.173287")  # c_noise
     assert abs(float(inputs.log_std()(c)[1])) < 1e-12
-    np.testing.assert_allclose(weights.edm(0.5)(c), [8, 5], rtol=1e-12)
+    chex.assert_trees_all_close(weights.edm(0.5)(c), np.asarray([8, 5]), rtol=1e-12)
     # the weight is 1 / c_out^2: EDM's loss is the plain error of F
-    np.testing.assert_allclose(native_weight(row, c), [8, 5], rtol=1e-12)
+    chex.assert_trees_all_close(native_weight(row, c), np.asarray([8, 5]), rtol=1e-12)
 
 
 def test_targets_by_hand():
     # alpha = .6, sigma = .8 and slopes -2, 1.5; x0 = 2, eps = -1
     half = jnp.full(1, 0.5)
-    c = schedules.Coeffs(half, half * 1.2, half * 1.6, half * -4, half * 3, half)
+    c = Coeffs(half, half * 1.2, half * 1.6, half * -4, half * 3, half)
     size = np.sqrt(0.64 + 0.25 * 0.36)
     expected = {
         "x0": 2,
@@ -73,7 +76,7 @@ def test_targets_by_hand():
     for name, target in expected.items():
         row = getattr(predictions, name)()(c)
         got = make_target(row, jnp.full((1, 3), 2.0), jnp.full((1, 3), -1.0))
-        np.testing.assert_allclose(got, np.full((1, 3), target), rtol=1e-6)
+        chex.assert_trees_all_close(got, np.full((1, 3), target), rtol=1e-6)
 
 
 def test_velocity_is_the_slope_of_the_path(x64, schedule):
@@ -83,14 +86,14 @@ def test_velocity_is_the_slope_of_the_path(x64, schedule):
     def path(t):
         return schedule.alpha(t) * x0 + schedule.sigma(t) * eps
 
-    row = predictions.velocity()(schedules.coeffs(schedule, t))
+    row = predictions.velocity()(coeffs(schedule, t))
     got = make_target(row, jnp.full(2, x0), jnp.full(2, eps))
-    np.testing.assert_allclose(got, (path(t + h) - path(t - h)) / (2 * h), rtol=1e-6)
+    chex.assert_trees_all_close(got, (path(t + h) - path(t - h)) / (2 * h), rtol=1e-6)
 
 
 def test_score_is_the_gradient_of_log_p(x64):
     schedule, t = schedules.cosine(), jnp.array([0.4])
-    c = schedules.coeffs(schedule, t)
+    c = coeffs(schedule, t)
     alpha, sigma = float(c.alpha[0]), float(c.sigma[0])
 
     def log_p(x):
@@ -108,10 +111,10 @@ def test_every_prediction_gives_the_same_x0(x64, schedule, prediction_name):
     denoise = make_denoise(
         exact_network(prediction), schedule=schedule, prediction=prediction
     )
-    alpha, sigma = (np.asarray(f(TIMES))[:, None] for f in schedule[:2])
+    alpha, sigma = (np.asarray(f(jnp.asarray(TIMES)))[:, None] for f in schedule[:2])
     x_t = alpha * MU + np.hypot(alpha * S, sigma) * np.array([-1.5, 0.2, 2.0])
     got = denoise(jnp.asarray(x_t), jnp.asarray(TIMES), None).x0
-    np.testing.assert_allclose(got, exact(x_t, alpha, sigma)[0], rtol=1e-8)
+    chex.assert_trees_all_close(got, exact(x_t, alpha, sigma)[0], rtol=1e-8)
 
 
 def x0_loss(keys, schedule, prediction, ts, x0, weight):
@@ -132,12 +135,12 @@ def test_every_prediction_gives_the_same_loss(x64, schedule, prediction_name):
     x0 = jnp.linspace(-1, 1, 20).reshape(5, 4)
     got = x0_loss(keys, schedule, prediction, TIMES, x0, weights.x0())
     eps = rng.draw(jax.random.normal, rng.fold(keys.key, 1), (4,))
-    alpha, sigma = (np.asarray(f(TIMES))[:, None] for f in schedule[:2])
+    alpha, sigma = (np.asarray(f(jnp.asarray(TIMES)))[:, None] for f in schedule[:2])
     guess, _ = exact(alpha * x0 + sigma * eps, alpha, sigma)
     # near the clean end x0's error is sigma times smaller than what it is cancelled
     # from: 1e-7 is EDM's .05, sigma = 6e-8, in float64
     expected = np.mean((np.asarray(guess) - np.asarray(x0)) ** 2, axis=1)
-    np.testing.assert_allclose(got, expected, rtol=1e-6)
+    chex.assert_trees_all_close(got, expected, rtol=1e-6)
 
 
 def test_the_ends_are_finite_and_exact(schedule, prediction_name):
@@ -156,8 +159,10 @@ def test_the_ends_are_finite_and_exact(schedule, prediction_name):
             # x0 = (x_t - sigma eps) / alpha multiplies the rounding of x_t
             amplified = max(1.0, float(sigma[1, 0] / alpha[1, 0]))
     eps = float(jnp.finfo(x_t.dtype).eps)
-    np.testing.assert_allclose(got[0], expected[0], atol=16 * eps)
-    np.testing.assert_allclose(got[1], expected[1], atol=16 * eps * amplified)
+    chex.assert_trees_all_close(got[0], expected[0], atol=16 * eps, rtol=1e-7)
+    chex.assert_trees_all_close(
+        got[1], expected[1], atol=16 * eps * amplified, rtol=1e-7
+    )
     keys = rng.batch_keys(jax.random.key(1), jnp.arange(2), 2)
     for weight in (weights.x0(), weights.native()):
         loss = x0_loss(keys, schedule, prediction, t, x_t, weight)

@@ -1,5 +1,8 @@
 """The loop: law 1, nothing recompiled for another value, the trace, the size of it."""
 
+from functools import partial
+
+import chex
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -8,9 +11,9 @@ from jax.tree_util import Partial
 
 from jaxdiff import choices, rng
 from jaxdiff.diffusion import grids, noises, sampling, schedules, solvers
-from jaxdiff.diffusion.denoisers import Denoised
 from jaxdiff.diffusion.guidance import cfg
 from jaxdiff.diffusion.solvers import ddim, ddpm
+from jaxdiff.diffusion.types import Denoised
 
 SCHEDULE = schedules.cosine()
 SEEDS = rng.split_by(jax.random.key(11), jnp.arange(6))
@@ -45,7 +48,7 @@ def test_an_image_depends_on_its_seed_alone():
     assert len(np.unique(whole.reshape(6, -1).round(3), axis=0)) == 6
     for part in ([2], [5, 3, 1, 0]):
         got = images(SEEDS[jnp.array(part)], LABELS[jnp.array(part)])
-        np.testing.assert_allclose(got, whole[part], atol=1e-6)
+        chex.assert_trees_all_close(got, whole[part], atol=1e-6, rtol=1e-7)
 
 
 def test_an_image_does_not_depend_on_the_number_of_devices():
@@ -53,31 +56,45 @@ def test_an_image_does_not_depend_on_the_number_of_devices():
     for devices in (2, 3):
         shards = [a.reshape(devices, -1) for a in (SEEDS, LABELS)]
         got = jax.pmap(images, devices=jax.devices()[:devices])(*shards)
-        np.testing.assert_allclose(got.reshape(whole.shape), whole, atol=1e-6)
+        chex.assert_trees_all_close(
+            got.reshape(whole.shape), whole, atol=1e-6, rtol=1e-7
+        )
 
 
 def test_every_step_has_noise_of_its_own():
     """A solver that adds its draw: the sum is that of the keys of eq. 3, by hand."""
 
-    def step(denoise, keys, x, t, s, state):
-        return x + rng.draw(jax.random.normal, keys, SHAPE), state
+    def step(denoise, noise, x, t, s, state):
+        return x + noise(), state
 
-    walk = sampling.Solver(Partial(lambda x: ()), Partial(step))
+    walk = sampling.make_solver(Partial(step))
     got = sampling.sample(SEEDS, CURVED, walk, TS, jnp.zeros((6, *SHAPE)), LABELS)
     for image in (0, 4):
         draws = [
             jax.random.normal(jax.random.fold_in(SEEDS[image], i + 1), SHAPE)
             for i in range(5)
         ]
-        np.testing.assert_allclose(got[image], sum(draws), rtol=1e-5, atol=1e-6)
+        chex.assert_trees_all_close(got[image], sum(draws), rtol=1e-5, atol=1e-6)
+
+
+def test_a_steps_noise_is_drawn_with_its_keys_folded_by_the_numbers():
+    noise = sampling.make_step_noise(SEEDS, SHAPE)
+    key = SEEDS[4]
+    chex.assert_trees_all_equal(noise()[4], jax.random.normal(key, SHAPE))
+    key = jax.random.fold_in(key, 2)
+    chex.assert_trees_all_equal(noise(2)[4], jax.random.normal(key, SHAPE))
+    chex.assert_trees_all_equal(jax.jit(noise)(2), noise(2))
+    key = jax.random.fold_in(key, 5)
+    for z in (noise(2, 5), partial(noise, 2)(5)):
+        chex.assert_trees_all_equal(z[4], jax.random.normal(key, SHAPE))
 
 
 def test_first_noise_is_the_schedules_own_of_a_stream_apart():
     edm = schedules.edm()
     z = jax.random.normal(jax.random.fold_in(SEEDS[3], 0), SHAPE)
-    np.testing.assert_allclose(noise(SEEDS, edm)[3], 80 * z, rtol=1e-6)
+    chex.assert_trees_all_close(noise(SEEDS, edm)[3], 80 * z, rtol=1e-6)
     half = sampling.init_noise(SEEDS, SHAPE, schedule=edm, noise=noises.normal(), t=0.5)
-    np.testing.assert_allclose(half[3], 80 * 0.5**7 * z, rtol=1e-5)
+    chex.assert_trees_all_close(half[3], 80 * 0.5**7 * z, rtol=1e-5)
 
 
 # --- the trace ---
@@ -87,17 +104,17 @@ def test_the_trace_is_what_the_solver_saw():
     solver = ddim.make(SCHEDULE)
     x_T = noise(SEEDS)
     end, trace = sampling.sample(SEEDS, CURVED, solver, TS, x_T, LABELS, trace=True)
-    np.testing.assert_array_equal(trace.x_t[0], x_T)
+    chex.assert_trees_all_equal(trace.x_t[0], x_T)
     for i in range(5):
         x0 = CURVED(trace.x_t[i], TS[i], LABELS).x0
-        np.testing.assert_allclose(trace.x0[i], x0, atol=1e-6)
+        chex.assert_trees_all_close(trace.x0[i], x0, atol=1e-6, rtol=1e-7)
     # a run cut after 3 steps ends where the trace says
     got = sampling.sample(SEEDS, CURVED, solver, TS[:4], x_T, LABELS)
-    np.testing.assert_allclose(got, trace.x_t[3], atol=1e-6)
+    chex.assert_trees_all_close(got, trace.x_t[3], atol=1e-6, rtol=1e-7)
     # the last step is to t = 0, and that is the last estimate
-    np.testing.assert_allclose(end, trace.x0[-1], atol=1e-6)
+    chex.assert_trees_all_close(end, trace.x0[-1], atol=1e-6, rtol=1e-7)
     plain = sampling.sample(SEEDS, CURVED, solver, TS, x_T, LABELS)
-    np.testing.assert_allclose(end, plain, atol=1e-6)
+    chex.assert_trees_all_close(end, plain, atol=1e-6, rtol=1e-7)
 
 
 # --- compiling ---

@@ -1,5 +1,6 @@
 """Time samplers: each has the law that it states, and noises theirs."""
 
+import chex
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -24,8 +25,8 @@ def assert_law(values, cdf):
 def test_uniform_is_uniform_and_never_zero(x64):
     sampler = times.uniform(schedules.cosine())
     assert_law(sampler(strata()), stats.uniform.cdf)
-    np.testing.assert_array_equal(
-        sampler(jnp.array([0.0, 0.75, 1 - 2.0**-30])), [1, 0.25, 2.0**-30]
+    chex.assert_trees_all_equal(
+        sampler(jnp.array([0.0, 0.75, 1 - 2.0**-30])), np.asarray([1, 0.25, 2.0**-30])
     )
 
 
@@ -49,8 +50,8 @@ def test_discrete_takes_each_entry_of_the_table_alike(num_steps):
     entries, counts = np.unique(np.asarray(t), return_counts=True)
     # XLA divides to within one unit of the last place
     expected = (np.arange(num_steps) + 1) / num_steps
-    np.testing.assert_allclose(entries, expected, rtol=1.8e-7)
-    np.testing.assert_array_equal(counts, 3)
+    chex.assert_trees_all_close(entries, expected, rtol=1.8e-7)
+    chex.assert_trees_all_equal(counts, 3)
 
 
 def test_every_sampler_is_finite_positive_and_monotone(times_name, schedule_name):

@@ -2,9 +2,11 @@
 
 from jax.tree_util import Partial
 
-from jaxdiff.diffusion.moves import denoise_at, scaled_noise
-from jaxdiff.diffusion.sampling import Solver, no_memory
-from jaxdiff.diffusion.schedules import Schedule, level
+from jaxdiff.arrays import Array
+from jaxdiff.diffusion.levels import level
+from jaxdiff.diffusion.moves import denoise_at
+from jaxdiff.diffusion.sampling import make_solver
+from jaxdiff.diffusion.types import BoundDenoise, Schedule, Solver, StepNoise
 
 # It does not approximate an ODE: exact for a model that gives the end of its path.
 ORDER = None
@@ -18,10 +20,18 @@ def make(schedule: Schedule) -> Solver:
     Returns: Solver without memory, one denoiser call a step.
     Source:  Song et al. 2023, arXiv:2303.01469, algorithm 1.
     """
-    return Solver(Partial(no_memory), Partial(_step, schedule))
+    return make_solver(Partial(_step, schedule))
 
 
-def _step(schedule, denoise, keys, x, t, s, state):
+def _step(
+    schedule: Schedule,
+    denoise: BoundDenoise,
+    noise: StepNoise,
+    x: Array,
+    t: Array,
+    s: Array,
+    state: tuple[()],
+) -> tuple[Array, tuple[()]]:
     _, x0 = denoise_at(denoise, schedule, x, t)
     alpha, sigma = level(schedule, s)
-    return alpha * x0 + scaled_noise(keys, x, sigma), state
+    return alpha * x0 + sigma * noise(), state

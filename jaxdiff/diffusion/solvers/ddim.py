@@ -1,14 +1,14 @@
 """Denoising diffusion implicit models."""
 
-import jax
 import jax.numpy as jnp
 from jax.tree_util import Partial
 
-from jaxdiff import rng
-from jaxdiff.arrays import Array, Float, expand, require
+from jaxdiff.arrays import Array, Float, require
 from jaxdiff.diffusion.denoisers import noise_of
-from jaxdiff.diffusion.sampling import Solver, no_memory
-from jaxdiff.diffusion.schedules import Schedule, level
+from jaxdiff.diffusion.levels import level
+from jaxdiff.diffusion.moves import ancestral_share
+from jaxdiff.diffusion.sampling import make_solver
+from jaxdiff.diffusion.types import BoundDenoise, Schedule, Solver, StepNoise
 
 ORDER = 1
 
@@ -25,21 +25,23 @@ def make(schedule: Schedule, *, eta: float | Float[Array, ""] = 0.0) -> Solver:
     Source:  Song et al. 2021, arXiv:2010.02502, eq. 12 and 16.
     """
     require((eta >= 0) & (eta <= 1), f"eta must be in [0, 1], got {eta=}")
-    return Solver(Partial(no_memory), Partial(_step, schedule, eta))
+    return make_solver(Partial(_step, schedule, eta))
 
 
-def _step(schedule, eta, denoise, keys, x, t, s, state):
-    alpha_t, sigma_t = level(schedule, t)
-    alpha_s, sigma_s = level(schedule, s)
+def _step(
+    schedule: Schedule,
+    eta: float | Array,
+    denoise: BoundDenoise,
+    noise: StepNoise,
+    x: Array,
+    t: Array,
+    s: Array,
+    state: tuple[()],
+) -> tuple[Array, tuple[()]]:
+    here, there = level(schedule, t), level(schedule, s)
     den = denoise(x, t)
-    eps = noise_of(den, x, alpha_t, sigma_t)
-    z = rng.draw(jax.random.normal, keys, x.shape[1:])
-    # upwards (inversion.py) there is no noise to draw, and the root is above 1
-    root = jnp.minimum(alpha_t * sigma_s / (alpha_s * sigma_t), 1.0)
+    eps = noise_of(den, x, *here)
     # up and down as shares of sigma_s: sqrt(1 - share^2) stays exact at eta = 0
-    share = eta * jnp.sqrt((1 - root) * (1 + root))
+    share = ancestral_share(eta, here, there)
     down = jnp.sqrt((1 - share) * (1 + share))
-    x = expand(alpha_s, x) * den.x0 + expand(sigma_s, x) * (
-        expand(down, x) * eps + expand(share, x) * z
-    )
-    return x, state
+    return there[0] * den.x0 + there[1] * (down * eps + share * noise()), state

@@ -1,18 +1,17 @@
 """Ancestral sampling of denoising diffusion probabilistic models."""
 
-import jax
 import jax.numpy as jnp
 from jax.tree_util import Partial
 
-from jaxdiff import rng
-from jaxdiff.arrays import expand, require
+from jaxdiff.arrays import Array, require
+from jaxdiff.diffusion.levels import level
 from jaxdiff.diffusion.posterior import log_variance, posterior
-from jaxdiff.diffusion.sampling import Solver, no_memory
-from jaxdiff.diffusion.schedules import Schedule, level
+from jaxdiff.diffusion.sampling import make_solver
+from jaxdiff.diffusion.types import BoundDenoise, Schedule, Solver, StepNoise
 
 ORDER = 1
 
-# as a fraction between the small and the large variance; None is the network's own
+# as a fraction between the small and the large variance; None is the network's
 FRACTIONS = {"small": 0.0, "large": 1.0, "learned": None}
 
 
@@ -35,17 +34,27 @@ def make(schedule: Schedule, *, variance: str = "small") -> Solver:
         variance in FRACTIONS,
         f"variance must be one of {', '.join(FRACTIONS)}, got {variance=}",
     )
-    return Solver(Partial(no_memory), Partial(_step, schedule, FRACTIONS[variance]))
+    return make_solver(Partial(_step, schedule, FRACTIONS[variance]))
 
 
-def _step(schedule, frac, denoise, keys, x, t, s, state):
+def _step(
+    schedule: Schedule,
+    frac: float | Array | None,
+    denoise: BoundDenoise,
+    noise: StepNoise,
+    x: Array,
+    t: Array,
+    s: Array,
+    state: tuple[()],
+) -> tuple[Array, tuple[()]]:
     den = denoise(x, t)
     post = posterior(schedule, t, s)
     frac = den.var_frac if frac is None else jnp.full_like(x, frac)
-    log_var = log_variance(schedule, expand(t, x), expand(s, x), frac)
-    std = jnp.where(expand(level(schedule, s)[1], x) > 0, jnp.exp(0.5 * log_var), 0.0)
-    z = rng.draw(jax.random.normal, keys, x.shape[1:])
-    mean = expand(post.of_x_t, x) * x + expand(post.of_x0, x) * den.x0
+    if frac is None:
+        raise ValueError("variance='learned' needs a denoiser that gives var_frac")
+    log_var = log_variance(schedule, t, s, frac)
+    std = jnp.where(level(schedule, s)[1] > 0, jnp.exp(0.5 * log_var), 0.0)
+    mean = post.of_x_t * x + post.of_x0 * den.x0
     if den.mean_shift is not None:
         mean = mean + std**2 * den.mean_shift
-    return mean + std * z, state
+    return mean + std * noise(), state

@@ -3,18 +3,19 @@
 import jax.numpy as jnp
 from jax.tree_util import Partial
 
-from jaxdiff.arrays import require
+from jaxdiff.arrays import Array, require
+from jaxdiff.diffusion.levels import half_log_snr, level
 from jaxdiff.diffusion.moves import (
+    Past,
     denoise_at,
-    half_log_snr,
+    make_memory,
     mean_over,
     move,
-    no_past,
     noise_at,
     remember,
 )
-from jaxdiff.diffusion.sampling import Solver
-from jaxdiff.diffusion.schedules import Schedule, level
+from jaxdiff.diffusion.sampling import make_solver
+from jaxdiff.diffusion.types import BoundDenoise, Schedule, Solver, StepNoise
 
 ORDER = 3
 
@@ -31,15 +32,19 @@ def make(schedule: Schedule, *, order: int = 3) -> Solver:
     Source:  Zhang & Chen 2023, arXiv:2204.13902, with their "log rho".
     """
     require(1 <= order <= 4, f"order must be from 1 to 4, got {order=}")
-    return Solver(Partial(_init, jnp.arange(order)), Partial(_step, schedule))
+    return make_solver(Partial(_step, schedule), make_memory(order))
 
 
-def _init(slots, x):
-    return no_past(x, len(slots))
-
-
-def _step(schedule, denoise, keys, x, t, s, past):
-    del keys
+def _step(
+    schedule: Schedule,
+    denoise: BoundDenoise,
+    noise: StepNoise,
+    x: Array,
+    t: Array,
+    s: Array,
+    past: Past,
+) -> tuple[Array, Past]:
+    del noise
     x, x0 = denoise_at(denoise, schedule, x, t)
     here, there = level(schedule, t), level(schedule, s)
     eps = noise_at(x, x0, here)

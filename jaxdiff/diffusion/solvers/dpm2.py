@@ -1,22 +1,21 @@
 """DPM-Solver-2's midpoint method, deterministic or ancestral."""
 
-import jax
 import jax.numpy as jnp
 from jax.tree_util import Partial
 
 from jaxdiff.arrays import Array, Float, require
+from jaxdiff.diffusion.levels import half_log_snr, level, time_at
 from jaxdiff.diffusion.moves import (
+    Where,
     ancestral_share,
     denoise_at,
-    half_log_snr,
     move,
     noise_at,
-    scaled_noise,
     sigma_down,
-    time_at,
+    where_any,
 )
-from jaxdiff.diffusion.sampling import Solver, no_memory
-from jaxdiff.diffusion.schedules import Schedule, level
+from jaxdiff.diffusion.sampling import make_solver
+from jaxdiff.diffusion.types import BoundDenoise, Schedule, Solver, StepNoise
 
 ORDER = 2
 
@@ -35,23 +34,32 @@ def make(schedule: Schedule, *, eta: float | Float[Array, ""] = 0.0) -> Solver:
              et al. 2022, arXiv:2206.00364, write it.
     """
     require((eta >= 0) & (eta <= 1), f"eta must be in [0, 1], got {eta=}")
-    return Solver(Partial(no_memory), Partial(_step, schedule, eta))
+    return make_solver(Partial(_step, schedule, eta))
 
 
-def _step(schedule, eta, denoise, keys, x, t, s, state):
+def _step(
+    schedule: Schedule,
+    eta: float | Array,
+    denoise: BoundDenoise,
+    noise: StepNoise,
+    x: Array,
+    t: Array,
+    s: Array,
+    state: tuple[()],
+) -> tuple[Array, tuple[()]]:
     x, x0 = denoise_at(denoise, schedule, x, t)
     here, there = level(schedule, t), level(schedule, s)
     share = ancestral_share(eta, here, there)
     down = sigma_down(there, share)
     first = move(x, x0, here, down)
+    full = (down[1] > 0) & (here[0] > 0)
 
-    def middle(_):
+    def middle(where: Where) -> Array:
         m = time_at(schedule, 0.5 * (half_log_snr(here) + half_log_snr(down)))
+        m = where(m, t)  # the others stay at t, where there is noise
         mid = level(schedule, m)
         y, y0 = denoise_at(denoise, schedule, move(x, x0, here, mid), m)
         span = down[1] - down[0] * here[1] / jnp.where(here[0] > 0, here[0], 1.0)
         return first + span * (noise_at(y, y0, mid) - noise_at(x, x0, here))
 
-    full = (down[1] > 0) & (here[0] > 0)
-    x = jax.lax.cond(full, middle, lambda _: first, None)
-    return x + scaled_noise(keys, x, there[1] * share), state
+    return where_any(full, middle, first) + there[1] * share * noise(), state

@@ -1,8 +1,7 @@
 """DPM-Solver++(2M)."""
 
-from jaxdiff.diffusion.sampling import Solver
-from jaxdiff.diffusion.schedules import Schedule
 from jaxdiff.diffusion.solvers import dpmpp_2m_sde
+from jaxdiff.diffusion.types import Schedule, Solver
 
 ORDER = 2
 

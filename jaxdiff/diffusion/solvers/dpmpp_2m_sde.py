@@ -4,17 +4,17 @@ import jax.numpy as jnp
 from jax.tree_util import Partial
 
 from jaxdiff.arrays import Array, Float, require
+from jaxdiff.diffusion.levels import half_log_snr, level
 from jaxdiff.diffusion.moves import (
+    Past,
     denoise_at,
-    half_log_snr,
+    make_memory,
     move,
-    no_past,
     remember,
-    scaled_noise,
     sigma_down,
 )
-from jaxdiff.diffusion.sampling import Solver
-from jaxdiff.diffusion.schedules import Schedule, level
+from jaxdiff.diffusion.sampling import make_solver
+from jaxdiff.diffusion.types import BoundDenoise, Schedule, Solver, StepNoise
 
 ORDER = 2
 
@@ -34,14 +34,19 @@ def make(schedule: Schedule, *, eta: float | Float[Array, ""] = 1.0) -> Solver:
     Source:  Lu et al. 2022, arXiv:2211.01095, algorithm 2 and appendix on SDEs.
     """
     require(eta >= 0, f"eta must be at least 0, got {eta=}")
-    return Solver(Partial(_init), Partial(_step, schedule, eta))
+    return make_solver(Partial(_step, schedule, eta), make_memory(1))
 
 
-def _init(x):
-    return no_past(x, 1)
-
-
-def _step(schedule, eta, denoise, keys, x, t, s, past):
+def _step(
+    schedule: Schedule,
+    eta: float | Array,
+    denoise: BoundDenoise,
+    noise: StepNoise,
+    x: Array,
+    t: Array,
+    s: Array,
+    past: Past,
+) -> tuple[Array, Past]:
     x, x0 = denoise_at(denoise, schedule, x, t)
     here, there = level(schedule, t), level(schedule, s)
     lam = half_log_snr(here)
@@ -51,4 +56,4 @@ def _step(schedule, eta, denoise, keys, x, t, s, past):
     ahead = x0 + jnp.where(on, 0.5 * h / before, 0.0) * (x0 - past.values[0])
     share = jnp.sqrt(-jnp.expm1(-2 * eta * h))
     x = move(x, ahead, here, sigma_down(there, share))
-    return x + scaled_noise(keys, x, there[1] * share), remember(past, x0, lam)
+    return x + there[1] * share * noise(), remember(past, x0, lam)

@@ -1,20 +1,19 @@
 """DPM-Solver++(2S), deterministic or ancestral."""
 
-import jax
 from jax.tree_util import Partial
 
 from jaxdiff.arrays import Array, Float, require
+from jaxdiff.diffusion.levels import half_log_snr, level, time_at
 from jaxdiff.diffusion.moves import (
+    Where,
     ancestral_share,
     denoise_at,
-    half_log_snr,
     move,
-    scaled_noise,
     sigma_down,
-    time_at,
+    where_any,
 )
-from jaxdiff.diffusion.sampling import Solver, no_memory
-from jaxdiff.diffusion.schedules import Schedule, level
+from jaxdiff.diffusion.sampling import make_solver
+from jaxdiff.diffusion.types import BoundDenoise, Schedule, Solver, StepNoise
 
 ORDER = 2
 
@@ -32,22 +31,30 @@ def make(schedule: Schedule, *, eta: float | Float[Array, ""] = 0.0) -> Solver:
     Source:  Lu et al. 2022, arXiv:2211.01095, algorithm 1 with r = 1/2.
     """
     require((eta >= 0) & (eta <= 1), f"eta must be in [0, 1], got {eta=}")
-    return Solver(Partial(no_memory), Partial(_step, schedule, eta))
+    return make_solver(Partial(_step, schedule, eta))
 
 
-def _step(schedule, eta, denoise, keys, x, t, s, state):
+def _step(
+    schedule: Schedule,
+    eta: float | Array,
+    denoise: BoundDenoise,
+    noise: StepNoise,
+    x: Array,
+    t: Array,
+    s: Array,
+    state: tuple[()],
+) -> tuple[Array, tuple[()]]:
     x, x0 = denoise_at(denoise, schedule, x, t)
     here, there = level(schedule, t), level(schedule, s)
     share = ancestral_share(eta, here, there)
     down = sigma_down(there, share)
-
-    def middle(_):
-        m = time_at(schedule, 0.5 * (half_log_snr(here) + half_log_snr(down)))
-        y, y0 = denoise_at(denoise, schedule, move(x, x0, here, level(schedule, m)), m)
-        del y
-        return y0
-
     full = (down[1] > 0) & (here[0] > 0)
-    x0 = jax.lax.cond(full, middle, lambda _: x0, None)
-    x = move(x, x0, here, down)
-    return x + scaled_noise(keys, x, there[1] * share), state
+
+    def middle(where: Where) -> Array:
+        m = time_at(schedule, 0.5 * (half_log_snr(here) + half_log_snr(down)))
+        m = where(m, t)  # the others stay at t, where there is noise
+        y = move(x, x0, here, level(schedule, m))
+        return denoise_at(denoise, schedule, y, m)[1]
+
+    x = move(x, where_any(full, middle, x0), here, down)
+    return x + there[1] * share * noise(), state

@@ -4,18 +4,18 @@ import jax.numpy as jnp
 from jax.tree_util import Partial
 
 from jaxdiff.arrays import Array, Float, require
+from jaxdiff.diffusion.levels import half_log_snr, level
 from jaxdiff.diffusion.moves import (
+    Past,
     denoise_at,
-    half_log_snr,
+    make_memory,
     mean_over,
     move,
-    no_past,
     remember,
-    scaled_noise,
     sigma_down,
 )
-from jaxdiff.diffusion.sampling import Solver
-from jaxdiff.diffusion.schedules import Schedule, level
+from jaxdiff.diffusion.sampling import make_solver
+from jaxdiff.diffusion.types import BoundDenoise, Schedule, Solver, StepNoise
 
 ORDER = 2
 
@@ -37,14 +37,19 @@ def make(schedule: Schedule, *, eta: float | Float[Array, ""] = 1.0) -> Solver:
     Source:  Lu et al. 2022, arXiv:2211.01095, eq. 9 with a polynomial of degree two.
     """
     require(eta >= 0, f"eta must be at least 0, got {eta=}")
-    return Solver(Partial(_init), Partial(_step, schedule, eta))
+    return make_solver(Partial(_step, schedule, eta), make_memory(3))
 
 
-def _init(x):
-    return no_past(x, 3)
-
-
-def _step(schedule, eta, denoise, keys, x, t, s, past):
+def _step(
+    schedule: Schedule,
+    eta: float | Array,
+    denoise: BoundDenoise,
+    noise: StepNoise,
+    x: Array,
+    t: Array,
+    s: Array,
+    past: Past,
+) -> tuple[Array, Past]:
     x, x0 = denoise_at(denoise, schedule, x, t)
     here, there = level(schedule, t), level(schedule, s)
     past = remember(past, x0, half_log_snr(here))
@@ -53,4 +58,4 @@ def _step(schedule, eta, denoise, keys, x, t, s, past):
     mean = mean_over(past, to, (1 + eta) * h)
     share = jnp.sqrt(-jnp.expm1(-2 * eta * h))
     x = move(x, jnp.where(there[1] > 0, mean, x0), here, sigma_down(there, share))
-    return x + scaled_noise(keys, x, there[1] * share), past
+    return x + there[1] * share * noise(), past

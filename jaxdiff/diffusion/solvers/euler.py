@@ -2,9 +2,11 @@
 
 from jax.tree_util import Partial
 
-from jaxdiff.diffusion.moves import Churn, churn_up, denoise_at, move
-from jaxdiff.diffusion.sampling import Solver, no_memory
-from jaxdiff.diffusion.schedules import Schedule, level
+from jaxdiff.arrays import Array
+from jaxdiff.diffusion.levels import level
+from jaxdiff.diffusion.moves import Churn, churn_up, denoise_at, make_churn, move
+from jaxdiff.diffusion.sampling import make_solver
+from jaxdiff.diffusion.types import BoundDenoise, Schedule, Solver, StepNoise
 
 ORDER = 1
 
@@ -25,11 +27,20 @@ def make(
     Errors:  ValueError for a negative churn.
     Source:  Karras et al. 2022, arXiv:2206.00364, algorithm 2 without its second half.
     """
-    churned = Churn.checked(churn, churn_low, churn_high, churn_noise)
-    return Solver(Partial(no_memory), Partial(_step, schedule, churned))
+    churned = make_churn(churn, churn_low, churn_high, churn_noise)
+    return make_solver(Partial(_step, schedule, churned))
 
 
-def _step(schedule, churn, denoise, keys, x, t, s, state):
-    x, t = churn_up(churn, schedule, keys, x, t)
+def _step(
+    schedule: Schedule,
+    churn: Churn,
+    denoise: BoundDenoise,
+    noise: StepNoise,
+    x: Array,
+    t: Array,
+    s: Array,
+    state: tuple[()],
+) -> tuple[Array, tuple[()]]:
+    x, t = churn_up(churn, schedule, noise, x, t)
     x, x0 = denoise_at(denoise, schedule, x, t)
     return move(x, x0, level(schedule, t), level(schedule, s)), state

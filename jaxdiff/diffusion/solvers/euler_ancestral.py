@@ -1,8 +1,7 @@
 """Euler's method with ancestral noise."""
 
-from jaxdiff.diffusion.sampling import Solver
-from jaxdiff.diffusion.schedules import Schedule
 from jaxdiff.diffusion.solvers import ddim
+from jaxdiff.diffusion.types import Schedule, Solver
 
 ORDER = 1
 

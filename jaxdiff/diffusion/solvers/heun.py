@@ -1,13 +1,22 @@
 """Heun's second-order method, with churn."""
 
-import jax
 import jax.numpy as jnp
 from jax.tree_util import Partial
 
-from jaxdiff.arrays import require
-from jaxdiff.diffusion.moves import Churn, churn_up, denoise_at, move, noise_at
-from jaxdiff.diffusion.sampling import Solver, no_memory
-from jaxdiff.diffusion.schedules import Schedule, level
+from jaxdiff.arrays import Array, require
+from jaxdiff.diffusion.levels import level
+from jaxdiff.diffusion.moves import (
+    Churn,
+    Where,
+    churn_up,
+    denoise_at,
+    make_churn,
+    move,
+    noise_at,
+    where_any,
+)
+from jaxdiff.diffusion.sampling import make_solver
+from jaxdiff.diffusion.types import BoundDenoise, Schedule, Solver, StepNoise
 
 ORDER = 2
 
@@ -37,24 +46,35 @@ def make(
     Source:  Karras et al. 2022, arXiv:2206.00364, algorithm 2.
     """
     require(frame in FRAMES, f"frame must be one of {', '.join(FRAMES)}, got {frame=}")
-    churned = Churn.checked(churn, churn_low, churn_high, churn_noise)
-    f = FRAMES[frame]
-    return Solver(Partial(no_memory), Partial(_step, schedule, churned, f))
+    churned = make_churn(churn, churn_low, churn_high, churn_noise)
+    return make_solver(Partial(_step, schedule, churned, FRAMES[frame]))
 
 
-def _step(schedule, churn, f, denoise, keys, x, t, s, state):
-    x, t = churn_up(churn, schedule, keys, x, t)
+def _step(
+    schedule: Schedule,
+    churn: Churn,
+    f: float | Array,
+    denoise: BoundDenoise,
+    noise: StepNoise,
+    x: Array,
+    t: Array,
+    s: Array,
+    state: tuple[()],
+) -> tuple[Array, tuple[()]]:
+    x, t = churn_up(churn, schedule, noise, x, t)
     x, x0 = denoise_at(denoise, schedule, x, t)
     here, there = level(schedule, t), level(schedule, s)
     first = move(x, x0, here, there)
     size_t, size_s = (alpha + f * sigma for alpha, sigma in (here, there))
     full = (there[1] > 0) & (size_t > 0)
 
-    def again(_):
-        y, y0 = denoise_at(denoise, schedule, first, s)
+    def again(where: Where) -> Array:
+        # the others stay at t, where there is noise
+        y, y0 = denoise_at(denoise, schedule, where(first, x), where(s, t))
         safe = jnp.where(size_t > 0, size_t, 1.0)
         span = there[1] - size_s * here[1] / safe
-        bend = noise_at(y, y0, there) - noise_at(x, x0, here) - f * (y0 - x0)
+        eps = noise_at(y, y0, where(there, here))
+        bend = eps - noise_at(x, x0, here) - f * (y0 - x0)
         return first + 0.5 * span * bend
 
-    return jax.lax.cond(full, again, lambda _: first, None), state
+    return where_any(full, again, first), state

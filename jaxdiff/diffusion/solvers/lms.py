@@ -3,17 +3,19 @@
 import jax.numpy as jnp
 from jax.tree_util import Partial
 
-from jaxdiff.arrays import require
+from jaxdiff.arrays import Array, require
+from jaxdiff.diffusion.levels import level
 from jaxdiff.diffusion.moves import (
+    Past,
     denoise_at,
+    make_memory,
     mean_over,
     move,
-    no_past,
     noise_at,
     remember,
 )
-from jaxdiff.diffusion.sampling import Solver
-from jaxdiff.diffusion.schedules import Schedule, level
+from jaxdiff.diffusion.sampling import make_solver
+from jaxdiff.diffusion.types import BoundDenoise, Schedule, Solver, StepNoise
 
 ORDER = 4
 
@@ -29,15 +31,19 @@ def make(schedule: Schedule, *, order: int = 4) -> Solver:
     Source:  k-diffusion's sample_lms.
     """
     require(1 <= order <= 4, f"order must be from 1 to 4, got {order=}")
-    return Solver(Partial(_init, jnp.arange(order)), Partial(_step, schedule))
+    return make_solver(Partial(_step, schedule), make_memory(order))
 
 
-def _init(slots, x):
-    return no_past(x, len(slots))
-
-
-def _step(schedule, denoise, keys, x, t, s, past):
-    del keys
+def _step(
+    schedule: Schedule,
+    denoise: BoundDenoise,
+    noise: StepNoise,
+    x: Array,
+    t: Array,
+    s: Array,
+    past: Past,
+) -> tuple[Array, Past]:
+    del noise
     x, x0 = denoise_at(denoise, schedule, x, t)
     here, there = level(schedule, t), level(schedule, s)
     safe = jnp.where(here[0] > 0, here[0], 1.0)

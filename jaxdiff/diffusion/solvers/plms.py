@@ -1,13 +1,23 @@
 """Pseudo linear multistep method (PLMS, the second half of PNDM)."""
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.tree_util import Partial
 
-from jaxdiff.diffusion.moves import denoise_at, move, no_past, noise_at, remember
-from jaxdiff.diffusion.sampling import Solver
-from jaxdiff.diffusion.schedules import Schedule, level
+from jaxdiff.arrays import Array
+from jaxdiff.diffusion.levels import level
+from jaxdiff.diffusion.moves import (
+    Past,
+    Where,
+    denoise_at,
+    make_memory,
+    move,
+    noise_at,
+    remember,
+    where_any,
+)
+from jaxdiff.diffusion.sampling import make_solver
+from jaxdiff.diffusion.types import BoundDenoise, Schedule, Solver, StepNoise
 
 ORDER = 2
 
@@ -34,30 +44,34 @@ def make(schedule: Schedule) -> Solver:
     Source:  Liu et al. 2022, arXiv:2202.09778, eq. 12-13; the start as in latent
              diffusion's PLMS.
     """
-    return Solver(Partial(_init), Partial(_step, schedule))
+    return make_solver(Partial(_step, schedule), make_memory(4))
 
 
-def _init(x):
-    return no_past(x, 4)
-
-
-def _step(schedule, denoise, keys, x, t, s, past):
-    del keys
+def _step(
+    schedule: Schedule,
+    denoise: BoundDenoise,
+    noise: StepNoise,
+    x: Array,
+    t: Array,
+    s: Array,
+    past: Past,
+) -> tuple[Array, Past]:
+    del noise
     x, x0 = denoise_at(denoise, schedule, x, t)
     here, there = level(schedule, t), level(schedule, s)
     eps = noise_at(x, x0, here)
     past = remember(past, eps, t)
-    weights = jnp.asarray(TABLE.astype(x.dtype))[past.count - 1]
     first = move(x, x0, here, there)
     full = (there[1] > 0) & (here[0] > 0)
 
-    def start(_):
-        y, y0 = denoise_at(denoise, schedule, first, s)
-        return 0.5 * (eps + noise_at(y, y0, there))
+    def start(where: Where) -> Array:
+        # the others stay at t, where there is noise
+        y, y0 = denoise_at(denoise, schedule, where(first, x), where(s, t))
+        return 0.5 * (eps + noise_at(y, y0, where(there, here)))
 
-    def go_on(_):
-        return jnp.tensordot(weights, past.values, 1)
-
-    mean = jax.lax.cond(full & (past.count == 1), start, go_on, None)
+    weights = jnp.asarray(TABLE.T.astype(x.dtype))[:, past.count - 1]
+    # all examples take their first step at once
+    begins = full & jnp.all(past.count == 1)
+    mean = where_any(begins, start, (weights * past.values).sum(0))
     span = there[1] - there[0] * here[1] / jnp.where(here[0] > 0, here[0], 1.0)
     return first + jnp.where(full, span * (mean - eps), 0.0), past

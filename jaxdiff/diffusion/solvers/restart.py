@@ -1,16 +1,18 @@
 """Restart sampling: back to more noise, and down again."""
 
+from functools import partial
+
 import jax
 import jax.numpy as jnp
 from jax.tree_util import Partial
 
-from jaxdiff import rng
-from jaxdiff.arrays import Array, Float, require
-from jaxdiff.diffusion.moves import half_log_snr, scaled_noise, time_at
+from jaxdiff.arrays import Array, Float, Int, PyTree, expand, require
+from jaxdiff.diffusion.levels import half_log_snr, level, time_at
+from jaxdiff.diffusion.moves import Where, where_any
 from jaxdiff.diffusion.posterior import posterior
-from jaxdiff.diffusion.sampling import Solver
-from jaxdiff.diffusion.schedules import Schedule, level
+from jaxdiff.diffusion.sampling import make_solver
 from jaxdiff.diffusion.solvers import heun
+from jaxdiff.diffusion.types import BoundDenoise, Schedule, Solver, StepNoise
 
 ORDER = 2
 
@@ -24,16 +26,16 @@ def make(
     num_steps: int = 4,
     rho: float | Float[Array, ""] = 7.0,
 ) -> Solver:
-    """Heun's method, which once passes low, then goes up to high and down again.
+    """Heun's method that goes back up to `high` when it first reaches `low`.
 
-    The noise of each way up forgets errors that the way down had gathered.
+    The noise added on the way up removes errors that the steps down have accumulated.
 
     Args:    schedule: the one the denoiser was trained with.
              low, high: sigma / alpha. The first step that ends at low or below is
-             followed by `repeats` ways up from there to high, and down in `num_steps`
-             of Karras' steps with this rho.
+             followed, `repeats` times, by adding noise up to high and `num_steps` of
+             Karras' steps down again, with this rho.
     Returns: Solver without memory, two denoiser calls a step as heun, and about
-             2 repeats num_steps for the ways down.
+             2 repeats num_steps more at the restarts.
     Errors:  ValueError unless 0 < low < high, and for less than one repeat or step.
     Source:  Xu et al. 2023, arXiv:2306.14878, algorithm 1 with one interval.
     """
@@ -42,36 +44,49 @@ def make(
         repeats >= 1 and num_steps >= 1,
         f"repeats and num_steps must be at least 1, got {repeats=}, {num_steps=}",
     )
-    inner, way = heun.make(schedule), (low, high, rho)
-    # as shapes: a scan has a length that is known, so that calls can be counted
+    inner, interval = heun.make(schedule), (low, high, rho)
+    # as shapes: a scan has a static length
     counts = jnp.arange(repeats), jnp.linspace(0, 1, num_steps + 1)
-    return Solver(inner.init, Partial(_step, schedule, inner, way, counts))
+    step = Partial(_step, schedule, inner, interval, counts)
+    return make_solver(step, inner.init)
 
 
-def _step(schedule, inner, way, counts, denoise, keys, x, t, s, state):
-    low, high, rho = way
+def _step(
+    schedule: Schedule,
+    inner: Solver,
+    interval: tuple[float | Array, float | Array, float | Array],
+    counts: tuple[Int[Array, "repeats"], Float[Array, "places"]],
+    denoise: BoundDenoise,
+    noise: StepNoise,
+    x: Array,
+    t: Array,
+    s: Array,
+    state: PyTree,
+) -> tuple[Array, PyTree]:
+    low, high, rho = interval
     repeats, places = counts
-    x, state = inner.step(denoise, keys, x, t, s, state)
+    x, state = inner.step(denoise, noise, x, t, s, state)
     ratio_t, ratio_s = (jnp.exp(-half_log_snr(level(schedule, u))) for u in (t, s))
-    # to data itself there is no way back up that a schedule could name
+    # from the data itself no schedule could name the noise to add
     crosses = (ratio_s <= low) & (low < ratio_t) & (s > 0)
-    bottom = jnp.where(crosses, ratio_s, low)
+    bottom = jnp.where(crosses, ratio_s, low)[None]
+    places = expand(places, bottom)
     root = high ** (1 / rho) + places * (bottom ** (1 / rho) - high ** (1 / rho))
-    ts = time_at(schedule, -rho * jnp.log(root)).at[-1].set(jnp.where(crosses, s, 0.5))
+    ts = time_at(schedule, -rho * jnp.log(root))
+    ts = ts.at[-1].set(jnp.where(crosses, s, ts[-1]))
 
-    def once(x, count):
-        own = rng.fold(keys, count + 1)
+    def once(x: Array, count: Array) -> tuple[Array, None]:
+        draw = partial(noise, count + 1)
         keep = schedule.alpha(ts[0]) / schedule.alpha(ts[-1])
-        x = keep * x + scaled_noise(
-            own, x, jnp.sqrt(posterior(schedule, ts[0], ts[-1]).large)
-        )
+        x = keep * x + jnp.sqrt(posterior(schedule, ts[0], ts[-1]).large) * draw()
 
-        def down(x, pair):
-            return inner.step(denoise, own, x, *pair, state)[0], None
+        def down(x: Array, pair: tuple[Array, Array]) -> tuple[Array, None]:
+            return inner.step(denoise, draw, x, *pair, state)[0], None
 
         return jax.lax.scan(down, x, (ts[:-1], ts[1:]))[0], None
 
-    def again(x):
+    def again(where: Where) -> Array:
+        del where
         return jax.lax.scan(once, x, repeats)[0]
 
-    return jax.lax.cond(crosses, again, lambda x: x, x), state
+    return where_any(crosses, again, x), state

@@ -6,23 +6,32 @@ import jax.numpy as jnp
 from jax.tree_util import Partial
 
 from jaxdiff.arrays import Array, require
+from jaxdiff.diffusion.levels import half_log_snr, level
 from jaxdiff.diffusion.moves import (
     Past,
     denoise_at,
-    half_log_snr,
+    make_memory,
     mean_over,
     move,
-    no_past,
     remember,
 )
-from jaxdiff.diffusion.sampling import Solver
-from jaxdiff.diffusion.schedules import Schedule, level
+from jaxdiff.diffusion.sampling import make_solver
+from jaxdiff.diffusion.types import (
+    BoundDenoise,
+    Schedule,
+    Solver,
+    SolverInit,
+    StepNoise,
+)
 
 ORDER = 3
 
 
 class State(NamedTuple):
-    """x, t: where the last step began.  past: the x0 seen, that one's the newest."""
+    """x f[b, ...], t f[b, 1, ..., 1]: where the last step began.
+
+    past: the estimates so far, the one from there newest
+    """
 
     x: Array
     t: Array
@@ -30,7 +39,7 @@ class State(NamedTuple):
 
 
 def make(schedule: Schedule, *, order: int = 2) -> Solver:
-    """The x0 seen at x_s corrects the step to s before the next step starts from there.
+    """The x0 estimated at x_s corrects the step to s before the next one starts there.
 
     x0 <- mean over the step in lam, weighted by e^lam, of the polynomial through the
     newest `order` estimates; the corrector's through the one at its end as well. Of two
@@ -44,15 +53,24 @@ def make(schedule: Schedule, *, order: int = 2) -> Solver:
     Source:  Zhao et al. 2023, arXiv:2302.04867, algorithms 5 and 6 in data prediction.
     """
     require(1 <= order <= 3, f"order must be from 1 to 3, got {order=}")
-    return Solver(Partial(_init, jnp.arange(order)), Partial(_step, schedule))
+    return make_solver(Partial(_step, schedule), Partial(_init, make_memory(order)))
 
 
-def _init(slots, x):
-    return State(x, jnp.ones((), x.dtype), no_past(x, len(slots)))
+def _init(memory: SolverInit, x: Array) -> State:
+    past = memory(x)
+    return State(x, jnp.ones(past.count.shape, x.dtype), past)
 
 
-def _step(schedule, denoise, keys, x, t, s, state):
-    del keys
+def _step(
+    schedule: Schedule,
+    denoise: BoundDenoise,
+    noise: StepNoise,
+    x: Array,
+    t: Array,
+    s: Array,
+    state: State,
+) -> tuple[Array, State]:
+    del noise
     x, x0 = denoise_at(denoise, schedule, x, t)
     here, there = level(schedule, t), level(schedule, s)
     lam, to = half_log_snr(here), half_log_snr(there)
@@ -62,10 +80,11 @@ def _step(schedule, denoise, keys, x, t, s, state):
     x = jnp.where(begun, again, x)
     past = remember(state.past, x0, lam)
     mean = jnp.where(there[1] > 0, _mean(past, to, None), x0)
+    t = jnp.broadcast_to(t, state.t.shape)
     return move(x, mean, here, there), State(x, t, past)
 
 
-def _mean(past, to, new):
+def _mean(past: Past, to: Array, new: Array | None) -> Array:
     # through two points the mean is taken half way, which is a = 0
     points = past.count + (new is not None)
     a = jnp.where(points == 2, 0.0, to - past.nodes[0])

@@ -2,19 +2,24 @@
 
 from itertools import pairwise
 
+import chex
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 from jax.tree_util import Partial
 
-from jaxdiff import rng
 from jaxdiff.diffusion import grids, predictions, sampling, schedules
-from jaxdiff.diffusion.denoisers import Denoised, clip_x0_only, make_denoise
+from jaxdiff.diffusion.denoisers import clip_x0_only, make_denoise
 from jaxdiff.diffusion.inputs import index
 from jaxdiff.diffusion.solvers import ddim, ddpm
+from jaxdiff.diffusion.types import Denoised
 
 SEEDS = jax.random.split(jax.random.key(0), 1)
+
+
+def noise_of(*columns):
+    return sampling.make_step_noise(SEEDS, columns)
 
 
 def marginal(schedule, t):
@@ -78,11 +83,11 @@ def test_ddpm_step_by_hand(x64, fields, log_variance):
     for i, before in ((999, 998), (500, 460), (1, 0)):
         t, s = jnp.asarray((i + 1) / 1000), jnp.asarray((before + 1) / 1000)
         got, _ = ddpm.make(schedule, **fields).step(
-            lambda *_: Denoised(x0, jnp.full((1, 2), 0.25)), SEEDS, x, t, s, ()
+            lambda *_: Denoised(x0, jnp.full((1, 2), 0.25)), noise_of(2), x, t, s, ()
         )
-        z = rng.draw(jax.random.normal, SEEDS, (2,))
+        z = jax.random.normal(SEEDS[0], (1, 2))
         expected = ddpm_of(schedule, x, x0, z, t, s, log_variance)
-        np.testing.assert_allclose(got, expected, rtol=1e-8)
+        chex.assert_trees_all_close(got, expected, rtol=1e-8)
 
 
 @pytest.mark.parametrize("eta", [0.0, 0.4, 1.0])
@@ -92,14 +97,14 @@ def test_ddim_step_by_hand(x64, eta):
     x, x0 = jnp.array([[0.7, -1.3]]), jnp.array([[0.2, 0.9]])
     t, s = jnp.asarray(0.421), jnp.asarray(0.401)
     got, _ = ddim.make(schedule, eta=eta).step(
-        lambda *_: Denoised(x0), SEEDS, x, t, s, ()
+        lambda *_: Denoised(x0), noise_of(2), x, t, s, ()
     )
     bar_t, bar_s = (float(schedule.alpha(u)) ** 2 for u in (t, s))
     up = eta * np.sqrt((1 - bar_s) / (1 - bar_t)) * np.sqrt(1 - bar_t / bar_s)
     eps = (np.asarray(x) - np.sqrt(bar_t) * np.asarray(x0)) / np.sqrt(1 - bar_t)
-    z = np.asarray(rng.draw(jax.random.normal, SEEDS, (2,)))
+    z = np.asarray(jax.random.normal(SEEDS[0], (1, 2)))
     expected = np.sqrt(bar_s) * x0 + np.sqrt(1 - bar_s - up**2) * eps + up * z
-    np.testing.assert_allclose(got, expected, rtol=1e-10)
+    chex.assert_trees_all_close(got, expected, rtol=1e-10)
 
 
 def test_ddims_eta_is_the_angle_articles_stochasticity(x64):
@@ -110,9 +115,9 @@ def test_ddims_eta_is_the_angle_articles_stochasticity(x64):
     alpha_s, sigma_s, *_ = marginal(schedule, s)
     nil = jnp.zeros((1, 1))
     got, _ = ddim.make(schedule, eta=0.8).step(
-        lambda *_: Denoised(nil), SEEDS, nil, t, s, ()
+        lambda *_: Denoised(nil), noise_of(1), nil, t, s, ()
     )
-    z = float(rng.draw(jax.random.normal, SEEDS, (1,))[0, 0])
+    z = float(jax.random.normal(SEEDS[0], (1,))[0])
     up = 0.8 * np.sqrt(1 - (alpha_t / alpha_s) ** 2) * sigma_s / sigma_t
     assert float(got[0, 0]) == pytest.approx(up * z, rel=1e-9)
 
@@ -162,7 +167,7 @@ def test_ddpm_small_is_ddim_eta_one_over_the_whole_table(x64):
     ts = grids.discrete(schedule, 1000)
     small = many(ddpm.make(schedule, variance="small"), ts)
     eta = many(ddim.make(schedule, eta=1.0), ts)
-    np.testing.assert_allclose(small, eta, rtol=1e-8, atol=1e-8)
+    chex.assert_trees_all_close(small, eta, rtol=1e-8, atol=1e-8)
 
 
 @pytest.mark.parametrize(("frac", "variance"), [(0.0, "small"), (1.0, "large")])
@@ -175,7 +180,7 @@ def test_learned_variance_at_its_ends_is_small_and_large(x64, frac, variance):
     ts = grids.discrete(schedule, 10)
     learned = many(ddpm.make(schedule, variance="learned"), ts, Partial(denoise))
     fixed = many(ddpm.make(schedule, variance=variance), ts)
-    np.testing.assert_allclose(learned, fixed, rtol=1e-12)
+    chex.assert_trees_all_close(learned, fixed, rtol=1e-12)
 
 
 # --- golden loops ---
@@ -230,12 +235,12 @@ def test_ddim_on_the_straight_path_is_the_linear_mix_loop(x64):
     )
     x = np.asarray(x_T)
     for i in range(n):
-        np.testing.assert_allclose(trace.x_t[i], x, rtol=1e-10, atol=1e-12)
+        chex.assert_trees_all_close(trace.x_t[i], x, rtol=1e-10, atol=1e-12)
         guess = np.sin(3 * x) + 0.1 * x**2
-        np.testing.assert_allclose(trace.x0[i], guess, rtol=1e-10, atol=1e-12)
+        chex.assert_trees_all_close(trace.x0[i], guess, rtol=1e-10, atol=1e-12)
         m = 1 / (n - i)
         x = x * (1 - m) + guess * m
-    np.testing.assert_allclose(end, x, rtol=1e-10)
+    chex.assert_trees_all_close(end, x, rtol=1e-10)
 
 
 # --- makers ---
@@ -261,5 +266,5 @@ def test_makers_can_be_swept():
     got = jax.vmap(lambda eta: many(ddim.make(schedule, eta=eta), ts))(etas)
     for i, eta in enumerate((0.0, 0.5, 1.0)):
         one = many(ddim.make(schedule, eta=eta), ts)
-        np.testing.assert_allclose(got[i], one, rtol=1e-5, atol=1e-6)
+        chex.assert_trees_all_close(got[i], one, rtol=1e-5, atol=1e-6)
     assert float(jnp.abs(got[0] - got[2]).max()) > 1e-3

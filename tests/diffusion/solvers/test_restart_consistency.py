@@ -1,5 +1,6 @@
 """The two that leave the path: restart's ways back up, and jumps to its end."""
 
+import chex
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -7,8 +8,9 @@ import pytest
 from jax.tree_util import Partial
 
 from jaxdiff.diffusion import sampling, schedules
-from jaxdiff.diffusion.denoisers import Denoised
+from jaxdiff.diffusion.sampling import make_step_noise
 from jaxdiff.diffusion.solvers import consistency, heun, restart
+from jaxdiff.diffusion.types import Denoised
 
 COUNT = 20_000
 MEAN, STD = 0.3, 0.5  # of the data, normal
@@ -71,11 +73,11 @@ def test_a_jump_by_hand():
     x = jnp.array([[0.4, -0.9]])
     seeds = SEEDS[:1]
     got, _ = consistency.make(schedule).step(
-        lambda x, t: Denoised(x + 1), seeds, x, t, s, ()
+        lambda x, t: Denoised(x + 1), make_step_noise(seeds, (2,)), x, t, s, ()
     )
     z = jax.random.normal(seeds[0], (2,))[None]
     expected = schedule.alpha(s) * (x + 1) + schedule.sigma(s) * z
-    np.testing.assert_allclose(got, expected, rtol=1e-6)
+    chex.assert_trees_all_close(got, expected, rtol=1e-6)
 
 
 @pytest.mark.parametrize("curve", ["cosine", "linear_mix", "edm"])

@@ -5,6 +5,7 @@ How that is measured is in runs/orders.py: the same as `launch.bench solvers`.
 
 from functools import partial
 
+import chex
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -13,23 +14,24 @@ from jax.tree_util import Partial
 from scipy import stats
 
 from jaxdiff.diffusion import grids, sampling, scalings, schedules
-from jaxdiff.diffusion.denoisers import Denoised
+from jaxdiff.diffusion.types import Denoised
 from jaxdiff.runs.bench import orders
 from jaxdiff.runs.bench.orders import (
     DEVIATES,
     END,
-    MAX_DRAWS,
     START,
     VARIANTS,
     as_one,
-    end_of,
+    exact_denoise,
     load,
-    marginal,
-    posterior_mean,
     travel,
 )
 
 SEEDS = jax.random.split(jax.random.key(0), 1)
+
+
+def levels(schedule, t):
+    return [float(f(jnp.asarray(t))) for f in (schedule.alpha, schedule.sigma)]
 
 
 def assert_order(found, order, *, exactly):
@@ -69,16 +71,19 @@ def test_scalings_change_nothing_but_the_scale(x64, solver_name):
     for schedule in as_one(made):
         t, s = (float(schedule.t_of(jnp.asarray(v))) for v in (START, END))
         ts, starts = jnp.linspace(t, s, 13), jnp.asarray(DEVIATES[None])
-        z = jnp.sin(jnp.arange(12 * 3 * 4.0)).reshape(12, 3, 1, 4)
-        size, size_s = (np.hypot(*marginal(schedule, u)[:2]) for u in (t, s))
+        size, size_s = (np.hypot(*levels(schedule, u)) for u in (t, s))
         solver = load(solver_name).make(schedule, **fields)
-        end = end_of(
-            solver, Partial(posterior_mean, schedule), ts, 12, starts * size, z
-        )
+        denoise = Partial(unconditional, schedule)
+        end = sampling.sample(SEEDS, denoise, solver, ts, starts * size)
         ends.append(np.asarray(end) / size_s)
     for k, end in enumerate(ends):
         own = ends[k - k % len(names)]
-        np.testing.assert_allclose(end, own, rtol=1e-8, atol=1e-9)
+        chex.assert_trees_all_close(end, own, rtol=1e-8, atol=1e-9)
+
+
+def unconditional(schedule, x, t, cond):
+    del cond
+    return exact_denoise(schedule, x, t)
 
 
 def density_error(solver, schedule, n):
@@ -92,11 +97,11 @@ def density_error(solver, schedule, n):
     y = np.linspace(-6, 6, points)
 
     def size(t):
-        alpha, sigma, *_ = marginal(schedule, t)
+        alpha, sigma = levels(schedule, t)
         return np.hypot(alpha, sigma)
 
     def law(x, t):
-        alpha, sigma, *_ = marginal(schedule, t)
+        alpha, sigma = levels(schedule, t)
         return stats.norm.pdf(
             x[:, None], alpha * np.array([-1, 1]), np.hypot(alpha * 0.4, sigma)
         ).mean(axis=1)
@@ -110,7 +115,7 @@ def density_error(solver, schedule, n):
         kernel = np.exp(-0.5 * ((to[:, None] - np.asarray(means[i])) / spread) ** 2)
         mass = kernel @ mass
         mass /= mass.sum()
-    alpha, sigma, *_ = marginal(schedule, s)
+    alpha, sigma = levels(schedule, s)
     exact = alpha**2 * (1 + 0.16) + sigma**2
     return abs(((y * size(s)) ** 2 @ mass) / exact - 1)
 
@@ -123,8 +128,8 @@ def step_laws(solver, schedule, ts, x):
         def at(x):
             row = jnp.broadcast_to(x, (1, 4))
             pair = jnp.stack([t, s])
-            draws = jnp.full((1, MAX_DRAWS, 1, 4), z)
-            return travel(solver, Partial(posterior_mean, schedule), pair, row, draws)[
+            draws = jnp.full((1, 1, 4), z)
+            return travel(solver, Partial(exact_denoise, schedule), pair, row, draws)[
                 0, 0, 2
             ]
 
@@ -157,7 +162,8 @@ def test_ancestral_steps_converge_on_two_modes(x64, name, fields, curve):
 @partial(jax.jit, compiler_options={"xla_backend_optimization_level": 0})
 def one_step(solver, t, x, said):
     times = t, jnp.zeros_like(t)
-    return solver.step(lambda *_: said, SEEDS, x, *times, solver.init(x))[0]
+    noise = sampling.make_step_noise(SEEDS, x.shape[1:])
+    return solver.step(lambda *_: said, noise, x, *times, solver.init(x))[0]
 
 
 def test_every_solver_ends_on_the_estimate_of_the_data(solver_name):
@@ -170,7 +176,7 @@ def test_every_solver_ends_on_the_estimate_of_the_data(solver_name):
             solver = load(solver_name).make(schedule, **fields)
             for t in (1.0, 0.4):
                 got = one_step(solver, jnp.array(t), x, said)
-                np.testing.assert_allclose(got, said.x0, rtol=1e-6)
+                chex.assert_trees_all_close(got, said.x0, rtol=1e-6)
 
 
 def test_every_solver_is_sane_over_thousands_of_even_steps(solver_name, subtests):
@@ -196,7 +202,7 @@ def sane(solver, schedule):
         jax.random.key(4), (4, 3)
     )
     x, trace = sampling.sample(seeds, Partial(quarter), solver, ts, x_T, trace=True)
-    np.testing.assert_array_equal(x, np.full((4, 3), 0.25))
+    chex.assert_trees_all_equal(x, np.full((4, 3), 0.25))
     alpha, sigma = (np.asarray(f(ts[:-1]))[:, None, None] for f in schedule[:2])
     clear = sigma[:, 0, 0] > 1e-3 * alpha[:, 0, 0]  # else rounding of x_t shows
     z = ((trace.x_t - 0.25 * alpha) / np.where(sigma > 0, sigma, 1))[clear]
