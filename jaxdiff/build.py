@@ -30,8 +30,7 @@ from jaxdiff.diffusion import (
 )
 from jaxdiff.diffusion import solvers as solver_home
 from jaxdiff.diffusion.losses import Objective
-from jaxdiff.diffusion.sampling import Solver
-from jaxdiff.diffusion.schedules import Schedule
+from jaxdiff.diffusion.types import Edit, Rule, Schedule, Solver
 from jaxdiff.tasks.task import Task
 from jaxdiff.train import ema, lr_schedules, optim
 
@@ -53,7 +52,7 @@ def make_source(config: ConfigDict, first_stage: FirstStage | None = None) -> So
 
 
 def measured(config: ConfigDict, source: Source) -> ConfigDict:
-    """The config that says what was measured of its source, for a run to keep."""
+    """The config with what was measured of its source, for a run to keep."""
     config = config.copy_and_resolve_references()
     if source.moments:
         config.data.mean, config.data.std = source.moments
@@ -72,15 +71,11 @@ def make_noise(config: ConfigDict) -> noises.Noise:
 
 def make_objective(config: ConfigDict, source: Source) -> Objective:
     d = config.diffusion
-    schedule = make_schedule(config)
     return Objective(
-        schedule=schedule,
+        **_noising(config),
         prediction=choose(predictions, d.prediction)(),
-        times=choose(times, d.times)(schedule),
         weight=choose(weights, d.weight)(),
         distance=choose(losses, d.distance)(),
-        noise=make_noise(config),
-        stratified=d.stratified,
         learned_variance=d.learned_variance,
         bound_weight=d.bound_weight if d.learned_variance else 0.0,
         bound_steps=d.bound_steps,
@@ -88,15 +83,31 @@ def make_objective(config: ConfigDict, source: Source) -> Objective:
     )
 
 
-def num_labels(config: ConfigDict, source: Source) -> int:
-    """Classes the model is told of: the data's, or 0 without a condition."""
+def _noising(config):
+    """The fields of an Objective that say what x_t is."""
+    d, schedule = config.diffusion, make_schedule(config)
+    return {
+        "schedule": schedule,
+        "times": choose(times, d.times)(schedule),
+        "noise": make_noise(config),
+        "stratified": d.stratified,
+    }
+
+
+def takes_cond(config: ConfigDict) -> bool:
+    """Whether the model is given the condition of its data, if they have one."""
     choices = ("label", "none")
     condition = config.diffusion.condition
     require(
         condition in choices,
         f"diffusion.condition must be one of {choices}, got {condition!r}",
     )
-    return source.num_classes if condition == "label" else 0
+    return condition == "label"
+
+
+def num_labels(config: ConfigDict, source: Source) -> int:
+    """Classes that the model distinguishes: the data's, or 0 without labels."""
+    return source.num_classes if takes_cond(config) else 0
 
 
 def make_task(config: ConfigDict, source: Source) -> Task:
@@ -107,20 +118,27 @@ def make_task(config: ConfigDict, source: Source) -> Task:
 
 
 def _diffusion(config, source):
-    d, labels = config.diffusion, num_labels(config, source)
-    dropout = d.label_dropout if labels else 0.0
+    d, classes = config.diffusion, num_labels(config, source)
+    cond = source.example_cond if takes_cond(config) else None
+    dropout = 0.0 if cond is None else d.label_dropout
     require(
         0 <= dropout < 1, f"diffusion.label_dropout must be in [0, 1), got {dropout}"
     )
     extra = _check_low(config, source) if d.low_size else {}
     if d.learned_variance:
         _check_takes(config, "learned_variance", "gives no variance")
+    require(
+        cond is None or classes or _takes(config, "example_cond"),
+        f"model.name={config.model.name!r} takes no condition but class labels, which "
+        "these data do not have; set diffusion.condition='none'",
+    )
     network = _network(
         config,
         source,
         "denoiser",
-        num_classes=labels,
+        num_classes=classes,
         null_class=dropout > 0,
+        example_cond=cond,
         learned_variance=d.learned_variance,
         **extra,
     )
@@ -128,8 +146,9 @@ def _diffusion(config, source):
         network,
         make_objective(config, source),
         shape=source.shape,
-        num_classes=labels,
-        label_dropout=dropout,
+        example_cond=cond,
+        null=classes or source.null,
+        cond_dropout=dropout,
         time_feature=choose(inputs, d.time_feature)(),
         sigma_data=d.sigma_data,
         low_size=d.low_size,
@@ -152,18 +171,28 @@ def _check_low(config, source):
 
 def _check_takes(config, field, lacks, parameter=""):
     """ValueError unless the network takes what a field of diffusion needs."""
-    name = config.model.name
     require(
-        (parameter or field) in inspect.signature(pick(model_home, name)).parameters,
-        f"model.name={name!r} {lacks}, which "
+        _takes(config, parameter or field),
+        f"model.name={config.model.name!r} {lacks}, which "
         f"diffusion.{field}={config.diffusion[field]} needs; use 'unet'",
     )
+
+
+def _takes(config, parameter):
+    maker = pick(model_home, config.model.name)
+    return parameter in inspect.signature(maker).parameters
 
 
 def _classifier(config, source):
     return pick(task_home, "classifier")(
         _network(config, source, "classifier", num_classes=source.num_classes),
-        make_objective(config, source),
+        # x_t alone: what a denoiser predicts of it is no field of a classifier
+        Objective(
+            **_noising(config),
+            prediction=predictions.x0(),
+            weight=weights.native(),
+            distance=losses.mse(),
+        ),
         shape=source.shape,
         time_feature=choose(inputs, config.diffusion.time_feature)(),
         sigma_data=config.diffusion.sigma_data,
@@ -183,8 +212,8 @@ def _autoencoder(config, source):
 def _network(config, source, kind, **derived):
     """config.model's network, which must be one of that kind."""
     name = config.model.name
-    own = name if name in ("classifier", "autoencoder") else "denoiser"
-    require(own == kind, f"model.name={name!r} is not for task={config.task!r}")
+    of_name = name if name in ("classifier", "autoencoder") else "denoiser"
+    require(of_name == kind, f"model.name={name!r} is not for task={config.task!r}")
     return from_block(model_home, config.model.to_dict(), shape=source.shape, **derived)
 
 
@@ -212,16 +241,16 @@ def make_grid(config: ConfigDict, num_steps: int = 0) -> grids.Grid:
     return choose(grids, s.grid)(make_schedule(config), num_steps or s.num_steps)
 
 
-def make_rule(config: ConfigDict) -> rules.Rule:
+def make_rule(config: ConfigDict) -> Rule:
     return choose(rules, config.sampler.rule)()
 
 
-def make_edit(config: ConfigDict) -> editing.Edit:
+def make_edit(config: ConfigDict) -> Edit:
     return choose(editing, config.sampler.known)()
 
 
 def make_decoder(source: Source) -> likelihood.Decoder:
-    """What a bound's last step says: of pixels their levels', of numbers a density."""
+    """p(x0 | x_s) of a bound's last step: of levels of pixels, or a density."""
     if source.bounds is None:
         return likelihood.density()
     return likelihood.levels(*source.bounds, num=int(source.peak) + 1)
@@ -235,6 +264,6 @@ def make_optimizer(config: ConfigDict) -> tuple[optim.Optimizer, Callable]:
 
 
 def make_ema(config: ConfigDict) -> ema.Decay | tuple[ema.Decay, ...]:
-    """The run's own average; before those of train.ema_widths, where there are any."""
-    own, widths = choose(ema, config.train.ema)(), config.train.ema_widths
-    return (own, *map(ema.power, widths)) if widths else own
+    """Of the run's own average, and then of those of train.ema_widths, if any."""
+    first, widths = choose(ema, config.train.ema)(), config.train.ema_widths
+    return (first, *map(ema.power, widths)) if widths else first

@@ -55,7 +55,7 @@ def test_errors_of_the_diffusion_block(fields, message):
 
 
 def test_objective_and_sampler_share_the_schedule():
-    config = tiny(schedule="linear_mix", scaling="own")
+    config = tiny(schedule="linear_mix", scaling="unscaled")
     c = build.make_schedule(config)
     # the linear mix: alpha = 1 - t, sigma = t
     np.testing.assert_allclose(c.alpha(jnp.asarray(0.25)), 0.75, rtol=1e-6)

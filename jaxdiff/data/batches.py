@@ -3,7 +3,7 @@
 Row j of step i is at position p = i batch_size + j of an endless list: epoch
 p // len(source), and in it example permutation(seed, epoch)[p % len(source)]. So the
 step is all there is to save, any step can be made first, and any number of processes
-reads the same batches, each its own rows.
+reads the same batches, each of them other rows.
 """
 
 from collections.abc import Iterator
@@ -12,7 +12,7 @@ from functools import lru_cache, partial
 import grain
 import numpy as np
 
-from jaxdiff.data.source import Batch, Source
+from jaxdiff.data.source import Batch, Source, map_arrays
 
 # Third word of Philox's counter: what a stream of random numbers is for.
 SHUFFLE, FLIP = 0, 1
@@ -40,10 +40,11 @@ def batches(
              flip: mirror each image left-right with probability one half.
              process_index, process_count: this process gets rows
              process_index * b ... with b = batch_size / process_count.
-             num_threads: 0 to load when asked.  prefetch: items made ahead.
-    Returns: iterator of {"x": f32[k, b, *shape], "label": i32[k, b]} with k = stack,
-             also for 1; fewer in the last item if stack does not divide stop - start.
-             Threads end when it is dropped or closed.
+             num_threads: 0 to load on demand.  prefetch: items made ahead.
+    Returns: iterator of {"x": f32[k, b, *shape], "cond": a tree whose arrays are
+             [k, b, ...], or None} with k = stack, also for 1; fewer in the last item
+             if stack does not divide stop - start. Threads end when it is dropped or
+             closed.
     Errors:  ValueError for an argument out of range.
     """
     make = partial(
@@ -98,7 +99,7 @@ def batch_at(
         turned = batch["x"][:, :, ::-1]
         batch["x"] = np.where(mirror[:, None, None, None], turned, batch["x"])
     lead = index.shape if np.ndim(step) else (rows,)
-    return {k: v.reshape(lead + v.shape[1:]) for k, v in batch.items()}
+    return map_arrays(lambda a: a.reshape(lead + a.shape[1:]), batch)
 
 
 def examples(place: np.ndarray, n: int, seed: int, shuffle: bool) -> np.ndarray:
@@ -115,7 +116,7 @@ def examples(place: np.ndarray, n: int, seed: int, shuffle: bool) -> np.ndarray:
 
 @lru_cache(maxsize=4)
 def permutation(seed: int, epoch: int, n: int) -> np.ndarray:
-    """The order i64[n] of an epoch; kept, since an epoch's batches all ask for it."""
+    """The order i64[n] of an epoch; kept, since all batches of an epoch need it."""
     order = _generator(seed, epoch, SHUFFLE).permutation(n)
     order.flags.writeable = False
     return order

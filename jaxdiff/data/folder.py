@@ -6,7 +6,7 @@ import numpy as np
 from PIL import Image
 
 from jaxdiff.data import images
-from jaxdiff.data.source import Source
+from jaxdiff.data.source import Source, of_files
 
 ENDINGS = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif")
 MAX_BYTES = 4 * 2**30
@@ -18,6 +18,7 @@ def make(
     crop: bool = True,
     channels: int = 3,
     low: float = -1.0,
+    checksum: str = "",
 ) -> Source:
     """Every picture of a folder, decoded now into one uint8 array.
 
@@ -27,9 +28,10 @@ def make(
             crop: cut the centred part of the goal's aspect first; else squeeze.
             channels: 3 for RGB, 1 for grey; transparency is laid on white.
             low: model value of black, white is 1.
+            checksum: what the files must have; "" for any.
     Errors: FileNotFoundError if there is no such folder. ValueError if it holds no
             pictures, one that cannot be decoded, pictures of different size (without
-            `size`), or more than 4 GiB of them.
+            `size`), more than 4 GiB of them, or another checksum.
     """
     goal = images.target_size(size)
     images.ranges(low, 255.0)
@@ -56,7 +58,8 @@ def make(
             "data set, which is read from disk"
         )
     pixels = images.fill(read, len(files), shape, f"decoding {path}")
-    return images.from_array(pixels, labels, names, low=low)
+    source = images.from_array(pixels, labels, names, low=low)
+    return of_files(source, files, Path(path).expanduser(), checksum)
 
 
 def find(path: str) -> tuple[list[Path], np.ndarray | None, tuple[str, ...]]:

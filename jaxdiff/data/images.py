@@ -53,10 +53,8 @@ def from_array(
     labels = None if labels is None else labels.astype(np.int32)
 
     def load(index: np.ndarray) -> Batch:
-        batch = {"x": encode(pixels[index])}
-        if labels is not None:
-            batch["label"] = labels[index]
-        return batch
+        cond = None if labels is None else labels[index]
+        return {"x": encode(pixels[index]), "cond": cond}
 
     return Source(
         load=load,
@@ -78,7 +76,7 @@ def standardise(
     Of codes (latents.py), which have neither, v is the code itself.
 
     Args:   mean, std: one number a channel; () to measure them here, which reads every
-            image once. The result's `moments` says which were used.
+            image once. They are the result's `moments`.
     Errors: ValueError for a number of them that is not the channels', one of the two
             alone, or a deviation that is not positive.
     """
@@ -118,7 +116,7 @@ def standardise(
 def moments(source: Source) -> Moments:
     """Mean and standard deviation of each channel over all pixels of all images.
 
-    In units of 0 for black and 1 for white (codes: their own), summed in float64 a
+    In units of 0 for black and 1 for white (of codes as they are), summed in float64 a
     batch at a time, with a progress bar if that takes over a second.
     """
     black, white = _ends(source)

@@ -1,19 +1,22 @@
 """The codes of a first stage as a data set: images are encoded once, and kept.
 
-FOLDER/CHECKSUM/codes.npy, labels.npy: read by index from the disk, so that a large data
-set needs no memory. Another encoder has another checksum, and so codes of its own.
+FOLDER/CHECKSUM/codes.npy and their conditions: labels.npy, or of other conditions each
+array in turn, cond-0.npy, cond-1.npy, ... They are read by index from the disk, so that
+a large data set needs no memory. Another encoder has another checksum, and so other
+codes.
 """
 
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
+from itertools import chain, count
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 from tqdm import tqdm
 
-from jaxdiff.data.source import Batch, Source
+from jaxdiff.data.source import Batch, Source, map_arrays
 
 # Images encoded or decoded at once.
 CHUNK = 250
@@ -22,7 +25,7 @@ CHUNK = 250
 class FirstStage(NamedTuple):
     """source:   the images
     encode:   f32[b, *source.shape] in model units -> f32[b, *latent]
-    decode:   the way back
+    decode:   the inverse of encode, as far as there is one
     checksum: of the encoder and of what it encodes
     folder:   where codes are kept
     """
@@ -51,11 +54,12 @@ def make(first_stage: FirstStage, checksum: str = "") -> Source:
     if not kept.exists():
         encode(first_stage, kept)
     codes, inner = np.load(kept / "codes.npy", mmap_mode="r"), first_stage.source
-    labels = np.load(kept / "labels.npy") if inner.num_classes else None
+    files = _cond_files(inner, kept)
+    cond = map_arrays(lambda _: np.load(next(files), mmap_mode="r"), inner.example_cond)
 
     def load(index: np.ndarray) -> Batch:
-        batch = {"x": np.asarray(codes[index])}
-        return batch if labels is None else batch | {"label": labels[index]}
+        stored = {"x": codes, "cond": cond}
+        return map_arrays(lambda a: np.asarray(a[index]), stored)
 
     def decode(z: np.ndarray) -> np.ndarray:
         return inner.decode(in_chunks(first_stage.decode, z))
@@ -79,23 +83,44 @@ def encode(first_stage: FirstStage, kept: Path) -> None:
     source, part = first_stage.source, kept.with_suffix(".part")
     shutil.rmtree(part, ignore_errors=True)  # of a run that was cut short
     part.mkdir(parents=True)
-    codes = None
-    labels = np.zeros(len(source), np.int32)
+    stores = None
     starts = range(0, len(source), CHUNK)
     for i in tqdm(starts, "encoding the images once", delay=1.0, leave=False):
         index = np.arange(i, min(i + CHUNK, len(source)))
         batch = source[index]
         z = in_chunks(first_stage.encode, batch["x"])
-        if codes is None:
-            codes = np.lib.format.open_memmap(
-                part / "codes.npy", "w+", np.float32, (len(source), *z.shape[1:])
-            )
-        codes[index] = z
-        labels[index] = batch.get("label", 0)
-    assert codes is not None, "a source is never empty"
-    codes.flush()
-    np.save(part / "labels.npy", labels)
+        batch["x"] = z.astype(np.float32)
+        if stores is None:
+            stores = _stores(part, source, batch)
+        for store, array in zip(stores, _arrays(batch), strict=True):
+            store[index] = array
+    assert stores is not None, "a source is never empty"
+    for store in stores:
+        store.flush()
     part.rename(kept)
+
+
+def _cond_files(source: Source, folder: Path) -> Iterator[Path]:
+    """Where the arrays of the condition are kept, in the order of `map_arrays`."""
+    if source.num_classes:
+        return iter([folder / "labels.npy"])
+    return (folder / f"cond-{i}.npy" for i in count())
+
+
+def _arrays(batch: Batch) -> list[np.ndarray]:
+    """The codes of a batch, then the arrays of its condition."""
+    arrays = [batch["x"]]
+    map_arrays(arrays.append, batch["cond"])
+    return arrays
+
+
+def _stores(folder: Path, source: Source, batch: Batch) -> list[np.memmap]:
+    """A new file for each of `_arrays`, with room for the whole source."""
+    files = chain([folder / "codes.npy"], _cond_files(source, folder))
+    return [
+        np.lib.format.open_memmap(file, "w+", a.dtype, (len(source), *a.shape[1:]))
+        for file, a in zip(files, _arrays(batch), strict=False)
+    ]
 
 
 def in_chunks(function: Callable, x: np.ndarray) -> np.ndarray:

@@ -5,17 +5,29 @@ A source is read by index, a whole batch at a time, and gives values in model un
 the units of the data.
 """
 
-from collections.abc import Callable
+import hashlib
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from jaxdiff.data.layout import Columns, Layout
 
-__all__ = ["Batch", "Columns", "Moments", "Source", "as_pixels", "take"]
+__all__ = [
+    "Batch",
+    "Columns",
+    "Moments",
+    "Source",
+    "as_pixels",
+    "map_arrays",
+    "of_files",
+    "take",
+]
 
-Batch = dict[str, np.ndarray]
+# {"x": f32[b, *shape], "cond": a tree whose arrays lead with b, or None}
+Batch = dict[str, Any]
 Moments = tuple[tuple[float, ...], tuple[float, ...]]
 
 
@@ -23,21 +35,26 @@ Moments = tuple[tuple[float, ...], tuple[float, ...]]
 class Source:
     """A data set of known size, read by index.
 
-    load:         i64[b] -> {"x": f32[b, *shape] in model units, "label": i32[b]};
-                  "label" is there exactly when num_classes > 0.
+    load:         i64[b] -> {"x": f32[b, *shape] in model units, "cond": the condition}.
+                  The condition is None, an array that leads with b, or a tree of such
+                  arrays (dicts, tuples, NamedTuples, None). With num_classes > 0 it is
+                  the class label, i32[b].
     size:         number of examples.
     shape:        of one x: (h, w, c) for images, (columns,) for tables.
     decode:       f32[b, *shape] -> data units: an array for images (f32[b, h, w, c],
                   clipped to [0, peak]), a dict of columns for tables.
-    num_classes:  0 for data without labels.
+    num_classes:  0 unless the condition is a class label.
     class_names:  one a class, for titles and legends.
+    null:         of a condition other than a label: the one that means "none", shaped
+                  as that of one example. Of a label it is num_classes.
     peak:         the data units' value for white (255, or 16 for the 8x8 digits);
                   0 for tables.
     bounds:       pixels only: model units of black and of white, one number for all
                   channels or f32[c]; None for tables and for codes of images.
     moments:      images standardised by channel (images.py): their mean and standard
                   deviation, c numbers each, where 0 is black and 1 is white; else ().
-    checksum:     codes only: of the encoder (latents.py).
+    checksum:     of the files that the examples were read from, or of the encoder
+                  whose codes they are (latents.py); "" where they cannot change.
     layout:       tables only: which columns of x belong to which column of the table.
     """
 
@@ -52,6 +69,7 @@ class Source:
     moments: Moments | tuple[()] = ()
     checksum: str = ""
     layout: Layout | None = None
+    null: Any = None
 
     def __len__(self) -> int:
         return self.size
@@ -60,7 +78,7 @@ class Source:
         return self.load(np.asarray(index))
 
     def encode(self, values: np.ndarray) -> np.ndarray:
-        """Pixels in data units f32[b, h, w, c] -> model units: the way in of decode."""
+        """Pixels f32[b, h, w, c] in data units -> model units, undoing decode."""
         assert self.bounds is not None, "pixels have bounds"
         black, white = self.bounds
         v = np.asarray(values, np.float32) / np.float32(self.peak)
@@ -69,6 +87,19 @@ class Source:
     @property
     def is_image(self) -> bool:
         return self.peak > 0
+
+    @property
+    def example_cond(self) -> Any:
+        """The condition of the first example, as a batch of one."""
+        return self.load(np.arange(1))["cond"]
+
+    def labels_of(self, batch: Batch) -> np.ndarray | None:
+        """The class labels i32[b] of a batch; None if its condition is something else.
+
+        For titles, legends and classifiers: what only hands a condition on takes it
+        as it is.
+        """
+        return batch["cond"] if self.num_classes else None
 
 
 def take(source: Source, index: np.ndarray) -> Source:
@@ -83,6 +114,27 @@ def take(source: Source, index: np.ndarray) -> Source:
             f"{index}"
         )
     return replace(source, load=lambda i: source.load(index[i]), size=len(index))
+
+
+def of_files(
+    source: Source, files: Sequence[Path], root: Path, checksum: str
+) -> Source:
+    """The source with the checksum of its files: of their bytes, and names under root.
+
+    Errors: ValueError if that is not `checksum`, unless it is "".
+    """
+    digest = hashlib.sha256()
+    for file in files:
+        digest.update(file.relative_to(root).as_posix().encode())
+        digest.update(file.read_bytes())
+    found = digest.hexdigest()[:16]
+    if checksum not in ("", found):
+        raise ValueError(
+            f"data.checksum={checksum}, but {root} has {found} now: these are not the "
+            "data that the run was trained on. Give them as they were (data.path), or "
+            "train anew in another --workdir"
+        )
+    return replace(source, checksum=found)
 
 
 def as_pixels(source: Source) -> Source:
@@ -102,3 +154,17 @@ def as_pixels(source: Source) -> Source:
         moments=(),
         checksum="",
     )
+
+
+def map_arrays(f: Callable[..., Any], tree: Any, *rest: Any) -> Any:
+    """f of every array of a condition, and of those in its place in trees like it.
+
+    The order is that of `jax.tree`, which data cannot import: keys are sorted.
+    """
+    if isinstance(tree, dict):
+        parts = {k: [t[k] for t in (tree, *rest)] for k in sorted(tree)}
+        return {k: map_arrays(f, *part) for k, part in parts.items()}
+    if isinstance(tree, tuple | list):
+        parts = [map_arrays(f, *part) for part in zip(tree, *rest, strict=True)]
+        return type(tree)(*parts) if hasattr(tree, "_fields") else type(tree)(parts)
+    return None if tree is None else f(tree, *rest)

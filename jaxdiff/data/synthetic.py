@@ -15,11 +15,11 @@ def make(
     seed: int = 0,
     low: float = -1.0,
 ) -> Source:
-    """Pictures of a bright blob whose place tells the class, or a table of numbers.
+    """Pictures of a bright blob whose place shows its class, or a table of numbers.
 
-    Example i is of class i mod num_classes and is made from (seed, i) when it is asked
-    for; nothing is stored. A `shape` of one axis gives a table of that many numeric
-    columns, whose means tell the class.
+    Example i is of class i mod num_classes. It is made from (seed, i) when it is read;
+    nothing is stored. A `shape` of one axis gives a table of that many numeric
+    columns, whose means show the class.
 
     Args:   shape: (h, w, c), or (columns,).  num_classes: 0 for no labels.
             num_examples: number of examples.  seed: 0 to 2^63 - 1.
@@ -42,8 +42,8 @@ def make(
 
     def load(index: np.ndarray) -> Batch:
         label = (index % max(num_classes, 1)).astype(np.int32)
-        batch = {"x": encode(_blobs(index, label, names, shape, seed))}
-        return batch | {"label": label} if names else batch
+        x = encode(_blobs(index, label, names, shape, seed))
+        return {"x": x, "cond": label if names else None}
 
     return Source(
         load,
@@ -87,7 +87,7 @@ def _table(columns: int, names: tuple[str, ...], size: int, seed: int) -> Source
         return source
     return replace(
         source,
-        load=lambda i: source.load(i) | {"label": label[i]},
+        load=lambda i: source.load(i) | {"cond": label[i]},
         num_classes=len(names),
         class_names=names,
     )

@@ -28,23 +28,30 @@ MAX_CATEGORIES = 256
 MAX_DECIMALS = 6
 
 
-def make(path: str, columns: tuple[str, ...] = (), rounded: bool = True) -> Source:
+def make(
+    path: str,
+    columns: tuple[str, ...] = (),
+    rounded: bool = True,
+    checksum: str = "",
+) -> Source:
     """A CSV file with a header as x f32[b, d], standardised.
 
     Args:   path: UTF-8 text, comma separated.
             columns: those to keep, in this order; () for all.
-            rounded: see from_columns.
+            rounded: see from_columns.  checksum: what the file must have; "" for any.
     Errors: FileNotFoundError if there is no such file. ValueError for an empty file, a
             missing header or value, ragged rows, a header name that is empty or
-            doubled, an unknown column, and whatever from_columns refuses.
+            doubled, an unknown column, whatever from_columns refuses, and another
+            checksum.
     """
     data, lines = read_csv(path)
-    return from_columns(
+    source = from_columns(
         select(data, columns),
         rounded=rounded,
         where=f"{path}: ",
         name_row=lambda i: f"line {lines[i]}",
     )
+    return sources.of_files(source, [Path(path)], Path(path), checksum)
 
 
 def from_columns(
@@ -123,7 +130,7 @@ def _standardised(columns: tuple[Column, ...], raw: np.ndarray) -> Source:
     layout = Layout(columns, raw.mean(axis=0), raw.std(axis=0))
     x = ((raw - layout.mean) / layout.std).astype(np.float32)
     return Source(
-        load=lambda index: {"x": x[index]},
+        load=lambda index: {"x": x[index], "cond": None},
         size=len(x),
         shape=(layout.width,),
         decode=partial(layouts.decode, layout),
@@ -196,7 +203,7 @@ def _check_header(path: str, header: list[str]) -> None:
         if not name or count > 1:
             raise ValueError(
                 f"{path}: the header has {count} column(s) named {name!r}; give every "
-                "column a name of its own"
+                "column another name"
             )
 
 

@@ -61,12 +61,11 @@ def make(
         )
 
     def pixels(i: np.ndarray) -> np.ndarray:
-        found = [f["image"].bytes_list.value[0] for f in _features(records, index[i])]
-        return np.stack([_decode(png, channels, goal, crop) for png in found])
+        parts = [f["image"].bytes_list.value[0] for f in _features(records, index[i])]
+        return np.stack([_decode(png, channels, goal, crop) for png in parts])
 
     def load(i: np.ndarray) -> Batch:
-        batch = {"x": encode(pixels(i))}
-        return batch if kept is None else batch | {"label": kept[i]}
+        return {"x": encode(pixels(i)), "cond": None if kept is None else kept[i]}
 
     if len(index) * int(np.prod(shape)) <= MAX_BYTES:
         held = images.fill(pixels, len(index), shape, f"decoding {dataset} {split}")
@@ -77,7 +76,7 @@ def make(
 
 
 def _builder(dataset: str, data_dir: str) -> Any:
-    """TFDS's reader of what is on disk; it runs none of the data set's own code."""
+    """TFDS's reader of what is on disk; it runs no code of the data set."""
     given = data_dir or os.environ.get("TFDS_DATA_DIR", "")
     root = Path(given or constants.DATA_DIR).expanduser()
     try:
@@ -168,8 +167,8 @@ def _labels(records: Any) -> np.ndarray:
     out = np.empty(n, np.int64)
     for i in tqdm(range(0, n, step), "reading labels", delay=1.0, leave=False):
         index = np.arange(i, min(i + step, n))
-        found = _features(records, index)
-        out[index] = [f["label"].int64_list.value[0] for f in found]
+        features = _features(records, index)
+        out[index] = [f["label"].int64_list.value[0] for f in features]
     return out
 
 

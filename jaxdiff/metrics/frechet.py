@@ -95,6 +95,16 @@ def distance(a: Moments, b: Moments) -> float:
     return max(0.0, float(off @ off + np.trace(of_a) + np.trace(of_b) - 2 * across))
 
 
+def too_few(rows: int, width: int) -> str:
+    """A warning if so many rows span no covariance of `width` features, or ""."""
+    if rows > width:
+        return ""
+    return (
+        f"warning: {rows} images span no covariance of {width} features; the Frechet "
+        f"distance is far too large. Take {width + 1} or more, better thousands."
+    )
+
+
 def _root(cov):
     """The symmetric root; eigenvalues that rounding took below 0 are 0."""
     values, vectors = np.linalg.eigh(cov)
@@ -105,5 +115,5 @@ def _check(a, b):
     require(
         a.mean.shape == b.mean.shape,
         "features must be of one width to be compared, got "
-        f"{a.mean.size} and {b.mean.size}: judge both with one classifier",
+        f"{a.mean.size} and {b.mean.size}: take both from one classifier",
     )

@@ -1,19 +1,22 @@
-"""The kernel distance between two sets of features: squared MMD, without bias.
+"""KID, the squared MMD of two sets of features with a cubic kernel, without bias.
 
 (1)  k(x, y) = (x.y / d + 1)^3,   d the number of features
 (2)  mmd2 = mean_{i != j} k(x_i, x_j) + mean_{i != j} k(y_i, y_j)
             - 2 mean_{ij} k(x_i, y_j)
 
-Of Inception's features this is KID. Its mean over draws is 0 for sets of one law, and
-so it may come out below 0; unlike the Frechet distance it needs no large sets.
+Its mean over draws is 0 for sets of one law, and so it may come out below 0; unlike the
+Frechet distance it needs no large sets. Published KIDs are of Inception's features.
 Source: Binkowski et al. 2018, arXiv:1801.01401; Gretton et al. 2012, lemma 6.
 """
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from jaxdiff.arrays import require
+
+# Rows of a block of KID, and how many blocks there should be.
+BLOCK, BLOCKS = 100, 10
 
 
 class Estimate(NamedTuple):
@@ -67,6 +70,27 @@ def block_mmd(x: np.ndarray, y: np.ndarray, size: int = 100, seed: int = 0) -> E
     values = [squared_mmd(a, b) for a, b in zip(*parts, strict=True)]
     error = np.std(values, ddof=1) / np.sqrt(blocks)
     return Estimate(float(np.mean(values)), float(error), blocks)
+
+
+def kid(
+    generated: np.ndarray, real: np.ndarray, seed: int = 0, *, rescale: bool = True
+) -> dict[str, Any]:
+    """block_mmd of f[n, d] and f[m, d] as `kid`, `kid_error` and `kid_block`.
+
+    Blocks have at most BLOCK rows, so that there are BLOCKS; None where a set is too
+    small for two blocks of two.
+
+    Args: rescale: divide both by the root mean square of the real features. The kernel
+          needs values about 1, and a classifier's features are of any scale; those of
+          Inception are taken as they are.
+    """
+    smaller = min(len(generated), len(real))
+    size = max(2, min(BLOCK, smaller // BLOCKS))
+    if smaller < 2 * size:
+        return {"kid": None, "kid_error": None, "kid_block": None}
+    scale = np.sqrt(np.mean(np.square(real, dtype=np.float64))) if rescale else 1.0
+    mmd = block_mmd(generated / scale, real / scale, size, seed)
+    return {"kid": mmd.value, "kid_error": mmd.error, "kid_block": size}
 
 
 def check_pair(x: np.ndarray, y: np.ndarray, least: int = 1) -> None:

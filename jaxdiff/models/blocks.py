@@ -158,7 +158,7 @@ class Upsample(nn.Module):
 
 
 class ResBlock(nn.Module):
-    """Residual block that may be told `emb`, and may halve or double the image.
+    """Residual block that may take an embedding, and may halve or double the image.
 
     h = conv3(R swish(norm x));   e = W swish(emb)
     "add":         h = conv3_0(drop swish(norm(h + e)))
@@ -193,9 +193,9 @@ class ResBlock(nn.Module):
         if emb is None:
             h = norm(h)  # (b, h, w, f)
         elif self.embedding == "scale_shift":
-            h = norm(h, *jnp.split(self._told(emb, 2), 2, axis=-1))  # (b, h, w, f)
+            h = norm(h, *jnp.split(self._project(emb, 2), 2, axis=-1))  # (b, h, w, f)
         else:
-            h = norm(h + self._told(emb, 1)[:, None, None, :])  # (b, h, w, f)
+            h = norm(h + self._project(emb, 1)[:, None, None, :])  # (b, h, w, f)
         h = nn.Dropout(self.dropout)(nn.silu(h), deterministic=not train)
         h = conv(self.features, 3, self.dtype, "conv_out", zero=True)(h)
         if x.shape[-1] != self.features:
@@ -205,7 +205,7 @@ class ResBlock(nn.Module):
             )(x)
         return x + h  # (b, h, w, f)
 
-    def _told(self, emb, times):
+    def _project(self, emb, times):
         features = self.features * times
         dense = nn.Dense(features, kernel_init=INIT, dtype=self.dtype, name="emb")
         return dense(nn.silu(emb))  # (b, times f)

@@ -54,7 +54,7 @@ class Classifier(nn.Module):
     logits = W AttentionPool(swish(norm(Encoder(x_t, emb(t)))))
 
     With `features` it returns the pooled vector instead, f32[b, c]: what a Frechet
-    distance compares. `cond` is not used: the label is what is asked for.
+    distance compares. `cond` is ignored: the label is what the network predicts.
     Source: Dhariwal & Nichol 2021, arXiv:2105.05233, section 4.
     """
 

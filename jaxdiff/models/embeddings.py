@@ -1,4 +1,4 @@
-"""Scalars and labels as vectors: what a network is told besides its input."""
+"""Scalars and class labels as vectors: what a network is given besides its input."""
 
 import math
 from typing import Any
@@ -8,7 +8,14 @@ import jax.numpy as jnp
 
 from jaxdiff.arrays import Array, Float, Int
 
-__all__ = ["STYLES", "Conditioning", "check_style", "fourier", "waves"]
+__all__ = [
+    "STYLES",
+    "Conditioning",
+    "check_style",
+    "fourier",
+    "label_rows",
+    "waves",
+]
 
 # The sine-first form spaces the frequencies over half - 1, so that the last is exactly
 # 1/max_period; the cosine-first form over half, so that it is never reached.
@@ -90,13 +97,7 @@ class Conditioning(nn.Module):
         emb = nn.Dense(width, dtype=self.dtype, name="time_out")(nn.silu(emb))
         if self.num_classes == 0:
             return emb  # (b, e)
-        if cond is None:
-            if not self.null_class:
-                raise ValueError(
-                    f"a network of num_classes={self.num_classes} needs a label, got "
-                    f"{cond=}; pass labels, or build it with null_class=True"
-                )
-            cond = jnp.full(t.shape, self.num_classes, jnp.int32)
+        rows = label_rows(cond, len(t), self.num_classes, self.null_class)
         table = nn.Embed(
             self.num_classes + self.null_class,
             width,
@@ -104,4 +105,21 @@ class Conditioning(nn.Module):
             dtype=self.dtype,
             name="label",
         )
-        return emb + table(cond)  # (b, e)
+        return emb + table(rows)  # (b, e)
+
+
+def label_rows(
+    labels: Int[Array, "b"] | None, b: int, num_classes: int, null_class: bool
+) -> Int[Array, "b"]:
+    """The rows of a table of labels: one for each label, or "no label" for None.
+
+    Errors: ValueError for None where the table has no such row.
+    """
+    if labels is not None:
+        return labels
+    if not null_class:
+        raise ValueError(
+            f"a network of {num_classes=} needs a label, got {labels=}; pass labels, "
+            "or build it with null_class=True"
+        )
+    return jnp.full(b, num_classes, jnp.int32)

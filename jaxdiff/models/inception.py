@@ -37,13 +37,13 @@ def show(x: Float[Array, "b h w c"]) -> Float[Array, "b 299 299 3"]:
     """
     b, _, _, c = x.shape
     if c not in (1, 3):
-        raise ValueError(f"Inception looks at 1 or 3 channels, got images of {c}")
+        raise ValueError(f"Inception takes images of 1 or 3 channels, got {c}")
     y = jax.image.resize(x, (b, SIDE, SIDE, c), "linear", antialias=False)
     return 2 * jnp.broadcast_to(y, (b, SIDE, SIDE, 3)) - 1
 
 
 class Conv(nn.Module):
-    """relu(norm(conv(x))), normalised by what training has seen."""
+    """relu(norm(conv(x))), normalised by the statistics of its training."""
 
     width: int
     size: tuple[int, int]

@@ -11,8 +11,8 @@ __all__ = ["fan_in_uniform"]
 def fan_in_uniform(fan_in: int) -> Initializer:
     """Uniform in +-1 / sqrt(fan_in), for weights *and* biases: PyTorch's default.
 
-    flax initialises biases from their own shape, which does not hold `fan_in`; so the
-    caller says it: kernel height * kernel width * input channels.
+    flax initialises biases from their shape alone, which does not hold `fan_in`; so the
+    caller gives it: kernel height * kernel width * input channels.
     """
     bound = 1.0 / math.sqrt(fan_in)
 

@@ -1,10 +1,9 @@
 """A residual perceptron for tables: rows in, rows out."""
 
 import flax.linen as nn
-import jax.numpy as jnp
 
 from jaxdiff.arrays import Array, Float, Int
-from jaxdiff.models.embeddings import fourier
+from jaxdiff.models.embeddings import fourier, label_rows
 from jaxdiff.models.inits import fan_in_uniform
 
 __all__ = ["MLP", "make"]
@@ -49,15 +48,9 @@ class MLP(nn.Module):
         e = nn.gelu(linear(e, self.hidden, "time_in")(e), approximate=False)
         e = linear(e, self.hidden, "time_out")(e)  # (b, hidden)
         if self.num_classes > 0:
-            if cond is None:
-                if not self.null_class:
-                    raise ValueError(
-                        f"a network of num_classes={self.num_classes} needs a label, "
-                        f"got {cond=}; pass labels, or build it with null_class=True"
-                    )
-                cond = jnp.full(t.shape, self.num_classes, jnp.int32)
-            rows = self.num_classes + self.null_class
-            e = e + nn.Embed(rows, self.hidden, name="label")(cond)
+            rows = label_rows(cond, len(t), self.num_classes, self.null_class)
+            size = self.num_classes + self.null_class
+            e = e + nn.Embed(size, self.hidden, name="label")(rows)
 
         def two_layers(x, name):
             y = linear(x, self.hidden, f"{name}_in")(x)
@@ -98,6 +91,6 @@ def make(
     if null_class and num_classes == 0:
         raise ValueError(
             f"null_class needs classes beside it, got {num_classes=}; set "
-            "null_class=False or use labelled data"
+            "null_class=False or use data with labels"
         )
     return MLP(shape[0], hidden, num_blocks, num_classes, null_class)

@@ -167,8 +167,8 @@ def make(
             middle has it always.
         num_heads, head_channels: number of heads, or their width; the other is 0.
         embedding: how t and the label enter the residual blocks, "scale_shift", "add".
-        resblock_updown: resample inside residual blocks; otherwise by layers of their
-            own, with a 3x3 convolution if `conv_resample`.
+        resblock_updown: resample inside residual blocks; otherwise by separate layers,
+            with a 3x3 convolution if `conv_resample`.
         learned_variance: twice the output channels.
         null_class: one more label, number `num_classes`: "no label".
         time_embedding: "sin_cos" or "cos_sin", see `embeddings.fourier`.
@@ -187,7 +187,7 @@ def make(
     if null_class and num_classes == 0:
         raise ValueError(
             f"null_class needs classes beside it, got {num_classes=}; set "
-            "null_class=False or use labelled data"
+            "null_class=False or use data with labels"
         )
     blocks = Blocks(
         embedding=embedding,

@@ -1,11 +1,11 @@
 """Training an autoencoder, plain or variational.
 
 (1)  loss = sum of distance(decode(z) - x) / 2 + kl_weight KL(N(mean, var) || N(0, I))
-(2)  z = mean + sqrt(var) eps,   eps ~ N(0, I) of the example's own key
+(2)  z = mean + sqrt(var) eps,   eps ~ N(0, I) by the key of the example
 (3)  KL = sum of (mean^2 + var - 1 - log var) / 2
 (4)  -log p(x) <= -log p(x | z) + log q(z | x) - log p(z),   z of equation 2
-     what the decoder and the encoder have to say of an image, whatever model of codes
-     says the rest: the autoencoder's own N(0, I), or another (latent diffusion)
+     the first two terms are the decoder's and the encoder's; p(z) is any model of the
+     codes, the autoencoder's N(0, I) or another one (latent diffusion)
 
 Both terms are in nats and summed over an example's values, divided by nothing: only so
 is kl_weight = 1 minus the bound on log p(x), up to a constant, where p(x | z) is normal
@@ -55,7 +55,8 @@ def make(
     def init(key):
         return network.init(key, jnp.zeros((1, *shape)))["params"]
 
-    def loss(params, keys, batch):
+    def loss(params, keys, batch, context):
+        del context
         coder, x = coder_of(params), batch["x"]
         z, log_var = coder.encode(x)
         metrics, kl = {}, 0.0
@@ -79,8 +80,14 @@ def sample_code(keys: Array, mean: Array, log_var: Array) -> Array:
     return mean + jnp.exp(log_var / 2) * eps
 
 
+@jax.jit
+def decode_normal(coder: Coder, keys: Array, like: Array) -> Array:
+    """Decoded draws of N(0, I), f32[n, ...] for n keys; like: codes f32[b, *latent]."""
+    return coder.decode(rng.draw(jax.random.normal, keys, like.shape[1:]))
+
+
 class Share(NamedTuple):
-    """Of equation 4, for each example.
+    """The terms of equation 4 without p(z), for each example.
 
     z:       f32[b, *latent], drawn
     decoder: f32[b], -log p(x | z) in nats
@@ -95,9 +102,9 @@ class Share(NamedTuple):
 def share(
     keys: Array, coder: Coder, x: Array, decoder: Decoder, log_std: float | Array
 ) -> Share:
-    """One draw of equation 4 but for p(z); p(x | z) is about coder.decode(z).
+    """One draw of equation 4 without p(z); p(x | z) has its centre at coder.decode(z).
 
-    Args:   keys: one an example.  decoder, log_std: what p(x | z) is, value by value.
+    Args:   keys: one an example.  decoder, log_std: of p(x | z), value by value.
     Errors: ValueError for a plain autoencoder, whose codes have no density.
     """
     mean, log_var = coder.encode(x)
@@ -106,8 +113,8 @@ def share(
             "a plain autoencoder's codes have no density, got log_var=None"
         )
     z = sample_code(keys, mean, log_var)
-    says = decoder(x, coder.decode(z), jnp.full_like(x, log_std))
-    return Share(z, -_sum(says), _sum(density()(z, mean, log_var / 2)))
+    log_p = decoder(x, coder.decode(z), jnp.full_like(x, log_std))
+    return Share(z, -_sum(log_p), _sum(density()(z, mean, log_var / 2)))
 
 
 def kl_to_standard(mean: Array, log_var: Array) -> Float[Array, "b"]:

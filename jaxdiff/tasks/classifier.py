@@ -1,4 +1,4 @@
-"""Training a classifier of noisy data: p(label | x_t, t), for guidance and judging."""
+"""Training a classifier of noisy data, p(label | x_t, t): for guidance and features."""
 
 from collections.abc import Callable
 from functools import partial
@@ -11,8 +11,10 @@ import optax
 from jax.tree_util import Partial
 
 from jaxdiff.diffusion import inputs
+from jaxdiff.diffusion.conditions import labels_of
+from jaxdiff.diffusion.levels import coeffs
 from jaxdiff.diffusion.losses import Objective, noised
-from jaxdiff.diffusion.schedules import Schedule, coeffs
+from jaxdiff.diffusion.types import Schedule
 from jaxdiff.tasks.task import Apply, Task
 
 
@@ -33,11 +35,13 @@ def make(
     time_feature: Callable,
     sigma_data: float,
 ) -> Task:
-    """The task of telling the class of x_t, by cross-entropy in nats.
+    """The task of predicting the class of x_t, by cross-entropy in nats.
+
+    The labels are the condition of the data, i32[b]. The network is not given them.
 
     Args: network: f(x f32[b, *shape], t_feature f32[b]) -> logits.
-          objective: its schedule, times and noise say what x_t is; with
-          times="constant(t=0.0)" and a schedule that starts at the data, x0 itself.
+          objective: its schedule, times and noise make x_t, which is x0 itself with
+          times="constant(t=0.0)" and a schedule that starts at the data.
           time_feature, sigma_data: as for the diffusion task.
     Source: Dhariwal & Nichol 2021, arXiv:2105.05233, section 4 and appendix H.
     """
@@ -46,12 +50,13 @@ def make(
     def init(key):
         return network.init(key, jnp.zeros((1, *shape)), jnp.zeros((1,)))["params"]
 
-    def loss(params, keys, batch):
+    def loss(params, keys, batch, context):
+        del context
         c, x_t, _ = noised(keys, batch["x"], objective)
         rngs = {"dropout": jax.random.fold_in(keys.key[0], 3)}
         apply = partial(network.apply, train=True, rngs=rngs)
         logits = inputs.show(apply, time_feature, scale, params, x_t, c, None)
-        labels = batch["label"]
+        labels = labels_of(batch["cond"])
         right = (logits.argmax(-1) == labels).astype(jnp.float32)
         losses = optax.softmax_cross_entropy_with_integer_labels(logits, labels)
         return losses, {"accuracy": right}

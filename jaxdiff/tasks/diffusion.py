@@ -9,7 +9,8 @@ import jax.numpy as jnp
 from jax.tree_util import Partial
 
 from jaxdiff import rng
-from jaxdiff.diffusion import inputs, upsampling
+from jaxdiff.arrays import PyTree, require
+from jaxdiff.diffusion import conditions, inputs, upsampling
 from jaxdiff.diffusion.denoisers import make_denoise
 from jaxdiff.diffusion.losses import Objective, denoising_loss
 from jaxdiff.tasks.task import Apply, Task
@@ -20,37 +21,48 @@ def make(
     objective: Objective,
     *,
     shape: tuple[int, ...],
-    num_classes: int,
-    label_dropout: float,
+    example_cond: PyTree,
+    null: PyTree,
+    cond_dropout: float,
     time_feature: Callable,
     sigma_data: float,
     low_size: int = 0,
     augment: float = 0.0,
 ) -> Task:
-    """The task of predicting what `objective` says from x_t.
+    """The task of predicting what `objective` names from x_t.
 
-    Args: network: f(x f32[b, *shape], t_feature f32[b], labels i32[b] or None).
-          num_classes: 0 for no condition.  label_dropout: share of examples whose label
-          is replaced by the null class, number num_classes.
-          time_feature: inputs.py.  sigma_data: scales x_t to unit variance; 0 is off.
-          low_size: side of the small image that an upsampler is conditioned on, 0 for
-          none.  augment: the most that it is noised (upsampling.py).
+    Args:   network: f(x f32[b, *shape], t_feature f32[b], cond).
+            example_cond: a batch of one condition; None for a network without.
+            null: the condition that means "none", see conditions.py.
+            cond_dropout: share of examples that are trained with it; 0 for a model
+            that is never without its condition.
+            time_feature: inputs.py.  sigma_data: scales x_t to unit variance; 0 is off.
+            low_size: side of the small image that an upsampler is conditioned on, 0 for
+            none.  augment: the most that it is noised (upsampling.py).
+    Errors: ValueError for a null that is missing, or that is not as the example is.
     """
-    none = num_classes if num_classes and label_dropout else None
-    scale = sigma_data or None
+    drops = example_cond is not None and cond_dropout > 0
+    null, scale = null if drops else None, sigma_data or None
+    require(
+        not drops or null is not None,
+        f"{cond_dropout=} needs a null, the condition that means none, which these "
+        "data do not have; set it to 0",
+    )
+    jax.eval_shape(conditions.null_like, null, example_cond)  # a null that does not fit
 
     def init(key):
         extra = upsampling.extra_channels(shape, augment) if low_size else 0
         x, t = jnp.zeros((1, *shape[:-1], shape[-1] + extra)), jnp.zeros((1,))
-        labels = jnp.zeros((1,), jnp.int32) if num_classes else None
-        return network.init(key, x, t, labels)["params"]
+        cond = jax.tree.map(jnp.asarray, example_cond)
+        return network.init(key, x, t, cond)["params"]
 
-    def loss(params, keys, batch):
-        labels = batch["label"] if num_classes else None
-        if labels is not None and none is not None:
-            u = rng.draw(jax.random.uniform, rng.fold(keys.key, 2), ())
-            labels = jnp.where(u < label_dropout, none, labels)
-        cond = lowered(keys.key, batch["x"], labels) if low_size else labels
+    def loss(params, keys, batch, context):
+        del context
+        cond = None if example_cond is None else batch["cond"]
+        if drops:
+            cond = conditions.drop(rng.fold(keys.key, 2), cond_dropout, null, cond)
+        if low_size:
+            cond = lowered(keys.key, batch["x"], cond)
         apply = partial(
             network.apply,
             train=True,
@@ -59,12 +71,12 @@ def make(
         shown = partial(inputs.show, apply, time_feature, scale, params)
         return denoising_loss(keys, shown, batch["x"], cond, objective)
 
-    def lowered(keys, x0, labels):
+    def lowered(keys, x0, cond):
         u = rng.draw(jax.random.uniform, rng.fold(keys, 4), ())
         return upsampling.beside(
             rng.fold(keys, 5),
             upsampling.shrink(x0, low_size),
-            labels,
+            cond,
             shape=shape,
             schedule=objective.schedule,
             noise=objective.noise,
@@ -80,5 +92,12 @@ def make(
             learned_variance=objective.learned_variance,
         )
 
-    null = inputs.Beside(none, None) if low_size and none is not None else none
-    return Task(init, loss, denoiser, "denoiser", null)
+    return Task(
+        init,
+        loss,
+        denoiser,
+        "denoiser",
+        is_upsampler=low_size > 0,
+        null=conditions.Beside(null, None) if drops and low_size else null,
+        example_cond=example_cond,
+    )

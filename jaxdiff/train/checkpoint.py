@@ -1,5 +1,7 @@
 """Orbax checkpoints of the training state: asynchronous, keep-last and keep-every."""
 
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -59,6 +61,27 @@ def restore(
     the one before, with a warning that names it; it is kept under another name.
     Errors: ValueError if there are checkpoints and none of them can be read.
     """
+    return _newest_whole(manager, partial(restore_tree, manager, like=like), step)
+
+
+def restore_part(manager: Manager, like: dict[str, PyTree]) -> dict[str, PyTree] | None:
+    """As `restore`, of some fields of the state alone: the rest is not even read."""
+
+    def read(step: int) -> Any:
+        abstract = _here(like)
+        args = ocp.args.PyTreeRestore(
+            item=abstract,
+            restore_args=ocp.checkpoint_utils.construct_restore_args(abstract),
+            partial_restore=True,
+        )
+        return manager.restore(step, args=args)
+
+    return _newest_whole(manager, read)
+
+
+def _newest_whole(
+    manager: Manager, read: Callable[[int], Any], step: int | None = None
+) -> Any:
     steps = sorted(manager.all_steps(), reverse=True)
     if step is not None:
         if step not in steps:
@@ -66,7 +89,7 @@ def restore(
         steps = [step]
     for at in steps:
         try:
-            return restore_tree(manager, at, like)
+            return read(at)
         except Exception as error:  # orbax raises many kinds for a damaged checkpoint
             logging.warning("checkpoint of step %d cannot be read: %s", at, error)
     if steps:
@@ -78,15 +101,20 @@ def restore(
 
 def restore_tree(manager: Manager, step: int, like: PyTree) -> Any:
     """The arrays saved at a step. Errors: orbax's, of many kinds, for damaged ones."""
-    # shapes alone say no device, and orbax would ask for those that wrote them
-    here = jax.sharding.SingleDeviceSharding(jax.local_devices()[0])
-    abstract = jax.tree.map(
+    return manager.restore(step, args=ocp.args.StandardRestore(_here(like)))
+
+
+def _here(like: PyTree) -> PyTree:
+    """Shapes with the devices of `like`, or the first one of this machine: from shapes
+    alone orbax asks for the devices that wrote them.
+    """
+    first = jax.sharding.SingleDeviceSharding(jax.local_devices()[0])
+    return jax.tree.map(
         lambda a: jax.ShapeDtypeStruct(
-            a.shape, a.dtype, sharding=getattr(a, "sharding", None) or here
+            a.shape, a.dtype, sharding=getattr(a, "sharding", None) or first
         ),
         like,
     )
-    return manager.restore(step, args=ocp.args.StandardRestore(abstract))
 
 
 def drop_after(manager: Manager, step: int) -> None:

@@ -59,10 +59,10 @@ def power(width: float = 0.1) -> Decay:
 def start(params: PyTree, powers: int = 0) -> PyTree:
     """The averages at step 0: *copies*, for the training step donates its buffers.
 
-    powers: how many there are beside the run's own; of 0 no tuple is made.
+    powers: how many there are beside the run's own; for 0 it is not in a tuple.
     """
-    own, *others = (jax.tree.map(jnp.copy, params) for _ in range(1 + powers))
-    return (own, *others) if others else own
+    first, *others = (jax.tree.map(jnp.copy, params) for _ in range(1 + powers))
+    return (first, *others) if others else first
 
 
 def primary(ema: PyTree) -> PyTree:
@@ -102,7 +102,7 @@ def reconstruct(
     """Weights of stored snapshots whose sum is nearest to another power profile.
 
     Args:    times, gammas: f64[n], when each snapshot was taken and of which profile;
-             time, gamma: the profile wanted.
+             time, gamma: of the profile to put together.
     Returns: f64[n]; ema = sum_i weights[i] snapshot[i].
     Source:  Karras et al. 2024, arXiv:2312.02696, algorithm 3 (least squares on the
              profiles' inner products, eq. 125).

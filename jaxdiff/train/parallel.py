@@ -1,4 +1,4 @@
-"""Data parallelism: the one file that says pmap.
+"""Data parallelism: the one file that uses pmap.
 
 The state is given whole and comes back whole (in_axes and out_axes None): no copies to
 make, none to undo. Only the batch is split, on the axis in front.
@@ -18,10 +18,12 @@ AXIS = "data"
 Devices = Sequence[Any]  # of jax.Device
 
 
-def pmap_step(step: Callable, devices: Devices) -> Callable:
+def pmap_step(step: Callable, devices: Devices, frozen: PyTree = None) -> Callable:
     """(state, batch, key) -> (state, metrics) over devices.
 
     batch leaves [d, k, b / d, ...] as from `shard`. The state's buffers are donated.
+    frozen: what every step is given whole beside them, such as a teacher; it is put on
+    every device once, here, and never donated.
     A call returns when the call before it is done: the devices are never idle, and
     never far behind. XLA's CPU devices need that, for they share a few threads: with
     many calls under way all of them come to wait in all-reduces that cannot meet.
@@ -29,15 +31,15 @@ def pmap_step(step: Callable, devices: Devices) -> Callable:
     mapped = jax.pmap(
         step,
         axis_name=AXIS,
-        in_axes=(None, 0, None),
+        in_axes=(None, 0, None, None),
         out_axes=None,  # type: ignore[arg-type]  # None is a prefix like in_axes'
         devices=list(devices),
         donate_argnums=0,
     )
-    before = []
+    frozen, before = replicate(frozen, devices), []
 
     def call(state, batch, key):
-        state, metrics = mapped(state, batch, key)
+        state, metrics = mapped(state, batch, key, frozen)
         jax.block_until_ready(before)
         before[:] = [metrics]
         return state, metrics

@@ -9,19 +9,36 @@ device holds it, so the split into devices or micro-batches changes no draw.
 
 from collections.abc import Callable
 from functools import partial
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 import optax
 
-from jaxdiff.arrays import Array, Float, Key, PyTree
+from jaxdiff.arrays import Array, Float, Int, PyTree
 from jaxdiff.rng import Keys, batch_keys
 from jaxdiff.train import ema as averaging
 from jaxdiff.train.state import TrainState
 
 Metrics = dict[str, Float[Array, "..."]]
-Loss = Callable[[PyTree, Keys, PyTree], tuple[Float[Array, "b"], Metrics]]
-Step = Callable[[TrainState, PyTree, Key[Array, ""]], tuple[TrainState, Metrics]]
+
+
+class Context(NamedTuple):
+    """What a loss may look at beside its batch; none of it is differentiated.
+
+    step:   optimiser steps done before this one.
+    ema:    the run's own average of the parameters, before this step.
+    frozen: the task's arrays that are not trained, or None.
+    """
+
+    step: Int[Array, ""]
+    ema: PyTree
+    frozen: PyTree
+
+
+Loss = Callable[[PyTree, Keys, PyTree, Context], tuple[Float[Array, "b"], Metrics]]
+# (state, batch, key, frozen=None) -> (state, metrics)
+Step = Callable[..., tuple[TrainState, Metrics]]
 
 
 def make_train_step(
@@ -34,41 +51,42 @@ def make_train_step(
 ) -> Step:
     """One optimiser step a slice of the leading axis of its batch.
 
-    Args:    loss: (params, keys, batch) -> (f32[b], metrics of f32[b]).
+    Args:    loss: (params, keys, batch, context) -> (f32[b], metrics of f32[b]).
              axis: the pmap axis to average over, or None for a single device.
              accumulate: micro-batches whose gradients are averaged; divides b.
-    Returns: (state, batch, key) -> (state, metrics). batch's leaves are [k, b, ...]: k
-             optimiser steps in one call, in a scan, for models so small that dispatch
-             would dominate. metrics' are f32[k].
+    Returns: (state, batch, key, frozen=None) -> (state, metrics). batch's leaves are
+             [k, b, ...]: k optimiser steps in one call, in a scan, for models so small
+             that dispatch would dominate. metrics' are f32[k]. frozen is the context's.
     """
 
-    def grad_of(params, keys, batch):
+    def grad_of(params, context, keys, batch):
         def mean_loss(params):
-            losses, metrics = loss(params, keys, batch)
+            losses, metrics = loss(params, keys, batch, context)
             metrics = {"loss": losses, **metrics}
             return jnp.mean(losses), jax.tree.map(jnp.mean, metrics)
 
         return jax.grad(mean_loss, has_aux=True)(params)
 
-    def accumulated(params, keys, batch):
+    def accumulated(params, context, keys, batch):
         if accumulate == 1:
-            return grad_of(params, keys, batch)
+            return grad_of(params, context, keys, batch)
         parts = jax.tree.map(
             lambda a: a.reshape(accumulate, -1, *a.shape[1:]), (keys, batch)
         )
         zero = jax.eval_shape(
-            lambda p: grad_of(params, *p), jax.tree.map(_first, parts)
+            lambda p: grad_of(params, context, *p), jax.tree.map(_first, parts)
         )
         zero = jax.tree.map(lambda a: jnp.zeros(a.shape, a.dtype), zero)
 
         def add(total, part):
-            return jax.tree.map(jnp.add, total, grad_of(params, *part)), None
+            grads = grad_of(params, context, *part)
+            return jax.tree.map(jnp.add, total, grads), None
 
         # XLA's CPU backend runs the gradient of a convolution far slower in a loop
         total, _ = jax.lax.scan(add, zero, parts, unroll=jax.default_backend() == "cpu")
         return jax.tree.map(lambda a: a / accumulate, total)
 
-    def one(key, state, batch):
+    def one(key, frozen, state, batch):
         b = len(jax.tree.leaves(batch)[0])
         first, devices = (0, 1) if axis is None else _place(axis)
         keys = batch_keys(
@@ -76,7 +94,8 @@ def make_train_step(
             first * b + jnp.arange(b),
             b * devices,
         )
-        grads, metrics = accumulated(state.params, keys, batch)
+        context = Context(state.step, averaging.primary(state.ema), frozen)
+        grads, metrics = accumulated(state.params, context, keys, batch)
         if axis is not None:
             grads, metrics = jax.lax.pmean((grads, metrics), axis)
         updates, opt_state = tx.update(grads, state.opt_state, state.params)
@@ -86,11 +105,11 @@ def make_train_step(
         metrics["grad_norm"] = optax.tree.norm(grads)
         return TrainState(step, params, ema, opt_state), metrics
 
-    def steps(state, batch, key):
+    def steps(state, batch, key, frozen=None):
         if len(jax.tree.leaves(batch)[0]) == 1:  # without a loop, for the same reason
-            state, metrics = one(key, state, jax.tree.map(_first, batch))
+            state, metrics = one(key, frozen, state, jax.tree.map(_first, batch))
             return state, jax.tree.map(lambda a: a[None], metrics)
-        return jax.lax.scan(partial(one, key), state, batch)
+        return jax.lax.scan(partial(one, key, frozen), state, batch)
 
     return steps
 

@@ -4,13 +4,16 @@ import gc
 import threading
 import time
 from itertools import islice
+from typing import NamedTuple
 
+import chex
+import jax
 import numpy as np
 import pytest
 
 from jaxdiff.data import digits, iris, synthetic
 from jaxdiff.data.batches import batch_at, batches, flips, permutation
-from jaxdiff.data.source import Source
+from jaxdiff.data.source import Source, map_arrays, take
 
 
 def counting(n: int) -> Source:
@@ -18,7 +21,7 @@ def counting(n: int) -> Source:
 
     def load(index):
         x = np.stack([index, -index], -1).astype(np.float32)
-        return {"x": x.reshape(-1, 1, 2, 1), "label": index.astype(np.int32)}
+        return {"x": x.reshape(-1, 1, 2, 1), "cond": index.astype(np.int32)}
 
     return Source(
         load, n, (1, 2, 1), lambda x: x, n, ("",) * n, 255.0, bounds=(-1.0, 1.0)
@@ -26,7 +29,7 @@ def counting(n: int) -> Source:
 
 
 def labels(items) -> np.ndarray:
-    return np.concatenate([b["label"].ravel() for b in items])
+    return np.concatenate([b["cond"].ravel() for b in items])
 
 
 # n below, equal to, a multiple of and not a multiple of the batch size of 6.
@@ -55,7 +58,7 @@ def test_a_later_start_sees_the_same_batches(start):
     part = list(batches(counting(9), start=start, **args))
     assert len(part) == 11 - start
     for a, b in zip(whole, part, strict=True):
-        assert all((a[k] == b[k]).all() for k in ("x", "label"))
+        assert all((a[k] == b[k]).all() for k in ("x", "cond"))
 
 
 @pytest.mark.parametrize("stack", [1, 3, 4, 20])
@@ -130,6 +133,55 @@ def test_threads_end_when_the_iterator_is_dropped():
     assert not [t for t in threads if t.is_alive()]
 
 
+class Named(NamedTuple):
+    left: np.ndarray
+    right: np.ndarray | None
+
+
+def with_trees(n: int) -> Source:
+    """As `counting`; the number is also in a condition with every kind of node."""
+
+    def load(index):
+        one = index.astype(np.float32)
+        cond = {
+            "vector": np.stack([one, -one], -1),
+            "parts": (index[:, None, None], [Named(one, None)], None),
+        }
+        return {"x": one[:, None], "cond": cond}
+
+    return Source(load, n, (1,), lambda x: x)
+
+
+def test_a_condition_is_any_tree_and_stays_with_its_example():
+    args = {"batch_size": 4, "seed": 1, "start": 0, "stop": 5, "stack": 2}
+    for batch in batches(with_trees(9), **args):
+        x, cond = batch["x"][..., 0], batch["cond"]
+        assert set(cond) == {"vector", "parts"}
+        np.testing.assert_array_equal(cond["vector"], np.stack([x, -x], -1))
+        number, (named,), none = cond["parts"]
+        np.testing.assert_array_equal(number, x[..., None, None])
+        assert none is None and isinstance(named, Named) and named.right is None
+        np.testing.assert_array_equal(named.left, x)
+
+
+def test_some_examples_keep_their_conditions():
+    some = take(with_trees(9), np.array([7, 2]))[np.arange(2)]
+    np.testing.assert_array_equal(some["x"][:, 0], [7, 2])
+    np.testing.assert_array_equal(some["cond"]["vector"], [[7, -7], [2, -2]])
+
+
+def test_map_arrays_goes_over_trees_as_jax_does():
+    a, b = np.arange(3), np.ones(2)
+    tree = {"b": (a, None), "a": [b, Named(a, None)]}
+    seen = []
+    doubled = map_arrays(lambda x: seen.append(x) or 2 * x, tree)
+    assert [x.tobytes() for x in seen] == [x.tobytes() for x in jax.tree.leaves(tree)]
+    chex.assert_trees_all_equal(doubled, jax.tree.map(lambda x: 2 * x, tree))
+    sums = map_arrays(np.add, tree, doubled)
+    chex.assert_trees_all_equal(sums, jax.tree.map(lambda x: 3 * x, tree))
+    assert map_arrays(np.add, None) is None
+
+
 def test_no_steps_give_no_batches():
     source = counting(5)
     assert not list(batches(source, batch_size=2, seed=0, start=3, stop=3))
@@ -140,7 +192,7 @@ def test_tables_are_batched_too():
     (batch,) = batches(iris.make(), **args)
     assert batch["x"].shape == (3, 150, 7)
     assert batch["x"].dtype == np.float32
-    assert set(batch) == {"x"}
+    assert batch["cond"] is None
 
 
 @pytest.mark.parametrize(
@@ -180,4 +232,4 @@ def test_synthetic_examples_do_not_depend_on_their_batch():
     whole = source[np.arange(30)]
     some = source[np.array([29, 3, 3])]
     assert (some["x"] == whole["x"][[29, 3, 3]]).all()
-    assert (some["label"] == np.array([29, 3, 3]) % 3).all()
+    assert (some["cond"] == np.array([29, 3, 3]) % 3).all()

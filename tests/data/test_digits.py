@@ -13,7 +13,7 @@ def test_all_digits():
     raw = load_digits()
     assert (len(source), source.shape, source.num_classes) == (1797, (8, 8, 1), 10)
     assert (batch["x"][..., 0] == raw.images / 8 - 1).all()
-    assert (batch["label"] == raw.target).all()
+    assert (batch["cond"] == raw.target).all()
     assert (source.decode(batch["x"])[..., 0] == raw.images).all()
     assert source.peak == 16
 
@@ -26,7 +26,7 @@ def test_chosen_digits_become_classes_in_the_order_given():
     assert source.num_classes == 2
     keep = np.isin(raw.target, (8, 1))
     assert (batch["x"][..., 0] == raw.images[keep] / 16).all()
-    assert (np.array([8, 1])[batch["label"]] == raw.target[keep]).all()
+    assert (np.array([8, 1])[batch["cond"]] == raw.target[keep]).all()
 
 
 @pytest.mark.parametrize("labels", [(10,), (-1,), (3, 3)])
@@ -40,7 +40,7 @@ def test_synthetic_classes_can_be_told_apart(shape):
     """The nearest class mean names the class: there is something to learn."""
     source = synthetic.make(shape, num_classes=4, num_examples=80)
     batch = source[np.arange(80)]
-    x, label = batch["x"].reshape(80, -1), batch["label"]
+    x, label = batch["x"].reshape(80, -1), batch["cond"]
     assert -1 <= x.min() < x.max() <= 1
     means = np.stack([x[:40][label[:40] == k].mean(axis=0) for k in range(4)])
     distance = ((x[40:, None] - means) ** 2).sum(axis=-1)
@@ -60,7 +60,7 @@ def test_synthetic_draws_are_uniform_and_differ():
 
 def test_synthetic_without_labels():
     source = synthetic.make(num_classes=0)
-    assert set(source[np.arange(3)]) == {"x"}
+    assert source[np.arange(3)]["cond"] is None
     assert source.class_names == ()
 
 

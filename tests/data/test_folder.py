@@ -1,4 +1,4 @@
-"""Image folders: what is found, what is refused."""
+"""Image folders: what is read, what is refused."""
 
 import numpy as np
 import pytest
@@ -24,7 +24,7 @@ def test_class_folders_become_labels(tmp_path):
     source = folder.make(str(tmp_path))
     batch = source[np.arange(4)]
     assert (source.class_names, source.num_classes) == (("a", "b"), 2)
-    assert batch["label"].tolist() == [0, 0, 1, 1]
+    assert batch["cond"].tolist() == [0, 0, 1, 1]
     assert source.decode(batch["x"])[:, 0, 0, 0] == pytest.approx([10, 20, 30, 40])
     assert source.shape == (4, 4, 3)
 
@@ -34,7 +34,7 @@ def test_pictures_without_folders_have_no_labels(tmp_path):
         save(tmp_path / f"{i}.{ending}", flat(100))
     source = folder.make(str(tmp_path))
     batch = source[np.arange(6)]
-    assert set(batch) == {"x"}
+    assert batch["cond"] is None
     assert source.num_classes == 0
     assert source.decode(batch["x"]) == pytest.approx(100, abs=3)  # JPEG is lossy
 
@@ -171,3 +171,18 @@ def test_too_many_pictures_point_to_tfds(tmp_path, monkeypatch):
 def test_bad_fields_are_refused_before_any_work(fields, words):
     with pytest.raises(ValueError, match=words):
         folder.make("does/not/exist", **fields)
+
+
+def test_the_checksum_is_of_the_content_and_not_of_the_place(tmp_path):
+    for root in ("here", "there"):
+        save(tmp_path / root / "a" / "1.png", flat(10))
+        save(tmp_path / root / "b" / "1.png", flat(20))
+    here, there = (str(tmp_path / root) for root in ("here", "there"))
+    checksum = folder.make(here).checksum
+    assert folder.make(there, checksum=checksum).checksum == checksum
+    save(tmp_path / "there" / "b" / "1.png", flat(21))
+    with pytest.raises(ValueError, match=r"data\.checksum=\w+, but .*there has"):
+        folder.make(there, checksum=checksum)
+    (tmp_path / "here" / "b").rename(tmp_path / "here" / "c")  # another class
+    with pytest.raises(ValueError, match=r"data\.checksum="):
+        folder.make(here, checksum=checksum)

@@ -1,5 +1,8 @@
 """Codes as data, under encoders whose codes can be worked out by hand."""
 
+from dataclasses import replace
+
+import chex
 import numpy as np
 import pytest
 
@@ -27,7 +30,7 @@ def test_codes_labels_and_images_correspond(tmp_path):
     index = np.array([599, 0, 251, 251])
     x, inner = first.source[index]["x"], first.source[index]
     np.testing.assert_array_equal(source[index]["x"], 3 - 2 * x[:, ::2])
-    np.testing.assert_array_equal(source[index]["label"], inner["label"])
+    np.testing.assert_array_equal(source[index]["cond"], inner["cond"])
     assert (source.shape, len(source), source.num_classes) == ((2, 2, 1), 600, 3)
     pixels = source.decode(source[index]["x"])
     expected = first.source.decode(np.repeat(x[:, ::2], 2, axis=1))
@@ -37,7 +40,26 @@ def test_codes_labels_and_images_correspond(tmp_path):
 
 def test_data_without_labels_stay_so(tmp_path):
     source = latents.make(stage(tmp_path, num_classes=0))
-    assert [*source[np.arange(2)]] == ["x"]
+    assert source[np.arange(2)]["cond"] is None
+
+
+def test_conditions_that_are_trees_are_kept_with_the_codes(tmp_path):
+    first = stage(tmp_path, num_classes=0)
+
+    def load(index):
+        words = np.stack([index, index + 0.5], -1).astype(np.float32)
+        cond = {"words": words, "mask": words > 3, "nothing": None}
+        return {**first.source.load(index), "cond": cond}
+
+    inner = replace(first.source, load=load, null={"words": 0.0})
+    for _ in range(2):  # encoded, then read back
+        source = latents.make(first._replace(source=inner))
+        index = np.array([599, 0, 251, 251])
+        got, expected = source[index]["cond"], inner[index]["cond"]
+        chex.assert_trees_all_equal(got, expected)
+        assert got["mask"].dtype == bool and source.null == inner.null
+    names = {p.name for p in (tmp_path / "latents").rglob("*.npy")}
+    assert names == {"codes.npy", "cond-0.npy", "cond-1.npy"}
 
 
 def test_encoded_once_and_anew_by_another_encoder(tmp_path):

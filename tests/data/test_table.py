@@ -1,5 +1,7 @@
 """Tables: reading, refusing, and there and back."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -222,8 +224,8 @@ def test_a_synthetic_table():
     assert not source.is_image
     assert batch["x"].mean(axis=0) == pytest.approx(np.zeros(3), abs=1e-5)
     assert batch["x"].std(axis=0) == pytest.approx(np.ones(3), abs=1e-5)
-    assert set(batch["label"]) == {0, 1}
-    assert "label" not in synthetic.make((3,), num_classes=0)[np.arange(2)]
+    assert set(batch["cond"]) == {0, 1}
+    assert synthetic.make((3,), num_classes=0)[np.arange(2)]["cond"] is None
 
 
 def test_rows_taken_are_standardised_by_themselves():
@@ -252,3 +254,14 @@ def test_examples_taken_keep_their_units():
     for bad in ([], [150], [-1]):
         with pytest.raises(ValueError, match="numbers from 0 to 149"):
             take(source, np.array(bad, int))
+
+
+def test_the_checksum_is_of_the_content_and_not_of_the_place(csv_file, tmp_path):
+    path = csv_file("a,b\n1.0,x\n2.0,y\n")
+    source = table.make(path)
+    moved = tmp_path / "moved.csv"
+    moved.write_bytes(Path(path).read_bytes())
+    assert table.make(str(moved), checksum=source.checksum).checksum == source.checksum
+    moved.write_text("a,b\n1.0,x\n2.5,y\n")
+    with pytest.raises(ValueError, match=r"data\.checksum=\w+, but .*moved\.csv has"):
+        table.make(str(moved), checksum=source.checksum)

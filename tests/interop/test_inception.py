@@ -83,7 +83,7 @@ def test_grey_images_are_seen_as_three_equal_channels():
     np.testing.assert_array_equal(seen(grey), seen(np.repeat(grey, 3, axis=-1)))
     same = image(299, 299, 4)
     np.testing.assert_allclose(seen(same)[0], same / 127.5 - 1, atol=1e-6)
-    with pytest.raises(ValueError, match="1 or 3 channels, got images of 4"):
+    with pytest.raises(ValueError, match="1 or 3 channels, got 4"):
         show(jnp.zeros((1, 8, 8, 4)))
 
 

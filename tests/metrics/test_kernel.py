@@ -1,9 +1,9 @@
-"""The kernel distance: a double loop, no bias, and a shift that is known on paper."""
+"""KID: a double loop, no bias, and a shift that is known on paper."""
 
 import numpy as np
 import pytest
 
-from jaxdiff.metrics.kernel import block_mmd, squared_mmd
+from jaxdiff.metrics.kernel import block_mmd, kid, squared_mmd
 
 
 def by_hand(x, y):
@@ -90,3 +90,14 @@ def test_blocks_need_two():
         block_mmd(np.zeros((19, 2)), np.zeros((30, 2)), size=10)
     with pytest.raises(ValueError, match="size=1"):
         block_mmd(np.zeros((19, 2)), np.zeros((30, 2)), size=1)
+
+
+def test_kid_does_not_depend_on_the_features_scale():
+    x, y = np.random.default_rng(0).normal(size=(2, 60, 4))
+    x = x + 0.5
+    once, scaled = (kid(a * x, a * y, 0) for a in (1, 40))
+    assert scaled["kid"] == pytest.approx(once["kid"], rel=1e-6)
+    assert once["kid_error"] > 0
+    plain = block_mmd(x, y, once["kid_block"], 0)
+    assert kid(x, y, rescale=False)["kid"] == pytest.approx(plain.value)
+    assert kid(x[:3], y)["kid"] is None

@@ -2,6 +2,7 @@
 
 import math
 
+import chex
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -50,7 +51,7 @@ def test_forward_equals_a_loop_over_pixels(started):
     y = layer("up_0", layer("down_2", pool(b)))
     want = layer("up_2", up(layer("up_1", up(y) + b)) + a)
     got = net.apply(variables, jnp.asarray(x, jnp.float32), jnp.zeros(1))
-    np.testing.assert_allclose(got[0], want, rtol=1e-3, atol=1e-5)
+    chex.assert_trees_all_close(got[0], want, rtol=1e-3, atol=1e-5)
 
 
 def test_t_and_label_are_ignored(started):
@@ -58,7 +59,7 @@ def test_t_and_label_are_ignored(started):
     x = jax.random.normal(jax.random.key(1), (2, 8, 8, 1))
     one = net.apply(variables, x, jnp.zeros(2))
     other = net.apply(variables, x, jnp.array([5.0, 9.0]), jnp.array([1, 2]))
-    np.testing.assert_array_equal(one, other)
+    chex.assert_trees_all_equal(one, other)
 
 
 @pytest.mark.parametrize(
@@ -74,7 +75,7 @@ def test_weights_and_biases_start_uniform_in_one_over_root_fan_in(
     assert np.abs(bias).max() <= bound
     assert 0.97 * bound < np.abs(kernel).max() <= bound
     # Variance of a uniform number in +-bound: bound^2 / 3.
-    np.testing.assert_allclose(kernel.std(), bound / math.sqrt(3), rtol=0.1)
+    chex.assert_trees_all_close(kernel.std(), bound / math.sqrt(3), rtol=0.1)
 
 
 def test_a_size_that_cannot_be_halved_twice_is_an_error():

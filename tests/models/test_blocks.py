@@ -1,5 +1,6 @@
 """Each piece against plain numpy, or against values small enough to work out."""
 
+import chex
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -24,13 +25,13 @@ def parameters(module, *inputs):
 
 def test_halve_by_hand():
     x = jnp.array([[1.0, 3.0, 0.0, 8.0], [5.0, 7.0, 4.0, 4.0]])[None, :, :, None]
-    np.testing.assert_array_equal(blocks.halve(x)[0, :, :, 0], [[4.0, 4.0]])
+    chex.assert_trees_all_equal(blocks.halve(x)[0, :, :, 0], np.asarray([[4.0, 4.0]]))
 
 
 def test_double_by_hand():
     x = jnp.array([[1.0, 2.0]])[None, :, :, None]
-    want = [[1.0, 1.0, 2.0, 2.0], [1.0, 1.0, 2.0, 2.0]]
-    np.testing.assert_array_equal(blocks.double(x)[0, :, :, 0], want)
+    want = np.array([[1.0, 1.0, 2.0, 2.0], [1.0, 1.0, 2.0, 2.0]])
+    chex.assert_trees_all_equal(blocks.double(x)[0, :, :, 0], want)
 
 
 @pytest.mark.parametrize(
@@ -52,9 +53,9 @@ def test_group_norm_equals_numpy():
     unit = (groups - mean) / np.sqrt(groups.var((1, 3), keepdims=True) + 1e-5)
     y = unit.reshape(x.shape) * p["scale"] + p["bias"]
     want = y * (1 + np.asarray(gain))[:, None, None] + np.asarray(shift)[:, None, None]
-    np.testing.assert_allclose(norm.apply(variables, x), y, rtol=1e-4, atol=1e-5)
+    chex.assert_trees_all_close(norm.apply(variables, x), y, rtol=1e-4, atol=1e-5)
     got = norm.apply(variables, x, gain, shift)
-    np.testing.assert_allclose(got, want, rtol=1e-4, atol=1e-5)
+    chex.assert_trees_all_close(got, want, rtol=1e-4, atol=1e-5)
 
 
 def test_group_norm_survives_a_mean_far_from_zero():
@@ -62,7 +63,7 @@ def test_group_norm_survives_a_mean_far_from_zero():
     y = blocks.GroupNorm().apply(
         {"params": {"scale": jnp.ones(8), "bias": 0 * x[0, 0, 0]}}, x
     )
-    np.testing.assert_allclose(y.reshape(64, 2, 4).std((0, 2)), 1.0, rtol=1e-3)
+    chex.assert_trees_all_close(y.reshape(64, 2, 4).std((0, 2)), 1.0, rtol=1e-3)
 
 
 def test_group_norm_of_bfloat16_is_computed_in_float32():
@@ -71,7 +72,7 @@ def test_group_norm_of_bfloat16_is_computed_in_float32():
     fine = blocks.GroupNorm().apply(variables, x.astype(jnp.float32))
     rough = blocks.GroupNorm(jnp.bfloat16).apply(variables, x)
     assert rough.dtype == jnp.bfloat16
-    np.testing.assert_array_equal(rough, fine.astype(jnp.bfloat16))
+    chex.assert_trees_all_equal(rough, fine.astype(jnp.bfloat16))
 
 
 def test_attend_equals_numpy():
@@ -83,7 +84,7 @@ def test_attend_equals_numpy():
             weights = np.exp(logits) / np.exp(logits).sum(1, keepdims=True)
             want[b, :, head] = weights @ v[b, :, head]
     got = blocks.attend(jnp.array(q), jnp.array(k), jnp.array(v))
-    np.testing.assert_allclose(got, want, rtol=1e-4, atol=1e-5)
+    chex.assert_trees_all_close(got, want, rtol=1e-4, atol=1e-5)
 
 
 def test_attention_to_one_pixel_is_its_value():
@@ -95,7 +96,7 @@ def test_attention_to_one_pixel_is_its_value():
     y = blocks.GroupNorm().apply({"params": p["norm"]}, x)
     v = y @ p["qkv"]["kernel"][:, 16:] + p["qkv"]["bias"][16:].reshape(1, 1, 1, 8)
     want = x + v @ p["out"]["kernel"] + p["out"]["bias"].reshape(1, 1, 1, 8)
-    np.testing.assert_allclose(block.apply(variables, x), want, rtol=1e-4, atol=1e-5)
+    chex.assert_trees_all_close(block.apply(variables, x), want, rtol=1e-4, atol=1e-5)
 
 
 def test_attention_commutes_with_a_permutation_of_pixels():
@@ -108,7 +109,7 @@ def test_attention_commutes_with_a_permutation_of_pixels():
         return a.reshape(2, 6, 8)[:, order].reshape(a.shape)
 
     got, want = block.apply(variables, shuffle(x)), shuffle(block.apply(variables, x))
-    np.testing.assert_allclose(got, want, rtol=1e-4, atol=1e-5)
+    chex.assert_trees_all_close(got, want, rtol=1e-4, atol=1e-5)
     assert np.abs(want - shuffle(x)).max() > 0.1
 
 
@@ -118,7 +119,7 @@ def test_residual_block_starts_as_its_resampling(embedding, resample):
     x, emb = normal(0, 2, 4, 6, 8), normal(1, 2, 12)
     block = blocks.ResBlock(8, embedding, resample)
     got = block.apply(block.init(jax.random.key(0), x, emb), x, emb)
-    np.testing.assert_array_equal(got, blocks.RESAMPLE[resample](x))
+    chex.assert_trees_all_equal(got, blocks.RESAMPLE[resample](x))
 
 
 @pytest.mark.parametrize("embedding", ["add", "scale_shift"])
@@ -149,7 +150,7 @@ def test_residual_block_by_its_formula(embedding):
     skip = x @ p["skip"]["kernel"] + p["skip"]["bias"].reshape(1, 1, 1, -1)
     want = skip + conv("conv_out", jax.nn.silu(h))
     got = block.apply(variables, x, emb)
-    np.testing.assert_allclose(got, want, rtol=1e-3, atol=1e-4)
+    chex.assert_trees_all_close(got, want, rtol=1e-3, atol=1e-4)
 
 
 def test_strided_convolution_sees_one_pixel_beyond_every_side():
@@ -158,4 +159,6 @@ def test_strided_convolution_sees_one_pixel_beyond_every_side():
     kernel, bias = jnp.ones((3, 3, 1, 1)), jnp.zeros(1)
     variables = {"params": {"conv": {"kernel": kernel, "bias": bias}}}
     got = blocks.Downsample(learned=True).apply(variables, x)
-    np.testing.assert_allclose(got[0, :, :, 0], [[4.0, 6.0], [6.0, 9.0]])
+    chex.assert_trees_all_close(
+        got[0, :, :, 0], np.asarray([[4.0, 6.0], [6.0, 9.0]]), rtol=1e-7
+    )

@@ -2,6 +2,7 @@
 
 import math
 
+import chex
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -101,15 +102,17 @@ def test_it_starts_as_a_uniform_guess_and_then_sees_image_and_time():
     assert not np.allclose(out[0], net.apply(moved, X, T + 1)[0])
     features = net.apply(moved, X, T, features=True)
     w = moved["params"]["out"]
-    np.testing.assert_allclose(features @ w["kernel"] + w["bias"][None], out, rtol=2e-5)
+    chex.assert_trees_all_close(
+        features @ w["kernel"] + w["bias"][None], out, rtol=2e-5
+    )
 
 
 def test_an_example_depends_on_itself_alone():
     net = classifier.make(**SMALL)
     params = {"params": jax.jit(net.init)(jax.random.key(0), X, T)["params"]}
     both = net.apply(params, X, T, features=True)
-    np.testing.assert_allclose(
-        both[1:], net.apply(params, X[1:], T[1:], features=True), atol=1e-5
+    chex.assert_trees_all_close(
+        both[1:], net.apply(params, X[1:], T[1:], features=True), atol=1e-5, rtol=1e-7
     )
 
 

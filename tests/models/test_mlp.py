@@ -2,6 +2,7 @@
 
 import math
 
+import chex
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -41,7 +42,7 @@ def test_forward_equals_its_formula():
     variables = net.init(KEY, X, T)
     want = numpy_forward(variables["params"], np.asarray(X), np.asarray(T))
     got = net.apply(variables, X, T)
-    np.testing.assert_allclose(got, want, rtol=1e-4, atol=1e-5)
+    chex.assert_trees_all_close(got, want, rtol=1e-4, atol=1e-5)
 
 
 def test_parameter_count_by_hand():
@@ -60,10 +61,10 @@ def test_a_label_adds_its_row_ahead_of_the_blocks():
     a, b = (net.apply(variables, X, T, jnp.full(3, i)) for i in (0, 2))
     table = p["label"]["embedding"]
     want = (table[2] - table[0]) @ p["out"]["kernel"]  # all is linear after the sum
-    np.testing.assert_allclose(b - a, np.tile(want, (3, 1)), rtol=1e-4, atol=1e-5)
+    chex.assert_trees_all_close(b - a, np.tile(want, (3, 1)), rtol=1e-4, atol=1e-5)
     none = net.apply(variables, X, T)
     last = net.apply(variables, X, T, jnp.full(3, 3))
-    np.testing.assert_array_equal(none, last)
+    chex.assert_trees_all_equal(none, last)
 
 
 def test_a_missing_label_is_an_error_without_a_null_class():

@@ -1,5 +1,6 @@
 """The residual U-Net against loops over pixels, and its size counted layer by layer."""
 
+import chex
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -67,13 +68,17 @@ def test_waves_by_hand():
     angle = 2 * np.pi * 0.3 * np.array([1.0, 1000**0.5, 1000.0])
     got = waves(jnp.array([0.3]), 6)[0]
     # float32 holds 600 pi only to 1e-4, and the frequency to a few times its 1e-7
-    np.testing.assert_allclose(got, [*np.sin(angle), *np.cos(angle)], atol=1e-3)
+    chex.assert_trees_all_close(
+        got, np.asarray([*np.sin(angle), *np.cos(angle)]), atol=1e-3, rtol=1e-7
+    )
 
 
 def test_bilinear_doubling_by_hand():
     x = jnp.array([0.0, 4.0, 8.0])[None, None, :, None]
     got = residual_unet.double_linear(x)[0, :, :, 0]
-    np.testing.assert_allclose(got, [[0, 1, 3, 5, 7, 8]] * 2, atol=1e-6)
+    chex.assert_trees_all_close(
+        got, np.asarray([[0, 1, 3, 5, 7, 8]] * 2), atol=1e-6, rtol=1e-7
+    )
 
 
 def randomized(variables, seed=0):
@@ -125,7 +130,7 @@ def test_forward_equals_a_loop_over_pixels(monkeypatch):
     h = block(p["up_0_0"], np.concatenate([up, skip], -1))
     want = h @ p["out"]["kernel"] + p["out"]["bias"]
     got = net.apply(variables, jnp.asarray(x[None], jnp.float32), jnp.array([0.4]))
-    np.testing.assert_allclose(got[0], want, rtol=1e-3, atol=1e-3)
+    chex.assert_trees_all_close(got[0], want, rtol=1e-3, atol=1e-3)
 
 
 def middle(p, x):
@@ -139,7 +144,7 @@ def test_it_starts_at_zero_and_hears_the_variance():
     net = residual_unet.make(shape=(8, 8, 1), channels=8, multipliers=(1, 2))
     variables = init(net, (8, 8, 1))
     x = jax.random.normal(jax.random.key(1), (2, 8, 8, 1))
-    np.testing.assert_array_equal(net.apply(variables, x, jnp.ones(2)), 0 * x)
+    chex.assert_trees_all_equal(net.apply(variables, x, jnp.ones(2)), 0 * x)
     variables = randomized(variables)
     a, b = (net.apply(variables, x, jnp.full(2, v)) for v in (0.1, 0.2))
     assert float(jnp.abs(a - b).max()) > 0.1
@@ -152,7 +157,7 @@ def test_an_images_output_is_its_own():
     v = jnp.array([0.1, 0.5, 0.9])
     whole = net.apply(variables, x, v)
     alone = net.apply(variables, x[1:2], v[1:2])
-    np.testing.assert_allclose(whole[1:2], alone, rtol=1e-4, atol=1e-4)
+    chex.assert_trees_all_close(whole[1:2], alone, rtol=1e-4, atol=1e-4)
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 import functools
 import math
 
+import chex
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -133,14 +134,14 @@ def test_output_is_zero_at_the_start(small):
     key = jax.random.key(0, impl="unsafe_rbg")
     fresh = quick(net.init)(key, X, T, COND)
     apply, _ = small
-    np.testing.assert_array_equal(apply(fresh, X, T, COND), np.zeros(X.shape))
+    chex.assert_trees_all_equal(apply(fresh, X, T, COND), np.zeros(X.shape))
 
 
 def test_an_example_does_not_see_its_batch(small):
     apply, moved = small
     both = apply(moved, X, T, COND)
     alone = apply(moved, X[1:], T[1:], COND[1:])
-    np.testing.assert_allclose(alone, both[1:], rtol=1e-4, atol=1e-5)
+    chex.assert_trees_all_close(alone, both[1:], rtol=1e-4, atol=1e-5)
 
 
 def test_label_and_t_change_the_output(small):
@@ -150,8 +151,8 @@ def test_label_and_t_change_the_output(small):
     later = apply(moved, X, T + jnp.array([0.0, 50.0]), COND)
     assert np.abs(label[0] - out[0]).max() > 1e-3
     assert np.abs(later[1] - out[1]).max() > 1e-3
-    np.testing.assert_allclose(label[1], out[1], rtol=1e-4, atol=1e-5)
-    np.testing.assert_allclose(later[0], out[0], rtol=1e-4, atol=1e-5)
+    chex.assert_trees_all_close(label[1], out[1], rtol=1e-4, atol=1e-5)
+    chex.assert_trees_all_close(later[0], out[0], rtol=1e-4, atol=1e-5)
 
 
 def test_mirror_symmetric_kernels_commute_with_mirroring():
@@ -161,7 +162,7 @@ def test_mirror_symmetric_kernels_commute_with_mirroring():
     moved = jax.tree.map(lambda a: (a + a[:, ::-1]) / 2 if a.ndim == 4 else a, moved)
     apply = quick(net.apply)
     got, want = apply(moved, X[:, :, ::-1], T, COND), apply(moved, X, T, COND)
-    np.testing.assert_allclose(got, want[:, :, ::-1], rtol=1e-3, atol=1e-4)
+    chex.assert_trees_all_close(got, want[:, :, ::-1], rtol=1e-3, atol=1e-4)
     assert np.abs(got - want).max() > 0.01
 
 
@@ -176,7 +177,7 @@ def test_remat_has_the_same_parameters_and_gradient():
     (plain, moved), (frugal, same) = start(**FLAT), start(**FLAT, remat=True)
     assert jax.tree.structure(same) == jax.tree.structure(moved)
     jax.tree.map(
-        lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-3, atol=1e-5),
+        lambda a, b: chex.assert_trees_all_close(a, b, rtol=1e-3, atol=1e-5),
         gradient(frugal, moved),
         gradient(plain, moved),
     )
@@ -197,11 +198,11 @@ def test_dropout_acts_in_training_only():
     (plain, moved), (net, _) = start(**FLAT), start(**FLAT, dropout=0.5)
     apply = quick(lambda rngs: net.apply(moved, X, T, COND, train=True, rngs=rngs))
     one, other = ({"dropout": jax.random.key(seed)} for seed in (0, 1))
-    np.testing.assert_array_equal(apply(one), apply(one))
+    chex.assert_trees_all_equal(apply(one), apply(one))
     assert np.abs(apply(one) - apply(other)).max() > 1e-3
     # Without `train` no rng is needed, and the network is the one without dropout.
     got, want = net.apply(moved, X, T, COND), plain.apply(moved, X, T, COND)
-    np.testing.assert_allclose(got, want, rtol=1e-3, atol=1e-5)
+    chex.assert_trees_all_close(got, want, rtol=1e-3, atol=1e-5)
 
 
 @pytest.mark.parametrize("updown", [False, True])

@@ -1,5 +1,6 @@
 """The autoencoder's loss by hand, with networks that can be followed."""
 
+import chex
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
@@ -13,6 +14,9 @@ from jaxdiff.diffusion.losses import mae, mse
 from jaxdiff.models import autoencoder as network
 from jaxdiff.rng import batch_keys
 from jaxdiff.tasks import autoencoder
+from jaxdiff.train.step import Context
+
+CONTEXT = Context(jnp.zeros((), jnp.int32), None, None)
 
 
 class Halves(nn.Module):
@@ -39,7 +43,8 @@ X = jnp.array([[1.0, -2.0], [3.0, 0.0], [0.5, 0.5]])
 
 def value(task, x=X, seed=0, total=None):
     keys = batch_keys(jax.random.key(seed), jnp.arange(len(x)), total or len(x))
-    return jax.jit(task.loss)(jax.jit(task.init)(jax.random.key(0)), keys, {"x": x})
+    params = jax.jit(task.init)(jax.random.key(0))
+    return jax.jit(task.loss)(params, keys, {"x": x}, CONTEXT)
 
 
 def make(noisy, kl_weight=0.0, distance=None, level=-2.0):
@@ -54,14 +59,14 @@ def make(noisy, kl_weight=0.0, distance=None, level=-2.0):
 def test_a_plain_ones_loss_is_half_the_summed_error():
     losses, metrics = value(make(noisy=False))
     # the error is x / 2: (.25 + 1) / 2, 2.25 / 2, (.0625 + .0625) / 2
-    np.testing.assert_allclose(losses, [0.625, 1.125, 0.0625])
+    chex.assert_trees_all_close(losses, np.asarray([0.625, 1.125, 0.0625]), rtol=1e-7)
     assert set(metrics) == {"reconstruction"}
-    np.testing.assert_allclose(metrics["reconstruction"], losses)
+    chex.assert_trees_all_close(metrics["reconstruction"], losses, rtol=1e-7)
 
 
 def test_the_distance_is_the_configs():
     losses, _ = value(make(noisy=False, distance=mae()))
-    np.testing.assert_allclose(losses, [0.75, 0.75, 0.25])
+    chex.assert_trees_all_close(losses, np.asarray([0.75, 0.75, 0.25]), rtol=1e-7)
 
 
 def test_the_kl_is_the_closed_form_and_weighted():
@@ -69,9 +74,9 @@ def test_the_kl_is_the_closed_form_and_weighted():
     by_hand = ((mean**2 + var - 1 + 2.0) / 2).sum(1)
     for weight in (0.5, 3.0):
         losses, metrics = value(make(True, weight))
-        np.testing.assert_allclose(metrics["kl"], by_hand, rtol=1e-6)
+        chex.assert_trees_all_close(metrics["kl"], by_hand, rtol=1e-6)
         want = metrics["reconstruction"] + weight * by_hand
-        np.testing.assert_allclose(losses, want, rtol=1e-6)
+        chex.assert_trees_all_close(losses, want, rtol=1e-6)
 
 
 def test_the_noise_has_the_encoders_variance():
@@ -102,13 +107,14 @@ def test_an_examples_loss_is_its_own_whatever_the_batch(tiny):
     params = jax.jit(tiny.init)(jax.random.key(0))
     x = jax.random.normal(jax.random.key(1), (6, 4, 4, 1))
     key, index = jax.random.key(2), jnp.arange(6)
-    losses, _ = jax.jit(tiny.loss)(params, batch_keys(key, index, 6), {"x": x})
-    part = jnp.array([4, 1])
-    some, _ = jax.jit(tiny.loss)(params, batch_keys(key, part, 6), {"x": x[part]})
-    np.testing.assert_allclose(some, losses[part], rtol=1e-5)
-    other, _ = jax.jit(tiny.loss)(
-        params, batch_keys(jax.random.key(3), index, 6), {"x": x}
-    )
+
+    def losses_of(key, index):
+        keys = batch_keys(key, index, 6)
+        return jax.jit(tiny.loss)(params, keys, {"x": x[index]}, CONTEXT)[0]
+
+    losses, part = losses_of(key, index), jnp.array([4, 1])
+    chex.assert_trees_all_close(losses_of(key, part), losses[part], rtol=1e-5)
+    other = losses_of(jax.random.key(3), index)
     assert (other != losses).all()
 
 
@@ -118,7 +124,11 @@ def test_every_parameter_learns_but_those_behind_zeros(tiny):
     params = jax.tree.map(lambda a: a + 0.01, params)
     x = jax.random.normal(jax.random.key(1), (3, 4, 4, 1))
     keys = batch_keys(jax.random.key(2), jnp.arange(3), 3)
-    grads = jax.jit(jax.grad(lambda p: tiny.loss(p, keys, {"x": x})[0].mean()))(params)
+
+    def mean(params):
+        return tiny.loss(params, keys, {"x": x}, CONTEXT)[0].mean()
+
+    grads = jax.jit(jax.grad(mean))(params)
     for path, g in jax.tree_util.tree_leaves_with_path(grads):
         assert np.isfinite(g).all() and np.abs(g).max() > 0, path
 
@@ -148,12 +158,12 @@ def test_what_is_left_to_say_beside_the_codes_density():
     )
     x = jnp.linspace(-2, 2, 12).reshape(4, 3)
     keys, log_std = jax.random.split(jax.random.key(0), 4), 0.5 * np.log(v / (1 + v))
-    found = autoencoder.share(keys, coder, x, likelihood.density(), log_std)
-    assert np.std(found.z - x) == pytest.approx(v**0.5, rel=0.5)
-    codes = -norm.logpdf(found.z, scale=(1 + v) ** 0.5).sum(1)
+    part = autoencoder.share(keys, coder, x, likelihood.density(), log_std)
+    assert np.std(part.z - x) == pytest.approx(v**0.5, rel=0.5)
+    codes = -norm.logpdf(part.z, scale=(1 + v) ** 0.5).sum(1)
     truth = -norm.logpdf(x).sum(1)
-    total = codes + found.decoder + found.encoder
-    np.testing.assert_allclose(total, truth, rtol=1e-5)
+    total = codes + part.decoder + part.encoder
+    chex.assert_trees_all_close(total, truth, rtol=1e-5)
     plain = coder._replace(encode=Partial(lambda x: (x, None)))
     with pytest.raises(ValueError, match="no density"):
         autoencoder.share(keys, plain, x, likelihood.density(), log_std)

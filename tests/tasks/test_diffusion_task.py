@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import chex
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
@@ -20,6 +21,9 @@ from jaxdiff.diffusion import (
 from jaxdiff.diffusion.losses import Objective, mse
 from jaxdiff.rng import batch_keys
 from jaxdiff.tasks import diffusion
+from jaxdiff.train.step import Context
+
+CONTEXT = Context(jnp.zeros((), jnp.int32), None, None)
 
 B = 4000
 
@@ -30,8 +34,8 @@ class Echo(nn.Module):
     @nn.compact
     def __call__(self, x, t, cond=None, *, train: bool = False):
         self.param("unused", nn.initializers.zeros, ())
-        said = -1.0 if cond is None else cond.astype(x.dtype)
-        return jnp.zeros_like(x) + jnp.reshape(said, (-1, 1))
+        out = -1.0 if cond is None else cond.astype(x.dtype)
+        return jnp.zeros_like(x) + jnp.reshape(out, (-1, 1))
 
 
 class Same(nn.Module):
@@ -67,8 +71,9 @@ def make(network: nn.Module, t: float = 0.5, **fields: Any):
     )
     defaults = {
         "shape": (2,),
-        "num_classes": 3,
-        "label_dropout": 0.0,
+        "example_cond": np.zeros(1, np.int32),
+        "null": 3,
+        "cond_dropout": 0.0,
         "time_feature": inputs.time(),
         "sigma_data": 0.0,
     }
@@ -77,9 +82,9 @@ def make(network: nn.Module, t: float = 0.5, **fields: Any):
 
 def losses(task, labels, x=None, seed=0):
     keys = batch_keys(jax.random.key(seed), jnp.arange(B), B)
-    batch = {"x": jnp.zeros((B, 2)) if x is None else x, "label": labels}
+    batch = {"x": jnp.zeros((B, 2)) if x is None else x, "cond": labels}
     params = jax.jit(task.init)(jax.random.key(0))
-    return np.asarray(task.loss(params, keys, batch)[0])
+    return np.asarray(task.loss(params, keys, batch, CONTEXT)[0])
 
 
 LABELS = jnp.arange(B, dtype=jnp.int32) % 2 + 1  # 1 and 2, of classes 0, 1, 2
@@ -87,16 +92,18 @@ LABELS = jnp.arange(B, dtype=jnp.int32) % 2 + 1  # 1 and 2, of classes 0, 1, 2
 
 def test_without_dropout_the_network_sees_the_labels():
     # x0 = 0 and out = label: the loss of an example is its label squared
-    np.testing.assert_allclose(losses(make(Echo()), LABELS), np.square(LABELS))
+    chex.assert_trees_all_close(
+        losses(make(Echo()), LABELS), np.square(LABELS), rtol=1e-7
+    )
 
 
 @pytest.mark.parametrize("share", [0.1, 0.4])
-def test_label_dropout_replaces_its_share_by_the_null_label(share):
-    task = make(Echo(), label_dropout=share)
+def test_dropout_replaces_its_share_of_labels_by_the_null(share):
+    task = make(Echo(), cond_dropout=share)
     assert task.null == 3
     got = losses(task, LABELS)
     dropped = got == 9.0
-    np.testing.assert_array_equal(got[~dropped], np.square(LABELS)[~dropped])
+    chex.assert_trees_all_equal(got[~dropped], np.square(LABELS)[~dropped])
     # five standard deviations of a share of 4,000 independent draws
     assert abs(dropped.mean() - share) < 5 * np.sqrt(share * (1 - share) / B)
     # independent of the label, of the example's place, and new at every step
@@ -109,9 +116,9 @@ def test_label_dropout_replaces_its_share_by_the_null_label(share):
 
 
 def test_an_unconditional_task_asks_for_no_label():
-    task = make(Echo(), num_classes=0)
-    assert task.null is None
-    np.testing.assert_allclose(losses(task, None), np.ones(B))
+    task = make(Echo(), example_cond=None, null=None)
+    assert task.null is None and task.cond_of({"cond": LABELS}) is None
+    chex.assert_trees_all_close(losses(task, None), np.ones(B), rtol=1e-7)
 
 
 def test_dropout_draws_in_training_alone():
@@ -120,7 +127,7 @@ def test_dropout_draws_in_training_alone():
     assert set(losses(task, LABELS).tolist()) == {0.0, 2.0, 4.0}
     params = jax.jit(task.init)(jax.random.key(0))
     x0 = task.model(params)(jnp.ones((5, 2)), jnp.asarray(0.5), LABELS[:5]).x0
-    np.testing.assert_array_equal(x0, np.ones((5, 2)))
+    chex.assert_trees_all_equal(x0, np.ones((5, 2)))
 
 
 @pytest.mark.parametrize("t", [0.25, 0.5])
@@ -131,7 +138,7 @@ def test_inputs_are_scaled_to_unit_variance(t):
     x = jnp.full((3, 2), 0.7)
     shown = task.model(params)(x, jnp.asarray(t), LABELS[:3]).x0
     by_hand = 0.7 / np.sqrt((1 - t) ** 2 / 4 + t**2)
-    np.testing.assert_allclose(shown, np.full((3, 2), by_hand), rtol=1e-6)
+    chex.assert_trees_all_close(shown, np.full((3, 2), by_hand), rtol=1e-6)
     # the same in the loss: out = x_t / sd, x0 = c, so E loss = 1 - 2 c a / sd + c^2
     gen = np.random.default_rng(0)
     x0 = jnp.asarray(0.5 * gen.normal(size=(B, 2)), jnp.float32)
@@ -145,7 +152,7 @@ def test_unscaled_inputs_are_as_they_are():
     task = make(Same(), 0.5)
     params = jax.jit(task.init)(jax.random.key(0))
     x = jnp.array([[0.7, -3.0]])
-    np.testing.assert_array_equal(
+    chex.assert_trees_all_equal(
         task.model(params)(x, jnp.asarray(0.5), LABELS[:1]).x0, x
     )
 
@@ -161,8 +168,8 @@ def test_denoisers_of_other_parameters_share_a_compilation():
 
 
 class Copy(nn.Module):
-    """Its output is the image beside x_t; with a second channel that tells how noisy,
-    times how noisy."""
+    """Its output is the image beside x_t; where a second channel gives the amount of
+    noise, times that amount."""
 
     @nn.compact
     def __call__(self, x, t, cond=None, *, train: bool = False):
@@ -174,7 +181,7 @@ def test_an_upsampler_is_shown_the_small_image_of_its_own_x0():
     x0 = jax.random.normal(jax.random.key(1), (8, 4, 4, 1))
     loss, _ = upsampled(x0, augment=0.0)
     own = jax.image.resize(upsampling.shrink(x0, 2), x0.shape, "linear")
-    np.testing.assert_allclose(loss, ((own - x0) ** 2).mean((1, 2, 3)), rtol=1e-4)
+    chex.assert_trees_all_close(loss, ((own - x0) ** 2).mean((1, 2, 3)), rtol=1e-4)
 
 
 def test_augmentation_is_uniform_up_to_its_most():
@@ -201,12 +208,15 @@ def upsampled(x0, augment, low_size=2):
         Copy(),
         objective,
         shape=x0.shape[1:],
-        num_classes=0,
-        label_dropout=0.0,
+        example_cond=None,
+        null=None,
+        cond_dropout=0.0,
         time_feature=inputs.time(),
         sigma_data=0.0,
         low_size=low_size,
         augment=augment,
     )
     keys = batch_keys(jax.random.key(0), jnp.arange(len(x0)), len(x0))
-    return jax.jit(task.loss)(jax.jit(task.init)(jax.random.key(2)), keys, {"x": x0})
+    assert task.is_upsampler
+    params = jax.jit(task.init)(jax.random.key(2))
+    return jax.jit(task.loss)(params, keys, {"x": x0}, CONTEXT)

@@ -1,8 +1,8 @@
 """Checkpoints: which are kept, and what happens to one that was cut short."""
 
+import chex
 import jax
 import jax.numpy as jnp
-import numpy as np
 import optax
 import pytest
 from absl import logging
@@ -45,7 +45,7 @@ def same(a, b):
     assert jax.tree.structure(a) == jax.tree.structure(b)
     for x, y in zip(jax.tree.leaves(a), jax.tree.leaves(b), strict=True):
         assert x.dtype == y.dtype
-        np.testing.assert_array_equal(x, y)
+        chex.assert_trees_all_equal(x, y)
 
 
 def test_what_is_saved_comes_back_to_the_bit(tmp_path):
@@ -55,16 +55,16 @@ def test_what_is_saved_comes_back_to_the_bit(tmp_path):
 
 
 def test_shapes_alone_are_read_to_one_device_of_this_machine(tmp_path):
-    """What several devices wrote, one can sample from: orbax is not asked for them."""
+    """What several devices wrote, one can sample from: orbax needs none of them."""
     spread = parallel.replicate(state_at(3), jax.devices())
     assert len(spread.step.sharding.device_set) == 4
     with checkpoint.open_manager(tmp_path, keep_last=1) as manager:
         checkpoint.save(manager, spread)
     like = jax.eval_shape(lambda: state_at(0))
     with checkpoint.open_manager(tmp_path, keep_last=1) as manager:
-        found = checkpoint.restore(manager, like)
-    same(found, state_at(3))
-    for leaf in jax.tree.leaves(found):
+        restored = checkpoint.restore(manager, like)
+    same(restored, state_at(3))
+    for leaf in jax.tree.leaves(restored):
         assert leaf.sharding.device_set == {jax.local_devices()[0]}
 
 
@@ -95,11 +95,11 @@ def test_a_step_by_number(tmp_path):
 def test_one_cut_short_falls_back_and_says_so(tmp_path, monkeypatch, how):
     write(tmp_path, [1, 2, 3])
     damage(tmp_path, 3, how)
-    said = []
-    monkeypatch.setattr(logging, "warning", lambda text, *a: said.append(text % a))
+    warned = []
+    monkeypatch.setattr(logging, "warning", lambda text, *a: warned.append(text % a))
     with checkpoint.open_manager(tmp_path, keep_last=10) as manager:
         same(checkpoint.restore(manager, state_at(0)), state_at(2))
-        assert any("step 3 cannot be read" in line for line in said)
+        assert any("step 3 cannot be read" in line for line in warned)
         checkpoint.drop_after(manager, 2)
         assert (tmp_path / "3.damaged").is_dir()
         checkpoint.save(manager, state_at(3))  # its step is free again

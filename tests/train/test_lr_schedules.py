@@ -1,5 +1,6 @@
 """Learning rates and optimisers: points and steps worked out by hand."""
 
+import chex
 import jax.numpy as jnp
 import numpy as np
 import optax
@@ -32,7 +33,7 @@ from jaxdiff.train import lr_schedules, optim
 def test_lr_by_hand(name, fields, points):
     schedule = getattr(lr_schedules, name)(peak=2.0, num_steps=110, **fields)
     for step, value in points.items():
-        np.testing.assert_allclose(schedule(step), value, rtol=1e-5, atol=1e-6)
+        chex.assert_trees_all_close(schedule(step), value, rtol=1e-5, atol=1e-6)
 
 
 @pytest.mark.parametrize("name", lr_schedules.__all__)
@@ -68,7 +69,7 @@ def test_two_steps_by_hand(x64, name):
     for g in GRADS:
         updates, state = tx.update(jnp.asarray(g), state, params)
         params = optax.apply_updates(params, updates)
-    np.testing.assert_allclose(params, adam_by_hand(0.1, decay), rtol=1e-9)
+    chex.assert_trees_all_close(params, adam_by_hand(0.1, decay), rtol=1e-9)
 
 
 def test_clipping_by_hand():
@@ -76,7 +77,9 @@ def test_clipping_by_hand():
     for most, factor in ((1.0, 0.2), (5.0, 1.0), (10.0, 1.0), (0.0, 1.0)):
         tx = optim.clipped(optax.identity(), most)
         got, _ = tx.update(grads, tx.init(grads))
-        np.testing.assert_allclose(got["a"], [3.0 * factor], rtol=1e-6)
-        np.testing.assert_allclose(got["b"], [0.0, 4.0 * factor], rtol=1e-6)
+        chex.assert_trees_all_close(got["a"], np.asarray([3.0 * factor]), rtol=1e-6)
+        chex.assert_trees_all_close(
+            got["b"], np.asarray([0.0, 4.0 * factor]), rtol=1e-6
+        )
     with pytest.raises(ValueError, match="clip_norm must be >= 0"):
         optim.clipped(optax.identity(), -1.0)

@@ -1,5 +1,6 @@
 """The training step: gradients by hand, and splits that change nothing (laws 4, 7)."""
 
+import chex
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -15,7 +16,7 @@ from jaxdiff.train.step import make_train_step
 B, D, K = 8, 3, 3
 
 
-def loss(params, keys, batch):
+def loss(params, keys, batch, context=None):
     """Regression on noise: (x w - y - u)^2, u and the stratum from the keys."""
     u = rng.draw(jax.random.normal, keys.key, ())
     error = (batch["x"] * params["w"][None]).sum(-1) - batch["y"] - u - keys.stratum
@@ -41,7 +42,7 @@ def one_device(state, data, tx, decay=None, accumulate=1):
 
 def close(a, b, rtol=2e-6):
     for x, y in zip(jax.tree.leaves(a), jax.tree.leaves(b), strict=True):
-        np.testing.assert_allclose(x, y, rtol=rtol, atol=1e-6)
+        chex.assert_trees_all_close(x, y, rtol=rtol, atol=1e-6)
 
 
 def test_one_step_by_hand():
@@ -54,14 +55,18 @@ def test_one_step_by_hand():
     w = np.array([0.5, -1.0, 2.0])
     error = data["x"][0] @ w - data["y"][0] - u - strata
     grad = (2 * error[:, None] * data["x"][0]).mean(0)
-    np.testing.assert_allclose(state.params["w"], w - 0.25 * grad, rtol=1e-5)
-    np.testing.assert_allclose(state.ema["w"], w - 0.125 * grad, rtol=1e-5)
+    chex.assert_trees_all_close(state.params["w"], w - 0.25 * grad, rtol=1e-5)
+    chex.assert_trees_all_close(state.ema["w"], w - 0.125 * grad, rtol=1e-5)
     assert int(state.step) == 1
-    np.testing.assert_allclose(metrics["loss"], [(error**2).mean()], rtol=1e-5)
-    np.testing.assert_allclose(
-        metrics["grad_norm"], [np.sqrt((grad**2).sum())], rtol=1e-5
+    chex.assert_trees_all_close(
+        metrics["loss"], np.asarray([(error**2).mean()]), rtol=1e-5
     )
-    np.testing.assert_allclose(metrics["u"], [u.mean()], rtol=1e-5, atol=1e-6)
+    chex.assert_trees_all_close(
+        metrics["grad_norm"], np.asarray([np.sqrt((grad**2).sum())]), rtol=1e-5
+    )
+    chex.assert_trees_all_close(
+        metrics["u"], np.asarray([u.mean()]), rtol=1e-5, atol=1e-6
+    )
 
 
 def test_a_step_draws_anew():
@@ -88,7 +93,7 @@ def test_k_steps_a_call_are_k_calls():
         state, m = one_device(state, one, tx, decay)
         losses.append(m["loss"][0])
     close(together, state)
-    np.testing.assert_allclose(metrics["loss"], losses, rtol=2e-6)
+    chex.assert_trees_all_close(metrics["loss"], np.array(losses), rtol=2e-6)
     assert int(together.step) == K
 
 
@@ -127,9 +132,9 @@ def test_pmap_step_is_the_mean_of_the_shards_gradients():
         parallel.shard(data, n, axis=1),
         jax.random.key(7),
     )
-    np.testing.assert_allclose(state.params["w"], by_hand, rtol=1e-5)
+    chex.assert_trees_all_close(state.params["w"], by_hand, rtol=1e-5)
     norm = np.linalg.norm(np.mean(grads, axis=0))
-    np.testing.assert_allclose(metrics["grad_norm"], [norm], rtol=1e-5)
+    chex.assert_trees_all_close(metrics["grad_norm"], np.asarray([norm]), rtol=1e-5)
 
 
 def test_ema_is_a_copy_so_donation_is_safe():
@@ -139,7 +144,7 @@ def test_ema_is_a_copy_so_donation_is_safe():
         state.ema["w"].unsafe_buffer_pointer()
         != state.params["w"].unsafe_buffer_pointer()
     )
-    np.testing.assert_array_equal(state.ema["w"], state.params["w"])
+    chex.assert_trees_all_equal(state.ema["w"], state.params["w"])
     step = jax.jit(
         make_train_step(loss, tx, ema.constant(0.5), axis=None), donate_argnums=0
     )
@@ -154,16 +159,101 @@ def test_num_params_counts_numbers():
 
 def test_shard_and_unshard_by_hand():
     a = np.arange(12).reshape(2, 6)
-    np.testing.assert_array_equal(
+    chex.assert_trees_all_equal(
         parallel.shard({"a": a}, 3, axis=1)["a"],
-        [[[0, 1], [6, 7]], [[2, 3], [8, 9]], [[4, 5], [10, 11]]],
+        np.asarray([[[0, 1], [6, 7]], [[2, 3], [8, 9]], [[4, 5], [10, 11]]]),
     )
     b = np.arange(6)
-    np.testing.assert_array_equal(parallel.shard(b, 2), [[0, 1, 2], [3, 4, 5]])
-    np.testing.assert_array_equal(parallel.unshard(parallel.shard(b, 2)), b)
+    chex.assert_trees_all_equal(
+        parallel.shard(b, 2), np.asarray([[0, 1, 2], [3, 4, 5]])
+    )
+    chex.assert_trees_all_equal(parallel.unshard(parallel.shard(b, 2)), b)
 
 
 def test_a_batch_that_does_not_divide_names_the_nearest():
     parallel.check_divides(12, 3, 4)
     with pytest.raises(ValueError, match=r"batch_size=30 .* 4 x 2; .* does: 32"):
         parallel.check_divides(30, 2, 4)
+
+
+# --- the context of a loss ---
+
+
+def taught(params, keys, batch, context):
+    """Distances to the average and to a teacher, so that both gradients are known."""
+    del keys
+    to_ema = (params["w"] - context.ema["w"]) ** 2
+    to_teacher = (params["w"] - context.frozen["teacher"]) ** 2
+    losses = batch["x"].sum(-1) * 0 + (to_ema + to_teacher).sum()
+    step = jnp.full(losses.shape, context.step, jnp.float32)
+    return losses, {"step": step, "to_ema": losses * 0 + to_ema.sum()}
+
+
+TEACHER = np.array([1.0, 0.0, -1.0], np.float32)
+
+
+def by_hand(k, rate=0.1, decay=0.5):
+    """w, its average and the distances between them after k steps of `taught`."""
+    w = average = np.array([0.5, -1.0, 2.0])
+    apart = []
+    for _ in range(k):
+        apart.append(((w - average) ** 2).sum())
+        w = w - rate * 2 * ((w - average) + (w - TEACHER))
+        average = decay * average + (1 - decay) * w
+    return w, average, apart
+
+
+@pytest.mark.parametrize("accumulate", [1, 2])
+@pytest.mark.parametrize("several", [False, True])
+def test_a_loss_is_given_step_average_and_frozen_arrays(accumulate, several):
+    """The average is the run's own, also where it is one of several."""
+    tx, half = optax.sgd(0.1), ema.constant(0.5)
+    decay = (half, ema.constant(0.9)) if several else half
+    state = init_state({"w": jnp.array([0.5, -1.0, 2.0])}, tx, powers=int(several))
+    step = make_train_step(taught, tx, decay, axis=None, accumulate=accumulate)
+    frozen = {"teacher": jnp.asarray(TEACHER)}
+    state, metrics = jax.jit(step)(state, batch(), jax.random.key(7), frozen)
+    w, average, apart = by_hand(K)
+    chex.assert_trees_all_close(state.params["w"], w, rtol=1e-5)
+    chex.assert_trees_all_close(ema.primary(state.ema)["w"], average, rtol=1e-5)
+    chex.assert_trees_all_close(metrics["step"], np.arange(K, dtype=np.float32))
+    chex.assert_trees_all_close(metrics["to_ema"], np.array(apart), rtol=1e-5)
+
+
+@pytest.mark.parametrize("n", [1, 4])
+def test_frozen_arrays_are_on_every_device_and_are_not_donated(n):
+    tx, devices, data = optax.sgd(0.1), jax.devices()[:n], batch(1)
+    frozen = {"teacher": jnp.asarray(TEACHER)}
+    step = parallel.pmap_step(
+        make_train_step(taught, tx, ema.constant(0.5), axis=parallel.AXIS),
+        devices,
+        frozen,
+    )
+    state = parallel.replicate(start(tx), devices)
+    given = state
+    for _ in range(K):
+        parts = parallel.shard(data, n, axis=1)
+        state, _ = step(state, parts, jax.random.key(7))
+    w, average, _ = by_hand(K)
+    chex.assert_trees_all_close(state.params["w"], w, rtol=1e-5)
+    chex.assert_trees_all_close(state.ema["w"], average, rtol=1e-5)
+    assert given.params["w"].is_deleted() and not frozen["teacher"].is_deleted()
+    chex.assert_trees_all_equal(frozen["teacher"], TEACHER)
+
+
+def test_frozen_arrays_are_arguments_and_not_constants_of_the_program():
+    tx, traces = optax.sgd(0.1), []
+
+    def counted(*args):
+        traces.append(1)
+        return taught(*args)
+
+    step = jax.jit(make_train_step(counted, tx, ema.constant(0.5), axis=None))
+    ends = []
+    for teacher in (TEACHER, 2 * TEACHER):
+        frozen = {"teacher": jnp.asarray(teacher)}
+        state, _ = step(start(tx), batch(1), jax.random.key(7), frozen)
+        ends.append(state.params["w"])
+    assert len(traces) == 1
+    # one step: w - .2 (w - teacher)
+    chex.assert_trees_all_close(ends[1] - ends[0], 0.2 * TEACHER, rtol=1e-5)

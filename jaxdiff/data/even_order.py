@@ -1,0 +1,43 @@
+"""The order of real images in which any first n hold the classes as all do."""
+
+import numpy as np
+from tqdm import tqdm
+
+from jaxdiff.data.batches import permutation
+from jaxdiff.data.source import Source
+
+# Labels read at once.
+BATCH = 1024
+
+
+def even_order(
+    source: Source, num: int | None = None, seed: int = 0, label: int | None = None
+) -> np.ndarray:
+    """Which images, in turn, i64[m]: `num`, drawn by the seed, or all.
+
+    Any first n have the classes in the proportion of all m, as samples requested class
+    by class have: n drawn blindly can be further from the data than generated ones.
+
+    Args:   label: of this class alone.
+    Errors: ValueError if there are fewer than num, or num is less than 4.
+    """
+    index = permutation(seed, 0, len(source))
+    # without a label, those of the chosen examples alone are read
+    read = index[: num or len(index)] if label is None else index
+    labels = np.zeros(len(read), np.int32)
+    if source.num_classes:
+        starts = tqdm(range(0, len(read), BATCH), "labels", delay=1.0)
+        parts = [source[read[at : at + BATCH]]["cond"] for at in starts]
+        labels = np.concatenate(parts)
+    if label is not None:
+        index, labels = index[labels == label], labels[labels == label][:num]
+    if not 4 <= (num or len(index)) <= len(index):
+        raise ValueError(
+            f"num_real must be from 4 to the {len(index)} images that there are, got "
+            f"{num or len(index)}"
+        )
+    index, place = index[:num], np.zeros(len(labels))
+    for k in np.unique(labels):
+        rows = np.flatnonzero(labels == k)
+        place[rows] = (np.arange(len(rows)) + 0.5) / len(rows)
+    return index[np.argsort(place, kind="stable")]
