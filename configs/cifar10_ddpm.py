@@ -5,7 +5,8 @@ TFDS_DATA_DIR=... python -m launch.train --config=configs/cifar10_ddpm.py \
 
 800,000 steps of 128 images: days on one GPU. Ho et al. 2020, arXiv:2006.11239, appendix
 B, with the linear-beta table, dropout .1, and ancestral sampling over all 1,000 steps.
-With --config.data.name=synthetic it needs no data: for measuring speed.
+With --config.data.name=synthetic it needs no data: made-up images of this shape are
+enough to measure speed.
 """
 
 from configs import base
@@ -18,8 +19,6 @@ def get_config(variant: str = ""):
             "name": "tfds",
             "dataset": "cifar10",
             "flip": True,
-            "shape": (32, 32, 3),
-            "num_classes": 10,
         }
     )
     config.model.update(
@@ -62,4 +61,9 @@ def get_config(variant: str = ""):
             "batch_size": 256,
         }
     )
-    return base.variant(config, variant, shape=(16, 16, 3))
+    return base.variant(
+        config,
+        variant,
+        synthetic={"shape": (32, 32, 3)},
+        smoke={"data.shape": (16, 16, 3), **base.SMALL_UNET},
+    )

@@ -18,8 +18,6 @@ def get_config(variant: str = ""):
             "name": "tfds",
             "dataset": "cifar10",
             "flip": True,
-            "shape": (32, 32, 3),
-            "num_classes": 10,
         }
     )
     config.model.update(
@@ -67,4 +65,14 @@ def get_config(variant: str = ""):
             "batch_size": 256,
         }
     )
-    return base.variant(config, variant, shape=(16, 16, 3))
+    return base.variant(
+        config,
+        variant,
+        synthetic={"shape": (32, 32, 3)},
+        smoke={
+            "data.shape": (16, 16, 3),
+            **base.SMALL_UNET,
+            "model.channels": 32,
+            "model.num_heads": 4,
+        },
+    )

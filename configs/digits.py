@@ -25,4 +25,9 @@ def get_config(variant: str = ""):
         }
     )
     config.sampler.update({"guidance": 2.0})
-    return base.variant(config, variant, shape=(8, 8, 1), num_classes=10)
+    return base.variant(
+        config,
+        variant,
+        synthetic={"shape": (8, 8, 1), "num_classes": 10},
+        smoke=base.SMALL_UNET,
+    )

@@ -58,4 +58,9 @@ def get_config(variant: str = ""):
             "batch_size": 250,
         }
     )
-    return base.variant(config, variant, shape=(12, 12, 1), num_classes=10)
+    return base.variant(
+        config,
+        variant,
+        synthetic={"shape": (28, 28, 1), "num_classes": 10},
+        smoke={"data.shape": (12, 12, 1), **base.SMALL_UNET},
+    )

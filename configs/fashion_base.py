@@ -35,4 +35,9 @@ def get_config(variant: str = ""):
         }
     )
     config.sampler.update({"num_steps": 50, "guidance": 1.5, "batch_size": 250})
-    return base.variant(config, variant, shape=(6, 6, 1), num_classes=10)
+    return base.variant(
+        config,
+        variant,
+        synthetic={"shape": (14, 14, 1), "num_classes": 10},
+        smoke={"data.shape": (6, 6, 1), **base.SMALL_UNET},
+    )

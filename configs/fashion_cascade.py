@@ -44,6 +44,9 @@ def get_config(variant: str = ""):
         {"num_steps": 25, "base": "runs/fashion_base", "augment": 0.1}
     )
     config.sampler.batch_size = 250
-    if variant:
-        config.diffusion.low_size = 6
-    return base.variant(config, variant, shape=(12, 12, 1), num_classes=10)
+    return base.variant(
+        config,
+        variant,
+        synthetic={"shape": (28, 28, 1), "num_classes": 10},
+        smoke={"data.shape": (12, 12, 1), "diffusion.low_size": 6, **base.SMALL_UNET},
+    )

@@ -7,6 +7,10 @@ TFDS_DATA_DIR=... python -m launch.train --config=configs/fashion_ddim.py \
 Outlines of shirts, boots and trousers show from step 400 on, still grainy; the textures
 take longer. `python -m launch.plot steps` shows one noise in 1, 10 and 80 steps: the
 first is noise around a blot, the others agree on the piece and differ in its detail.
+
+The example measures its samples of 5 steps as it trains, and shows those of 20:
+--config.train.evaluate_every=500 --config.train.evaluate_steps=5
+--config.train.features=runs/fashion_features
 """
 
 from configs import base
@@ -46,8 +50,12 @@ def get_config(variant: str = ""):
             "sample_every": 500,
             "checkpoint_every": 500,
             "num_preview": 64,
-            "evaluate_steps": 5,  # and 20 for pictures, as in the example
         }
     )
     config.sampler.update({"num_steps": 20, "clip": False, "batch_size": 64})
-    return base.variant(config, variant, shape=(8, 8, 1), num_classes=0)
+    return base.variant(
+        config,
+        variant,
+        synthetic={"shape": (28, 28, 1), "num_classes": 10},
+        smoke={"data.shape": (8, 8, 1), **base.SMALL},
+    )

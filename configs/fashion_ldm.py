@@ -39,5 +39,10 @@ def get_config(variant: str = ""):
             "sample_every": 2000,
         }
     )
-    config.sampler.update({"num_steps": 50, "clip": False, "batch_size": 250})
-    return base.variant(config, variant, shape=(7, 7, 4), num_classes=10)
+    config.sampler.update({"num_steps": 50, "batch_size": 250})
+    return base.variant(
+        config,
+        variant,
+        synthetic={"shape": (7, 7, 4), "num_classes": 10},
+        smoke=base.SMALL_UNET,
+    )

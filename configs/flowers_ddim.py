@@ -8,6 +8,10 @@ on two CPU cores. The model learns to split a noisy image into image and noise (
 schedule, eps, mean absolute error); `python -m launch.plot steps` then shows one noise
 sampled in 1, 10 and 80 steps: a blot, then a picture, then the same picture in detail.
 
+The example measures its samples of 5 steps as it trains, and shows those of 20: with
+--config.train.evaluate_every and --config.train.features, also
+--config.train.evaluate_steps=5.
+
 On a folder of pictures of any size, with their own mean and deviation, measured once:
 
 python -m launch.train --config=configs/flowers_ddim.py --workdir=runs/pictures \
@@ -70,9 +74,13 @@ def get_config(variant: str = ""):
             "sample_every": 1020,
             "checkpoint_every": 1020,
             "num_preview": 18,
-            "evaluate_steps": 5,  # and 20 for pictures, as in the example
         }
     )
     # the example clips only what it shows
     config.sampler.update({"num_steps": 20, "clip": False, "batch_size": 64})
-    return base.variant(config, variant, shape=(16, 16, 3), num_classes=0)
+    return base.variant(
+        config,
+        variant,
+        synthetic={"shape": (64, 64, 3)},
+        smoke={"data.shape": (16, 16, 3), **base.SMALL},
+    )

@@ -12,7 +12,7 @@ from configs import base, imagenet64_adm
 
 def get_config(variant: str = ""):
     config = imagenet64_adm.get_config()
-    config.data.update({"size": 256, "shape": (256, 256, 3)})
+    config.data.update({"size": 256})
     config.model.update(
         {
             "channels": 256,
@@ -27,4 +27,9 @@ def get_config(variant: str = ""):
         {"batch_size": 256, "num_steps": 1_980_000, "lr": "constant(peak=1e-4)"}
     )
     config.sampler.batch_size = 16
-    return base.variant(config, variant, shape=(16, 16, 3))
+    return base.variant(
+        config,
+        variant,
+        synthetic={"shape": (256, 256, 3), "num_classes": 1000},
+        smoke={"data.shape": (16, 16, 3), **base.SMALL_UNET},
+    )

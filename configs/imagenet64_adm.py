@@ -19,8 +19,6 @@ def get_config(variant: str = ""):
             "dataset": "imagenet2012",
             "size": 64,
             "flip": True,
-            "shape": (64, 64, 3),
-            "num_classes": 1000,
         }
     )
     config.model.update(
@@ -67,4 +65,9 @@ def get_config(variant: str = ""):
             "batch_size": 64,
         }
     )
-    return base.variant(config, variant, shape=(16, 16, 3))
+    return base.variant(
+        config,
+        variant,
+        synthetic={"shape": (64, 64, 3), "num_classes": 1000},
+        smoke={"data.shape": (16, 16, 3), **base.SMALL_UNET},
+    )

@@ -12,8 +12,11 @@ from configs import base, imagenet64_adm
 
 
 def get_config(variant: str = ""):
-    config = imagenet64_adm.get_config()
+    config, guided = base.get_config(), imagenet64_adm.get_config()
     config.task = "classifier"
+    config.update({block: guided[block] for block in ("data", "model", "train")})
+    noise = ("schedule", "times", "stratified")
+    config.diffusion.update({field: guided.diffusion[field] for field in noise})
     config.model.update(
         {"name": "classifier", "channels": 128, "num_blocks": 4, "dropout": 0.0}
     )
@@ -25,4 +28,9 @@ def get_config(variant: str = ""):
             "lr": "linear(peak=6e-4)",
         }
     )
-    return base.variant(config, variant, shape=(16, 16, 3))
+    return base.variant(
+        config,
+        variant,
+        synthetic={"shape": (64, 64, 3), "num_classes": 1000},
+        smoke={"data.shape": (16, 16, 3), **base.SMALL_UNET},
+    )

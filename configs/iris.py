@@ -2,7 +2,7 @@
 
 python -m launch.train --config=configs/iris.py --workdir=runs/iris
 python -m launch.sample --workdir=runs/iris --out=out --fix class=virginica
-python -m launch.bench inverse --config=configs/iris.py
+python -m launch.bench inference --config=configs/iris.py
 
 Costs about ten seconds on two CPU cores. SYSTEM: sigmoid schedule, eps, 1,000 steps.
 """
@@ -38,10 +38,14 @@ def get_config(variant: str = ""):
         {
             "solver": "ddpm",
             "num_steps": 1000,
-            "clip": False,
             "known": "regress(ridge=0.1)",
             "known_steps": 100,
         }
     )
-    # the real rows are few and embedded: made-up ones would save nothing
-    return base.variant(config, variant, name="iris")
+    # the real rows are few and embedded: for a smoke test made-up ones save nothing
+    return base.variant(
+        config,
+        variant,
+        synthetic={"shape": (7,), "num_classes": 0},
+        smoke={"data.name": "iris", "model.num_blocks": 1},
+    )

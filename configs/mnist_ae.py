@@ -41,4 +41,9 @@ def get_config(variant: str = ""):
             "sample_every": 1000,
         }
     )
-    return base.variant(config, variant, shape=(28, 28, 1), num_classes=10)
+    return base.variant(
+        config,
+        variant,
+        synthetic={"shape": (28, 28, 1), "num_classes": 10},
+        smoke=base.SMALL,
+    )

@@ -39,4 +39,9 @@ def get_config(variant: str = ""):
         }
     )
     config.sampler.update({"num_steps": 40, "clip": False, "batch_size": 64})
-    return base.variant(config, variant, shape=(28, 28, 1), num_classes=3)
+    return base.variant(
+        config,
+        variant,
+        synthetic={"shape": (28, 28, 1), "num_classes": 3},
+        smoke={},
+    )

@@ -20,4 +20,9 @@ from configs import base, mnist_ae
 def get_config(variant: str = ""):
     config = mnist_ae.get_config()
     config.autoencoder.kl_weight = 0.15  # the variance of p(x | z): its squared error
-    return base.variant(config, variant, shape=(28, 28, 1), num_classes=10)
+    return base.variant(
+        config,
+        variant,
+        synthetic={"shape": (28, 28, 1), "num_classes": 10},
+        smoke=base.SMALL,
+    )

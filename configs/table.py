@@ -13,4 +13,9 @@ def get_config(variant: str = ""):
     config = iris.get_config()
     config.data.name = "table"
     config.train.update({"batch_size": 256, "num_steps": 10_000})
-    return base.variant(config, variant, name="iris")
+    return base.variant(
+        config,
+        variant,
+        synthetic={"shape": (7,), "num_classes": 0},
+        smoke={"data.name": "iris", "model.num_blocks": 1},
+    )

@@ -1,8 +1,8 @@
 """Choices by name, and the objects that they make.
 
-A choice is a name in a home. A home is a package, whose members are its files with a
-`make`, or a module, whose members are its `__all__`. So a new file or function can be
-chosen at once, and nothing is registered.
+A choice is a name in a home, which is a module or a package. Its members are the makers
+in its `__all__`, or, of a package without one, its files with a `make`. So a new file
+or function can be chosen at once, and nothing is registered.
 """
 
 import ast
@@ -21,8 +21,8 @@ Home = ModuleType
 
 
 def members(home: Home) -> dict[str, Callable]:
-    """Every choice a home has, by name."""
-    if not hasattr(home, "__path__"):
+    """Every maker of a home, by name."""
+    if hasattr(home, "__all__"):
         return {name: getattr(home, name) for name in home.__all__}
     names = sorted(info.name for info in pkgutil.iter_modules(home.__path__))
     files = {n: importlib.import_module(f"{home.__name__}.{n}") for n in names}
@@ -31,14 +31,13 @@ def members(home: Home) -> dict[str, Callable]:
 
 def pick(home: Home, name: str) -> Callable:
     """The maker called `name`. Errors: ValueError that names the nearest and all."""
-    if hasattr(home, "__path__"):
-        full = f"{home.__name__}.{name}"
-        if name.isidentifier() and importlib.util.find_spec(full):
-            file = importlib.import_module(full)
-            if hasattr(file, "make"):
-                return file.make
-    elif name in home.__all__:
-        return getattr(home, name)
+    if hasattr(home, "__all__"):
+        if name in home.__all__:
+            return getattr(home, name)
+    elif name.isidentifier() and importlib.util.find_spec(f"{home.__name__}.{name}"):
+        file = importlib.import_module(f"{home.__name__}.{name}")
+        if hasattr(file, "make"):
+            return file.make
     known = members(home)
     raise ValueError(f"{home.__name__} has no {name!r}{hint(name, known)}")
 
@@ -74,15 +73,14 @@ def parse(home: Home, spec: str) -> tuple[str, dict[str, Any]]:
 def respec(home: Home, spec: str, **others: Any) -> str:
     """The spec with other values of some fields."""
     name, fields = parse(home, spec)
-    told = ", ".join(f"{k}={v!r}" for k, v in {**fields, **others}.items())
-    return f"{name}({told})"
+    text = ", ".join(f"{k}={v!r}" for k, v in {**fields, **others}.items())
+    return f"{name}({text})"
 
 
 def fields_of(home: Home, spec: str, kind: type) -> list[str]:
     """The fields of that type that the maker of a spec takes."""
-    return [
-        k for k, own in _types(pick(home, parse(home, spec)[0])).items() if own is kind
-    ]
+    takes = _types(pick(home, parse(home, spec)[0]))
+    return [field for field, taken in takes.items() if taken is kind]
 
 
 def from_block(home: Home, block: Mapping[str, Any], **derived: Any) -> Any:
@@ -94,7 +92,7 @@ def from_block(home: Home, block: Mapping[str, Any], **derived: Any) -> Any:
 
 
 def _fitted(maker, fields, name):
-    """Check fields against the maker's signature; ints become floats where asked."""
+    """Check fields against the maker's signature; an int for a float becomes one."""
     takes = _types(maker)
     for field, value in fields.items():
         if field not in takes:

@@ -25,6 +25,13 @@ def test_members_of_a_module_are_its_all():
     assert choices.members(ema)["warmup"] is ema.warmup
 
 
+def test_members_of_a_package_with_all_are_what_it_lists():
+    assert list(choices.members(schedules)) == schedules.__all__
+    assert choices.pick(schedules, "edm") is schedules.edm
+    with pytest.raises(ValueError, match="has no 'tables'"):  # a file, not a maker
+        choices.pick(schedules, "tables")
+
+
 def test_a_new_file_can_be_chosen_at_once(tmp_path, monkeypatch):
     (tmp_path / "brand_new.py").write_text("def make(schedule):\n    return 'made'\n")
     monkeypatch.setattr(solvers, "__path__", [*solvers.__path__, str(tmp_path)])

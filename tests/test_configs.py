@@ -11,29 +11,15 @@ import numpy as np
 import pytest
 from ml_collections import ConfigDict
 
-import jaxdiff.data
-import jaxdiff.models
-import jaxdiff.tasks
 from configs import base
-from jaxdiff import build, choices
-from jaxdiff.diffusion import (
-    grids,
-    inputs,
-    losses,
-    noises,
-    predictions,
-    rules,
-    scalings,
-    schedules,
-    solvers,
-    times,
-    upsampling,
-    weights,
-)
+from jaxdiff import build
+from jaxdiff.diffusion import conditions, upsampling
 from jaxdiff.runs import workdir
+from jaxdiff.runs.experiment import open_run
 from jaxdiff.runs.sample import run as sample
-from jaxdiff.runs.train import loop as train
-from jaxdiff.train import ema, lr_schedules, optim
+from jaxdiff.runs.train import loop, setup
+from jaxdiff.schema import flat
+from jaxdiff.train.state import num_params
 
 FOLDER = Path(base.__file__).parent
 NAMES = sorted(
@@ -45,24 +31,16 @@ def load(name: str, variant: str = "") -> ConfigDict:
     return importlib.import_module(f"configs.{name}").get_config(variant)
 
 
-def leaves(tree, path=""):
-    for key, value in tree.items():
-        if isinstance(value, dict):
-            yield from leaves(value, f"{path}{key}.")
-        else:
-            yield path + key, value
-
-
-@pytest.mark.parametrize("variant", ["", "smoke"])
+@pytest.mark.parametrize("variant", ["", "smoke", "synthetic"])
 @pytest.mark.parametrize("name", NAMES)
 def test_a_config_is_pure_data(name, variant, tmp_path):
     config = load(name, variant)
-    schema = dict(leaves(base.get_config().to_dict()))
-    for path, value in leaves(config.to_dict()):
-        assert path in schema
+    default = flat(base.get_config())
+    for path, value in flat(config).items():
+        assert path in default
         parts = value if isinstance(value, tuple) else (value,)
         assert all(isinstance(v, int | float | str | bool) for v in parts), path
-        assert isinstance(value, type(schema[path])), path
+        assert isinstance(value, type(default[path])), path
     workdir.save_config(tmp_path, config)
     assert workdir.load_config(tmp_path).to_dict() == config.to_dict()
     json.loads((tmp_path / "config.json").read_text())
@@ -78,23 +56,38 @@ def test_docstring_gives_command_and_cost(name):
 @pytest.mark.parametrize("name", NAMES)
 def test_what_a_docstring_tells_to_set_can_be_set(name):
     text = ast.get_docstring(ast.parse((FOLDER / f"{name}.py").read_text())) or ""
-    config, schema = load(name), dict(leaves(base.get_config().to_dict()))
+    config, default = load(name), flat(base.get_config())
     for field, quoted, bare in re.findall(
         r"--config\.([\w.]+)=(?:'([^']*)'|([^\s);:,]*[^\s).;:,]))", text
     ):
-        assert field in schema
+        assert field in default
         value = quoted or bare
-        if not isinstance(schema[field], str):
+        if not isinstance(default[field], str):
             value = ast.literal_eval(value)
         config.update_from_flattened_dict({field: value})
     build.make_solver(config)
     build.make_grid(config)
 
 
-@pytest.mark.parametrize("name", [*NAMES, "base"])
+@pytest.mark.parametrize("name", NAMES)
 def test_an_unknown_variant_names_the_known(name):
-    with pytest.raises(ValueError, match="there is 'smoke'"):
-        load(name, "smok") if name != "base" else base.variant(base.get_config(), "x")
+    with pytest.raises(ValueError, match="there is 'smoke', and 'synthetic'"):
+        load(name, "smok")
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_made_up_data_have_the_shape_of_the_real_ones(name):
+    """In full size, where only config.data differs."""
+    real, made_up = load(name), load(name, "synthetic")
+    assert made_up.data.name == "synthetic"
+    real_fields, fields = flat(real), flat(made_up)
+    other = {k for k in fields if fields[k] != real_fields[k]}
+    assert all(k.startswith("data.") for k in other)
+    if real.data.size:
+        assert made_up.data.shape[:2] == (real.data.size,) * 2
+    if real.data.name in ("digits", "iris"):
+        a, b = build.make_source(real), build.make_source(made_up)
+        assert (a.shape, a.num_classes) == (b.shape, b.num_classes)
 
 
 def denoises(config, source, task, params):
@@ -104,7 +97,7 @@ def denoises(config, source, task, params):
     if config.diffusion.low_size:
         extra = upsampling.extra_channels(source.shape, config.diffusion.augment)
         image = jax.ShapeDtypeStruct((2, *source.shape[:2], extra), np.float32)
-        cond = inputs.Beside(cond, image)
+        cond = conditions.Beside(cond, image)
     t = jax.ShapeDtypeStruct((), np.float32)
     out = jax.eval_shape(lambda p, x, t, y: task.model(p)(x, t, y), params, x, t, cond)
     assert out.x0.shape == x.shape
@@ -146,19 +139,14 @@ PUBLISHED = {
 
 @pytest.mark.parametrize("name", NAMES)
 def test_the_full_size_builds(name):
-    """Shapes alone. Data that are not here are made up in their shape, as for smoke."""
-    config = load(name)
-    if config.data.name in ("tfds", "folder", "table", "latents"):
-        full = config.data.copy_and_resolve_references()
-        config.data = load(name, "smoke").data
-        if full.name != "latents":  # made up in full size already
-            size = full.size or (28 if "mnist" in full.dataset else full.shape[0])
-            config.data.shape = (size, size, *config.data.shape[2:])
+    """Shapes alone. Data that are not here are made up in their shape."""
+    here = load(name).data.name in ("digits", "iris")
+    config = load(name, "" if here else "synthetic")
     source = build.make_source(config)
     task = build.make_task(config, source)
     params = jax.eval_shape(task.init, jax.random.key(0))
     if name in PUBLISHED:
-        assert train.num_params(params) == PUBLISHED[name]
+        assert num_params(params) == PUBLISHED[name]
     RUNS_ON[task.kind](config, source, task, params)
     tx, lr = build.make_optimizer(config)
     jax.eval_shape(tx.init, params)
@@ -175,7 +163,7 @@ def quickly_compiled():
 
 
 # One of each task on all devices; what differs between configs is on every device.
-ON_ALL_DEVICES = ("digits", "digits_judge", "iris", "mnist_vae")
+ON_ALL_DEVICES = ("digits", "digits_features", "iris", "mnist_vae")
 
 
 @pytest.fixture
@@ -192,7 +180,7 @@ def devices(name, monkeypatch):
 @pytest.mark.parametrize("name", NAMES)
 def test_smoke_trains_two_steps_and_samples(name, tmp_path, devices, quickly_compiled):
     config, folder, out = load(name, "smoke"), tmp_path / "run", tmp_path / "out"
-    state = train.run(train.prepare(config, folder))
+    state = loop.run(setup.prepare(config, folder))
     assert int(state.step) == 2
     rows = workdir.read_metrics(folder)
     assert [row["step"] for row in rows] == [1, 2]
@@ -201,7 +189,7 @@ def test_smoke_trains_two_steps_and_samples(name, tmp_path, devices, quickly_com
     if config.task != "diffusion" or config.diffusion.low_size:
         return  # draws no samples, or of a base alone: tests/runs/test_cascade_run.py
     asked = {"num": 4, "seed": 0, "label": None, "png": False, "force": False}
-    x = sample.run(sample.prepare(folder, config, out=out, **asked))
+    x = sample.run(sample.prepare(open_run(folder, config), out=out, **asked))
     assert len(x) == 4 and np.isfinite(x).all()
     assert (out / "samples.npz").exists()
 
@@ -218,60 +206,3 @@ def test_what_a_config_gave_is_of_that_config_and_shown(path):
     picture = path.with_suffix(".png").relative_to(FOLDER.parent)
     assert (FOLDER.parent / picture).stat().st_size < 200_000
     assert f"({picture})" in (FOLDER.parent / "README.md").read_text()
-
-
-def fields_without_comment(source: str) -> list[str]:
-    """Fields of the schema that no comment is beside, above, or near above.
-
-    One comment may speak of a few fields that belong together: three, no more. A block
-    (a field whose value is a function's) is explained by that function's fields.
-    """
-    lines, bare = source.splitlines(), []
-    for node in ast.walk(ast.parse(source)):
-        if not (
-            isinstance(node, ast.Call) and getattr(node.func, "id", "") == "ConfigDict"
-        ):
-            continue
-        fields = node.args[0]
-        assert isinstance(fields, ast.Dict)
-        since = 99
-        for key, value in zip(fields.keys, fields.values, strict=True):
-            assert isinstance(key, ast.Constant)
-            above, own = lines[key.lineno - 2].strip(), lines[key.lineno - 1]
-            since = 1 if above.startswith("#") or "#" in own else since + 1
-            if since > 3 and not isinstance(value, ast.Call):
-                bare.append(key.value)
-    return bare
-
-
-def test_every_field_of_the_schema_is_explained():
-    source = (FOLDER / "base.py").read_text()
-    assert fields_without_comment(source) == []
-    # and the check can fail
-    stripped = "\n".join(
-        x for x in source.splitlines() if not x.strip().startswith("#")
-    )
-    assert {"seed", "batch_size", "solver"} <= set(fields_without_comment(stripped))
-
-
-def test_choices_named_in_the_schema_are_those_there_are():
-    """The comments list files and functions: a new one must be named there."""
-    text = (FOLDER / "base.py").read_text()
-    homes = (
-        *(jaxdiff.data, jaxdiff.models, solvers, grids, inputs, losses, noises),
-        *(
-            predictions,
-            rules,
-            scalings,
-            schedules,
-            times,
-            weights,
-            ema,
-            lr_schedules,
-            optim,
-        ),
-        jaxdiff.tasks,
-    )
-    for home in homes:
-        for name in choices.members(home):
-            assert name in text, f"{home.__name__}.{name} is not named in the schema"
