@@ -10,7 +10,7 @@ python -m launch.bench solvers --out=out/solvers
 
 And how well a table's columns are inferred from one another, on rows left out:
 
-python -m launch.bench inverse --config=configs/iris.py --out=out/inverse
+python -m launch.bench inference --config=configs/iris.py --out=out/inference
 """
 
 import json
@@ -26,14 +26,13 @@ CONFIG = config_flags.DEFINE_config_file(
     "config", None, "The experiment: a config file."
 )
 NUM_RUNS = flags.DEFINE_integer(
-    "num_runs", 5, "Runs after the warm-up; seeds of iris: 3."
+    "num_runs", None, "Runs after the warm-up (5); seeds of iris (3).", lower_bound=1
 )
 TORCH = flags.DEFINE_string("torch_python", sys.executable, "A Python that has torch.")
 JSON = flags.DEFINE_string("json", None, "Also write the figures to this file.")
+OUT = flags.DEFINE_string("out", None, "inference, solvers: folder for the picture.")
 
-OUT = flags.DEFINE_string("out", None, "inverse, solvers: folder for the picture.")
-
-KINDS = ("step", "sample", "iris", "inverse", "solvers")
+KINDS = ("step", "sample", "iris", "inference", "solvers")
 
 
 def main(kind: str) -> None:
@@ -43,24 +42,25 @@ def main(kind: str) -> None:
         cli.fail("--out is missing: where shall orders.png be written?")
     if kind != "solvers" and CONFIG.value is None:
         cli.fail("--config is missing: --config=configs/digits.py, for example")
-    from jaxdiff.runs.bench import inference as inverse
-    from jaxdiff.runs.bench import solvers as bench_solvers
-    from jaxdiff.runs.bench import speed as bench
-
     with cli.user_errors():
-        if kind == "iris":
-            seeds = NUM_RUNS.value if flags.FLAGS["num_runs"].present else 3
-            rows = bench.bench_iris(CONFIG.value, seeds, TORCH.value)
-        elif kind == "solvers":
-            rows = bench_solvers.bench_solvers(Path(OUT.value))
-        elif kind == "inverse":
-            rows = inverse.bench_inverse(CONFIG.value, OUT.value and Path(OUT.value))
-        else:
-            run = bench.bench_step if kind == "step" else bench.bench_sample
-            rows = [run(CONFIG.value, NUM_RUNS.value)]
+        rows = measure(kind)
     cli.print_rows(rows)
     if JSON.value:
         Path(JSON.value).write_text(json.dumps(rows, indent=2, default=float) + "\n")
+
+
+def measure(kind: str) -> list[dict]:
+    from jaxdiff.runs.bench import inference, iris, solvers, speed
+
+    config, out = CONFIG.value, OUT.value and Path(OUT.value)
+    if kind == "solvers":
+        return solvers.bench_solvers(out)
+    if kind == "inference":
+        return inference.bench_inference(config, out)
+    if kind == "iris":
+        return iris.bench_iris(config, NUM_RUNS.value or 3, TORCH.value)
+    bench = speed.bench_step if kind == "step" else speed.bench_sample
+    return [bench(config, NUM_RUNS.value or 5)]
 
 
 if __name__ == "__main__":

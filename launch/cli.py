@@ -1,10 +1,11 @@
 """What the launchers share: a user's mistake is one line and exit status 2."""
 
 import argparse
+import ast
 import contextlib
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from absl import app, flags, logging
@@ -58,7 +59,6 @@ def define_stored_config(argv: list[str]) -> None:
         return
     with user_errors():
         config = workdir.load_config(Path(given.workdir))
-        check_schema(Path(given.workdir))
     with flag_errors():
         config_flags.DEFINE_config_dict("config", config)
     flags.DEFINE_float(
@@ -66,34 +66,16 @@ def define_stored_config(argv: list[str]) -> None:
     )
 
 
-def check_schema(folder: Path) -> None:
-    """ValueError for a run that another version of the schema has written."""
-    from configs import base
-    from jaxdiff.runs import workdir
-
-    workdir.check_schema(folder, workdir.load_config(folder), base.get_config())
-
-
-def check_named_runs(config: ConfigDict | None) -> None:
-    """The same of every run that flags or fields name, beside --workdir's own."""
-    named = [
-        flags.FLAGS[name].value
-        for name in ("judge", "beside", "data")
-        if name in flags.FLAGS
-    ]
-    if config is not None:
-        s, d = config.sampler, config.data
-        named += [s.base, s.weak, s.classifier, config.train.judge]
-        named += [d.path] if d.name == "latents" else []
-    for folder in (Path(name) for name in named if name):
-        if (folder / "config.json").is_file():  # others are spoken of elsewhere
-            check_schema(folder)
-
-
-def run(main: Callable[..., None], word: str = "", many: bool = False) -> None:
-    """Parse the flags, quietly, and run main.
+def run(
+    main: Callable[..., None],
+    word: str = "",
+    many: bool = False,
+    varied: Callable[[], Sequence[str]] = list,
+) -> None:
+    """Parse the flags, quietly, check the config that they make, and run main.
 
     word: what its argument is, where it takes one.  many: whether it takes more.
+    varied: fields of config.sampler that the command itself sets to other values.
     """
     logging.set_verbosity(logging.WARNING)  # orbax tells of every file at INFO
     logging.use_absl_handler()
@@ -115,8 +97,8 @@ def run(main: Callable[..., None], word: str = "", many: bool = False) -> None:
             if devices < 1:
                 fail(f"train.cpu_devices must be at least 1, got {devices}")
             jax.config.update("jax_num_cpu_devices", devices)
-        with user_errors():
-            check_named_runs(config)
+            with user_errors():
+                _check_config(config, varied())
         main(*words)
 
     app.run(start, flags_parser=_parse)
@@ -143,10 +125,66 @@ def _text(value: object) -> str:
 
 
 def _parse(argv):
-    parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
-    parser.add_argument("--config")
-    path, _, _ = (parser.parse_known_args(argv[1:])[0].config or "").partition(":")
+    path, _, variant = (_flag(argv, "--config") or "").partition(":")
     if path and not Path(path).is_file():
         fail(f"--config: there is no file {path}; the ready ones are in configs/")
+    made_up = _flag(argv, "--config.data.name") == "synthetic"
+    if path and made_up and not variant and _has_variants(Path(path)):
+        places = (f"--config={path}", f"-config={path}", path)
+        # absl reads sys.argv again, which this list is
+        argv[:] = [w + ":synthetic" if w in places else w for w in argv]
+        _note(f"the data are made up, in the shape of the real ones ({path}:synthetic)")
     with flag_errors():
         return flags.FLAGS(argv, known_only=False)
+
+
+def _flag(argv: list[str], name: str) -> str | None:
+    """The value of a flag before flags are parsed."""
+    parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    parser.add_argument(name, dest="value")
+    return parser.parse_known_args(argv[1:])[0].value
+
+
+def _has_variants(path: Path) -> bool:
+    """Whether a config file's get_config takes a variant's name."""
+    try:
+        tree = ast.parse(path.read_text())
+    except SyntaxError:  # absl says where
+        return False
+    return any(
+        isinstance(node, ast.FunctionDef)
+        and node.name == "get_config"
+        and node.args.args
+        for node in tree.body
+    )
+
+
+def _check_config(config: ConfigDict, varied: Sequence[str]) -> None:
+    """ValueError for a field set by a flag that nothing takes, or that a trained run
+    cannot change; what a file sets gives way to the choices that flags make.
+    """
+    from jaxdiff import fields
+    from jaxdiff.runs import workdir
+
+    if _flag(sys.argv, "--config"):
+        given = config_flags.get_override_values(flags.FLAGS["config"])
+        chosen = [f"{k}={given[k]}" for k in fields.CHOICES if k in given]
+        reset = sorted(fields.settle(config, given)) if chosen else []
+        fields.check(config)
+        if reset:
+            _note(
+                f"with {', '.join(chosen)} nothing takes the config's "
+                f"{', '.join(reset)}: back at the default"
+            )
+        return
+    folder = Path(flags.FLAGS["workdir"].value)
+    workdir.check_fixed(folder, config)
+    for name in varied:
+        config = fields.varied(config, f"sampler.{name}")
+    unused = fields.check(config, stored=workdir.load_config(folder))
+    if unused:
+        _note(f"nothing takes {', '.join(unused)} of {folder / workdir.CONFIG}")
+
+
+def _note(text: str) -> None:
+    print(f"note: {text}", file=sys.stderr)

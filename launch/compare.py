@@ -1,14 +1,15 @@
 """Lay folders of samples side by side, with the distance of each to the real data.
 
-python -m launch.compare out/adm out/cfg --judge=runs/fashion_judge --out=out/compare
-python -m launch.compare out/adm out/cfg --judge=runs/fashion_judge --out=out/7 \
-    --label=7
+python -m launch.compare out/adm out/cfg --features=runs/fashion_features \
+    --out=out/compare
+python -m launch.compare out/adm out/cfg --features=runs/fashion_features \
+    --out=out/7 --label=7
 
 A folder is one that launch.sample wrote, or any of pictures: FOLDER/*.png, or
-FOLDER/CLASS/*.png where CLASS is a class of the judge's data or its number. The judge
-is a run of task "classifier", such as configs/fashion_judge.py, and the real data are
-its own; or it is the file of Inception's weights (README), with --data=WORKDIR, any run
-of the real data. Writes compare.png and compare.json, and prints the table.
+FOLDER/CLASS/*.png where CLASS is a class of the data or its number. --features is a run
+of task "classifier", such as configs/fashion_features.py, and the real data are its
+own; or it is the file of Inception's weights (README), with --data=WORKDIR, any run of
+the real data. Writes compare.png and compare.json, and prints the table.
 """
 
 import shlex
@@ -19,7 +20,9 @@ from absl import flags
 
 from launch import cli
 
-JUDGE = flags.DEFINE_string("judge", None, "The classifier's run, or Inception's file.")
+FEATURES = flags.DEFINE_string(
+    "features", None, "The run of a classifier, or the file of Inception's weights."
+)
 DATA = flags.DEFINE_string("data", None, "With Inception: a run of the real data.")
 OUT = flags.DEFINE_string("out", None, "Folder for compare.png and compare.json.")
 LABEL = flags.DEFINE_integer("label", None, "One class only, of samples and of data.")
@@ -29,7 +32,7 @@ NUM_REAL = flags.DEFINE_integer(
 SEED = flags.DEFINE_integer(
     "seed",
     0,
-    "Order of the real images, and blocks of the kernel distance.",
+    "Of the order of the real images, and of the blocks of KID.",
     lower_bound=0,
     upper_bound=2**63 - 1,
 )
@@ -37,17 +40,22 @@ FORCE = flags.DEFINE_bool("force", False, "Write into a folder that is not empty
 
 
 def main(*folders: str) -> None:
+    from jaxdiff.runs import workdir
     from jaxdiff.runs.evaluate import compare
+    from jaxdiff.runs.experiment import Experiment
 
-    if JUDGE.value is None:
-        cli.fail("--judge is missing: the workdir of a classifier's run")
+    if FEATURES.value is None:
+        cli.fail("--features is missing: the workdir of a classifier's run")
     if OUT.value is None:
         cli.fail("--out is missing: where shall the comparison be written?")
-    judge, data = Path(JUDGE.value), Path(DATA.value) if DATA.value else None
     with cli.user_errors():
+        data = None
+        if DATA.value:
+            folder = Path(DATA.value)
+            data = Experiment(workdir.load_config(folder), folder).images
         request = compare.prepare(
             [Path(folder) for folder in folders],
-            judge,
+            Path(FEATURES.value),
             out=Path(OUT.value),
             data=data,
             label=LABEL.value,

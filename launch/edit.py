@@ -10,9 +10,10 @@ python -m launch.edit interpolate --workdir=runs/digits --out=out/way --data_ind
 python -m launch.edit upscale --workdir=runs/digits --out=out/large --data_index=0:4
 python -m launch.edit colourise --workdir=runs/flowers_ddim --out=out/c --image=grey.png
 
-Kinds: vary (noised, and sampled from there), inpaint (a part drawn anew), invert (its
-noise, and what comes back), interpolate (between two), upscale, colourise. All write
-edit.png, before and after, and edited.npz.
+Kinds: vary (noised, and sampled from there), inpaint (a part drawn anew), invert (the
+noise of an image, and what comes back from it), interpolate (between two), upscale,
+colourise. All write edit.png, before and after, and edited.npz. The number of function
+evaluations (NFE) that is printed counts the calls of the denoiser for one image.
 """
 
 import sys
@@ -28,7 +29,7 @@ IMAGE = flags.DEFINE_multi_string("image", [], "A picture, or a folder; repeatab
 INDEX = flags.DEFINE_list(
     "data_index", [], "Instead, the run's own data: 0,1,2 or 0:200."
 )
-RESIZE = flags.DEFINE_bool("resize", False, "Bring pictures to the size needed.")
+RESIZE = flags.DEFINE_bool("resize", False, "Bring pictures to the needed size.")
 NUM = flags.DEFINE_integer(
     "num", None, "Results of each image (4); images from end to end of interpolate (8)."
 )
@@ -47,29 +48,32 @@ FACTOR = flags.DEFINE_integer("factor", 2, "So many times as wide and as high.")
 METHOD = flags.DEFINE_string(
     "method",
     "",
-    "pigdm (its derivatives tell the rest of what is known) or project; by default "
-    "pigdm, and for inpaint --config.sampler.known.",
+    "pigdm (the denoiser's derivatives carry what is known to the rest) or project; by "
+    "default pigdm, and for inpaint --config.sampler.known.",
 )
 EVERY = flags.DEFINE_bool(
-    "every", False, "Measure every solver that draws no noise, at --calls each."
+    "every", False, "Measure every solver that draws no noise, at --nfe each."
 )
-CALLS = flags.DEFINE_integer("calls", 100, "Network calls of --every, there and back.")
+NFE = flags.DEFINE_integer(
+    "nfe", 100, "Function evaluations (NFE) of --every, there and back, at most."
+)
 PNG = flags.DEFINE_bool("png", False, "Also write every result as a PNG of its own.")
 FORCE = flags.DEFINE_bool("force", False, "Write into a folder that is not empty.")
 
-# Flags that mean something to some kinds only.
+# Flags that only some kinds take.
 ONLY = {
     "strength": ("vary",),
     "mask": ("inpaint",),
     "factor": ("upscale",),
     "every": ("invert",),
-    "calls": ("invert",),
+    "nfe": ("invert",),
     "method": ("inpaint", "upscale", "colourise"),
 }
 
 
 def main(kind: str) -> None:
     from jaxdiff.runs.edit import run as edit
+    from jaxdiff.runs.experiment import open_run
 
     if OUT.value is None:
         cli.fail("--out is missing: where shall the results be written?")
@@ -77,9 +81,8 @@ def main(kind: str) -> None:
         if flags.FLAGS[name].present and kind in edit.KINDS and kind not in kinds:
             cli.fail(f"--{name} is for {', '.join(kinds)}, and not for {kind}")
     with cli.user_errors():
-        ask = edit.Ask(
-            workdir=Path(WORKDIR.value),
-            config=flags.FLAGS.config,
+        request = edit.EditRequest(
+            run=open_run(Path(WORKDIR.value), flags.FLAGS.config),
             out=Path(OUT.value),
             images=IMAGE.value,
             index=INDEX.value,
@@ -93,10 +96,9 @@ def main(kind: str) -> None:
             resize=RESIZE.value,
             png=PNG.value,
             every=EVERY.value,
-            calls=CALLS.value,
+            nfe=NFE.value,
         )
-        work = edit.prepare(kind, ask, FORCE.value)
-        edit.write(ask, work())
+        edit.run(kind, request, FORCE.value)
 
 
 if __name__ == "__main__":

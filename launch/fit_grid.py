@@ -1,10 +1,10 @@
-"""Fit the times at which a trained model is called, for few steps.
+"""Fit the times at which a trained model is evaluated, for few steps.
 
 python -m launch.fit_grid --workdir=runs/digits --out=out/grids --steps=5,10
 python -m launch.fit_grid --workdir=runs/digits --out=out/grids2 --steps=10 \
     --config.sampler.solver=dpmpp_2m --config.sampler.guidance=2.0
 
-Prints every known grid's error and that of the fitted one, on noises that it was not
+Prints the error of every known grid and of the fitted one, on noise that it was not
 fitted to, and the two options that sample with it.
 """
 
@@ -18,8 +18,10 @@ from launch import cli
 WORKDIR = flags.DEFINE_string("workdir", None, "The run whose grid is fitted.")
 OUT = flags.DEFINE_string("out", None, "Folder for grids.png, samples.png, grids.txt.")
 STEPS = flags.DEFINE_list("steps", ["5", "10"], "Numbers of steps, each a grid.")
-NUM = flags.DEFINE_integer("num", 200, "Noises it is fitted to, and as many to judge.")
-SEED = flags.DEFINE_integer("seed", 0, "Of the noises.")
+NUM = flags.DEFINE_integer(
+    "num", 200, "Samples it is fitted to, and as many to test it on."
+)
+SEED = flags.DEFINE_integer("seed", 0, "Of the noise.")
 FORCE = flags.DEFINE_bool("force", False, "Write into a folder that is not empty.")
 
 

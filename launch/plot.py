@@ -5,22 +5,25 @@ python -m launch.plot film --workdir=runs/mnist_linear --out=out --steps=5
 python -m launch.plot steps --workdir=runs/flowers_ddim --out=out --num=200
 python -m launch.plot schedules --config=configs/iris.py --out=out --all
 python -m launch.plot guidance --workdir=runs/fashion_adm --out=out \
-    --judge=runs/fashion_judge --config.sampler.classifier=runs/fashion_classifier
-python -m launch.plot calls --workdir=runs/digits --judge=runs/digits_judge --out=out
-python -m launch.plot widths --workdir=runs/wide --judge=runs/digits_judge --out=out
+    --features=runs/fashion_features --config.sampler.classifier=runs/fashion_classifier
+python -m launch.plot nfe --workdir=runs/digits --out=out \
+    --features=runs/digits_features
+python -m launch.plot widths --workdir=runs/wide --out=out \
+    --features=runs/digits_features
 python -m launch.plot latents --workdir=runs/mnist_ae --beside=runs/mnist_vae --out=out
 
-Kinds: schedules, corruption, predictions, film, steps, grid, mean, loss, pairs; of a
-model with labels guidance (a curve), guided (images); of an autoencoder latents,
-interpolation, reconstructions, decoded, mean, loss. `all` draws those that fit the run,
-but for two that take many minutes: calls, the Frechet distance of every solver over
-network calls, and widths, that of averages of several widths and guidance. schedules,
-corruption and mean need no trained parameters, so that --config=FILE is enough.
+Kinds: schedules, corruption, predictions, film, steps, grid, mean, loss, progress,
+pairs; of a model with labels guidance (a curve), guided (images); of an autoencoder
+latents, interpolation, reconstructions, decoded, mean, loss. `all` draws those that fit
+the run, except for two that take many minutes: nfe, the Frechet distance of every
+solver over the number of function evaluations (NFE: calls of the denoiser for one
+image), and widths, the Frechet distance of averages of several widths at several
+guidance scales. schedules, corruption and mean need no trained parameters:
+--config=FILE is enough.
 """
 
 import argparse
 import sys
-from dataclasses import replace
 from pathlib import Path
 
 from absl import flags
@@ -32,17 +35,17 @@ WORKDIR = flags.DEFINE_string("workdir", None, "The run to draw.")
 BESIDE = flags.DEFINE_string(
     "beside", None, "latents, interpolation: a second run, drawn to the right."
 )
-JUDGE = flags.DEFINE_string(
-    "judge",
+FEATURES = flags.DEFINE_string(
+    "features",
     None,
-    "guidance, calls, steps, widths: the run of a classifier that looks at samples; "
-    "for all but guidance also Inception's file (README).",
+    "guidance, nfe, steps, widths: the run of a classifier that looks at samples; for "
+    "all but guidance also the file of Inception's weights (README).",
 )
 OUT = flags.DEFINE_string("out", None, "Folder for KIND.png.")
 SEED = flags.DEFINE_integer(
     "seed",
     0,
-    "For noise, samples and the real images shown.",
+    "The seed of noise, samples and the choice of real images.",
     lower_bound=0,
     upper_bound=2**63 - 1,
 )
@@ -57,12 +60,12 @@ NUM = flags.DEFINE_integer(
 STEPS = flags.DEFINE_integer(
     "steps", 5, "Sampling steps of the film strip.", lower_bound=1, upper_bound=50
 )
-ALL = flags.DEFINE_bool("all", False, "schedules: all there are, with this run's.")
+ALL = flags.DEFINE_bool("all", False, "schedules: also draw all the others.")
 FORCE = flags.DEFINE_bool("force", False, "Overwrite pictures that are there.")
 
 
 def main(kind: str) -> None:
-    from jaxdiff.runs import workdir
+    from jaxdiff.runs.experiment import Experiment, open_run
     from jaxdiff.runs.plot import run as plot
 
     if OUT.value is None:
@@ -70,21 +73,17 @@ def main(kind: str) -> None:
     if flags.FLAGS.config is None:
         cli.fail("--config is empty: --config=configs/iris.py, for example")
     with cli.user_errors():
-        scene = plot.Scene(
-            config=flags.FLAGS.config,
-            workdir=Path(WORKDIR.value) if WORKDIR.value else None,
+        workdir = Path(WORKDIR.value) if WORKDIR.value else None
+        request = plot.PlotRequest(
+            run=Experiment(flags.FLAGS.config, workdir),
             seed=SEED.value,
             num=NUM.value,
             steps=STEPS.value,
             every=ALL.value,
-            judge=Path(JUDGE.value) if JUDGE.value else None,
+            beside=open_run(Path(BESIDE.value)) if BESIDE.value else None,
+            features=Path(FEATURES.value) if FEATURES.value else None,
         )
-        if BESIDE.value:
-            other = Path(BESIDE.value)
-            config = workdir.load_config(other)
-            beside = replace(scene, config=config, workdir=other)
-            scene = replace(scene, beside=beside)
-        plot.draw(scene, kind, Path(OUT.value), force=FORCE.value)
+        plot.draw(request, kind, Path(OUT.value), force=FORCE.value)
 
 
 def define_config(argv: list[str]) -> None:
@@ -106,4 +105,4 @@ def define_config(argv: list[str]) -> None:
 
 if __name__ == "__main__":
     define_config(sys.argv)
-    cli.run(main, word="kind of picture")
+    cli.run(main, word="kind of picture", varied=lambda: ["guidance"])

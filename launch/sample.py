@@ -39,20 +39,20 @@ SHARD = flags.DEFINE_integer(
     "shard",
     10_000,
     "Samples in a file. More are written as samples-00000.npz and on; the same command "
-    "goes on where it was stopped.",
+    "resumes where it was stopped.",
 )
 FORCE = flags.DEFINE_bool("force", False, "Write into a folder that is not empty.")
 
 
 def main() -> None:
+    from jaxdiff.runs.experiment import open_run
     from jaxdiff.runs.sample import run as sample
 
     if OUT.value is None:
         cli.fail("--out is missing: where shall the samples be written?")
     with cli.user_errors():
         request = sample.prepare(
-            Path(WORKDIR.value),
-            flags.FLAGS.config,
+            open_run(Path(WORKDIR.value), flags.FLAGS.config),
             out=Path(OUT.value),
             num=NUM.value,
             seed=SEED.value,
@@ -60,7 +60,7 @@ def main() -> None:
             png=PNG.value,
             force=FORCE.value,
             fix=FIX.value,
-            sweep=SWEEP.value,
+            sweeps=SWEEP.value,
             shard=SHARD.value,
         )
         sample.run(request)
@@ -68,4 +68,4 @@ def main() -> None:
 
 if __name__ == "__main__":
     cli.define_stored_config(sys.argv)
-    cli.run(main)
+    cli.run(main, varied=lambda: [text.partition("=")[0] for text in SWEEP.value])

@@ -1,4 +1,4 @@
-"""Train an experiment, or go on with it.
+"""Train an experiment, or resume it.
 
 python -m launch.train --config=configs/digits.py --workdir=runs/digits
 python -m launch.train --config=configs/digits.py --config.train.num_steps=100 --dry_run
@@ -23,16 +23,16 @@ def main() -> None:
         cli.fail("--config is missing: --config=configs/digits.py, for example")
     if WORKDIR.value is None and not DRY_RUN.value:
         cli.fail("--workdir is missing: where shall the run be written?")
-    from jaxdiff.runs.train import loop as train
+    from jaxdiff.runs.train import loop, setup
 
     with cli.user_errors():
-        run = train.prepare(CONFIG.value, Path(WORKDIR.value or "runs/dry"))
+        run = setup.prepare(CONFIG.value, WORKDIR.value and Path(WORKDIR.value))
     if DRY_RUN.value:
         print(CONFIG.value)
-        print(train.parameter_table(run))
+        print(setup.parameter_table(run))
         return
     with cli.user_errors():
-        train.run(run)
+        loop.run(run)
 
 
 if __name__ == "__main__":

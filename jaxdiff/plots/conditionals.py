@@ -48,7 +48,7 @@ def save_given(path: Path, title: str, generated: Table, real: Table | None) -> 
     figure.savefig(path, dpi=110)
 
 
-def save_inverse(
+def save_inference(
     path: Path,
     kinds: list[str],
     confusion: np.ndarray,
@@ -82,7 +82,7 @@ def save_inverse(
         heights = [shares[i] for shares in coverage.values()]
         right.bar(at, heights, 0.92 * width, color=style["color"], label=kinds[i])
     right.axhline(
-        nominal, color="black", linestyle="dashed", label=f"intervals' own {nominal:g}"
+        nominal, color="black", linestyle="dashed", label=f"nominal {nominal:g}"
     )
     right.set_xticks(range(len(coverage)), coverage.keys(), fontsize=9)
     right.set_ylim(0, 1)

@@ -1,4 +1,4 @@
-"""Drawing images as a plan says, over all devices, batch by batch."""
+"""Drawing images over all devices, batch by batch."""
 
 from functools import lru_cache
 from typing import Any, NamedTuple
@@ -9,52 +9,51 @@ import numpy as np
 from tqdm import tqdm
 
 from jaxdiff import rng
-from jaxdiff.diffusion import editing, sampling, upsampling
-from jaxdiff.diffusion.denoisers import Denoise
+from jaxdiff.diffusion import sampling, upsampling
 from jaxdiff.diffusion.noises import Noise
-from jaxdiff.diffusion.schedules import Schedule
+from jaxdiff.diffusion.types import Denoise, Edit, Schedule, Solver
 from jaxdiff.train import parallel
 
-# Folded into an image's key, far from the steps of a solver: what its stream is for.
+# Folded into an image's key for streams beside the solver's, whose numbers are lower.
 AUGMENT, UPSAMPLE = 2**30, 2**30 + 1
 
 
-class Plan(NamedTuple):
-    """What is the same for all images; its numbers are leaves, so others of the same
-    structure compile nothing.
+class Shared(NamedTuple):
+    """What is the same for all images. Its numbers are leaves: with other numbers, of
+    the same structure, nothing is compiled.
 
     ts: f32[n + 1].  edit: of editing.py, or None.
     mask: bool[*shape], a Linear (inverse_problems.py), or None
     """
 
     denoise: Denoise
-    solver: sampling.Solver
+    solver: Solver
     ts: Any
     schedule: Schedule
     noise: Noise
-    edit: editing.Edit | None
+    edit: Edit | None
     mask: Any
 
 
-class Each(NamedTuple):
-    """What differs from image to image, and so is split over the devices.
+class PerImage(NamedTuple):
+    """What differs from image to image, and is split over the devices.
 
-    seeds: key[n], or before they are made of them the numbers of the images, i64[n]
-    labels, low, values, x_T: as of Sampler.draw.
-    amount: to what time low is noised, f32[n]
+    seeds: key[n]; before the keys are made, the numbers of the images, i64[n]
+    cond, low, values, x_T: see Sampler.draw.
+    amount: the time to which low is noised, f32[n]
     """
 
     seeds: Any
-    labels: Any
+    cond: Any
     low: Any
     values: Any
     x_T: Any
     amount: Any
 
 
-def draw_plan(
-    plan: Plan,
-    each: Each,
+def draw_batches(
+    shared: Shared,
+    images: PerImage,
     shape: tuple[int, ...],
     seed: int,
     batch_size: int,
@@ -62,56 +61,56 @@ def draw_plan(
 ) -> np.ndarray:
     """f32[n, *shape]; batch by batch, the last padded: one compilation.
 
-    varied: which of the plan's leaves lead with [k]: k plans as one program, which
+    varied: which leaves of `shared` lead with [k]: k samplers as one program, which
     gives f32[k, n, *shape] in batches of about batch_size / k images.
     """
-    devices, leaves = jax.local_devices(), jax.tree.leaves(plan)
-    run = _pmapped(shape, tuple(devices), jax.tree.structure(plan), varied)
-    ways = len(leaves[varied[0]]) if varied else 1
+    devices, leaves = jax.local_devices(), jax.tree.leaves(shared)
+    run = _pmapped(shape, tuple(devices), jax.tree.structure(shared), varied)
+    k = len(leaves[varied[0]]) if varied else 1
     leaves = parallel.replicate(leaves, devices)  # once, not at every batch
-    num, key = len(each.seeds), jax.random.key(seed)
-    size = min(max(1, batch_size // ways), num)
+    num, key = len(images.seeds), jax.random.key(seed)
+    size = min(max(1, batch_size // k), num)
     chunk = -(-size // len(devices)) * len(devices)
-    bar = tqdm(total=num * ways, desc="sampling", unit="", disable=None)
+    bar = tqdm(total=num * k, desc="sampling", unit="", disable=None)
     parts = []
     for at in range(0, num, chunk):
         # the last chunk repeats its last image
         rows = np.minimum(np.arange(at, at + chunk), num - 1)
-        some = jax.tree.map(lambda a, rows=rows: jnp.asarray(a[rows]), each)
-        told = some._replace(seeds=rng.split_by(key, some.seeds))
-        x = run(parallel.shard(told, len(devices)), leaves)
+        batch = jax.tree.map(lambda a, rows=rows: jnp.asarray(a[rows]), images)
+        batch = batch._replace(seeds=rng.split_by(key, batch.seeds))
+        x = run(parallel.shard(batch, len(devices)), leaves)
         # (d, [k,] b / d, ...) -> ([k,] b, ...)
         x = np.concatenate([*np.asarray(x)], axis=1 if varied else 0)
         parts.append(x[:, : num - at] if varied else x[: num - at])
-        bar.update(ways * min(chunk, num - at))
+        bar.update(k * min(chunk, num - at))
     bar.close()
     return np.concatenate(parts, axis=1 if varied else 0)
 
 
 @lru_cache
 def _pmapped(shape, devices, structure, varied):
-    """One function for every plan of a structure: another guidance compiles nothing."""
+    """One function for each structure: another guidance scale compiles nothing."""
 
-    def one(each, leaves):
+    def one(images, leaves):
         denoise, solver, ts, schedule, noise, edit, mask = jax.tree.unflatten(
             structure, leaves
         )
-        seeds, cond = each.seeds, each.labels
-        if each.low is not None:
+        seeds, cond = images.seeds, images.cond
+        if images.low is not None:
             # streams of their own: the base drew from these keys
             keys, seeds = rng.fold(seeds, AUGMENT), rng.fold(seeds, UPSAMPLE)
             cond = upsampling.beside(
                 keys,
-                each.low,
+                images.low,
                 cond,
                 shape=shape,
                 schedule=schedule,
                 noise=noise,
-                amount=each.amount,
+                amount=images.amount,
             )
-        if edit is not None:  # the last word: guided or clipped, known is known
-            denoise = edit(denoise, schedule, each.values, mask)
-        x_T = each.x_T
+        if edit is not None:  # last, so that guidance and clipping keep what is known
+            denoise = edit(denoise, schedule, images.values, mask)
+        x_T = images.x_T
         if x_T is None:
             at = {"schedule": schedule, "noise": noise, "t": ts[0]}
             x_T = sampling.init_noise(seeds, shape, **at)

@@ -1,10 +1,16 @@
-"""Runs read back: their parameters, to sample from, to guide by, to encode data."""
+"""A run in memory: its data, its task, its parameters, and how it samples.
 
-import hashlib
-import json
+What an experiment consists of is made when it is first needed, and once. Other runs
+that it names (a first stage, a base, a classifier, a weaker model) are experiments too.
+"""
+
+from __future__ import annotations
+
 from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any
 
 import jax
 import numpy as np
@@ -12,177 +18,278 @@ from ml_collections import ConfigDict
 
 from jaxdiff import build
 from jaxdiff.arrays import PyTree, require
-from jaxdiff.data.latents import FirstStage
 from jaxdiff.data.source import Source
-from jaxdiff.diffusion.guidance import FORMS
+from jaxdiff.diffusion.types import Schedule
+from jaxdiff.plots import pictures
 from jaxdiff.runs import snapshots
 from jaxdiff.runs import workdir as files
-from jaxdiff.tasks.classifier import Classify
+from jaxdiff.runs.first_stage import make_first_stage
+from jaxdiff.runs.sampler import Base, Guides, Sampler, make_sampler, no_base
 from jaxdiff.tasks.task import Task
-from jaxdiff.train import checkpoint, state
-from jaxdiff.train.ema import primary
+from jaxdiff.train import checkpoint, ema
+
+# What a run that guides another must have in common with it.
+ALIKE = ("data", "diffusion.schedule", "diffusion.scaling", "diffusion.noise")
 
 
-class Trained(NamedTuple):
-    """A run read back: everything needed to sample from it."""
+@dataclass(frozen=True, eq=False)
+class Experiment:
+    """config: of the run; its sampler block may differ from the stored one.
+
+    workdir: where the run is; None for a config alone, which has no parameters.
+    data: what to use instead of all of config.data.
+    """
 
     config: ConfigDict
-    source: Source
-    task: Task
-    params: PyTree
-    step: int
+    workdir: Path | None = None
+    data: Source | None = None
+
+    @cached_property
+    def source(self) -> Source:
+        """What the model is trained on: images, tables, or the codes of images."""
+        if self.data is not None:
+            return self.data
+        stage = None
+        if self.config.data.name == "latents":
+            run, stored = self.autoencoder, self.config.data.checksum
+            stage = make_first_stage(
+                run.config, run.source, run.params, run.model, run.path, stored
+            )
+        return build.make_source(self.config, stage)
+
+    @property
+    def autoencoder(self) -> Experiment:
+        """The run whose codes are the data. Errors: ValueError, FileNotFoundError."""
+        return self._named_run("data.path", "autoencoder")
+
+    @cached_property
+    def images(self) -> Source:
+        """What samples are compared with: where the data are codes, their images."""
+        is_latent = self.config.data.name == "latents"
+        return self.autoencoder.source if is_latent else self.source
+
+    @cached_property
+    def schedule(self) -> Schedule:
+        return build.make_schedule(self.config)
+
+    @cached_property
+    def task(self) -> Task:
+        return build.make_task(self.config, self.source)
+
+    @cached_property
+    def _averages(self) -> tuple[int, PyTree]:
+        """Step and averaged parameters of the newest whole checkpoint."""
+        folder = self.path / files.CHECKPOINTS
+        if not folder.is_dir():
+            raise FileNotFoundError(
+                f"{self.path} has no checkpoint yet; train it first"
+            )
+        shapes = jax.eval_shape(self.task.init, jax.random.key(0))
+        widths = self.config.train.ema_widths
+        like = {
+            "step": jax.ShapeDtypeStruct((), np.int32),
+            "ema": (shapes,) * (1 + len(widths)) if widths else shapes,
+        }
+        with checkpoint.open_manager(folder, keep_last=None) as manager:
+            restored = checkpoint.restore_part(manager, like)
+        if restored is None:
+            raise FileNotFoundError(f"{folder} holds no checkpoint; train it first")
+        step, averages = int(restored["step"]), restored["ema"]
+        width = self.config.sampler.ema
+        if width:
+            return step, snapshots.at_width(self.path, step, averages, widths, width)
+        return step, ema.primary(averages)
+
+    @property
+    def path(self) -> Path:
+        """The workdir. Errors: ValueError for a config without a run."""
+        if self.workdir is None:
+            raise ValueError("this needs a trained run: give its --workdir")
+        return self.workdir
+
+    @property
+    def step(self) -> int:
+        return self._averages[0]
+
+    @property
+    def params(self) -> PyTree:
+        """The average of the parameters that config.sampler.ema chooses."""
+        return self._averages[1]
+
+    @cached_property
+    def model(self) -> Any:
+        """What the task makes of the parameters: a denoiser, classifier or coder."""
+        return self.task.model(self.params)
+
+    @cached_property
+    def log(self) -> list[dict[str, Any]]:
+        """The rows of metrics.jsonl."""
+        return files.read_metrics(self.workdir) if self.workdir else []
+
+    @property
+    def is_upsampler(self) -> bool:
+        return self.task.is_upsampler
+
+    @property
+    def num_classes(self) -> int:
+        """Classes that samples can have: the model's, or those of its classifier."""
+        if self.config.sampler.classifier:
+            return self.source.num_classes
+        return build.num_labels(self.config, self.source)
+
+    def with_sampler(self, **fields: Any) -> Experiment:
+        """The same run with other fields of config.sampler; what is read stays read."""
+        config = self.config.copy_and_resolve_references()
+        config.sampler.update(fields)
+        other, same = replace(self, config=config), ("source", "task", "schedule")
+        made = {name: getattr(self, name) for name in (*same, "_runs")}
+        kept = ["images", "log"]
+        if config.sampler.ema == self.config.sampler.ema:
+            kept += ["_averages", "model"]
+        vars(other).update({k: vars(self)[k] for k in kept if k in vars(self)} | made)
+        return other
+
+    def sampler(self, *, with_base: bool = True, **how: Any) -> Sampler:
+        """The sampler of config.sampler; `how`: see make_sampler.
+
+        with_base: an upsampler draws the small images too. Without, it is given them.
+        Errors: ValueError, FileNotFoundError for what does not fit.
+        """
+        s = self.config.sampler
+        classifier = weak = None
+        if s.classifier:
+            classifier = self._named_run("sampler.classifier", "classifier", ALIKE)
+        if s.weak:
+            also = (*ALIKE, "diffusion.condition")
+            weak = self._named_run("sampler.weak", "denoiser", also)
+        guides = Guides(
+            classifier.model if classifier else None,
+            weak.model if weak else None,
+            self._base() if with_base and self.is_upsampler else None,
+        )
+        return make_sampler(
+            self.config, self.source, self.task, self.schedule, guides, **how
+        )
+
+    def conditions(self, num: int, label: int | None = None) -> PyTree:
+        """Of `num` samples: that class, or as many of each class as can be, in order.
+
+        Returns: i32[num]; for conditions other than labels, a tree of those of the
+                 first `num` examples; None for a model without a condition.
+        Errors: ValueError for a label that is none of the classes.
+        """
+        classes, source = self.num_classes, self.source
+        if label is not None:
+            require(
+                classes > 0, f"--label {label}: this model was trained without labels"
+            )
+            names = ", ".join(f"{i} {n}" for i, n in enumerate(source.class_names))
+            require(
+                0 <= label < classes,
+                f"--label must be from 0 to {classes - 1}, got {label}; classes: "
+                f"{names}",
+            )
+            return np.full(num, label, np.int32)
+        if classes:
+            return (np.arange(num) * classes // num).astype(np.int32)
+        return self.task.cond_of(source[np.arange(num) % len(source)])
+
+    def labels_of(self, cond: PyTree) -> np.ndarray | None:
+        """The class labels i32[n] of conditions; None where these are no labels."""
+        return cond if self.num_classes else None
+
+    def pixels(self, x: Any) -> np.ndarray:
+        """Model units f32[..., *source.shape] to pixels u8[..., h, w, c]."""
+        shape = self.source.shape
+        values = self.source.decode(np.asarray(x).reshape(-1, *shape))
+        pixels = pictures.to_uint8(values, self.source.peak)
+        return pixels.reshape(*x.shape[: -len(shape)], *pixels.shape[1:])
+
+    @cached_property
+    def _runs(self) -> dict[tuple[str, Path], Experiment]:
+        return {}
+
+    def _named_run(
+        self, field: str, kind: str, alike: Sequence[str] = ()
+    ) -> Experiment:
+        """The run that a field of the config names, whose parameters are read now.
+
+        alike: blocks and fields of the config in which it must equal this run; the
+        data are then this run's.
+        Errors: ValueError, also for a run of another kind; FileNotFoundError.
+        """
+        block, name = field.split(".")
+        folder = Path(self.config[block][name])
+        if (field, folder) in self._runs:
+            return self._runs[field, folder]
+        try:
+            config = files.load_config(folder)
+        except FileNotFoundError as error:
+            raise FileNotFoundError(
+                f"{field}: {error} (it names the run of {_a(kind)})"
+            ) from None
+        differing = files.differing(config, self.config, within=alike)
+        require(
+            not differing,
+            f"{field}: {folder} was trained with other settings: "
+            f"{'; '.join(differing)}",
+        )
+        run = Experiment(config, folder, self.source if alike else None)
+        require(
+            run.task.kind == kind,
+            f"{field}: {folder} holds {_a(run.task.kind)}, no {kind}",
+        )
+        times = config.diffusion.times
+        require(
+            kind != "classifier" or not times.startswith("constant"),
+            f"{field}: {folder} was trained at a single noise level (diffusion.times="
+            f"{times}) and cannot guide; take a classifier of noisy data",
+        )
+        _ = run.params
+        self._runs[field, folder] = run
+        return run
+
+    def _base(self) -> Base:
+        """The run that makes an upsampler's small images, by its own config's sampler:
+        the same images as it makes alone. Errors: ValueError, FileNotFoundError.
+        """
+        size, source = self.config.diffusion.low_size, self.source
+        require(self.config.sampler.base, no_base(size))
+        run = self._named_run("sampler.base", "denoiser")
+        shape, inner = (size, size, source.shape[-1]), run.source
+        require(
+            inner.is_image
+            and inner.shape == shape
+            and self.num_classes in (0, run.num_classes),
+            f"sampler.base: {run.path} makes {inner.shape} of {run.num_classes} "
+            f"classes, and this run enlarges {shape} of {self.num_classes}",
+        )
+        sampler = run.sampler()  # it may be an upsampler too
+
+        def draw(seed, index, cond):
+            # an upsampler without classes: image i has a class of its number, so that
+            # it does not depend on the others drawn with it
+            if cond is None and run.num_classes:
+                cond = (np.asarray(index) % run.num_classes).astype(np.int32)
+            x = sampler.draw(run.params, seed, index, cond)
+            return source.encode(inner.decode(x) * (source.peak / inner.peak))
+
+        return Base(draw, sampler.nfe)
 
 
-def load(workdir: Path, config: ConfigDict, source: Source | None = None) -> Trained:
-    """The averaged parameters of the newest whole checkpoint of a run.
+def open_run(
+    workdir: Path, config: ConfigDict | None = None, source: Source | None = None
+) -> Experiment:
+    """A trained run: its parameters are read now.
 
-    The average is the run's own, or as wide as config.sampler.ema.
-    source: of config.data, where it has been made already.
+    Args:   config: of the run with another sampler block; by default the stored one.
+            source: of config.data, where it has been made already.
+    Errors: FileNotFoundError for what is no run or has no checkpoint; ValueError.
     """
-    source = source or make_source(config)
-    task = build.make_task(config, source)
-    tx, _ = build.make_optimizer(config)
-    folder = workdir / files.CHECKPOINTS
-    if not folder.is_dir():
-        raise FileNotFoundError(f"{workdir} has no checkpoint yet; train it first")
-    widths, key = config.train.ema_widths, jax.random.key(config.seed)
-    like = jax.eval_shape(
-        lambda: state.init_state(task.init(key), tx, powers=len(widths))
-    )
-    with checkpoint.open_manager(folder, keep_last=config.train.keep_last) as manager:
-        restored = checkpoint.restore(manager, like)
-    if restored is None:
-        raise FileNotFoundError(f"{folder} holds no checkpoint; train the run first")
-    if config.sampler.ema:
-        params = snapshots.at_width(workdir, restored, widths, config.sampler.ema)
-    else:
-        params = primary(restored.ema)
-    return Trained(config, source, task, params, int(restored.step))
+    run = Experiment(config or files.load_config(workdir), workdir, source)
+    _ = run.params
+    return run
 
 
-def make_source(config: ConfigDict) -> Source:
-    """build.make_source, with the first stage where the data are codes of one."""
-    stage = None
-    if config.data.name == "latents":
-        stage = load_first_stage(Path(config.data.path))
-    return build.make_source(config, stage)
-
-
-def images_of(config: ConfigDict, source: Source) -> Source:
-    """What samples are to be like: of codes the images that were encoded."""
-    if config.data.name != "latents":
-        return source
-    return load_first_stage(Path(config.data.path)).source
-
-
-def load_autoencoder(folder: Path) -> Trained:
-    """The run whose codes are data.
-
-    Errors: ValueError or FileNotFoundError for a run that is none.
-    """
-    try:
-        trained = load(folder, files.load_config(folder))
-    except FileNotFoundError as error:
-        raise FileNotFoundError(
-            f"data.path: {error} (data.name=latents needs the run of an autoencoder)"
-        ) from None
-    require(
-        trained.task.kind == "autoencoder",
-        f"data.path: {folder} holds a {trained.task.kind}, no autoencoder",
-    )
-    return trained
-
-
-def load_first_stage(folder: Path) -> FirstStage:
-    """The autoencoder of a run, of its own data; codes are the means, without noise.
-
-    Errors: as load_autoencoder's.
-    """
-    trained = load_autoencoder(folder)
-    coder = trained.task.model(trained.params)
-    return FirstStage(
-        trained.source,
-        lambda x: _encode(coder, x),
-        lambda z: _decode(coder, z),
-        _checksum(trained),
-        folder / "latents",
-    )
-
-
-@jax.jit
-def _encode(coder, x):
-    return coder.encode(x)[0]
-
-
-@jax.jit
-def _decode(coder, z):
-    return coder.decode(z)
-
-
-def _checksum(trained: Trained) -> str:
-    """16 hexadecimal digits: of parameters, architecture and data."""
-    blocks = [trained.config[name].to_dict() for name in ("data", "model")]
-    digest = hashlib.sha256(json.dumps(blocks, default=list).encode())
-    for leaf in jax.tree.leaves(trained.params):
-        digest.update(np.asarray(leaf).tobytes())
-    return digest.hexdigest()[:16]
-
-
-def load_weak(config: ConfigDict, source: Source) -> Trained:
-    """The weaker model that config.sampler names, of the same data and noise.
-
-    Errors: ValueError or FileNotFoundError for a run that is none or does not fit.
-    """
-    folder = Path(config.sampler.weak)
-    stored = files.load_config(folder)
-    check_alike(config, stored, "weak", ["diffusion.condition"])
-    trained = load(folder, stored, source)
-    require(
-        trained.task.kind == "denoiser",
-        f"sampler.weak: {folder} holds a {trained.task.kind}, no denoiser",
-    )
-    return trained
-
-
-def check_alike(
-    config: ConfigDict, stored: ConfigDict, field: str, also: Sequence[str] = ()
-) -> None:
-    """ValueError unless a run named by config.sampler is of the same data and noise."""
-    names = ["data", *(f"diffusion.{k}" for k in ("schedule", "scaling", "noise"))]
-    differing = files.differing(stored, config, within=[*names, *also])
-    require(
-        not differing,
-        f"sampler.{field}: {config.sampler[field]} was trained otherwise: "
-        f"{'; '.join(differing)}",
-    )
-
-
-def load_classifier(config: ConfigDict, source: Source) -> Classify:
-    """The classifier that config.sampler names, of the same data and noise.
-
-    Errors: ValueError or FileNotFoundError for a run that is none or does not fit.
-    """
-    folder = Path(config.sampler.classifier)
-    stored = files.load_config(folder)
-    check_alike(config, stored, "classifier")
-    form = config.sampler.classifier_form
-    require(
-        form in FORMS,
-        f"sampler.classifier_form must be one of {', '.join(FORMS)}, got {form!r}",
-    )
-    require(
-        form != "mean" or config.sampler.solver.startswith("ddpm"),
-        f"sampler.classifier_form=mean needs the solver ddpm, got "
-        f"{config.sampler.solver}; use score",
-    )
-    require(
-        not stored.diffusion.times.startswith("constant"),
-        f"sampler.classifier: {folder} knows one noise level only (diffusion.times="
-        f"{stored.diffusion.times}); it judges, and cannot guide",
-    )
-    trained = load(folder, stored, source)
-    require(
-        trained.task.kind == "classifier",
-        f"sampler.classifier: {folder} holds a {trained.task.kind}, no classifier",
-    )
-    return trained.task.model(trained.params)
+def _a(word: str) -> str:
+    return f"{'an' if word[0] in 'aeiou' else 'a'} {word}"

@@ -1,6 +1,8 @@
-"""Samples in files: one, or many that are written one by one and gone on with later.
+"""Samples in files: one file, or many that are written one by one, so that a command
+that was stopped resumes.
 
-Other numbers in plenty are kept the same way: `stem` is what their files are called.
+Other arrays with a row for each example are kept the same way under another `stem`, the
+beginning of their files' names.
 """
 
 import json
@@ -17,8 +19,8 @@ from jaxdiff.arrays import require
 SAMPLES = "samples"
 
 
-def plan(num: int, size: int, stem: str = SAMPLES) -> dict[str, np.ndarray]:
-    """Name of each file -> the numbers of its samples, i64; the stem for one file."""
+def split(num: int, size: int, stem: str = SAMPLES) -> dict[str, np.ndarray]:
+    """File name -> the numbers i64[n] of its samples, at most `size` in each file."""
     starts = range(0, num, size)
     if len(starts) == 1:
         return {f"{stem}.npz": np.arange(num)}
@@ -28,63 +30,58 @@ def plan(num: int, size: int, stem: str = SAMPLES) -> dict[str, np.ndarray]:
     }
 
 
-def asked_of(out: Path, stem: str = SAMPLES) -> Path:
-    """What was asked for, beside the files: who finds the same goes on with it."""
-    return out / ("sampling.json" if stem == SAMPLES else f"{stem}.json")
-
-
-def begin(
+def resumes(
     out: Path,
-    asked: dict[str, Any],
+    record: dict[str, Any],
     force: bool,
     *,
     stem: str = SAMPLES,
-    whole_too: bool = False,
+    keep_complete: bool = False,
 ) -> bool:
-    """Whether to go on with what `out` has of the same request, not yet whole.
+    """Whether `out` holds some files of the same record, which need not be made again.
 
-    asked: what the samples depend on, of which `num` and `shard`.
-    whole_too: a whole one is gone on with as well: nothing is left to do.
+    Args:   record: what the samples depend on, `num` and `shard` among it.
+            keep_complete: resume also where no file is missing.
     Errors: ValueError for a folder with anything else in it, unless `force`.
     """
-    path = asked_of(out, stem)
     if force or not out.exists() or not any(out.iterdir()):
         return False
-    stored = json.loads(path.read_text()) if path.is_file() else None
-    want = json.loads(json.dumps(asked))
-    names = plan(asked["num"], asked["shard"], stem)
-    whole = all((out / name).is_file() for name in names)
-    others = [k for k in want if stored and stored.get(k) != want[k]]
-    told = f": it holds samples of another {others[0]}" if others else ""
+    path = _record_path(out, stem)
+    stored = json.loads(path.read_text()) if path.is_file() else {}
+    record = json.loads(json.dumps(record))
+    names = split(record["num"], record["shard"], stem)
+    complete = all((out / name).is_file() for name in names)
+    changed = [k for k in record if stored and stored.get(k) != record[k]]
+    reason = f": it holds samples of another {changed[0]}" if changed else ""
     require(
-        stored == want and (whole_too or not whole),
-        f"--out {out} is not empty{told}; choose another folder, or --force to "
+        stored == record and (keep_complete or not complete),
+        f"--out {out} is not empty{reason}; choose another folder, or --force to "
         "overwrite",
     )
     return True
 
 
-def start(
-    out: Path, asked: dict[str, Any], going_on: bool, stem: str = SAMPLES
+def prepare_folder(
+    out: Path, record: dict[str, Any], resume: bool, stem: str = SAMPLES
 ) -> None:
-    """Make `out` ready: what else was sampled there is deleted."""
+    """Make the folder and write its record; unless `resume`, delete other samples."""
     out.mkdir(parents=True, exist_ok=True)
-    if not going_on:
-        for path in found(out, stem):
+    if not resume:
+        for path in list_files(out, stem):
             path.unlink()
-        asked_of(out, stem).write_text(json.dumps(asked, indent=2) + "\n")
+        _record_path(out, stem).write_text(json.dumps(record, indent=2) + "\n")
 
 
 def write(path: Path, arrays: dict[str, Any]) -> None:
-    """A file is there whole or not at all."""
+    """Write one .npz file; it appears whole or not at all."""
     part = path.with_suffix(".part")
     with part.open("wb") as file:
         np.savez_compressed(file, **arrays)
     os.replace(part, path)
 
 
-def found(out: Path, stem: str = SAMPLES) -> list[Path]:
-    """The files of samples there are, in order."""
+def list_files(out: Path, stem: str = SAMPLES) -> list[Path]:
+    """The files of samples in a folder, in order."""
     digits = "[0-9]" * 5
     return sorted([*out.glob(f"{stem}.npz"), *out.glob(f"{stem}-{digits}.npz")])
 
@@ -94,9 +91,9 @@ def read(
 ) -> Iterator[tuple[Path, dict[str, np.ndarray]]]:
     """Every file and its arrays, one in memory at a time.
 
-    Errors: ValueError, naming it, for a file that is damaged or not whole.
+    Errors: ValueError that names a damaged or incomplete file.
     """
-    for path in found(out, stem):
+    for path in list_files(out, stem):
         try:
             with path.open("rb") as raw, np.load(raw) as file:
                 arrays = dict(file)
@@ -104,3 +101,7 @@ def read(
         except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
             raise ValueError(f"{path} cannot be read: {error}; sample again") from error
         yield path, arrays
+
+
+def _record_path(out: Path, stem: str) -> Path:
+    return out / ("sampling.json" if stem == SAMPLES else f"{stem}.json")

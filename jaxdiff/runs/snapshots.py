@@ -14,29 +14,30 @@ from jaxdiff.train.state import TrainState
 FOLDER = "snapshots"
 
 
-def open_album(workdir: Path, step: int) -> checkpoint.Manager:
-    """The snapshots of a run that goes on from `step`: later ones are taken again."""
-    album = checkpoint.open_manager(workdir / FOLDER, keep_last=None)
-    for at in album.all_steps():
+def open_snapshots(workdir: Path, step: int) -> checkpoint.Manager:
+    """Of a run that resumes at `step`: later snapshots are deleted, and taken again."""
+    manager = checkpoint.open_manager(workdir / FOLDER, keep_last=None)
+    for at in manager.all_steps():
         if at > step:
-            album.delete(at)
-    return album
+            manager.delete(at)
+    return manager
 
 
-def save(album: checkpoint.Manager, state: TrainState) -> None:
-    """Write the averages beside the run's own, and wait: who goes on from the next
-    checkpoint does not take this snapshot again.
+def save(manager: checkpoint.Manager, state: TrainState) -> None:
+    """Write the power averages, and wait: a run that resumes from a later checkpoint
+    does not take this snapshot again.
     """
-    checkpoint.save_tree(album, int(state.step), [*state.ema[1:]])
-    album.wait_until_finished()
+    checkpoint.save_tree(manager, int(state.step), [*state.ema[1:]])
+    manager.wait_until_finished()
 
 
 def at_width(
-    workdir: Path, state: TrainState, widths: Sequence[float], width: float
+    workdir: Path, step: int, averages: PyTree, widths: Sequence[float], width: float
 ) -> PyTree:
-    """The power average of that relative width at the state's step, f32.
+    """The power average of that relative width at `step`, f32.
 
-    From the state's own averages, of `widths`, and the snapshots before it.
+    From the averages of `widths` in the checkpoint of that step, which follow the
+    primary one in `averages`, and from the snapshots before it.
     Errors: ValueError for a run that keeps none, and for a width out of range.
     """
     require(
@@ -48,17 +49,17 @@ def at_width(
         gamma = ema.gamma_of(width)
     except ValueError as error:
         raise ValueError(f"sampler.ema: {error}") from None
-    now, averages = int(state.step), [*state.ema[1:]]
-    taken = {now: averages}
+    powers = [*averages[1:]]
+    taken = {step: powers}
     if (workdir / FOLDER).is_dir():
-        with checkpoint.open_manager(workdir / FOLDER, keep_last=None) as album:
-            for at in sorted(album.all_steps()):
-                if at < now:
-                    taken[at] = checkpoint.restore_tree(album, at, averages)
+        with checkpoint.open_manager(workdir / FOLDER, keep_last=None) as manager:
+            for at in sorted(manager.all_steps()):
+                if at < step:
+                    taken[at] = checkpoint.restore_tree(manager, at, powers)
     times = np.repeat([*taken], len(widths))
     gammas = np.tile([ema.gamma_of(w) for w in widths], len(taken))
-    weights = ema.reconstruct(times, gammas, float(now), gamma)
-    every = [average for some in taken.values() for average in some]
+    weights = ema.reconstruct(times, gammas, float(step), gamma)
+    every = [average for group in taken.values() for average in group]
     return jax.tree.map(lambda *leaves: _weighted(weights, leaves), *every)
 
 

@@ -13,6 +13,7 @@ from typing import Any
 from ml_collections import ConfigDict
 from tensorboardX import SummaryWriter
 
+from jaxdiff import fields, schema
 from jaxdiff.arrays import require
 
 CONFIG = "config.json"
@@ -20,8 +21,25 @@ METRICS = "metrics.jsonl"
 CHECKPOINTS = "checkpoints"
 
 
+def holds_run(workdir: Path | None) -> bool:
+    return bool(workdir) and (workdir / CONFIG).exists()
+
+
 def load_config(workdir: Path) -> ConfigDict:
-    """The config of a run. Errors: FileNotFoundError for what is no run's workdir."""
+    """The config of a run, in today's fields.
+
+    Errors: FileNotFoundError for what is no run's workdir; ValueError for a field that
+            the schema does not have.
+    """
+    path, stored = workdir / CONFIG, read_config(workdir)
+    try:
+        return schema.upgrade(stored)
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from None
+
+
+def read_config(workdir: Path) -> dict[str, Any]:
+    """config.json as the run wrote it, also an older one. Errors: as load_config's."""
     path = workdir / CONFIG
     if not path.is_file():
         raise FileNotFoundError(
@@ -29,7 +47,7 @@ def load_config(workdir: Path) -> ConfigDict:
             "that launch.train was given"
         )
     try:
-        return ConfigDict(_tuples(json.loads(path.read_text())))
+        return json.loads(path.read_text())
     except json.JSONDecodeError as error:
         raise ValueError(f"{path} is not valid JSON: {error}") from None
 
@@ -42,24 +60,14 @@ def check_out(out: Path, force: bool) -> None:
     )
 
 
-def check_schema(workdir: Path, config: ConfigDict, schema: ConfigDict) -> None:
-    """ValueError unless a stored config has the fields of today's schema."""
-    old, new = (set(_flat(c.to_dict())) for c in (config, schema))
-    parts = [
-        f"{word} {', '.join(sorted(names))}"
-        for word, names in (("lacks", new - old), ("has unknown", old - new))
-        if names
-    ]
-    if parts:
-        raise ValueError(
-            f"{workdir / CONFIG} was written by another version of jaxdiff: it "
-            f"{' and '.join(parts)}. Edit it to the fields of configs/base.py, or "
-            "train the run again"
-        )
-
-
 def save_config(workdir: Path, config: ConfigDict) -> None:
-    """Write config.json whole or not at all."""
+    """Write config.json whole or not at all.
+
+    One that says the same already stays as it was written, in an older schema's fields
+    too: checksums of older runs are of those.
+    """
+    if holds_run(workdir) and load_config(workdir) == config:
+        return
     workdir.mkdir(parents=True, exist_ok=True)
     part = workdir / (CONFIG + ".part")
     part.write_text(json.dumps(config.to_dict(), indent=2, default=list) + "\n")
@@ -72,7 +80,7 @@ def check_same(workdir: Path, config: ConfigDict) -> None:
     Only more steps are allowed: they continue the run. How a run is logged, kept and
     previewed does not change its numbers, so those fields may differ too.
     """
-    if not (workdir / CONFIG).exists():
+    if not holds_run(workdir):
         if workdir.is_file():
             raise ValueError(f"{workdir} is a file; give a folder as --workdir")
         if workdir.is_dir() and any(workdir.iterdir()):
@@ -92,7 +100,7 @@ def check_same(workdir: Path, config: ConfigDict) -> None:
         "train.evaluate_every",
         "train.num_evaluate",
         "train.evaluate_steps",
-        "train.judge",
+        "train.features",
     )
     stored = load_config(workdir)
     if config.train.num_steps > stored.train.num_steps:
@@ -105,6 +113,19 @@ def check_same(workdir: Path, config: ConfigDict) -> None:
         )
 
 
+def check_fixed(workdir: Path, config: ConfigDict) -> None:
+    """ValueError for a field that differs from the stored run's and cannot: all but the
+    sampler's, where the data lie, and how the machine computes.
+    """
+    free = ("sampler", "train.cpu_devices", "model.dtype", "model.remat")
+    found = differing(load_config(workdir), config, but=free)
+    require(
+        not found,
+        f"{workdir} is trained and cannot have {'; '.join(found)}: leave it out, or "
+        f"train another run. Only {', '.join((*free, *schema.PLACES))} can change",
+    )
+
+
 def differing(
     stored: ConfigDict,
     config: ConfigDict,
@@ -112,8 +133,10 @@ def differing(
     within: Sequence[str] = ("",),
     but: Sequence[str] = (),
 ) -> list[str]:
-    """ "field=value (stored: value)" of each field that differs.
+    """ "field=value (stored: value)" of each field that makes another experiment.
 
+    Where data lie does not (their checksum says what they are), nor do fields that
+    nothing takes.
     within, but: fields or blocks to look at ("" is all), and to leave out.
     """
 
@@ -122,31 +145,28 @@ def differing(
 
     return [
         f"{field}={new!r} (stored: {old!r})"
-        for field, (old, new) in changes(stored, config).items()
+        for field, (old, new) in changes(_settled(stored), _settled(config)).items()
         if any(covers(name, field) for name in within)
-        and not any(covers(name, field) for name in but)
+        and not any(covers(name, field) for name in (*but, *schema.PLACES))
+        # older runs have no checksum, or one of another formula and so length
+        and not (field == "data.checksum" and len(old) != len(new))
     ]
 
 
 def changes(old: ConfigDict, new: ConfigDict) -> dict[str, tuple[Any, Any]]:
-    """{field: (old value, new value)} of each that differs; None where it lacks."""
-    was, now = (_flat(c.to_dict()) for c in (old, new))
-    return {
-        field: (was.get(field), now.get(field))
-        for field in sorted({*was, *now})
-        if _plain(was.get(field)) != _plain(now.get(field))
-    }
+    """{field: (old value, new value)} of each that differs."""
+    was, now = schema.flat(old), schema.flat(new)
+    return {k: (was[k], now[k]) for k in sorted(now) if was[k] != now[k]}
 
 
 def recall(workdir: Path, config: ConfigDict) -> ConfigDict:
     """The config, with what the stored run has measured where it asks to measure."""
-    if not (workdir / CONFIG).exists():
+    if not holds_run(workdir):
         return config
     stored, config = load_config(workdir), config.copy_and_resolve_references()
     for names in (("mean", "std"), ("checksum",)):  # what is measured together
         if not any(config.data[name] for name in names):
-            # a run of another version may lack a field: `check_same` says so
-            config.data.update({n: stored.data[n] for n in names if n in stored.data})
+            config.data.update({name: stored.data[name] for name in names})
     return config
 
 
@@ -183,21 +203,7 @@ def read_metrics(workdir: Path) -> list[dict[str, Any]]:
     return rows
 
 
-def _flat(tree, prefix=""):
-    flat = {}
-    for key, value in tree.items():
-        if isinstance(value, dict):
-            flat |= _flat(value, f"{prefix}{key}.")
-        else:
-            flat[prefix + key] = value
-    return flat
-
-
-def _plain(value):
-    return list(value) if isinstance(value, tuple) else value
-
-
-def _tuples(tree):
-    if isinstance(tree, dict):
-        return {k: _tuples(v) for k, v in tree.items()}
-    return tuple(map(_tuples, tree)) if isinstance(tree, list) else tree
+def _settled(config):
+    config = config.copy_and_resolve_references()
+    fields.settle(config)
+    return config

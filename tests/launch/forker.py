@@ -1,8 +1,8 @@
 """Runs launchers as their users would, many for the price of one import of JAX.
 
-stdin: a line of JSON a request, {name: [module, *arguments]}.  stdout: a line for each,
-{name: [status, out, err]}. Every case is a fork of this process before JAX has touched
-a device: its own flags, its own devices, its own exit status.
+stdin: a line of JSON a request, {name: [module or file, *arguments]}.  stdout: a line
+for each, {name: [status, out, err]}. Every case is a fork of this process before JAX
+has touched a device: its own flags, its own devices, its own exit status.
 """
 
 import json
@@ -31,7 +31,10 @@ def child(argv: list[str], out: int, err: int) -> None:
     sys.argv = argv
     status: object = 0
     try:
-        runpy.run_module(argv[0], run_name="__main__", alter_sys=True)
+        if argv[0].endswith(".py"):
+            runpy.run_path(argv[0], run_name="__main__")
+        else:
+            runpy.run_module(argv[0], run_name="__main__", alter_sys=True)
     except SystemExit as end:
         status = end.code or 0
     except BaseException:

@@ -1,4 +1,4 @@
-"""launch.edit: the files that it writes and what it says, end to end."""
+"""launch.edit: the files that it writes and what it prints, end to end."""
 
 import numpy as np
 from PIL import Image
@@ -22,7 +22,7 @@ def test_an_image_of_a_file_and_a_mask(trained, tmp_path):
     for done in launch(cases).values():
         assert done.status == 0, done.err
         # two steps, each twice
-        assert "1 images, 3 of each, 25% of each drawn anew, 4 network" in done.out
+        assert "1 images, 3 of each, 25% of each drawn anew, 4 NFE each" in done.out
     files = sorted(path.name for path in (tmp_path / "a").iterdir())
     pngs = [f"{i:06d}.png" for i in range(3)]
     assert files == [*pngs, "edit.png", "edited.npz"]

@@ -1,4 +1,4 @@
-"""launch.evaluate, as users run it: killed and gone on with, its table, mistakes."""
+"""launch.evaluate, as users run it: killed and resumed, its table, mistakes."""
 
 import json
 import os
@@ -17,7 +17,7 @@ NUM = 6000  # six files of samples
 def arguments(workdir, out):
     return (
         *("launch.evaluate", f"--workdir={workdir}", f"--out={out}", f"--num={NUM}"),
-        *("--metrics=columns,bits", "--ways=continuous", "--steps=5"),
+        *("--metrics=columns,bpd", "--estimates=continuous", "--steps=5"),
         "--config.sampler.num_steps=5",
     )
 
@@ -47,7 +47,7 @@ def killed(trained, tmp_path_factory):
     return out
 
 
-def test_killed_and_gone_on_with_it_gives_the_same_numbers(killed, trained, tmp_path):
+def test_killed_and_resumed_it_gives_the_same_numbers(killed, trained, tmp_path):
     first = killed / "samples" / "samples-00000.npz"
     before = first.stat().st_mtime_ns
     workdir, images = trained["table"], trained["images"]
@@ -56,7 +56,7 @@ def test_killed_and_gone_on_with_it_gives_the_same_numbers(killed, trained, tmp_
             "again": arguments(workdir, killed),
             "whole": arguments(workdir, tmp_path / "whole"),
             "no out": ("launch.evaluate", f"--workdir={workdir}"),
-            "no judge": (
+            "no features": (
                 *("launch.evaluate", f"--workdir={images}", f"--out={tmp_path / 'x'}"),
                 "--metrics=frechet",
             ),
@@ -77,7 +77,7 @@ def test_killed_and_gone_on_with_it_gives_the_same_numbers(killed, trained, tmp_
     assert "apart: class" in done["again"].out
     for name, says in (
         ("no out", "--out is missing"),
-        ("no judge", "needs --judge=WORKDIR"),
+        ("no features", "needs --features=PATH"),
         ("one column", "needs 2 columns of numbers, the data have 1"),
         ("other", "another seed"),
     ):

@@ -26,7 +26,7 @@ def made(trained, tmp_path_factory):
         "guidance": (images, "--num=6", "--config.sampler.guidance=3.0"),
         "seed": (images, "--num=6", "--seed=1"),
         "table": (table, "--num=7"),
-        "fixed": (table, "--num=7", "--fix=petal length (cm)=1.45", KNOWN_STEPS),
+        "given": (table, "--num=7", "--fix=petal length (cm)=1.45", KNOWN_STEPS),
         "species": (
             *(table, "--num=7", "--fix=class=virginica", KNOWN_STEPS),
             *("--config.sampler.known=replace", "--config.sampler.resample=3"),
@@ -74,11 +74,11 @@ def test_files_of_images(made):
     assert grid.shape == (3 * 4 * scale + 4, 2 * 4 * scale + 3)
 
 
-def test_it_says_what_it_did(made):
+def test_it_prints_what_it_did(made):
     out = made[1]["plain"].out
-    # two solver steps of one call each
-    assert "6 samples from step 2" in out and "2 network calls each" in out
-    assert "3 network calls" in made[1]["steps"].out
+    # two solver steps of one evaluation each
+    assert "6 samples from step 2" in out and "2 NFE each" in out
+    assert "3 NFE each" in made[1]["steps"].out
 
 
 def test_the_same_bits_twice(made):
@@ -126,22 +126,22 @@ def test_files_of_a_table(made):
     assert "labels" not in saved and saved["seeds"].tolist() == list(range(7))
 
 
-def test_fixed_columns_are_kept_and_the_rest_described(made):
+def test_given_columns_are_kept_and_the_rest_described(made):
     for name, column, kept in (
-        ("fixed", "petal length (cm)", "1.4"),  # as round(1.45, 1): a float below it
+        ("given", "petal length (cm)", "1.4"),  # as round(1.45, 1): a float below it
         ("species", "class", "virginica"),
     ):
         names = sorted(p.name for p in (made[0] / name).iterdir())
-        assert names == sorted([*TABLE, "fixed.png"])
+        assert names == sorted([*TABLE, "given.png"])
         with (made[0] / name / "samples.csv").open(newline="") as file:
             assert [row[column] for row in csv.DictReader(file)] == [kept] * 7
-    out = made[1]["fixed"].out
+    out = made[1]["given"].out
     assert "given petal length (cm) = 1.45:" in out and "class: " in out
     out = made[1]["species"].out
     assert "given class = virginica:" in out and "of 50 real rows in 5%-95%" in out
     # two steps, or five where values are known, each three times
-    assert "2 network calls each" in made[1]["table"].out
-    assert "15 network calls each" in out
+    assert "2 NFE each" in made[1]["table"].out
+    assert "15 NFE each" in out
 
 
 def test_training_wrote_what_it_should(trained):

@@ -12,7 +12,7 @@ import jax
 import numpy as np
 
 from jaxdiff.runs import workdir
-from jaxdiff.runs.train import loop as train
+from jaxdiff.runs.train import setup
 from jaxdiff.train import checkpoint
 from tests.launch.conftest import ROOT, SMALL_IRIS, environment, launch
 
@@ -23,7 +23,7 @@ def numbers(folder):
 
 
 def read_state(folder):
-    run = train.prepare(workdir.load_config(folder), folder)
+    run = setup.prepare(workdir.load_config(folder), folder)
     with checkpoint.open_manager(folder / workdir.CHECKPOINTS, keep_last=9) as manager:
         return checkpoint.restore(manager, jax.eval_shape(run.init))
 
@@ -137,3 +137,41 @@ def test_kill_9_and_the_same_command_are_one_run_to_the_bit(tmp_path):
         np.testing.assert_array_equal(x, y, err_msg=f"killed after {delay:.3f} s")
     assert numbers(killed) == numbers(whole)
     assert [row["step"] for row in numbers(killed)] == list(range(10, STEPS + 1, 10))
+
+
+def test_a_choice_made_by_a_flag_puts_back_what_it_does_not_take():
+    """And says so in one line; made-up data have the shape of the config's own."""
+    made_up = ("--config.data.name=synthetic", "--dry_run")
+    done = launch(
+        {
+            "iris": ("launch.train", "--config=configs/iris.py", *made_up),
+            "cascade": (
+                "launch.train",
+                "--config=configs/fashion_cascade.py",
+                *made_up,
+            ),
+            "shape": (
+                *("launch.train", "--config=configs/mnist_linear.py", *made_up),
+                "--config.data.shape=(16, 16, 1)",
+            ),
+            "table": (
+                *("launch.train", "--config=configs/digits.py", "--dry_run"),
+                *("--config.data.name=iris", "--config.model.name=mlp"),
+            ),
+        }
+    )
+    notes = {}
+    for name, outcome in done.items():
+        assert outcome.status == 0, (name, outcome.err)
+        lines = [line for line in outcome.err.splitlines() if "note:" in line]
+        assert len(lines) == 1, outcome.err
+        notes[name] = lines[0]
+    assert "configs/iris.py:synthetic" in notes["iris"]
+    assert "name: synthetic" in done["iris"].out
+    for name, shape in (("cascade", "28"), ("shape", "16")):
+        assert f"- {shape}\n" in done[name].out.partition("standardise")[0], name
+    assert notes["table"] == (
+        "note: with data.name=iris, model.name=mlp nothing takes the config's "
+        "model.channels, sampler.guidance: back at the default"
+    )
+    assert "guidance: 1.0" in done["table"].out

@@ -50,7 +50,45 @@ TRAIN = {
     "no steps": ((IRIS, "--config.train.num_steps=0"), "num_steps must be at least 1"),
     "negative rate": ((IRIS, "--config.train.lr=constant(peak=-1.0)"), "must be > 0"),
     "seed": ((IRIS, "--config.seed=-1"), "seed must be from 0"),
-    "flipped table": ((IRIS, "--config.data.flip=True"), "flip=True, but .* no images"),
+    "flipped table": (
+        (IRIS, "--config.data.flip=True"),
+        "flip=True needs images of pixels",
+    ),
+    "dropout of a perceptron": (
+        (IRIS, "--config.model.dropout=0.3"),
+        "model.dropout=0.3: model 'mlp' does not take it; classifier, unet take it. "
+        "Leave it out, or choose model.name=unet",
+    ),
+    "attention of a perceptron": (
+        (IRIS, "--config.model.attention=(8,)"),
+        r"model.attention=\(8,\): model 'mlp' does not take it",
+    ),
+    "size of digits": (
+        (DIGITS, "--config.data.size=16"),
+        "data.size=16: data 'digits' does not take it; folder, tfds take it. "
+        "Leave it out, or choose data.name=folder",
+    ),
+    "scale without a classifier": (
+        (DIGITS, "--config.sampler.classifier_scale=4.0"),
+        "classifier_scale=4.0 counts only with sampler.classifier. Leave it out, or",
+    ),
+    "bound without a variance": (
+        (DIGITS, "--config.diffusion.bound_weight=0.1"),
+        "bound_weight=0.1 counts only with diffusion.learned_variance",
+    ),
+    "steps of no evaluation": (
+        (DIGITS, "--config.train.evaluate_steps=5"),
+        "evaluate_steps=5 counts only with train.evaluate_every",
+    ),
+    "sampler of a classifier": (
+        ("--config=configs/digits_features.py", "--config.sampler.num_steps=9"),
+        "num_steps=9: task 'classifier' does not take it; diffusion takes it. "
+        "Leave it out, or choose task=diffusion",
+    ),
+    "flag of another choice": (
+        (DIGITS, "--config.data.name=iris", "--config.data.flip=True"),
+        "data.flip=True needs images of pixels",
+    ),
     "guidance without labels": (
         (IRIS, "--config.sampler.guidance=2.0"),
         "guidance=2.0 needs a model trained with labels",
@@ -170,7 +208,7 @@ def on_a_run(trained, tmp_path_factory):
     (folder / "full" / "mine.txt").write_text("precious")
     (folder / "old").mkdir()
     stored = json.loads((trained["table"] / "config.json").read_text())
-    del stored["train"]["cpu_devices"]
+    stored["train"]["cpu_device"] = 2
     (folder / "old" / "config.json").write_text(json.dumps(stored))
     table, images = (f"--workdir={trained[k]}" for k in ("table", "images"))
     out = f"--out={folder}/new"
@@ -190,12 +228,35 @@ def on_a_run(trained, tmp_path_factory):
             ),
             "a full folder": ("launch.train", *SMALL_IRIS, f"--workdir={folder}/full"),
             "no workdir": (sample, f"--workdir={folder}/full", out),
-            "old workdir": (sample, f"--workdir={folder}/old", out),
-            "old classifier": (
+            "unknown field": (sample, f"--workdir={folder}/old", out),
+            "unknown field of a classifier": (
                 *(sample, images, out),
                 f"--config.sampler.classifier={folder}/old",
             ),
-            "old judge": ("launch.plot", "steps", images, out, f"--judge={folder}/old"),
+            "prediction of a run": (
+                *(sample, images, out, "--config.diffusion.prediction=eps"),
+            ),
+            "channels of a run": (sample, images, out, "--config.model.channels=64"),
+            "size of a run": (sample, images, out, "--config.data.size=16"),
+            "shape of a run": (sample, images, out, "--config.data.shape=(8, 8, 1)"),
+            "plotted otherwise": (
+                *("launch.plot", "grid", images, out, "--config.seed=3"),
+            ),
+            "evaluated otherwise": (
+                *("launch.evaluate", images, out, "--config.diffusion.schedule=angle"),
+            ),
+            "fitted otherwise": (
+                *("launch.fit_grid", images, out, "--config.model.channels=64"),
+            ),
+            "edited otherwise": (
+                *("launch.edit", "vary", images, out, one, "--config.task=classifier"),
+            ),
+            "scale without a classifier": (
+                *(sample, images, out, "--config.sampler.classifier_scale=3.0"),
+            ),
+            "unknown field of features": (
+                *("launch.evaluate", images, out, f"--features={folder}/old"),
+            ),
             "missing workdir": (sample, out),
             "missing out": (sample, images),
             "full out": (sample, images, f"--out={folder}/full"),
@@ -237,14 +298,30 @@ def on_a_run(trained, tmp_path_factory):
     return done
 
 
+UNKNOWN = (
+    "config.json: there is no field train.cpu_device .stored: 2.. Did you mean "
+    "'train.cpu_devices'"
+)
 RUNS = {
     "other config": r"model.hidden=16 \(stored: 8\); train.batch_size=8 \(stored: 4\)",
     "fewer steps": r"train.num_steps=1 \(stored: 2\)",
     "a full folder": "not empty and holds no run",
     "no workdir": "is not a run's workdir: it has no config.json",
-    "old workdir": "another version of jaxdiff: it lacks train.cpu_devices",
-    "old classifier": "another version of jaxdiff: it lacks train.cpu_devices",
-    "old judge": "another version of jaxdiff: it lacks train.cpu_devices",
+    "unknown field": UNKNOWN,
+    "unknown field of a classifier": UNKNOWN,
+    "unknown field of features": UNKNOWN,
+    "prediction of a run": (
+        "is trained and cannot have diffusion.prediction='eps' .stored: 'v'.: leave it "
+        "out, or train another run. Only sampler, .* can change"
+    ),
+    "channels of a run": r"cannot have model.channels=64 .stored: 8.",
+    "size of a run": "data.size=16: data 'synthetic' does not take it; folder, tfds",
+    "shape of a run": r"cannot have data.shape=.8, 8, 1. .stored: .4, 4, 1..",
+    "plotted otherwise": "cannot have seed=3 .stored: 0.",
+    "evaluated otherwise": "cannot have diffusion.schedule='angle'",
+    "fitted otherwise": "cannot have model.channels=64",
+    "edited otherwise": "cannot have task='classifier'",
+    "scale without a classifier": "counts only with sampler.classifier",
     "missing workdir": "--workdir is missing",
     "missing out": "--out is missing",
     "full out": "not empty; choose another folder, or --force",

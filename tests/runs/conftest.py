@@ -3,24 +3,30 @@
 import json
 import logging
 import sys
+from dataclasses import replace
 
 import jax
 import numpy as np
 import pytest
 
 from configs import base
+from jaxdiff import build, fields, schema
 from jaxdiff.runs import workdir
-from jaxdiff.runs.experiment import load
-from jaxdiff.runs.train import loop as train
+from jaxdiff.runs.experiment import Experiment, open_run
 from jaxdiff.train import checkpoint
+from jaxdiff.train.state import init_state
 from tests.runs import speck
 
 # Chosen by name like jaxdiff's own, among which it is not listed.
 sys.modules["jaxdiff.models.speck"] = speck
 
 
-def tiny_config(**fields):
-    """Fields of config.train, or of another block as block__field."""
+def tiny_config(**changed):
+    """A perceptron of rows, two classes.
+
+    changed: the task, fields of config.train, or of another block as block__field. What
+             they do not take of the rest is left out.
+    """
     config = base.get_config()
     config.data.update(
         {"name": "synthetic", "shape": (2,), "num_classes": 2, "num_examples": 40}
@@ -36,18 +42,22 @@ def tiny_config(**fields):
             "num_preview": 8,
         }
     )
-    config.sampler.update({"num_steps": 3, "batch_size": 8, "clip": False})
-    for name, value in fields.items():
-        block, _, field = name.rpartition("__")
-        config[block or "train"][field] = value
+    config.sampler.update({"num_steps": 3, "batch_size": 8})
+    # rows have no range that x0 could leave
+    config.sampler.clip = len(changed.get("data__shape", (2,))) == 1
+    given = {name.replace("__", "."): value for name, value in changed.items()}
+    top = schema.FIELDS.keys() & given
+    given = {k if "." in k or k in top else f"train.{k}": given[k] for k in given}
+    config.update_from_flattened_dict(given)
+    fields.settle(config, given)
     return config
 
 
-# Bright blobs of three classes, and a classifier of them.
+# Bright blobs of three classes, with the smallest network, a small one, a classifier.
+BLOBS = {"data__shape": (8, 8, 1), "data__num_classes": 3, "data__num_examples": 60}
+SPECK = {**BLOBS, "model__name": "speck"}
 IMAGES = {
-    "data__shape": (8, 8, 1),
-    "data__num_classes": 3,
-    "data__num_examples": 60,
+    **BLOBS,
     "model__channels": 8,
     "model__multipliers": (1,),
     "model__num_blocks": 1,
@@ -55,24 +65,23 @@ IMAGES = {
 CLASSIFIER = {"task": "classifier", "model__name": "classifier", **IMAGES}
 
 
-def config_of(**fields):
-    top = {k: fields.pop(k) for k in ("task",) if k in fields}
-    config = tiny_config(**fields)
-    config.update(top)
-    return config
-
-
 def untrained(config, folder, step=0):
-    """A run without training, its weights drawn here: a fresh network gives nothing.
+    """The Experiment of a run without training; its weights are drawn here, since a
+    network that was only initialised gives 0.
 
-    For what only reads runs: it is there without the compiling of a training step, nor
-    of anything else. Its log has one line.
+    For tests that only read runs: no training step is compiled, nor anything else. Its
+    log has one line.
     """
-    run = train.prepare(config, folder)
-    like, rng = jax.eval_shape(run.init), np.random.default_rng(config.seed)
+    run, averages = Experiment(config), len(config.train.ema_widths)
+    tx, _ = build.make_optimizer(config)
+    init = run.task.init  # built here: codes as data need real arrays
+    like = jax.eval_shape(
+        lambda: init_state(init(jax.random.key(0)), tx, powers=averages)
+    )
+    rng = np.random.default_rng(config.seed)
 
     def drawn(path, leaf):
-        """Much as initialisers have it, and noise where they have zeros."""
+        """About the scale of the initialisers, with noise where they have zeros."""
         layer, name = (key.key for key in path[-2:])
         a = 0.05 * rng.standard_normal(leaf.shape)
         if name == "scale":
@@ -82,7 +91,6 @@ def untrained(config, folder, step=0):
         return a.astype(leaf.dtype)
 
     params = jax.tree_util.tree_map_with_path(drawn, like.params)
-    averages = len(config.train.ema_widths)
     state = jax.tree.map(lambda a: np.zeros(a.shape, a.dtype), like).replace(
         step=np.asarray(step, np.int32),
         params=params,
@@ -93,7 +101,7 @@ def untrained(config, folder, step=0):
     workdir.save_config(folder, config)
     row = {"step": step, "loss": 1.0, "examples_per_second": 1.0}
     (folder / workdir.METRICS).write_text(json.dumps(row) + "\n")
-    return load(folder, config)
+    return open_run(folder, config, run.source)
 
 
 def at(run, folder, **fields):
@@ -101,9 +109,10 @@ def at(run, folder, **fields):
 
     fields: of config.train, such as compile nothing.
     """
-    config = run.config.copy_and_resolve_references()
+    config = run.experiment.config.copy_and_resolve_references()
     config.train.update(fields)
-    return run._replace(config=config, workdir=folder, preview=lambda *_: None)
+    experiment = replace(run.experiment, config=config, workdir=folder)
+    return run._replace(experiment=experiment, preview=lambda *_: None)
 
 
 def read_state(folder, run):
@@ -161,16 +170,20 @@ def tiny():
 @pytest.fixture(scope="session")
 def whole(tmp_path_factory):
     """Eight steps from the start: (workdir, run, final state)."""
+    from jaxdiff.runs.train import loop, setup
+
     folder = tmp_path_factory.mktemp("whole") / "run"
-    run = train.prepare(tiny_config(), folder)
-    return folder, run, train.run(run)
+    run = setup.prepare(tiny_config(), folder)
+    return folder, run, loop.run(run)
 
 
 @pytest.fixture(scope="session")
-def judged(tmp_path_factory):
+def classifier_run(tmp_path_factory):
     """Sixty steps of a classifier of bright blobs: (workdir, its config)."""
-    folder = tmp_path_factory.mktemp("judge") / "run"
-    config = config_of(
+    from jaxdiff.runs.train import loop, setup
+
+    folder = tmp_path_factory.mktemp("classifier") / "run"
+    config = tiny_config(
         **CLASSIFIER,
         train__batch_size=24,
         train__num_steps=60,
@@ -178,5 +191,5 @@ def judged(tmp_path_factory):
         train__checkpoint_every=60,
         train__lr="constant(peak=1e-2)",
     )
-    train.run(train.prepare(config, folder))
+    loop.run(setup.prepare(config, folder))
     return folder, config

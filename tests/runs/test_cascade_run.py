@@ -5,16 +5,13 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from jaxdiff import build
 from jaxdiff.data.batches import permutation
 from jaxdiff.plots import pictures
-from jaxdiff.runs import workdir
-from jaxdiff.runs.experiment import load
 from jaxdiff.runs.plot import run as plot
+from jaxdiff.runs.plot.spec import PlotRequest
 from jaxdiff.runs.sample import run as sample
-from jaxdiff.runs.sampler import load_base, make_sampler
-from jaxdiff.runs.train import loop as train
-from jaxdiff.runs.train import preview
+from jaxdiff.runs.train import setup
+from jaxdiff.runs.train.preview import denoiser as preview
 from tests.runs.conftest import tiny_config, untrained
 
 
@@ -22,10 +19,13 @@ def config_of(side, **fields):
     given = {
         "data__shape": (side, side, 1),
         "data__num_classes": 3,
+    }
+    unet = {
         "model__name": "unet",
         "model__channels": 8,
         "model__multipliers": (1,),
     }
+    given |= {} if "model__name" in fields else unet
     return tiny_config(num_steps=2, **given | fields)
 
 
@@ -42,21 +42,20 @@ def upsampler(base, **fields):
 
 @pytest.fixture(scope="module")
 def cascade(tmp_path_factory):
-    """(workdir of the base, workdir of the upsampler)."""
-    base, up = (tmp_path_factory.mktemp("cascade") / n for n in ("base", "up"))
-    untrained(config_of(4), base)
-    untrained(upsampler(base), up)
-    return base, up
+    """The runs of the base and of the upsampler."""
+    folder = tmp_path_factory.mktemp("cascade")
+    base = untrained(config_of(4), folder / "base")
+    return base, untrained(upsampler(base.workdir), folder / "up")
 
 
 def test_the_preview_lays_the_enlarged_beside_the_real(cascade, tmp_path, monkeypatch):
     drawn = {}
     monkeypatch.setattr(pictures, "save_rows", lambda path, rows: drawn.update(rows))
-    config = workdir.load_config(cascade[1])
-    run = load(cascade[1], config)
-    show = preview.make_preview(config, run.source, run.task)
+    _, run = cascade
+    show = preview.make(run)
     show(run.params, tmp_path / "preview.png")
-    index = permutation(config.seed, 0, len(run.source))[: config.train.num_preview]
+    num, seed = run.config.train.num_preview, run.config.seed
+    index = permutation(seed, 0, len(run.source))[:num]
     real = run.source.decode(run.source[index]["x"])
     np.testing.assert_array_equal(drawn["image"], pictures.to_uint8(real, 255.0))
     for row, image in enumerate(drawn["image"][..., 0]):
@@ -71,76 +70,65 @@ def test_the_preview_lays_the_enlarged_beside_the_real(cascade, tmp_path, monkey
     np.testing.assert_array_equal(before["bicubic"], drawn["bicubic"])
 
 
-def drawn(cascade, index, **sampler):
-    config = workdir.load_config(cascade[1])
-    config.sampler.update(sampler)
-    run = load(cascade[1], config)
-    base = load_base(config, run.source)
-    one = make_sampler(config, run.source, run.task, base=base)
+def drawn(run, index):
     index = np.asarray(index)
-    return one, one.draw(run.params, 5, index, (index % 3).astype(np.int32))
+    return run.sampler().draw(run.params, 5, index, (index % 3).astype(np.int32))
+
+
+def small_images(run, index, cond):
+    """What the base of an upsampler makes for it, in its model units."""
+    images = run.sampler().per_image(5, index, cond)
+    return images.low
 
 
 def test_an_image_depends_on_its_own_index_alone(cascade):
     """Law 1 holds through both models and the noise between them."""
-    sampler, together = drawn(cascade, [0, 1, 2])
-    _, alone = drawn(cascade, [2])
+    _, up = cascade
+    together, alone = drawn(up, [0, 1, 2]), drawn(up, [2])
     np.testing.assert_allclose(together[2:], alone, atol=1e-5)
-    assert sampler.calls() == 3 + 3  # of the base and its own
+    assert up.sampler().nfe() == 3 + 3  # of the base and its own
 
 
 def test_the_small_images_are_those_that_the_base_makes_by_itself(cascade):
-    folder, config = cascade[0], workdir.load_config(cascade[0])
-    run = load(folder, config)
-    labels = np.array([0, 1, 2, 0], np.int32)
-    alone = make_sampler(config, run.source, run.task).draw(
-        run.params, 5, np.arange(4), labels
-    )
-    up = load(cascade[1], workdir.load_config(cascade[1]))
-    base = load_base(up.config, up.source)
+    base, up = cascade
+    index = np.arange(4)
+    small = small_images(up, index, np.array([0, 1, 2, 0], np.int32))
     # model units of both are [-1, 1]; the way there clips to black and white
-    got = base.draw(5, np.arange(4), labels)
-    np.testing.assert_allclose(got, np.clip(alone, -1, 1), atol=1e-5)
+    np.testing.assert_allclose(small, np.clip(drawn(base, index), -1, 1), atol=1e-5)
 
 
-def test_classes_that_nobody_asks_for_are_an_images_own(cascade):
+def test_without_classes_each_small_image_has_the_class_of_its_number(cascade):
     """Whichever images it is drawn with: in shards, or by itself."""
-    up = load(cascade[1], workdir.load_config(cascade[1]))
-    base = load_base(up.config, up.source)
-    together = base.draw(5, np.arange(4), None)
-    np.testing.assert_allclose(
-        base.draw(5, np.array([2]), None), together[2:3], atol=1e-5
-    )
-    told = base.draw(5, np.arange(4), np.array([0, 1, 2, 0], np.int32))
-    np.testing.assert_array_equal(told, together)
+    _, up = cascade
+    together = small_images(up, np.arange(4), None)
+    alone = small_images(up, np.array([2]), None)
+    np.testing.assert_allclose(alone, together[2:3], atol=1e-5)
+    labelled = small_images(up, np.arange(4), np.array([0, 1, 2, 0], np.int32))
+    np.testing.assert_array_equal(labelled, together)
 
 
 def test_a_base_may_be_an_upsampler_itself(cascade, tmp_path):
     """4x4 to 8x8 to 16x16: what is enlarged last is what the first two make alone."""
     fields = {"data__shape": (16, 16, 1), "diffusion__low_size": 8}
-    config = upsampler(cascade[1], **fields)
-    top = untrained(config, tmp_path / "top")
-    base = load_base(config, top.source)
+    _, up = cascade
+    top = untrained(upsampler(up.workdir, **fields), tmp_path / "top")
     labels = np.array([0, 1, 2], np.int32)
-    _, alone = drawn(cascade, labels)
-    np.testing.assert_allclose(
-        base.draw(5, np.arange(3), labels), np.clip(alone, -1, 1), atol=1e-5
-    )
-    sampler = make_sampler(config, top.source, top.task, base=base)
-    x = sampler.draw(top.params, 5, np.arange(3), labels)
-    assert x.shape == (3, 16, 16, 1) and sampler.calls() == 3 + 3 + 3
+    small = small_images(top, np.arange(3), labels)
+    alone = np.clip(drawn(up, labels), -1, 1)
+    np.testing.assert_allclose(small, alone, atol=1e-5)
+    assert drawn(top, labels).shape == (3, 16, 16, 1)
+    assert top.sampler().nfe() == 3 + 3 + 3
 
 
 def test_the_command_makes_both(cascade, tmp_path):
-    config, out = workdir.load_config(cascade[1]), tmp_path / "out"
-    asked = {"num": 3, "seed": 0, "label": 1, "png": False, "force": False}
-    sample.run(sample.prepare(cascade[1], config, out=out, **asked))
+    (_, up), out = cascade, tmp_path / "out"
+    sample.run(sample.prepare(up, out=out, num=3, label=1))
     assert np.load(out / "samples.npz")["values"].shape == (3, 8, 8, 1)
-    scene = plot.Scene(config, cascade[1], num=4)
-    names = [path.stem for path in plot.draw(scene, "all", tmp_path)]
-    assert {"grid", "guided"} <= {*names} and "film" not in names
+    paths = plot.draw(PlotRequest(up, num=4), "all", tmp_path)
+    names = {path.stem for path in paths}
+    assert {"grid", "guided"} <= names and "film" not in names
     with pytest.raises(ValueError, match="not for an upsampler"):
-        plot.draw(plot.Scene(config, cascade[1]), "film", tmp_path)
+        plot.draw(PlotRequest(up), "film", tmp_path)
 
 
 @pytest.mark.parametrize(
@@ -148,26 +136,27 @@ def test_the_command_makes_both(cascade, tmp_path):
     [
         ({"diffusion__low_size": 8}, "must be from 1 to below the side"),
         ({"diffusion__augment": 1.0}, r"diffusion\.augment must be in \[0, 1\)"),
-        ({"model__name": "basic_unet"}, "takes no image beside x_t"),
+        (
+            {"model__name": "basic_unet", "sampler__guidance": 1.0},
+            "takes no image beside x_t",
+        ),
         ({"sampler__augment": 0.5}, r"sampler\.augment=0\.5 must be from 0 to"),
     ],
 )
 def test_what_cannot_be_is_refused(fields, words, tmp_path):
     with pytest.raises(ValueError, match=words):
-        train.prepare(upsampler("none", **fields), tmp_path / "run")
+        setup.prepare(upsampler("none", **fields), tmp_path / "run")
 
 
 def test_a_base_that_does_not_fit_is_refused(cascade, whole):
-    config = workdir.load_config(cascade[1])
-    source = build.make_source(config)
+    _, up = cascade
     for folder, words in (
         ("", "this run enlarges 4x4 images"),
-        (cascade[1].parent / "none", "is not a run's workdir"),
+        (up.workdir.parent / "none", "is not a run's workdir"),
         (whole[0], r"sampler\.base: .* makes \(2,\)"),
     ):
-        config.sampler.base = str(folder)
         with pytest.raises((ValueError, FileNotFoundError), match=words):
-            load_base(config, source)
-    sampler = make_sampler(config, source, build.make_task(config, source))
+            up.with_sampler(base=str(folder)).sampler()
+    sampler = up.sampler(with_base=False)
     with pytest.raises(ValueError, match="this run enlarges 4x4 images"):
-        sampler.each(0, np.arange(2), None)
+        sampler.per_image(0, np.arange(2), None)

@@ -10,12 +10,12 @@ from scipy.stats import norm
 
 from jaxdiff import build
 from jaxdiff.runs import workdir
-from jaxdiff.runs.evaluate import latent_likelihood as bits_of_images
-from jaxdiff.runs.evaluate import likelihood as bits
-from jaxdiff.runs.experiment import load, make_source
+from jaxdiff.runs.evaluate import latent_likelihood, likelihood
+from jaxdiff.runs.experiment import Experiment, open_run
 from jaxdiff.runs.plot import run as plot
+from jaxdiff.runs.plot.spec import PlotRequest
 from jaxdiff.runs.sample import run as sample
-from jaxdiff.runs.train import loop as train
+from jaxdiff.runs.train import loop, setup
 from jaxdiff.tasks.autoencoder import sample_code
 from tests.runs.conftest import tiny_config, untrained
 
@@ -29,19 +29,20 @@ def encoder_config(**fields):
         "model__multipliers": (1, 1),
         "model__latent_channels": 2,
     }
-    config = tiny_config(num_steps=2, **IMAGES, **network, **fields)
-    config.task = "autoencoder"
-    return config
+    return tiny_config(task="autoencoder", num_steps=2, **IMAGES, **network, **fields)
 
 
 def codes_config(folder):
-    config = tiny_config(num_steps=2, data__standardise=True)
-    config.data.update({"name": "latents", "path": str(folder)})
-    config.model.update(
-        {"name": "unet", "channels": 8, "multipliers": (1,), "num_blocks": 1}
+    return tiny_config(
+        num_steps=2,
+        data__name="latents",
+        data__path=str(folder),
+        data__standardise=True,
+        model__name="unet",
+        model__channels=8,
+        model__multipliers=(1,),
+        diffusion__condition="none",
     )
-    config.diffusion.condition = "none"
-    return config
 
 
 @pytest.fixture(scope="module")
@@ -49,7 +50,7 @@ def stages(tmp_path_factory):
     """(workdir of the autoencoder, workdir of the diffusion run on its codes)."""
     first, second = (tmp_path_factory.mktemp("latent") / n for n in ("one", "two"))
     untrained(encoder_config(), first)
-    train.run(train.prepare(codes_config(first), second))
+    loop.run(setup.prepare(codes_config(first), second))
     return first, second
 
 
@@ -62,72 +63,69 @@ def test_the_run_keeps_the_scale_and_the_checksum_of_its_codes(stages):
     np.testing.assert_allclose(stored.data.mean, codes.mean((0, 1, 2)), rtol=1e-6)
     np.testing.assert_allclose(stored.data.std, codes.std((0, 1, 2)), rtol=1e-6)
     # the codes are the encoder's of the images
-    run = load(first, workdir.load_config(first))
-    x = jnp.asarray(run.source[np.arange(30)]["x"])
-    mean, _ = run.task.model(run.params).encode(x)
+    run = open_run(first)
+    mean, _ = run.model.encode(jnp.asarray(run.source[np.arange(30)]["x"]))
     np.testing.assert_allclose(codes, mean, atol=1e-5)
 
 
 def test_samples_and_pictures_come_out_decoded(stages, tmp_path):
-    _, second = stages
-    config = workdir.load_config(second)
-    asked = {"num": 3, "seed": 0, "label": None, "png": True, "force": False}
-    sample.run(sample.prepare(second, config, out=tmp_path / "out", **asked))
+    run = open_run(stages[1])
+    sample.run(sample.prepare(run, out=tmp_path / "out", num=3, png=True))
     values = np.load(tmp_path / "out" / "samples.npz")["values"]
     assert values.shape == (3, 4, 4, 1)  # the codes are 2 x 2 x 2
     assert 0 <= values.min() and values.max() <= 255
     assert len([*(tmp_path / "out").glob("0*.png")]) == 3
-    plot.draw(plot.Scene(config, second), "film", tmp_path)
+    plot.draw(PlotRequest(run), "film", tmp_path)
     assert (tmp_path / "film.png").stat().st_size > 1000
 
 
-def test_it_goes_on_with_the_same_encoder_and_no_other(stages, tmp_path):
+def test_it_resumes_with_the_same_encoder_and_no_other(stages, tmp_path):
     first, second = (shutil.copytree(f, tmp_path / f.name) for f in stages)
     config = codes_config(first)
-    workdir.save_config(second, build.measured(config, make_source(config)))
+    workdir.save_config(second, build.measured(config, Experiment(config).source))
     config.train.num_steps = 3
-    assert int(train.run(train.prepare(config, second)).step) == 3
+    assert int(loop.run(setup.prepare(config, second)).step) == 3
     shutil.rmtree(first)
     other = encoder_config()
     other.seed = 1
     untrained(other, first)  # in the same place
     config.train.num_steps = 4
-    with pytest.raises(ValueError, match=r"data\.checksum=\w+, but the encoder in"):
-        train.prepare(config, second)
+    with pytest.raises(ValueError, match=r"data\.checksum=2-\w+, but the encoder in"):
+        setup.prepare(config, second)
 
 
 def test_a_run_that_is_no_autoencoder_is_refused(whole, tmp_path):
     with pytest.raises(ValueError, match="holds a denoiser, no autoencoder"):
-        train.prepare(codes_config(whole[0]), tmp_path / "run")
+        setup.prepare(codes_config(whole[0]), tmp_path / "run")
     with pytest.raises(FileNotFoundError, match=r"data\.path: .*none is not a run's"):
-        train.prepare(codes_config(whole[0].parent / "none"), tmp_path / "run")
+        setup.prepare(codes_config(whole[0].parent / "none"), tmp_path / "run")
 
 
-def test_bits_of_codes_are_told_as_bits_of_their_images(tmp_path, monkeypatch):
-    """What is added to the codes' own bits, worked out apart, image by image."""
+def test_bpd_of_codes_become_bpd_of_their_images(tmp_path, monkeypatch):
+    """What is added to the codes' own bpd, worked out apart, image by image."""
     first = encoder_config()
     first.autoencoder.kl_weight = 1.0
     inner = untrained(first, tmp_path / "first")
-    config = codes_config(tmp_path / "first")
-    trained = untrained(config, tmp_path / "second")
-    monkeypatch.setattr(bits, "CHUNK", 5)
-    monkeypatch.setattr(bits_of_images, "CHUNK", 7)
-    asked = {"ways": ["continuous"], "num": 12, "steps": 4, "cleanest": 0.05, "seed": 3}
-    request = bits.prepare(
-        tmp_path / "second", trained.config, out=tmp_path / "out", force=False, **asked
-    )
-    (row,) = bits.run(request)
-    assert row["bits"] == pytest.approx(sum(row[k] for k in bits.SHARES), rel=1e-5)
-    coder = inner.task.model(inner.params)
+    run = untrained(codes_config(tmp_path / "first"), tmp_path / "second")
+    monkeypatch.setattr(likelihood, "CHUNK", 5)
+    monkeypatch.setattr(latent_likelihood, "CHUNK", 7)
+    fields = {"num": 12, "steps": 4, "cleanest": 0.05, "seed": 3, "force": False}
+    out, estimates = tmp_path / "out", ["continuous"]
+    request = likelihood.prepare(run, out=out, estimates=estimates, **fields)
+    (row,) = likelihood.run(request)
+    shares = sum(row[k] for k in latent_likelihood.SHARES)
+    assert row["bpd"] == pytest.approx(shares, rel=1e-5)
+    coder = inner.model
     x = jnp.asarray(inner.source[request.index]["x"])
     keys = jax.vmap(lambda i: jax.random.fold_in(jax.random.key(3), i))(request.index)
-    keys = jax.vmap(lambda k: jax.random.fold_in(k, bits_of_images.STREAM))(keys)
+    stream = latent_likelihood.STREAM
+    keys = jax.vmap(lambda k: jax.random.fold_in(k, stream))(keys)
     mean, log_var = coder.encode(x)
     z = sample_code(keys, mean, log_var)
     std = np.sqrt(np.mean((coder.decode(z) - x) ** 2))
     size, codes = x[0].size, z[0].size
     # the density of scaled codes is that of the codes times the scales
-    _, scale = trained.source.moments
+    _, scale = run.source.moments
     log_q = norm.logpdf(z, mean, np.exp(log_var / 2)).sum() / len(x)
     log_q += codes / len(scale) * np.log(scale).sum()
     assert row["encoder"] == pytest.approx(log_q / size / np.log(2), rel=1e-4)
@@ -138,9 +136,8 @@ def test_bits_of_codes_are_told_as_bits_of_their_images(tmp_path, monkeypatch):
     inside = np.abs(x) < 1  # the ends reach to infinity
     assert inside.any()
     expected = -np.log2(mass, where=inside, out=np.zeros_like(x))
-    said = build.make_decoder(inner.source)(
-        x, coder.decode(z), np.full_like(x, np.log(std))
-    )
-    said = -np.asarray(said) / np.log(2)
-    np.testing.assert_allclose(said[inside], expected[inside], rtol=0.02, atol=0.02)
-    assert row["decoder of images"] == pytest.approx(said.mean(), rel=1e-4)
+    decoder, log_std = build.make_decoder(inner.source), jnp.full(x.shape, np.log(std))
+    log_p = decoder(jnp.asarray(x), coder.decode(z), log_std.astype(jnp.float32))
+    bits = -np.asarray(log_p) / np.log(2)
+    np.testing.assert_allclose(bits[inside], expected[inside], rtol=0.02, atol=0.02)
+    assert row["decoder of images"] == pytest.approx(bits.mean(), rel=1e-4)

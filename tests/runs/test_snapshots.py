@@ -1,4 +1,4 @@
-"""Averages of any width after training: from snapshots that a real run took."""
+"""Averages of any width after training, from the snapshots of a real run."""
 
 import shutil
 
@@ -7,15 +7,15 @@ import numpy as np
 import pytest
 
 from jaxdiff.runs import snapshots, workdir
-from jaxdiff.runs.experiment import load
-from jaxdiff.runs.train import loop as train
+from jaxdiff.runs.experiment import open_run
+from jaxdiff.runs.train import loop, setup
 from jaxdiff.train import checkpoint, ema
 from tests.runs.conftest import assert_same, tiny_config
 
 KEPT = {
     "num_steps": 64,
     "checkpoint_every": 32,
-    "ema": "power(width=0.075)",  # what is to be put together, kept exactly
+    "ema": "power(width=0.075)",  # what is to be reconstructed, kept exactly
     "ema_widths": (0.05, 0.1),
     "snapshot_every": 8,
 }
@@ -25,13 +25,13 @@ KEPT = {
 def kept(tmp_path_factory):
     folder = tmp_path_factory.mktemp("kept") / "run"
     config = tiny_config(**KEPT)
-    return folder, config, train.run(train.prepare(config, folder))
+    return folder, config, loop.run(setup.prepare(config, folder))
 
 
 def at(folder, config, width):
-    asked = config.copy_and_resolve_references()
-    asked.sampler.ema = width
-    return load(folder, asked).params
+    config = config.copy_and_resolve_references()
+    config.sampler.ema = width
+    return open_run(folder, config).params
 
 
 def apart(a, b):
@@ -43,30 +43,30 @@ def apart(a, b):
 def test_widths_that_were_kept_come_back(kept):
     folder, config, state = kept
     for i, width in enumerate(config.train.ema_widths):
-        found = at(folder, config, width)
+        average = at(folder, config, width)
         true = state.ema[1 + i]
-        assert apart(found, true) < 1e-5 * apart(
+        assert apart(average, true) < 1e-5 * apart(
             true, jax.tree.map(np.zeros_like, true)
         )
 
 
 def test_a_width_between_is_the_average_that_was_run(kept):
     folder, config, state = kept
-    found, true = at(folder, config, 0.075), ema.primary(state.ema)
+    average, true = at(folder, config, 0.075), ema.primary(state.ema)
     zero = jax.tree.map(np.zeros_like, true)
-    assert apart(found, true) < 0.013 * apart(true, zero)
-    # and none of those it is made of
-    others = [apart(average, true) for average in state.ema[1:]]
-    assert apart(found, true) < 0.3 * min(others)
+    assert apart(average, true) < 0.013 * apart(true, zero)
+    # and none of those that it is made of
+    others = [apart(kept, true) for kept in state.ema[1:]]
+    assert apart(average, true) < 0.3 * min(others)
 
 
-def test_a_run_gone_on_with_takes_the_same_snapshots(kept, tmp_path):
+def test_a_resumed_run_takes_the_same_snapshots(kept, tmp_path):
     folder, config, state = kept
     shutil.copytree(folder, tmp_path / "run")
     shutil.rmtree(tmp_path / "run" / workdir.CHECKPOINTS / "64")
     for step in (48, 64):  # as if it had been killed while it took them
         shutil.rmtree(tmp_path / "run" / snapshots.FOLDER / str(step))
-    again = train.run(train.prepare(config, tmp_path / "run"))
+    again = loop.run(setup.prepare(config, tmp_path / "run"))
     assert_same(again.ema, state.ema)
     folders = [f / snapshots.FOLDER for f in (folder, tmp_path / "run")]
     with (
@@ -90,7 +90,7 @@ def test_a_run_gone_on_with_takes_the_same_snapshots(kept, tmp_path):
 )
 def test_mistakes_in_training(tmp_path, fields, message):
     with pytest.raises(ValueError, match=message):
-        train.prepare(tiny_config(**fields), tmp_path / "run")
+        setup.prepare(tiny_config(**fields), tmp_path / "run")
     assert not (tmp_path / "run").exists()
 
 
@@ -99,4 +99,4 @@ def test_mistakes_in_reading(kept):
     with pytest.raises(ValueError, match=r"sampler\.ema: width must be in"):
         at(folder, config, 0.4)
     with pytest.raises(ValueError, match="keeps none: train with"):
-        snapshots.at_width(folder, kept[2], (), 0.1)
+        snapshots.at_width(folder, 64, kept[2].ema, (), 0.1)

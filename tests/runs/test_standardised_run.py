@@ -1,4 +1,4 @@
-"""A run on standardised images: what it keeps, what it clips to, how it goes on."""
+"""A run on standardised images: what it keeps, what it clips to, how it resumes."""
 
 import jax.numpy as jnp
 import numpy as np
@@ -6,30 +6,30 @@ import pytest
 
 from jaxdiff import build
 from jaxdiff.data import images
-from jaxdiff.diffusion.denoisers import Denoised
+from jaxdiff.diffusion.types import Denoised
 from jaxdiff.runs import workdir
-from jaxdiff.runs.experiment import load
-from jaxdiff.runs.sampler import make_sampler
-from jaxdiff.runs.train import loop as train
+from jaxdiff.runs.experiment import Experiment, open_run
+from jaxdiff.runs.train import loop, setup
 from tests.runs.conftest import tiny_config
 
 
 def config_of(**fields):
-    config = tiny_config(num_steps=2, data__shape=(4, 4, 3), data__standardise=True)
-    config.model.update({"name": "basic_unet"})
-    config.diffusion.update({"condition": "none", "label_dropout": 0.0})
-    config.sampler.clip = True
-    for name, value in fields.items():
-        block, _, field = name.partition("__")
-        config[block][field] = value
-    return config
+    given = {
+        "num_steps": 2,
+        "data__shape": (4, 4, 3),
+        "data__standardise": True,
+        "model__name": "basic_unet",
+        "diffusion__condition": "none",
+        "sampler__clip": True,
+    }
+    return tiny_config(**given | fields)
 
 
 def test_what_was_measured_is_kept_with_the_run(tmp_path, monkeypatch):
     folder = tmp_path / "run"
-    run = train.prepare(config_of(), folder)
+    run = setup.prepare(config_of(), folder)
     assert not folder.exists()
-    train.run(run)
+    loop.run(run)
     stored = workdir.load_config(folder)
     plain = build.make_source(config_of(data__standardise=False))
     v = (plain[np.arange(len(plain))]["x"].astype(np.float64) + 1) / 2
@@ -41,11 +41,11 @@ def test_what_was_measured_is_kept_with_the_run(tmp_path, monkeypatch):
         raise AssertionError("measured again")
 
     monkeypatch.setattr(images, "moments", fail)
-    read = load(folder, stored)
+    read = open_run(folder)
     assert read.source.moments == (stored.data.mean, stored.data.std)
-    again = train.prepare(config_of(train__num_steps=3), folder)
-    assert again.config.data.mean == stored.data.mean
-    assert int(train.run(again).step) == 3
+    again = setup.prepare(config_of(num_steps=3), folder)
+    assert again.experiment.config.data.mean == stored.data.mean
+    assert int(loop.run(again).step) == 3
     assert workdir.load_config(folder).data.mean == stored.data.mean
 
 
@@ -54,23 +54,21 @@ def test_other_numbers_are_another_run(tmp_path):
     workdir.save_config(tmp_path, config_of(**given))
     other = config_of(**given | {"data__std": (0.2, 0.2, 0.3)})
     with pytest.raises(ValueError, match=r"data.std=\(0.2, 0.2, 0.3\) \(stored"):
-        train.prepare(other, tmp_path)
+        setup.prepare(other, tmp_path)
     with pytest.raises(ValueError, match=r"data.standardise=False \(stored: True\)"):
-        train.prepare(config_of(data__standardise=False), tmp_path)
+        setup.prepare(config_of(data__standardise=False), tmp_path)
     # one of the two alone is a mistake, not a wish to measure
     with pytest.raises(ValueError, match=r"data\.mean"):
-        train.prepare(config_of(data__std=given["data__std"]), tmp_path)
+        setup.prepare(config_of(data__std=given["data__std"]), tmp_path)
 
 
 def test_samples_are_clipped_to_each_channels_black_and_white():
     mean, std = (0.2, 0.5, 0.7), (0.1, 0.2, 0.4)
-    config = config_of(data__mean=mean, data__std=std)
-    source = build.make_source(config)
-    sampler = make_sampler(config, source, build.make_task(config, source))
-    for said, end in ((-50.0, 0.0), (50.0, 1.0)):
+    sampler = Experiment(config_of(data__mean=mean, data__std=std)).sampler()
+    for value, end in ((-50.0, 0.0), (50.0, 1.0)):
 
-        def denoise(x_t, t, cond, said=said):
-            return Denoised(jnp.full_like(x_t, said))
+        def denoise(x_t, t, cond, value=value):
+            return Denoised(jnp.full_like(x_t, value))
 
         x0 = sampler.wrap(denoise)(jnp.zeros((2, 4, 4, 3)), jnp.ones(()), None).x0
         expected = (end - np.array(mean)) / std

@@ -1,9 +1,9 @@
-"""Measuring solvers where the truth is in closed form: their order, and their law.
+"""Measures of one solver where the truth is in closed form: its order, and its spread.
 
-Data: N(.3, .5^2), and two modes; both have a closed-form denoiser, in float64. What the
-noise does is read off exactly: a step's draws are replaced by numbers handed in
-(`travel`), so the end is a function of x_T and z, affine in both for normal data, and
-its slopes (by `probes`) give the mean and the variance over all noise without sampling.
+The data are normal columns, and columns of two modes (analytic.py), in float64. The
+effect of the noise is exact: each step is given its noise z (`travel`), so that the end
+is a function of x_T and z, affine in both for normal data, and its slopes (by `probes`)
+give the mean and the variance over all noise without sampling.
 
 Without noise the error is that of the path, from x_T to where the exact flow takes it:
 the strong order. With noise it is that of the standard deviation of normal data: a weak
@@ -14,21 +14,16 @@ import importlib
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any, NamedTuple
-from unittest import mock
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.tree_util import Partial
-from scipy import optimize
-from scipy.special import ndtr
 
-from jaxdiff import rng
-from jaxdiff.arrays import Array
-from jaxdiff.diffusion import solvers
-from jaxdiff.diffusion.denoisers import Denoised
-from jaxdiff.diffusion.sampling import Solver
-from jaxdiff.diffusion.schedules import Schedule
+from jaxdiff.arrays import Array, require
+from jaxdiff.diffusion import analytic, solvers
+from jaxdiff.diffusion.analytic import Mixture
+from jaxdiff.diffusion.types import BoundDenoise, Denoised, Schedule, Solver
 
 # What is measured of a solver beside its defaults. `restart` steps as heun does, and
 # leaves its path; `consistency` follows none.
@@ -45,24 +40,15 @@ VARIANTS: dict[str, list[dict[str, Any]]] = {
     "restart": [],
 }
 NOISY = "ddpm", "euler_ancestral", "dpmpp_2m_sde", "dpmpp_3m_sde"
-MAX_DRAWS = 1  # of noise in one step
 
-
-class Law(NamedTuple):
-    """Of each column: modes at low and high, half the data each; f64[columns]."""
-
-    low: np.ndarray
-    high: np.ndarray
-    spread: np.ndarray
-
-
-DATA = Law(
-    low=np.array([0.3, 0.3, -1.0, -1.0]),
-    high=np.array([0.3, 0.3, 1.0, 1.0]),
-    spread=np.array([0.5, 0.5, 0.4, 0.4]),
+# Two normal columns, and two of two modes; where each column starts, in deviates.
+DATA = Mixture(
+    weights=np.full((2, 4), 0.5),
+    means=np.array([[0.3, 0.3, -1.0, -1.0], [0.3, 0.3, 1.0, 1.0]]),
+    stds=np.array([[0.5, 0.5, 0.4, 0.4]] * 2),
 )
-NORMAL = DATA.low == DATA.high
-DEVIATES = np.array([-1.2, 0.7, -0.4, 1.1])  # where each column starts
+NORMAL = DATA.means[0] == DATA.means[1]
+DEVIATES = np.array([-1.2, 0.7, -0.4, 1.1])
 
 # log-SNRs that every schedule has, so that none is measured beyond its ends
 START, END = -4.5, 2.0
@@ -76,7 +62,7 @@ FIRST = 2.5, 1.75, 1.25
 class Errors(NamedTuple):
     """At STEPS[noisy] steps: of the path, or of the spread of a noisy solver.
 
-    mean: the largest error of the mean of normal data, relative, of any of them
+    mean: the largest relative error of the mean of normal data at any of these
     """
 
     noisy: bool
@@ -85,7 +71,7 @@ class Errors(NamedTuple):
 
     @property
     def order(self) -> float:
-        """Seen from the last two; at order p and n steps it is p + O(1 / n)."""
+        """From the last two; at order p and n steps it is p + O(1 / n)."""
         return float(np.log2(self.values[-2] / self.values[-1]))
 
 
@@ -104,7 +90,7 @@ def of_steps(fields: dict[str, Any], n: int) -> dict[str, Any]:
 
 
 def one_of(functions: Sequence[Callable]) -> list[Partial]:
-    """Each as a function that says which of them it is by a number.
+    """Each as the same function of a number, which selects it.
 
     So that one program serves schedules, or predictions, of every kind.
     """
@@ -124,24 +110,24 @@ def measure(
     name: str,
     fields: dict[str, Any],
     schedule: Schedule,
-    denoise: Callable[..., Denoised] | None = None,
+    denoise: BoundDenoise | None = None,
 ) -> Errors:
     """Errors of a solver between START and END; under `jax.enable_x64`.
 
-    denoise: (x_t, t) of what `estimate` is of; by default that, through no network.
+    denoise: the exact denoiser of DATA through a network; by default without one.
     """
     t, s = (float(schedule.t_of(jnp.asarray(value))) for value in (START, END))
-    alpha, sigma, mean, std = marginal(schedule, t)
-    alpha_s, sigma_s, mean_s, std_s = marginal(schedule, s)
+    mean, std = normal_at(schedule, t)
+    mean_s, std_s = normal_at(schedule, s)
     x = np.where(NORMAL, mean, 0.0) + std * DEVIATES
-    exact = transported(alpha, sigma, x, alpha_s, sigma_s)
+    exact = analytic.transport(DATA, schedule, x, t, s)
     noisy = is_noisy(name, fields)
     starts, z = probes(x, noisy)
-    denoise = denoise or Partial(posterior_mean, schedule)
+    denoise = denoise or Partial(exact_denoise, schedule)
     path, spread, off, most = [], [], 0.0, STEPS[noisy][-1]
     for n in STEPS[noisy]:
         solver = load(name).make(schedule, **of_steps(fields, n))
-        # one length for all, and so one compilation: the rest goes on below s
+        # one length for all, and so one compilation: the rest continues below s
         rest = s * (1 - np.arange(1, most - n + 1) / (2 * most))
         ts = jnp.asarray(np.concatenate([even(t, s, n), rest]))
         ends = np.asarray(end_of(solver, denoise, ts, n + len(FIRST), starts, z))
@@ -155,36 +141,30 @@ def measure(
     return Errors(noisy, spread if noisy else path, off)
 
 
-def estimate(law: Law, x: Any, alpha: Any, sigma: Any) -> Array:
-    """E[x0 | x_t = x]; x f[rows, columns]."""
-    low, high, spread = (jnp.asarray(a, x.dtype)[None] for a in law)
-    variance = (alpha * spread) ** 2 + sigma**2
-    gaps = [x - alpha * mode for mode in (low, high)]
-    weights = jax.nn.softmax(jnp.stack([-0.5 * g**2 / variance for g in gaps]), axis=0)
-    means = [
-        m + alpha * spread**2 / variance * g
-        for m, g in zip((low, high), gaps, strict=True)
-    ]
-    return (weights * jnp.stack(means)).sum(axis=0)
+def exact_denoise(schedule: Schedule, x: Array, t: Array) -> Denoised:
+    """The exact denoiser of DATA, with a learned variance of a quarter."""
+    den = analytic.make_denoise(DATA, schedule)(x, t, None)
+    return den._replace(var_frac=jnp.full_like(x, 0.25))
 
 
-def posterior_mean(schedule: Schedule, x: Array, t: Array) -> Denoised:
-    """`estimate` as a denoiser, with a learned variance of a quarter."""
-    x0 = estimate(DATA, x, schedule.alpha(t), schedule.sigma(t))
-    return Denoised(x0, jnp.full_like(x, 0.25))
+def normal_at(schedule: Schedule, t: float) -> tuple[float, float]:
+    """Mean and standard deviation of the normal columns of x_t."""
+    law = analytic.marginal(DATA, schedule, t)
+    return float(law.means[0, 0]), float(law.stds[0, 0])
 
 
 @jax.jit
 def travel(solver: Solver, denoise: Any, ts: Array, x: Array, z: Array) -> Array:
-    """x after each step down `ts`; z[i, j] is the j-th draw of step i."""
-    keys = jax.random.split(jax.random.key(0), 1)
+    """x after each step down `ts`; z[i] is the noise of step i, which draws once."""
 
     def step(carry, now):
         t, s, z_now = now
-        x, state = carry
-        draws = iter(z_now)
-        with mock.patch.object(rng, "draw", lambda *_: next(draws)):
-            x, state = solver.step(denoise, keys, x, t, s, state)
+
+        def noise(*where: int | Array) -> Array:
+            require(not where, "only steps that draw once, by noise(), are measured")
+            return z_now
+
+        x, state = solver.step(denoise, noise, carry[0], t, s, carry[1])
         return (x, state), x
 
     start = x, solver.init(x)
@@ -207,43 +187,13 @@ def even(t: float, s: float, n: int) -> np.ndarray:
 def probes(x: np.ndarray, noisy: bool) -> tuple[Array, Array]:
     """Rows of starts and draws: x alone, x + 1, and x with each draw in turn 1."""
     steps = STEPS[noisy][-1] + len(FIRST)
-    rows = 2 + steps * MAX_DRAWS * noisy
+    rows = 2 + steps * noisy
     starts = np.tile(x, (rows, 1))
     starts[1] += 1
-    z = np.zeros((steps, MAX_DRAWS, rows, 1))
+    z = np.zeros((steps, rows, 1))
     if noisy:
         z = np.eye(rows)[2:].reshape(z.shape)
     return jnp.asarray(starts), jnp.asarray(z * np.ones(len(DEVIATES)))
-
-
-def marginal(schedule: Schedule, t: float) -> tuple[float, float, float, float]:
-    """alpha, sigma, and mean and standard deviation of the normal columns at t."""
-    alpha, sigma = (float(f(jnp.asarray(t))) for f in schedule[:2])
-    return alpha, sigma, alpha * 0.3, float(np.hypot(alpha * 0.5, sigma))
-
-
-def transported(
-    alpha_t: float, sigma_t: float, x: np.ndarray, alpha_s: float, sigma_s: float
-) -> np.ndarray:
-    """The exact flow in one dimension keeps each point's quantile."""
-    ends = []
-    for column, value in enumerate(x):
-        modes = np.array([DATA.low[column], DATA.high[column]])
-
-        def cdf(x, alpha, sigma, modes=modes, spread=DATA.spread[column]):
-            return ndtr((x - alpha * modes) / np.hypot(alpha * spread, sigma)).mean()
-
-        level = cdf(value, alpha_t, sigma_t)
-        far = 8 * np.hypot(alpha_s * 2, sigma_s)
-        ends.append(
-            optimize.brentq(
-                lambda x, cdf=cdf, level=level: cdf(x, alpha_s, sigma_s) - level,
-                *(-far, far),
-                xtol=1e-14,
-                rtol=np.float64(1e-14),
-            )
-        )
-    return np.array(ends)
 
 
 def _pick(which, functions, *args):

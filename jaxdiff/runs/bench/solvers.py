@@ -13,9 +13,18 @@ from tqdm import tqdm
 from jaxdiff import rng
 from jaxdiff.arrays import expand
 from jaxdiff.choices import members
-from jaxdiff.diffusion import grids, predictions, sampling, schedules, solvers
-from jaxdiff.diffusion.denoisers import Denoised, make_denoise
+from jaxdiff.diffusion import (
+    analytic,
+    grids,
+    predictions,
+    sampling,
+    schedules,
+    solvers,
+)
+from jaxdiff.diffusion.analytic import Mixture
+from jaxdiff.diffusion.denoisers import make_denoise
 from jaxdiff.diffusion.predictions import make_target
+from jaxdiff.diffusion.types import Denoised, Schedule, Solver
 from jaxdiff.plots import curves
 from jaxdiff.runs.bench import orders
 
@@ -26,11 +35,16 @@ COUNT = 100_000
 # error is below the standard error of COUNT samples.
 STEPS = {1: 2000, 2: 300}
 
-# Two laws in the plane, turned so that their covariances have all their entries, and
-# the schedule of each.
+# Two laws in the plane, of two normals each, turned so that their covariances have all
+# their entries, and the schedule of each.
+HALVES = np.full((2, 2), 0.5)
 LAWS = {
-    "normal, cosine": orders.Law(*np.array([[0.3, -0.2], [0.3, -0.2], [0.5, 0.25]])),
-    "two modes, edm": orders.Law(*np.array([[-1.0, 0.3], [1.0, 0.3], [0.4, 0.5]])),
+    "normal, cosine": Mixture(
+        HALVES, np.array([[0.3, -0.2]] * 2), np.array([[0.5, 0.25]] * 2)
+    ),
+    "two modes, edm": Mixture(
+        HALVES, np.array([[-1.0, 0.3], [1.0, 0.3]]), np.array([[0.4, 0.5]] * 2)
+    ),
 }
 TURN = np.array([[0.8, -0.6], [0.6, 0.8]])
 
@@ -38,24 +52,24 @@ TURN = np.array([[0.8, -0.6], [0.6, 0.8]])
 def bench_solvers(out: Path) -> list[dict[str, Any]]:
     """One row a solver; writes orders.png and orders.json to `out`.
 
-    Columns: the order it states; that measured, of each schedule; how far the other
-    predictions' are from it, at most; of COUNT samples, how far means, variances and
-    covariances are from the truth, in standard errors, at most.
+    Columns: the order that the solver states; the order measured with each schedule;
+    its largest difference between predictions; the largest error of the means,
+    variances and covariances of COUNT samples, in standard errors.
     """
     out.mkdir(parents=True, exist_ok=True)
-    asked = [
+    variants = [
         (name, fields)
         for name in sorted(members(solvers))
         for fields in orders.VARIANTS.get(name, [{}]) or [{}]
         if orders.load(name).ORDER
     ]
-    rows = [_row(*one) for one in tqdm(asked, desc="solvers", disable=None)]
+    rows = [_row(*one) for one in tqdm(variants, desc="solvers", disable=None)]
     stated = np.array([row["stated"] for row in rows], np.float64)
-    measured = np.array([[row[n] for n in SCHEDULES] for row in rows], np.float64)
+    values = np.array([[row[n] for n in SCHEDULES] for row in rows], np.float64)
     curves.save_heat(
         out / "orders.png",
-        measured,
-        colours=measured - stated[:, None],
+        values,
+        colours=values - stated[:, None],
         limit=0.5,
         rows=[f"{row['solver']} (states {row['stated']})" for row in rows],
         columns=list(SCHEDULES),
@@ -66,13 +80,13 @@ def bench_solvers(out: Path) -> list[dict[str, Any]]:
 
 
 def _row(name, fields):
-    told = ", ".join(f"{k}={v}" for k, v in fields.items())
-    row: dict[str, Any] = {"solver": f"{name}({told})" if told else name}
+    text = ", ".join(f"{k}={v}" for k, v in fields.items())
+    row: dict[str, Any] = {"solver": f"{name}({text})" if text else name}
     row["stated"] = order = orders.load(name).ORDER
     row |= dict.fromkeys(SCHEDULES)
     if orders.VARIANTS.get(name, [{}]):
-        found, row["predictions"] = orders_of(name, fields)
-        row |= found
+        measured, row["predictions"] = orders_of(name, fields)
+        row |= measured
     for k, (title, law) in enumerate(LAWS.items()):
         schedule = getattr(schedules, title.split(", ")[1])()
         n = STEPS[min(order, 2)]
@@ -82,27 +96,27 @@ def _row(name, fields):
 
 
 def orders_of(name: str, fields: dict[str, Any]) -> tuple[dict[str, float], float]:
-    """Order of each schedule, and how far other predictions' are from it, at most."""
-    found, apart = {}, 0.0
+    """The order with each schedule, and its largest difference between predictions."""
+    measured, apart = {}, 0.0
     with jax.enable_x64(True):
         made = orders.as_one([getattr(schedules, curve)() for curve in SCHEDULES])
-        ways = orders.one_of([make() for make in members(predictions).values()])
+        rows = orders.one_of([make() for make in members(predictions).values()])
         for curve, schedule in zip(SCHEDULES, made, strict=True):
             each = []
-            for way in ways:
-                network = Partial(_network, way)
-                denoise = make_denoise(network, schedule=schedule, prediction=way)
+            for row in rows:
+                network = Partial(_network, row)
+                denoise = make_denoise(network, schedule=schedule, prediction=row)
                 bound = Partial(_bound, denoise)
                 each.append(orders.measure(name, fields, schedule, bound).order)
-            found[curve] = each[0]
+            measured[curve] = each[0]
             apart = max(apart, float(np.ptp(each)))
-    return found, apart
+    return measured, apart
 
 
 def law_score(
-    law: orders.Law,
-    solver: sampling.Solver,
-    schedule: schedules.Schedule,
+    law: Mixture,
+    solver: Solver,
+    schedule: Schedule,
     num_steps: int,
     *,
     seed: int,
@@ -122,15 +136,15 @@ def law_score(
 def _drawn(law, count, seed):
     """Of the law itself, f64[count, 2]."""
     gen = np.random.default_rng(seed)
-    modes = np.where(gen.random((count, 1)) < 0.5, law.low, law.high)
-    return (modes + law.spread * gen.standard_normal((count, 2))) @ TURN.T
+    modes = np.where(gen.random((count, 1)) < 0.5, *law.means)
+    return (modes + law.stds[0] * gen.standard_normal((count, 2))) @ TURN.T
 
 
 def _scores(law, x):
     """Means, variances and covariance less the truth, in standard errors, f64[5]."""
-    mean = TURN @ (0.5 * (law.low + law.high))
-    cov = TURN @ np.diag(law.spread**2 + 0.25 * (law.high - law.low) ** 2) @ TURN.T
-    gaps = x - mean
+    mean, variance = analytic.moments(law)
+    cov = TURN @ np.diag(variance) @ TURN.T
+    gaps = x - TURN @ mean
     pairs = [gaps[:, i] * gaps[:, j] - cov[i, j] for i, j in ((0, 0), (1, 1), (0, 1))]
     values = np.stack([*gaps.T, *pairs])
     return values.mean(axis=1) / (values.std(axis=1) / np.sqrt(len(x)))
@@ -139,15 +153,15 @@ def _scores(law, x):
 def _turned(law, schedule, x, t, cond):
     del cond
     turn = jnp.asarray(TURN, x.dtype)
-    x0 = orders.estimate(law, x @ turn, schedule.alpha(t), schedule.sigma(t)) @ turn.T
-    return Denoised(x0, jnp.full_like(x, 0.25))
+    den = analytic.make_denoise(law, schedule)(x @ turn, t, None)
+    return Denoised(den.x0 @ turn.T, jnp.full_like(x, 0.25))
 
 
 def _network(prediction, x_t, c, cond):
     """The exact network of that prediction, from the exact estimate."""
     del cond
     alpha, sigma = expand(c.alpha, x_t), expand(c.sigma, x_t)
-    x0 = orders.estimate(orders.DATA, x_t, alpha, sigma)
+    x0 = analytic.posterior_mean(orders.DATA, x_t, alpha, sigma)
     return make_target(prediction(c), x0, (x_t - alpha * x0) / sigma)
 
 

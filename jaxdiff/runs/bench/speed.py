@@ -1,17 +1,13 @@
-"""Measurements: the training step, the sampler, and Iris beside a PyTorch program.
+"""Measurements of speed: the training step and the sampler.
 
 Warm, several runs, the median first: machines are noisy. FLOPs are XLA's own count of
 one step before optimisation; the share is of the rate that this device itself reaches
 in large matrix products, measured in the same run.
 """
 
-import json
 import resource
-import subprocess
-import tempfile
 import time
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import jax
@@ -20,37 +16,27 @@ import numpy as np
 from ml_collections import ConfigDict
 
 from jaxdiff import build
-from jaxdiff.arrays import require
+from jaxdiff.arrays import PyTree, require
 from jaxdiff.data.batches import batch_at
-from jaxdiff.data.layout import decode
-from jaxdiff.metrics.two_sample import (
-    as_features,
-    train_on_generated,
-    two_sample_accuracy,
-)
-from jaxdiff.runs.sampler import even_labels, make_sampler, num_asked
-from jaxdiff.runs.train import loop as train
+from jaxdiff.runs.train.setup import Run, prepare
 from jaxdiff.train import parallel
-from jaxdiff.train.ema import primary
-from jaxdiff.train.state import num_params
+from jaxdiff.train.state import TrainState, num_params
 from jaxdiff.train.step import make_train_step
 
-Table = dict[str, Any]
-
-IRIS_PROGRAM = Path(__file__).parents[3] / "launch" / "iris_torch.py"
+Row = dict[str, Any]
 
 
-def bench_step(config: ConfigDict, num_runs: int) -> Table:
-    """The pmapped train step on batches of the config's data.
+def bench_step(config: ConfigDict, num_runs: int) -> Row:
+    """The pmapped training step on batches of the config's data.
 
     Each run is about a second of steps; a batch is on the device already.
     """
-    run = train.prepare(config, Path("bench-writes-nothing"))
+    run = prepare(config, None)
     devices, t = jax.devices(), config.train
     state = parallel.replicate(run.init(), devices)
-    steps = np.arange(t.steps_per_call)
-    batch = batch_at(run.source, steps, batch_size=t.batch_size, seed=config.seed)
-    flops = _step_flops(config, run, state, jax.tree.map(lambda a: a[:1], batch))
+    steps, source = np.arange(t.steps_per_call), run.experiment.source
+    batch = batch_at(source, steps, batch_size=t.batch_size, seed=config.seed)
+    flops = _step_flops(run, state, jax.tree.map(lambda a: a[:1], batch))
     batch = parallel.shard(batch, len(devices), axis=1)
     key = jax.random.key(config.seed)
     box = [state]
@@ -62,76 +48,56 @@ def bench_step(config: ConfigDict, num_runs: int) -> Table:
     compile_seconds, times = measure(call, num_runs)
     times = np.array(times) / t.steps_per_call
     return {
-        **_machine(config, num_params(box[0].params)),
+        **_machine(config, box[0].params),
         "batch size": t.batch_size,
         "ms per step": _spread(times * 1e3),
         "examples per second": t.batch_size / np.median(times),
-        **_rates(config, flops, np.median(times)),
+        **_rates(config, flops, float(np.median(times))),
         "compile and first call, s": compile_seconds,
         **_memory(),
     }
 
 
-def bench_sample(config: ConfigDict, num_runs: int) -> Table:
-    """The sampler as launch.sample calls it, on one batch of sampler.batch_size."""
-    run = train.prepare(config, Path("bench-writes-nothing"))
-    sampler = make_sampler(config, run.source, run.task)
-    calls = sampler.calls()
-    params, num = run.init().params, config.sampler.batch_size
-    labels = even_labels(num, num_asked(config, run.source))
+def bench_sample(config: ConfigDict, num_runs: int) -> Row:
+    """The sampler as launch.sample calls it, on one batch of sampler.batch_size.
+
+    Errors: ValueError for an upsampler: part of its time is its base's.
+    """
+    run = prepare(config, None)
+    experiment = run.experiment
+    require(
+        not experiment.is_upsampler,
+        "launch.bench sample is for models that make images by themselves, not for an "
+        "upsampler; measure its base",
+    )
+    sampler, params = experiment.sampler(), run.init().params
+    num, nfe = config.sampler.batch_size, sampler.nfe()
+    cond = experiment.conditions(num)
 
     def call():
-        return sampler.draw(params, config.seed, np.arange(num), labels)
+        return sampler.draw(params, config.seed, np.arange(num), cond)
 
     compile_seconds, times = measure(call, num_runs)
     seconds = float(np.median(times))
-    denoise = sampler.wrap(run.task.model(params))
-    x = jnp.zeros((num, *run.source.shape))
-    some = None if labels is None else jnp.asarray(labels)
-    cost = jax.jit(lambda d, *a: d(*a).x0).lower(denoise, x, jnp.ones(()), some)
-    flops = (cost.cost_analysis() or {}).get("flops", 0.0) * calls
+    x = jnp.zeros((num, *experiment.source.shape))
+    args = (
+        sampler.shared(params).denoise,
+        x,
+        jnp.ones(()),
+        jax.tree.map(jnp.asarray, cond),
+    )
+    flops = _flops(lambda denoise, *a: denoise(*a).x0, *args) * nfe
     return {
-        **_machine(config, num_params(params)),
+        **_machine(config, params),
         "samples": num,
-        "network calls each": calls,
+        "NFE a sample": nfe,
         "seconds": _spread(np.array(times)),
         "samples per second": num / seconds,
-        "ms per network call": 1e3 * seconds / calls,
+        "ms per NFE": 1e3 * seconds / nfe,
         **_rates(config, flops, seconds),
         "compile and first call, s": compile_seconds,
         **_memory(),
     }
-
-
-def bench_iris(config: ConfigDict, num_seeds: int, torch_python: str) -> list[Table]:
-    """Train and sample 150 rows, ours and the PyTorch program in turn, seed by seed.
-
-    Timed on both sides: from the data in memory to the samples on the host, compiling
-    included, imports left out. Generated rows are judged as they come and rounded to
-    the data's own tenths: a forest sees at once that 5.1034 was never measured.
-    """
-    said = subprocess.run(
-        [torch_python, "-c", "import torch, sklearn"], capture_output=True, text=True
-    )
-    require(
-        said.returncode == 0,
-        f"--torch_python {torch_python} cannot import torch and scikit-learn; "
-        "pip install torch scikit-learn there",
-    )
-    rows = []
-    with tempfile.TemporaryDirectory() as folder:
-        for seed in range(num_seeds):
-            rows.append(_ours(config, seed, Path(folder) / f"ours{seed}"))
-            rows.append(_theirs(torch_python, seed, Path(folder) / f"{seed}.npz"))
-    for who in ("jaxdiff", "torch"):
-        some = [row for row in rows if row["program"] == who]
-        means = {k: float(np.mean([r[k] for r in some])) for k in list(some[0])[2:]}
-        rows.append({"program": who, "seed": "mean", **means})
-    ours, theirs = rows[-2:]
-    rows.append(
-        {"program": "ratio", "seed": "", "total s": ours["total s"] / theirs["total s"]}
-    )
-    return rows
 
 
 def measure(call: Callable[[], Any], num_runs: int) -> tuple[float, list[float]]:
@@ -162,14 +128,21 @@ def matmul_rate(dtype: str) -> float:
     return len(devices) * 2 * n**3 / min(times)
 
 
-def _step_flops(config, run, state, batch):
+def _step_flops(run: Run, state: TrainState, batch: PyTree) -> float:
+    """Of one step on one device."""
+    config = run.experiment.config
     tx, _ = build.make_optimizer(config)
-    step = make_train_step(run.task.loss, tx, build.make_ema(config), axis=None)
-    lowered = jax.jit(step).lower(state, batch, jax.random.key(0))
-    return (lowered.cost_analysis() or {}).get("flops", 0.0)
+    decay, task = build.make_ema(config), run.experiment.task
+    step = make_train_step(task.loss, tx, decay, axis=None)
+    return _flops(step, state, batch, jax.random.key(0), task.frozen)
 
 
-def _rates(config, flops, seconds):
+def _flops(f: Callable, *args: Any) -> float:
+    """XLA's count for one call, before optimisation; 0 where it gives none."""
+    return (jax.jit(f).lower(*args).cost_analysis() or {}).get("flops", 0.0)
+
+
+def _rates(config: ConfigDict, flops: float, seconds: float) -> Row:
     rate = matmul_rate(config.model.dtype)
     return {
         "GFLOP (XLA)": flops / 1e9,
@@ -179,17 +152,17 @@ def _rates(config, flops, seconds):
     }
 
 
-def _machine(config, params):
+def _machine(config: ConfigDict, params: PyTree) -> Row:
     devices = jax.devices()
     return {
         "device": f"{len(devices)} x {devices[0].device_kind}",
         "jax": jax.__version__,
         "dtype": config.model.dtype,
-        "parameters": params,
+        "parameters": num_params(params),
     }
 
 
-def _memory():
+def _memory() -> Row:
     stats = jax.local_devices()[0].memory_stats()
     if stats:
         return {"peak device memory, MiB": stats["peak_bytes_in_use"] / 2**20}
@@ -197,49 +170,6 @@ def _memory():
     return {"peak process memory, MiB": peak / 2**10}
 
 
-def _spread(times):
+def _spread(times: np.ndarray) -> str:
     low, high = np.min(times), np.max(times)
     return f"{np.median(times):.4g} (of {len(times)}: {low:.4g} to {high:.4g})"
-
-
-def _ours(config, seed, workdir):
-    config = config.copy_and_resolve_references()
-    config.seed = seed
-    start = time.perf_counter()
-    run = train.prepare(config, workdir)
-    sampler = make_sampler(config, run.source, run.task)
-    state = train.fit(run)
-    middle = time.perf_counter()
-    x = sampler.draw(primary(state.ema), seed, np.arange(150), None)
-    seconds = middle - start, time.perf_counter() - middle
-    return _scored("jaxdiff", seed, seconds, run.source, x)
-
-
-def _theirs(python, seed, out):
-    command = [python, str(IRIS_PROGRAM), str(out), str(seed)]
-    said = subprocess.run(command, capture_output=True, text=True, check=True)
-    times = json.loads(said.stdout.splitlines()[-1])
-    source = build.make_source(ConfigDict({"data": {"name": "iris"}}))
-    seconds = times["train"], times["sample"]
-    return _scored("torch", seed, seconds, source, np.load(out)["x"])
-
-
-def _scored(program, seed, seconds, source, x):
-    layout = source.layout
-    real, rounded, exact = as_features(
-        decode(layout, source[np.arange(len(source))]["x"]),
-        decode(layout, x),
-        decode(layout, x, rounded=False),
-    )
-    return {
-        "program": program,
-        "seed": seed,
-        "train s": seconds[0],
-        "sample s": seconds[1],
-        "total s": sum(seconds),
-        "two-sample": two_sample_accuracy(real, rounded),
-        "not rounded": two_sample_accuracy(real, exact),
-        "train on generated": train_on_generated(
-            rounded[:, :-1], rounded[:, -1], real[:, :-1], real[:, -1]
-        ),
-    }

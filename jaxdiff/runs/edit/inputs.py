@@ -1,4 +1,4 @@
-"""What an edit starts from: pictures of files or the run's own data, and a mask."""
+"""What an edit starts from: pictures in files or the run's own data, and a mask."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -6,11 +6,11 @@ from typing import NamedTuple
 
 import numpy as np
 
-from jaxdiff.arrays import require
+from jaxdiff.arrays import PyTree, require
 from jaxdiff.data import folder
 from jaxdiff.data.source import Source
 
-# Masks that need no file: what of rows (y) and columns (x), from 0 to 1, is drawn anew.
+# Masks without a file: which rows y and columns x, from 0 to 1, are drawn anew.
 REGIONS = {
     "top": lambda y, x: y < 0.5,
     "bottom": lambda y, x: y > 0.5,
@@ -20,27 +20,31 @@ REGIONS = {
 }
 
 
-class Originals(NamedTuple):
+class EditInputs(NamedTuple):
     """values: f32[n, h, w, c] in data units.  names: n different ones.
 
-    labels: i32[n], of the run's own data where they have some; else None.
-    own: whether they are the run's own data.
+    cond: as the run's data have it, each leaf leading with n; None for files.
+    from_data: whether they are the run's own data.
     """
 
     values: np.ndarray
     names: list[str]
-    labels: np.ndarray | None
-    own: bool
+    cond: PyTree
+    from_data: bool
+
+    def counts(self, num: int) -> str:
+        """For a summary of `num` results of each."""
+        return f"{len(self.values)} images, {num} of each"
 
 
 def from_files(
     paths: Sequence[str], source: Source, shape: tuple[int, ...], resize: bool
-) -> Originals:
-    """Pictures, and every picture of folders, as data of the source with that shape.
+) -> EditInputs:
+    """Pictures, and all pictures of folders, as data of the source with that shape.
 
-    resize: bring other sizes to it, the centre cut to its aspect first.
-    Errors: FileNotFoundError for what is not there; ValueError, naming the file, for no
-            picture, and for one of another size.
+    resize: bring other sizes to it, after cutting the centre to its aspect.
+    Errors: FileNotFoundError for a path that does not exist; ValueError that names the
+            file for what is no picture, and for one of another size.
     """
     h, w, c = shape
     files = [file for path in paths for file in _listed(Path(path).expanduser())]
@@ -51,13 +55,13 @@ def from_files(
         values.append(pixels.astype(np.float32) * (source.peak / 255))
     stems = [file.stem for file in files]
     names = stems if len({*stems}) == len(stems) else [str(file) for file in files]
-    return Originals(np.stack(values), names, None, own=False)
+    return EditInputs(np.stack(values), names, None, from_data=False)
 
 
-def from_data(texts: Sequence[str], source: Source) -> Originals:
+def from_data(texts: Sequence[str], source: Source) -> EditInputs:
     """Examples of the run's own data: "3" is one, "0:200" those from 0 to 199.
 
-    Errors: ValueError for another text, or an example that there is not.
+    Errors: ValueError for another text, and for a number without an example.
     """
     index = []
     for text in texts:
@@ -76,16 +80,17 @@ def from_data(texts: Sequence[str], source: Source) -> Originals:
     )
     require(len({*index}) == len(index), "--data_index names an example twice")
     batch = source[np.array(index)]
-    labels = batch["label"] if source.num_classes else None
+    labels = source.labels_of(batch)
     kinds = [""] * len(index)
     if labels is not None:
         kinds = [f" ({source.class_names[k]})" for k in labels]
     names = [f"example {i}{kind}" for i, kind in zip(index, kinds, strict=True)]
-    return Originals(source.decode(batch["x"]), names, labels, own=True)
+    cond = batch.get("cond")
+    return EditInputs(source.decode(batch["x"]), names, cond, from_data=True)
 
 
 def read_mask(text: str, shape: tuple[int, ...]) -> np.ndarray:
-    """bool[h, w], what is drawn anew: white in the file, or a name of REGIONS.
+    """bool[h, w], what is drawn anew: white in the file, or a region of REGIONS.
 
     Errors: FileNotFoundError for no such file; ValueError for another size, and for a
             mask that leaves nothing to keep, or nothing to draw.

@@ -1,156 +1,159 @@
-"""Edits by way of the noise that an image comes from."""
+"""Edits through noise: an image is noised, or inverted, and sampled from there."""
 
-from typing import Any
-
+import jax
 import jax.numpy as jnp
 import numpy as np
-from ml_collections import ConfigDict
 
-from jaxdiff import build
+from jaxdiff import build, rng
 from jaxdiff.arrays import require
 from jaxdiff.choices import members
 from jaxdiff.diffusion import inversion, sampling, solvers
-from jaxdiff.runs.edit.request import (
-    Ask,
-    Edited,
-    Work,
-    as_edited,
-    calls,
-    draw,
-    mean_error,
-)
-from jaxdiff.runs.sampler import Sampler, make_sampler
+from jaxdiff.runs.edit.request import EditRequest, EditResult, mean_error
+from jaxdiff.runs.experiment import Experiment
+from jaxdiff.runs.sampler import Sampler
 
 
-def invert(ask: Ask) -> Work:
+def vary(request: EditRequest) -> EditResult:
+    """Noised to a time and sampled down from there (SDEdit, arXiv:2108.01073)."""
+    num, strength, run = request.count(4), request.strength, request.run
+    require(0 < strength <= 1, f"--strength must be above 0, at most 1, got {strength}")
+    noise, times = build.make_noise(run.config), build.make_grid(run.config)
+    ts = times[times <= strength + 1e-9]
+    require(
+        len(ts) > 1,
+        f"--strength={strength} is below the sampler's last time, {times[-2]:.2g}, so "
+        "that nothing would change; give a larger one",
+    )
+    sampler = run.sampler(route=lambda solver, _: (solver, ts))
+    images = request.inputs()
+    cond, n = request.conditions(images), len(images.values)
+    x0 = np.repeat(run.source.encode(images.values), num, axis=0)
+    keys = rng.split_by(jax.random.key(request.seed), jnp.arange(len(x0)))
+    at = {"schedule": run.schedule, "noise": noise, "t": float(ts[0])}
+    z = sampling.init_noise(keys, run.source.shape, **at)
+    x_T = np.asarray(run.schedule.alpha(jnp.float32(ts[0])) * x0 + z)
+    return request.result(
+        images.names,
+        cond,
+        request.draw(sampler, cond, num, n, x_T=x_T),
+        before={"image": images.values},
+        summary=f"{images.counts(num)} from t={ts[0]:.2g}, {sampler.nfe()} NFE each",
+    )
+
+
+def invert(request: EditRequest) -> EditResult:
     """The noise that each image comes from, and what comes back from it."""
-    if ask.every:
-        return every(ask)
-    ask.count(1)
-    up, down = both_ways(ask, ask.config)
-    given = ask.originals()
-    labels = ask.labels(given.labels, len(given.values))
-
-    def work():
-        n, peak = len(given.values), ask.source.peak
-        noise = draw(ask, up, labels, 1, n, x_T=ask.encoded(given))
-        x = draw(ask, down, labels, 1, n, x_T=noise[:, 0])
-        edited = as_edited(ask, given.names, labels, x)
-        gap = np.abs(edited.values[:, 0] - given.values)
-        said = (
-            f"{n} images there and back by {ask.config.sampler.solver}, "
-            f"{up.calls()} + {down.calls()} network calls each: mean absolute error "
-            f"{mean_error(ask.source, gap):.4f} (black to white is 2)"
-        )
-        grey = 0.5 + noise[:, 0] / (6 * noise.std())
-        return edited._replace(
-            names=["reconstruction"],
-            before={"image": given.values, "noise": peak * grey},
-            after={"5 x error": 5 * gap},
-            said=said,
-            saved={**edited.saved, "noise": noise[:, 0]},
-        )
-
-    return work
+    if request.every:
+        return compare_solvers(request)
+    request.count(1)
+    check_reversible(request.run)
+    up, down = both_ways(request.run)
+    images, source = request.inputs(), request.source
+    cond, n = request.conditions(images), len(images.values)
+    noise = request.draw(up, cond, 1, n, x_T=source.encode(images.values))[:, 0]
+    x = request.draw(down, cond, 1, n, x_T=noise)
+    grey = 0.5 + noise / (6 * noise.std())
+    result = request.result(
+        images.names,
+        cond,
+        x,
+        names=["reconstruction"],
+        before={"image": images.values, "noise": source.peak * grey},
+        saved={"noise": noise},
+    )
+    gap = np.abs(result.values[:, 0] - images.values)
+    return result._replace(
+        after={"5 x error": 5 * gap},
+        summary=f"{n} images there and back by {request.run.config.sampler.solver}, "
+        f"{up.nfe()} + {down.nfe()} NFE each: mean absolute error "
+        f"{mean_error(source, gap):.4f} (black to white is 2)",
+    )
 
 
-def interpolate(ask: Ask) -> Work:
-    """Between two images, by way of their noises (slerp)."""
-    num = ask.count(8)
+def interpolate(request: EditRequest) -> EditResult:
+    """Images between two, sampled from between their noises (slerp)."""
+    num = request.count(8)
     require(num >= 2, f"--num must be at least 2, for both ends, got {num}")
-    up, down = both_ways(ask, ask.config)
-    given = ask.originals()
-    n = len(given.values)
+    check_reversible(request.run)
+    up, down = both_ways(request.run)
+    images = request.inputs()
+    n, ends = len(images.values), jax.tree.leaves(images.cond)
     require(n == 2, f"interpolate is between two images, got {n}; give --image twice")
-    # one condition for the whole way: their class, if that is one
-    own = given.labels
-    own = None if own is None or own[0] != own[1] else own
-    labels = ask.labels(own, 2)
-
-    def work():
-        noise = draw(ask, up, labels, 1, 2, x_T=ask.encoded(given))[:, 0]
-        shares, one = np.linspace(0, 1, num), None if labels is None else labels[:1]
-        a, b = jnp.asarray(noise)
-        path = [inversion.slerp(a, b, share) for share in shares]
-        x_T = np.asarray(jnp.stack(path))
-        edited = as_edited(ask, [""], one, draw(ask, down, one, num, 1, x_T=x_T))
-        return edited._replace(
-            names=[f"{share:.2g}" for share in shares],
-            before={given.names[0]: given.values[:1]},
-            after={given.names[1] + " ": given.values[1:]},  # may be called the same
-            said=f"{num} images between two, {up.calls()} + {calls(down)}",
-            saved={**edited.saved, "noise": noise},
-        )
-
-    return work
+    # one condition for the whole path: that of both ends, where it is the same
+    if not all(np.array_equal(*end) for end in ends):
+        images = images._replace(cond=None)
+    cond = request.conditions(images)
+    x0 = request.source.encode(images.values)
+    noise = request.draw(up, cond, 1, 2, x_T=x0)[:, 0]
+    shares, one = np.linspace(0, 1, num), jax.tree.map(lambda a: a[:1], cond)
+    a, b = jnp.asarray(noise)
+    path = jnp.stack([inversion.slerp(a, b, share) for share in shares])
+    return request.result(
+        [""],
+        one,
+        request.draw(down, one, num, 1, x_T=np.asarray(path)),
+        names=[f"{share:.2g}" for share in shares],
+        before={images.names[0]: images.values[:1]},
+        after={images.names[1] + " ": images.values[1:]},  # names may be the same
+        summary=f"{num} images between two, {up.nfe()} + {down.nfe()} NFE each",
+        saved={"noise": noise},
+    )
 
 
-def every(ask: Ask) -> Work:
-    """The error of coming back by each solver that can, at the same network calls."""
-    given = ask.originals()
-    labels = ask.labels(given.labels, len(given.values))
-    ways, left_out = {}, []
+def compare_solvers(request: EditRequest) -> EditResult:
+    """The error of coming back by each solver that can, at about the same NFE."""
+    images, source = request.inputs(), request.source
+    cond, n = request.conditions(images), len(images.values)
+    samplers, left_out = {}, []
     for name in members(solvers):
-        config = ask.config.copy_and_resolve_references()
-        config.sampler.solver = name
+        run = request.run.with_sampler(solver=name)
         try:
-            config.sampler.num_steps = num_steps(config, ask.calls)
-            ways[name] = config.sampler.num_steps, *both_ways(ask, config)
-        except inversion.NoWayBack:
+            check_reversible(run)
+        except inversion.IrreversibleSolverError:
             left_out.append(name)
-
-    def work():
-        values, rows, lines = [given.values], ["image"], []
-        for name, (steps, up, down) in ways.items():
-            n = len(given.values)
-            noise = draw(ask, up, labels, 1, n, x_T=ask.encoded(given))
-            x = draw(ask, down, labels, 1, n, x_T=noise[:, 0])
-            values.append(ask.source.decode(x[:, 0]))
-            error = mean_error(ask.source, values[-1] - given.values)
-            rows.append(f"{name} {error:.4f}")
-            spent = up.calls() + down.calls()
-            lines.append(
-                (error, f"{name:<12} {error:.5f}  {steps} steps, {spent} calls")
-            )
-        said = "\n".join(
-            [
-                "mean absolute error there and back (black to white is 2):",
-                *(line for _, line in sorted(lines)),
-                f"drawing noise, and so left out: {', '.join(left_out)}",
-                f"{len(given.values)} images",
-            ]
-        )
-        names = [str(i + 1) for i in range(len(given.values))]
-        return Edited(np.stack(values), names, {}, {}, rows, said, {})
-
-    return work
+            continue
+        steps = num_steps(run, request.nfe)
+        samplers[name] = steps, *both_ways(run.with_sampler(num_steps=steps))
+    values, rows, lines = [images.values], ["image"], []
+    for name, (steps, up, down) in samplers.items():
+        noise = request.draw(up, cond, 1, n, x_T=source.encode(images.values))
+        x = request.draw(down, cond, 1, n, x_T=noise[:, 0])
+        values.append(source.decode(x[:, 0]))
+        error = mean_error(source, values[-1] - images.values)
+        rows.append(f"{name} {error:.4f}")
+        nfe = up.nfe() + down.nfe()
+        lines.append((error, f"{name:<12} {error:.5f}  {steps} steps, {nfe} NFE"))
+    summary = [
+        "mean absolute error there and back (black to white is 2):",
+        *(line for _, line in sorted(lines)),
+        f"left out, because they draw noise: {', '.join(left_out)}",
+        f"{n} images",
+    ]
+    names = [str(i + 1) for i in range(n)]
+    return EditResult(np.stack(values), rows, names, {}, {}, "\n".join(summary), {})
 
 
-def num_steps(config: ConfigDict, most: int) -> int:
-    """As many that the way up and down cost `most` network calls, or just fewer."""
+def num_steps(run: Experiment, most: int) -> int:
+    """As many steps as fit, up and down together, into an NFE of `most`."""
 
     def cost(n):
-        ts = jnp.asarray(build.make_grid(config, n), jnp.float32)
-        up = inversion.upwards(solver, schedule)
-        return sum(sampling.count_nfe(*way) for way in ((solver, ts), (up, ts[::-1])))
+        return sum(s.nfe() for s in both_ways(run.with_sampler(num_steps=n)))
 
-    schedule, solver = build.make_schedule(config), build.make_solver(config)
-    inversion.check_reversible(solver, schedule, build.make_grid(config))
     steps, _ = sampling.most_steps(cost, most)
-    require(steps >= 4, f"--calls={most} is too few for 4 steps up and down")
+    require(steps >= 4, f"--nfe={most} is too few for 4 steps up and down")
     return steps
 
 
-def both_ways(ask: Ask, config: ConfigDict) -> tuple[Sampler, Sampler]:
-    """From the data up, and down to it. Errors: those of `check_reversible`."""
-    schedule, args = build.make_schedule(config), (ask.source, ask.trained.task)
-    solver, grid = build.make_solver(config), build.make_grid(config)
-    inversion.check_reversible(solver, schedule, grid)
+def both_ways(run: Experiment) -> tuple[Sampler, Sampler]:
+    """The run's sampler from the data up to the noise, and down again."""
 
-    def rising(solver: sampling.Solver, ts: np.ndarray) -> Any:
-        return inversion.upwards(solver, schedule), ts[::-1]
+    def rising(solver, ts):
+        return inversion.upwards(solver, run.schedule), ts[::-1]
 
-    return make_sampler(config, *args, route=rising), make_sampler(config, *args)
+    return run.sampler(route=rising), run.sampler()
 
 
-KINDS = {"invert": invert, "interpolate": interpolate}
+def check_reversible(run: Experiment) -> None:
+    """Errors: those of inversion.check_reversible."""
+    solver, grid = build.make_solver(run.config), build.make_grid(run.config)
+    inversion.check_reversible(solver, run.schedule, grid)

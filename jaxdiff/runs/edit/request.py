@@ -1,31 +1,32 @@
-"""What launch.edit is asked for, and what comes of it: shared by all kinds of edit.
+"""The request of an edit, and its result: shared by all kinds of edit.
 
-Result j of image i is drawn from the seed of number i num + j alone.
+Result j of image i is drawn from the key of number i num + j alone.
 """
 
-from collections.abc import Callable, Sequence
+from __future__ import annotations
+
+from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import jax
 import numpy as np
-from ml_collections import ConfigDict
 
-from jaxdiff.arrays import require
+from jaxdiff.arrays import PyTree, require
 from jaxdiff.data.source import Source
-from jaxdiff.runs.edit import inputs as starting
-from jaxdiff.runs.experiment import Trained, load
-from jaxdiff.runs.sample.run import check_label
-from jaxdiff.runs.sampler import Sampler, make_sampler, num_asked
+from jaxdiff.diffusion.conditions import null_like
+from jaxdiff.runs.edit import inputs
+from jaxdiff.runs.edit.inputs import EditInputs
+from jaxdiff.runs.experiment import Experiment
+from jaxdiff.runs.sampler import Sampler
 
 
 @dataclass(frozen=True)
-class Ask:
-    """What launch.edit was asked for; its flags say what each field means."""
+class EditRequest:
+    """The run to edit with, and the flags of launch.edit, whose help explains them."""
 
-    workdir: Path
-    config: ConfigDict
+    run: Experiment
     out: Path
     images: Sequence[str] = ()
     index: Sequence[str] = ()
@@ -39,117 +40,105 @@ class Ask:
     resize: bool = False
     png: bool = False
     every: bool = False
-    calls: int = 100
-
-    @cached_property
-    def trained(self) -> Trained:
-        return load(self.workdir, self.config)
+    nfe: int = 100
 
     @property
     def source(self) -> Source:
-        return self.trained.source
+        return self.run.source
 
-    def sampler(self, **how: Any) -> Sampler:
-        return make_sampler(self.config, self.source, self.trained.task, **how)
-
-    def count(self, usual: int) -> int:
-        num = usual if self.num is None else self.num
+    def count(self, default: int) -> int:
+        """--num, or the default of the kind."""
+        num = default if self.num is None else self.num
         require(num >= 1, f"--num must be at least 1, got {num}")
         return num
 
-    def originals(self, shape: tuple[int, ...] = ()) -> starting.Originals:
-        """Of files in that shape, by default the model's; or of the run's data."""
+    def inputs(self, shape: tuple[int, ...] = ()) -> EditInputs:
+        """From files of that shape, by default the model's; or from the run's data."""
         require(
             bool(self.images) != bool(self.index),
             "which image? Give --image=FILE, or --data_index=0,1,2 for the run's own "
             "data (one of the two)",
         )
         if self.index:
-            return starting.from_data(self.index, self.source)
+            return inputs.from_data(self.index, self.source)
         shape = shape or self.source.shape
-        return starting.from_files(self.images, self.source, shape, self.resize)
+        return inputs.from_files(self.images, self.source, shape, self.resize)
 
-    def encoded(self, given: starting.Originals) -> np.ndarray:
-        """In model units, f32[n, h, w, c]."""
-        return self.source.encode(given.values)
+    def hidden(self) -> np.ndarray:
+        """--mask as bool[h, w, c]: what is drawn anew."""
+        require(self.mask, "--mask is missing: which part shall be drawn anew?")
+        shape = self.source.shape
+        return np.broadcast_to(inputs.read_mask(self.mask, shape)[..., None], shape)
 
-    def labels(self, given: np.ndarray | None, num: int) -> np.ndarray | None:
-        """--label, else the images' own i32[num], else the model's "no label"."""
-        classes, null = num_asked(self.config, self.source), self.trained.task.null
+    def conditions(self, images: EditInputs) -> PyTree:
+        """--label, else the conditions of the images, else the null condition."""
+        run, task, n = self.run, self.run.task, len(images.values)
         if self.label is not None:
-            check_label(self.label, classes, self.source)
-            return np.full(num, self.label, np.int32)
-        if not classes or given is not None:
-            return given if classes else None
+            return run.conditions(n, self.label)
+        if not run.num_classes and task.example_cond is None:
+            return None
+        if images.cond is not None:
+            return images.cond
         require(
-            null is not None and not self.config.sampler.classifier,
-            "--label is missing: this model cannot do without a class, and it is not "
-            "known of these images",
+            task.null is not None and not run.config.sampler.classifier,
+            "--label is missing: this model needs a class, and these images have none",
         )
-        return np.full(num, null, np.int32)
+        like = _repeat(task.example_cond, n)
+        return jax.tree.map(np.asarray, null_like(task.null, like))
+
+    def draw(
+        self,
+        sampler: Sampler,
+        cond: PyTree,
+        num: int,
+        n: int,
+        **values: np.ndarray,
+    ) -> np.ndarray:
+        """`num` results of each of n images, f32[n, num, *shape] in model units.
+
+        cond: leading with n.  values: f32[n num, ...], see Sampler.draw.
+        """
+        args = self.run.params, self.seed, np.arange(n * num), _repeat(cond, num)
+        return sampler.draw(*args, **values).reshape(n, num, *self.source.shape)
+
+    def result(
+        self, rows: Sequence[str], cond: PyTree, x: np.ndarray, **fields
+    ) -> EditResult:
+        """Of n rows, from f32[n, k, *shape] in model units that cond[n] gave.
+
+        fields: of EditResult.
+        """
+        k, shape = x.shape[1], self.source.shape
+        values = self.source.decode(x.reshape(-1, *shape)).reshape(x.shape)
+        labels = self.run.labels_of(cond)
+        saved = {} if labels is None else {"labels": _repeat(labels, k)}
+        saved |= fields.pop("saved", {})
+        names = [str(j + 1) for j in range(k)]
+        made = EditResult(values, rows, names, {}, {}, "", saved)
+        return made._replace(**fields)
 
 
-class Edited(NamedTuple):
+class EditResult(NamedTuple):
     """values: f32[n, k, h, w, c], k results of each of n images, in data units
-    names:  of the results, k for the columns
+    rows:   n names of images.  names: k names of results, for the columns
     before, after: columns beside them, name -> f32[n, h, w, c] in data units
-    rows:   n names
-    said:   what was done, for people
+    summary: what was done
     saved:  for edited.npz, beside values, seeds and images
     """
 
     values: np.ndarray
+    rows: Sequence[str]
     names: Sequence[str]
     before: dict[str, np.ndarray]
     after: dict[str, np.ndarray]
-    rows: Sequence[str]
-    said: str
+    summary: str
     saved: dict[str, Any]
 
 
-Work = Callable[[], Edited]
-
-
-def draw(
-    ask: Ask,
-    sampler: Sampler,
-    labels: np.ndarray | None,
-    num: int,
-    n: int,
-    **values: np.ndarray,
-) -> np.ndarray:
-    """`num` for each of n images: f32[n, num, *shape] in model units.
-
-    labels: i32[n].  values: as of Sampler.draw, f32[n num, ...].
-    """
-    labels = None if labels is None else repeated(labels, num)
-    args = ask.trained.params, ask.seed, np.arange(n * num), labels
-    return sampler.draw(*args, **values).reshape(n, num, *ask.source.shape)
-
-
-def as_edited(
-    ask: Ask, rows: Sequence[str], labels: np.ndarray | None, x: np.ndarray
-) -> Edited:
-    """Of n rows, from f32[n, k, *shape] in model units, drawn for i32[n] labels."""
-    k = x.shape[1]
-    values = ask.source.decode(x.reshape(-1, *ask.source.shape)).reshape(x.shape)
-    saved = {} if labels is None else {"labels": repeated(labels, k)}
-    return Edited(values, [str(j + 1) for j in range(k)], {}, {}, rows, "", saved)
-
-
-def repeated(a: np.ndarray, num: int) -> np.ndarray:
-    """Each of f[n, ...] `num` times, one after the other."""
-    return np.repeat(a, num, axis=0)
-
-
-def counted(given: starting.Originals, num: int) -> str:
-    return f"{len(given.values)} images, {num} of each"
-
-
-def calls(sampler: Sampler) -> str:
-    return f"{sampler.calls()} network calls each"
-
-
 def mean_error(source: Source, gap: np.ndarray) -> float:
-    """Of pixels, where black to white is 2."""
+    """Mean absolute difference of pixels, where black to white is 2."""
     return float(np.abs(gap).mean() * 2 / source.peak)
+
+
+def _repeat(tree: PyTree, num: int) -> PyTree:
+    return jax.tree.map(lambda a: np.repeat(a, num, axis=0), tree)

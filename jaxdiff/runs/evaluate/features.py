@@ -1,14 +1,17 @@
-"""A classifier that looks at images: their features, and their labels.
+"""Images in the features of a classifier, and how far they are from real ones there.
 
-Either a trained one read back, which knows the classes of its data, or Inception, which
-knows 1008 others and looks at images of any data. Images are in data units,
-f[n, h, w, c] in [0, peak], whatever units the classifier was trained in; it looks at
-them as they are, at t = 0.
+The classifier is that of a run on the same data, or Inception-v3, which takes images of
+any data and has 1008 classes of its own. It is shown images without noise, at t = 0.
+All images are compared as pixels of 8 bits, the real ones too.
 """
 
-from functools import partial
+import hashlib
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import cached_property, partial, reduce
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -16,39 +19,34 @@ import numpy as np
 from jax.tree_util import Partial
 from tqdm import tqdm
 
+from jaxdiff import schema
 from jaxdiff.arrays import require
+from jaxdiff.data.even_order import even_order
 from jaxdiff.data.source import Source, as_pixels
 from jaxdiff.interop import inception
-from jaxdiff.runs import workdir as files
-from jaxdiff.runs.experiment import load
+from jaxdiff.metrics import frechet, kernel
+from jaxdiff.plots import pictures
+from jaxdiff.runs import shards
+from jaxdiff.runs.experiment import Experiment, open_run
 from jaxdiff.tasks.classifier import Classify
 from jaxdiff.tasks.task import Apply
 
-# Images looked at in one call; the last are padded to it, so that one shape compiles.
-CHUNK = 256
-# Of them Inception's: its first maps take 10 MB an image.
-INCEPTION_CHUNK = 32
-STRANGER = (
-    "knows other classes than the data's, and can give no labels; take the run of a "
-    "classifier of the data (configs/digits_judge.py, configs/fashion_judge.py)"
-)
+# Images in one call, the last ones padded: one shape compiles. Inception takes fewer,
+# since its first maps are 10 MB an image.
+CHUNK, INCEPTION_CHUNK = 256, 32
+# Real images read at once; the largest value of a pixel; the folder of their features.
+BATCH, WHITE, REFERENCES = 1024, 255.0, "references"
+TRAINED = "a classifier of the data (configs/digits_features.py, fashion_features.py)"
+NEEDED = f"the run of {TRAINED}, or Inception's file (README)"
+NO_LABELS = f"has other classes than the data; labels need the run of {TRAINED}"
 
 
-# What a field or flag that names a judge asks for.
-WANTED = (
-    "the run of a classifier of the same data (configs/digits_judge.py, "
-    "configs/fashion_judge.py), or Inception's file (README)"
-)
-
-
-class Judge(NamedTuple):
-    """source: the data it looks at, in its own units: those that it was trained on, or
-    those that load_judge was given
+class Extractor(NamedTuple):
+    """source: of the images that it takes, in its own units
     classify: logits and features of images in model units
-    folder, step: of the run; of Inception the file of its weights, and None
-    published: of Inception: its classes are not those of the source, and distances of
-    its features have been published, of features as they are
-    chunk: the most images it looks at in one call
+    folder, step: of the run; for Inception the file of its weights, and None
+    published: whether it is Inception, whose classes are not the source's, and whose
+    features are compared as they are.  chunk: the most images in one call
     """
 
     source: Source
@@ -58,83 +56,225 @@ class Judge(NamedTuple):
     published: bool = False
     chunk: int = CHUNK
 
+    def features(self, values: np.ndarray, peak: float = WHITE) -> np.ndarray:
+        """f32[n, d], the vectors that the logits are linear in.
 
-def load_judge(folder: Path, source: Source | None = None) -> Judge:
+        Args:   values: f[n, h, w, c] in [0, peak], n >= 1.
+        Errors: ValueError for images of another size or number of channels, for values
+                out of [0, peak], and for no images.
+        """
+        return self._apply(_features, values, peak)
+
+    def labels(self, values: np.ndarray, peak: float = WHITE) -> np.ndarray:
+        """i32[n], the likeliest class of each image. Args, Errors: as `features`, and
+        ValueError for an extractor of other classes than the data's.
+        """
+        require(not self.published, f"{self.folder} {NO_LABELS}")
+        return self._apply(_labels, values, peak)
+
+    def features_and_probabilities(
+        self, values: np.ndarray, peak: float = WHITE
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """f32[n, d] and f32[n, classes] in one pass. Args, Errors: as `features`."""
+        # the parameters of both are the same: given once, XLA merges the two
+        leaves, tree = jax.tree.flatten(self.classify)
+        once = {id(leaf): leaf for leaf in leaves}
+        place = {key: i for i, key in enumerate(once)}
+        both = partial(_both, tree, tuple(place[id(leaf)] for leaf in leaves))
+        return self._replace(classify=[*once.values()])._apply(both, values, peak)
+
+    def _apply(self, function: Callable, values: np.ndarray, peak: float) -> Any:
+        """function(classify, images in model units) -> arrays f[b, ...], of all."""
+        self._check(values, peak)
+        parts, n, chunk = [], len(values), min(self.chunk, CHUNK)
+        bar = tqdm(total=n, desc="features", unit="img", delay=1.0, leave=False)
+        for at in range(0, n, chunk):
+            rows = np.minimum(np.arange(at, at + chunk), n - 1)
+            images = np.asarray(values[rows], np.float32) * (self.source.peak / peak)
+            part = function(self.classify, self.source.encode(images))
+            parts.append(jax.device_get(part))
+            bar.update(min(chunk, n - at))
+        bar.close()
+        return jax.tree.map(lambda *some: np.concatenate(some)[:n], *parts)
+
+    def _check(self, values: np.ndarray, peak: float) -> None:
+        require(len(values) >= 1, "there is no image to take features of")
+        require(
+            values.shape[1:] == self.source.shape,
+            f"images are {_size(values.shape[1:])}, but {self.folder} takes "
+            f"{_size(self.source.shape)}: bring them to its size",
+        )
+        low, high = values.min(), values.max()
+        require(
+            0 <= low and high <= peak,  # false for NaN too
+            f"images must have values in [0, {peak:g}], got {low:g} to {high:g}; give "
+            "data units, not the model's",
+        )
+
+
+def load_extractor(
+    path: Path, source: Source | None = None, name: str = "--features"
+) -> Extractor:
     """The classifier of a run's averaged parameters; of a file of weights, Inception.
 
-    Args:   source: of the images to be judged, for Inception, which has no data.
+    Args:   source: of the images, which Inception needs.  name: of the flag or field.
     Errors: FileNotFoundError for what is no workdir or has no checkpoint; ValueError
-            for a run that is no classifier of images, for Inception without a source
-            of images, and for files as interop.inception.load.
+            for a run that is no classifier, or of images of another size, for Inception
+            without a source of images, and for files as interop.inception.load.
     """
-    if is_inception(folder):
+    if is_inception(path):
         if source is None or not source.is_image:
-            got = "no data" if source is None else "a table"
-            raise ValueError(
-                f"{folder} judges images of data that it is told of, got {got}"
-            )
-        network, weights = inception.load(folder)
-        logits = Partial(Apply(network), weights)
-        own = Partial(Apply(network, features=True), weights)
-        judged = as_pixels(source)
-        return Judge(judged, Classify(logits, own), folder, None, True, INCEPTION_CHUNK)
-    config = files.load_config(folder)
+            got = "a table" if source else "no data"
+            raise ValueError(f"{name}={path} needs data that are images, got {got}")
+        network, weights = inception.load(path)
+        both = (Partial(Apply(network, features=f), weights) for f in (False, True))
+        classify = Classify(*both)
+        return Extractor(as_pixels(source), classify, path, None, True, INCEPTION_CHUNK)
+    run = open_run(path)
     require(
-        config.task == "classifier",
-        f"{folder} is a run of task={config.task!r}; a judge is a run of "
-        "task='classifier', as configs/fashion_judge.py trains",
+        run.task.kind == "classifier",
+        f"{name}={path} is a run of task={run.config.task!r}; it takes {NEEDED}",
     )
-    trained = load(folder, config)
-    model = trained.task.model(trained.params)
-    return Judge(trained.source, model, folder, trained.step)
-
-
-def load_for(name: str, folder: Path, source: Source) -> Judge:
-    """load_judge for images of `source`; `name` is the flag or field that names it.
-
-    Errors: as load_judge's, and ValueError for a judge of images of another size.
-    """
-    judge = load_judge(folder, source)
     require(
-        judge.source.shape == source.shape,
-        f"{name}={folder} looks at {judge.source.shape}, the run makes {source.shape}",
+        source is None or run.source.shape == source.shape,
+        f"{name}={path} takes images {run.source.shape}, and these are "
+        f"{source and source.shape}",
     )
-    return judge
+    return Extractor(run.source, run.model, path, run.step)
 
 
 def is_inception(path: Path) -> bool:
-    """Whether a judge is a file of weights, there or not, instead of a run's folder."""
+    """Whether it is a file of weights, there or not, instead of a run's folder."""
     return path.is_file() or path.suffix == inception.SUFFIX
 
 
-def features(judge: Judge, values: np.ndarray, peak: float) -> np.ndarray:
-    """f32[n, d], the vectors that the judge's logits are linear in.
-
-    Args:   values: f[n, h, w, c] in [0, peak], n >= 1.
-    Errors: ValueError for images of another size or number of channels, values out of
-            [0, peak], and for no images.
+class Seen(NamedTuple):
+    """real: f32[m, d], features of the first m real images.  moments: of all of them
+    splits: n -> moments of the first n, and of the others
     """
-    return _look(judge, _features, values, peak)
+
+    real: np.ndarray
+    moments: frechet.Moments
+    splits: dict[int, tuple[frechet.Moments, frechet.Moments]]
 
 
-def labels(judge: Judge, values: np.ndarray, peak: float) -> np.ndarray:
-    """i32[n], the likeliest class of each image. Args and Errors: as `features`, and
-    ValueError for a judge of other classes than the data's.
+@dataclass(frozen=True)
+class Reference:
+    """Real images in an extractor's features, and the distances of others to them.
+
+    num: how many, drawn by the seed; None for all.  label: of this class alone.
+    run: whose images they are; features are kept in its workdir. None to keep nothing.
+    sizes: of the sets to compare. If given, real features are a stream of moments, and
+    only as many as the largest set are held in memory.
     """
-    require(not judge.published, f"{judge.folder} {STRANGER}")
-    return _look(judge, _labels, values, peak)
+
+    extractor: Extractor
+    source: Source
+    num: int | None = None
+    label: int | None = None
+    seed: int = 0
+    run: Experiment | None = None
+    sizes: tuple[int, ...] = ()
+
+    @cached_property
+    def index(self) -> np.ndarray:
+        """i64[m], the real images in the order in which they are read."""
+        return even_order(self.source, self.num, self.seed, self.label)
+
+    @property
+    def real(self) -> np.ndarray:
+        """f32[m, d], features of the real images; with `sizes`, of the first ones."""
+        return self._seen.real
+
+    def features(self, pixels: np.ndarray) -> np.ndarray:
+        """f32[n, d] of u8[n, h, w, c]."""
+        return self.extractor.features(pixels)
+
+    def distance(self, features: np.ndarray, seed: int = 0) -> dict[str, Any]:
+        """`frechet` and `kid` of f32[n, d], by name; seed: of KID's blocks."""
+        return {"frechet": self.frechet(features), **self.kid(features, seed)}
+
+    def frechet(self, features: np.ndarray) -> float:
+        return frechet.distance(frechet.fit(features), self._seen.moments)
+
+    def kid(self, features: np.ndarray, seed: int = 0) -> dict[str, Any]:
+        scaled = not self.extractor.published
+        return kernel.kid(features, self.real, seed, rescale=scaled)
+
+    def real_to_real(self, num: int) -> tuple[int, float]:
+        """The baseline of the Frechet distance for `num` images: n = min(num, m / 2),
+        and the distance of the first n real images, classes even, to the others.
+        """
+        n, real = min(num, self._seen.moments.count // 2), self.real
+        if self.sizes:
+            return n, frechet.distance(*self._seen.splits[n])
+        return n, frechet.distance(*map(frechet.fit, (real[:n], real[n:])))
+
+    @cached_property
+    def checksum(self) -> str:
+        """16 hexadecimal digits, of the data, their number and order, and the
+        extractor's parameters: references/CHECKSUM.npz may come from another machine.
+        """
+        about = json.dumps(self._about, sort_keys=True, default=list)
+        digest = hashlib.sha256(about.encode())
+        for leaf in jax.tree.leaves(self.extractor.classify):
+            digest.update(np.asarray(leaf).tobytes())
+        return digest.hexdigest()[:16]
+
+    @property
+    def _about(self) -> dict[str, Any]:
+        order = "classes even"
+        if self.seed or self.label is not None:
+            order += f", seed {self.seed}, label {self.label}"
+        return {
+            "data": self.run and schema.identity(self.run.config, "data"),
+            "size": len(self.source),
+            "images": self.num or len(self.index),
+            "pixels": "8 bits",
+            "order": order,
+        }
+
+    @cached_property
+    def _seen(self) -> Seen:
+        if not self.sizes:
+            real = self._all()
+            return Seen(real, frechet.fit(real), {})
+        m, most, first = len(self.index), max(self.sizes), []
+
+        def stream(start, stop):
+            for part in self._blocks(start, stop):
+                first.append(part[: max(0, most - sum(map(len, first)))])
+                yield part
+
+        ends = sorted({min(n, m // 2) for n in self.sizes})
+        cuts = zip([0, *ends], [*ends, m], strict=True)
+        between = [frechet.gather(stream(*cut)) for cut in cuts]
+        merge, splits = partial(reduce, frechet.merge), {}
+        for i, n in enumerate(ends, 1):
+            splits[n] = merge(between[:i]), merge(between[: i - 1 : -1])
+        return Seen(np.concatenate(first), merge(between), splits)
+
+    def _all(self) -> np.ndarray:
+        """Features of all real images, from the workdir if it has them."""
+        path = self.run and self.run.path / REFERENCES / f"{self.checksum}.npz"
+        if path and path.is_file():
+            with np.load(path) as file:
+                return file["features"]
+        real = np.concatenate([*self._blocks(0, len(self.index))])
+        if path:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            shards.write(path, {"features": real, "about": json.dumps(self._about)})
+        return real
+
+    def _blocks(self, start: int, stop: int) -> Iterator[np.ndarray]:
+        for at in tqdm(range(start, stop, BATCH), "real images", disable=None):
+            x = self.source[self.index[at : min(at + BATCH, stop)]]["x"]
+            yield self.features(to_pixels(self.source, x))
 
 
-def features_and_probabilities(
-    judge: Judge, values: np.ndarray, peak: float
-) -> tuple[np.ndarray, np.ndarray]:
-    """f32[n, d] and f32[n, classes], looking once. Args and Errors: as `features`."""
-    # both ways hold the same parameters; given once, XLA sees that they are one way
-    leaves, tree = jax.tree.flatten(judge.classify)
-    once = {id(leaf): leaf for leaf in leaves}
-    place = {key: i for i, key in enumerate(once)}
-    both = partial(_both, tree, tuple(place[id(leaf)] for leaf in leaves))
-    return _look(judge._replace(classify=[*once.values()]), both, values, peak)
+def to_pixels(source: Source, x: np.ndarray) -> np.ndarray:
+    """Model units f32[n, *source.shape] to u8[n, h, w, c]."""
+    return pictures.to_uint8(source.decode(x), source.peak)
 
 
 @jax.jit
@@ -151,36 +291,6 @@ def _labels(classify, x):
 def _both(tree, places, leaves, x):
     classify, t = jax.tree.unflatten(tree, [leaves[i] for i in places]), jnp.zeros(())
     return classify.features(x, t), jax.nn.softmax(classify.logits(x, t))
-
-
-def _look(judge, look, values, peak):
-    check(judge, values, peak)
-    parts, n, chunk = [], len(values), min(judge.chunk, CHUNK)
-    with tqdm(total=n, desc="judging", unit="img", delay=1.0, leave=False) as bar:
-        for at in range(0, n, chunk):
-            rows = np.minimum(np.arange(at, at + chunk), n - 1)
-            own = np.asarray(values[rows], np.float32) * (judge.source.peak / peak)
-            seen = look(judge.classify, judge.source.encode(own))
-            parts.append(jax.device_get(seen))
-            bar.update(min(chunk, n - at))
-    return jax.tree.map(lambda *some: np.concatenate(some)[:n], *parts)
-
-
-def check(judge: Judge, values: np.ndarray, peak: float) -> None:
-    """ValueError unless the judge can look at these images in [0, peak]."""
-    shape = judge.source.shape
-    require(len(values) >= 1, "there is no image to judge")
-    require(
-        values.shape[1:] == shape,
-        f"images are {_size(values.shape[1:])}, but {judge.folder} judges "
-        f"{_size(shape)}: bring them to its size",
-    )
-    low, high = values.min(), values.max()
-    require(
-        0 <= low and high <= peak,  # false for NaN too
-        f"images must have values in [0, {peak:g}], got {low:g} to {high:g}; give "
-        "data units, not the model's",
-    )
 
 
 def _size(shape):

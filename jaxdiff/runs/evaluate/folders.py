@@ -1,6 +1,6 @@
 """Folders of samples read back, as pixels of one size: ours, or anybody's pictures."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -10,7 +10,7 @@ from PIL import Image
 from jaxdiff.arrays import require
 from jaxdiff.data import folder as picture_folder
 from jaxdiff.data import images
-from jaxdiff.data.source import Source
+from jaxdiff.data.source import Columns, Source
 from jaxdiff.plots.pictures import squeeze, to_uint8
 from jaxdiff.runs import shards
 
@@ -33,11 +33,11 @@ class Samples(NamedTuple):
 def read(folder: Path, source: Source) -> Samples:
     """What launch.sample wrote, else every picture of a folder (data/folder.py).
 
-    Values are rounded to 8 bits, and then those of another size than the source's
-    brought to it with Pillow's BICUBIC. Class folders are called as the source's
-    classes, or by their numbers.
-    Errors: FileNotFoundError for no folder; ValueError, naming the file, for what is
-            no image, of other channels, another aspect, or labels the source has not.
+    Values are rounded to 8 bits, and images of another size than the source's then
+    brought to it with Pillow's BICUBIC. Class folders have the names of the source's
+    classes, or their numbers.
+    Errors: FileNotFoundError for no folder; ValueError that names the file for what is
+            no image, for other channels, another aspect, or a label out of range.
     """
     if not folder.is_dir():
         raise FileNotFoundError(f"there is no folder {folder} of samples")
@@ -45,34 +45,34 @@ def read(folder: Path, source: Source) -> Samples:
         any(folder.iterdir()),
         f"{folder} is empty; give a folder that launch.sample wrote, or of pictures",
     )
-    return (_saved if shards.found(folder) else _pictures)(folder, source)
+    return (_saved if shards.list_files(folder) else _pictures)(folder, source)
 
 
 def of_class(samples: Samples, label: int) -> Samples:
-    """Those of one class. Errors: ValueError where labels are not known, or none is."""
+    """Those of one class. Errors: ValueError for unknown labels, and for none left."""
     folder, pixels, labels, _, files = samples
     if labels is None:
         raise ValueError(
-            f"--label {label}: {folder} does not say which class its images are of; "
-            "put them into class folders, or leave --label out"
+            f"--label {label}: the images in {folder} have no known classes; put them "
+            "into class folders, or leave --label out"
         )
-    found = labels == label
-    require(found.any(), f"--label {label}: {folder} has no image of that class")
-    files = [file for file, wanted in zip(files, found, strict=True) if wanted]
-    return samples._replace(pixels=pixels[found], labels=labels[found], files=files)
+    rows = labels == label
+    require(rows.any(), f"--label {label}: {folder} has no image of that class")
+    files = [file for file, chosen in zip(files, rows, strict=True) if chosen]
+    return samples._replace(pixels=pixels[rows], labels=labels[rows], files=files)
 
 
 def check_finite(samples: Samples, features: np.ndarray) -> None:
-    """ValueError, naming the file, where f32[n, d] of an image is not finite."""
+    """ValueError that names the file of the first image whose f32[d] is not finite."""
     bad = np.flatnonzero(~np.isfinite(features).all(axis=1))
     if not len(bad):
         return
     file = samples.files[bad[0]]
     place = bad[0] - next(i for i, f in enumerate(samples.files) if f == file)
     raise ValueError(
-        f"{file}: what the judge sees in image {place} of it is not finite ({len(bad)} "
-        f"of {len(features)} images are like that); leave the file out, or look at the "
-        "judge, whose parameters may not be finite"
+        f"{file}: the features of image {place} of it are not finite ({len(bad)} of "
+        f"{len(features)} images are like that); leave the file out, or check the "
+        "parameters of the extractor's run"
     )
 
 
@@ -84,12 +84,18 @@ def stream(folder: Path, source: Source) -> Iterator[Samples]:
         yield Samples(folder, pixels, labels, _resized({size}, source), files)
 
 
+def read_columns(folder: Path, names: Iterable[str]) -> Columns:
+    """The columns of a table that launch.sample wrote, in all files together."""
+    parts = [arrays for _, arrays in shards.read(folder)]
+    return {k: np.concatenate([part[k] for part in parts]) for k in names}
+
+
 def _saved(folder, source):
     parts = [some[1:] for some in stream(folder, source)]
     pixels, labels, resized, files = zip(*parts, strict=True)
-    told = None if labels[0] is None else np.concatenate(labels)
+    known = None if labels[0] is None else np.concatenate(labels)
     files = [file for some in files for file in some]
-    return Samples(folder, np.concatenate(pixels), told, max(resized), files)
+    return Samples(folder, np.concatenate(pixels), known, max(resized), files)
 
 
 def _checked(path, arrays, source):
@@ -103,14 +109,14 @@ def _checked(path, arrays, source):
     low, high = values.min(), values.max()
     require(
         0 <= low and high <= peak,  # false for NaN too
-        f"{path}: 'values' must be from 0 to {peak:g}, as the judge's data are, got "
+        f"{path}: 'values' must be from 0 to {peak:g}, as the data's are, got "
         f"{low:g} to {high:g}",
     )
     if labels is not None:
         require(
             labels.shape == values.shape[:1]
             and set(np.unique(labels)) <= set(range(source.num_classes)),
-            f"{path}: 'labels' must be one of the judge's {source.num_classes} classes "
+            f"{path}: 'labels' must be of the data's {source.num_classes} classes, one "
             "for each image; compare samples of the same data",
         )
         labels = labels.astype(np.int32)
@@ -145,7 +151,7 @@ def _numbers(folder, names, source):
     unknown = [name for name in names if name not in known]
     require(
         not unknown,
-        f"{folder} has the class folder {(unknown or [''])[0]!r}; the judge's classes "
+        f"{folder} has the class folder {(unknown or [''])[0]!r}; the data's classes "
         f"are {', '.join(source.class_names[:20])}: use these names, or numbers from 0",
     )
     return np.array([known[name] for name in names], np.int32)
@@ -161,7 +167,7 @@ def fit(pixels: np.ndarray, shape: tuple[int, ...], file: Path) -> np.ndarray:
         return pixels
     require(
         h * wide == w * high,
-        f"{file} is {w}x{h}, of another aspect than the judge's {wide}x{high}; crop it",
+        f"{file} is {w}x{h}, of another aspect than the data's {wide}x{high}; crop it",
     )
     image = Image.fromarray(squeeze(pixels))
     return images.to_array(image.resize((wide, high), Image.Resampling.BICUBIC))

@@ -1,35 +1,35 @@
-"""What is left to say of images whose codes a model knows: their first stage's share.
+"""The share of a first stage in the likelihood of images whose codes a model generates.
 
-The decoder is a normal about the decoded image, put on the pixels' levels. Its one
-deviation is the root mean square error of what is decoded, measured on the images that
-are asked about.
+The decoder is a normal about the decoded image, with a probability for each level of a
+pixel. Its one deviation is the root mean square error of what is decoded, measured on
+the images whose likelihood is estimated.
 """
 
+from collections.abc import Callable
 from functools import partial
-from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from ml_collections import ConfigDict
 
 from jaxdiff import build, rng
 from jaxdiff.data.source import Source
-from jaxdiff.runs.experiment import load_autoencoder
+from jaxdiff.runs.experiment import Experiment
 from jaxdiff.tasks.autoencoder import Coder, sample_code, share
 
 # The draws of codes are apart from those of the bounds, which count from 0.
 STREAM = 2**31
-# Images looked at in one call; the last are filled up, so that one shape compiles.
+# Images in one call; the last are filled up, so that one shape compiles.
 CHUNK = 256
+# What adds up to the bpd of images.
+SHARES = ("codes", "decoder of images", "encoder")
 
 
 class Stage(NamedTuple):
-    """coder:   of the autoencoder, a value
-    images:  what it was trained on
+    """coder:   of the autoencoder, a value.  images: what it was trained on
     start, scale: a code in the second model's units is (z - start) / scale, by channel
-    log_std: of the decoder's normal in model units of the images; NaN until `measured`
+    log_std: of the decoder's normal in model units of the images; NaN until it is fit
     """
 
     coder: Coder
@@ -40,8 +40,8 @@ class Stage(NamedTuple):
 
 
 class Share(NamedTuple):
-    """Of each image: its code f32[n, *latent] in the second model's units, and bits
-    per value of the image that the decoder and the encoder have to say, f32[n].
+    """Of each image: its code f32[n, *latent] in the second model's units, and the bpd
+    of the image that belong to the decoder and the encoder, f32[n].
     """
 
     codes: np.ndarray
@@ -49,35 +49,44 @@ class Share(NamedTuple):
     encoder: np.ndarray
 
 
-def load_stage(config: ConfigDict, codes: Source) -> Stage | None:
-    """Of a run whose data are codes that have a density; None for any other."""
-    if config.data.name != "latents":
+def make_stage(run: Experiment) -> Stage | None:
+    """For a run whose data are codes that have a density; None for any other."""
+    if run.config.data.name != "latents":
         return None
-    trained = load_autoencoder(Path(config.data.path))
-    if not trained.config.autoencoder.kl_weight:
+    first = run.autoencoder
+    if not first.config.autoencoder.kl_weight:
         return None
-    start, scale = np.asarray(codes.moments or (0.0, 1.0), np.float32)
-    coder = trained.task.model(trained.params)
-    return Stage(coder, trained.source, start, scale)
+    start, scale = np.asarray(run.source.moments or (0.0, 1.0), np.float32)
+    return Stage(first.model, first.source, start, scale)
 
 
-def measured(stage: Stage, seed: int, index: np.ndarray) -> Stage:
+def fit_deviation(stage: Stage, seed: int, index: np.ndarray) -> Stage:
     """The stage with the deviation that fits the images `index` i64[n] best."""
     (errors,) = _in_chunks(_errors, stage, seed, index)
     return stage._replace(log_std=float(0.5 * np.log(errors.mean(dtype=np.float64))))
 
 
-def look(stage: Stage, seed: int, index: np.ndarray) -> Share:
-    """One draw of the code of each image, and what it leaves to say."""
-    found = partial(_share, build.make_decoder(stage.images), stage.log_std)
-    z, *nats = _in_chunks(found, stage, seed, index)
-    each = z[0].size // stage.scale.size  # values of a code that a scale is for
-    nats[1] = nats[1] + each * np.log(stage.scale).sum()
+def measure(stage: Stage, seed: int, index: np.ndarray) -> Share:
+    """One draw of the code of each image, and the bpd beside those of the code."""
+    function = partial(_share, build.make_decoder(stage.images), stage.log_std)
+    z, *nats = _in_chunks(function, stage, seed, index)
+    repeats = z[0].size // stage.scale.size  # values of a code that share a scale
+    nats[1] = nats[1] + repeats * np.log(stage.scale).sum()
     size = np.prod(stage.images.shape) * np.log(2.0)
     return Share((z - stage.start) / stage.scale, *(some / size for some in nats))
 
 
-def _in_chunks(function, stage, seed, index):
+def add_up(stage: Stage, share: Share, bpd: np.ndarray) -> dict[str, Any]:
+    """The bpd of codes, f32[n], as SHARES of the bpd of their images, and the total."""
+    n, part = len(bpd), share.codes[0].size / np.prod(stage.images.shape)
+    shares = bpd * part, share.decoder[:n], share.encoder[:n]
+    parts = {**dict(zip(SHARES, shares, strict=True)), "total": sum(shares)}
+    return {name: np.float32(value) for name, value in parts.items()}
+
+
+def _in_chunks(
+    function: Callable[..., Any], stage: Stage, seed: int, index: np.ndarray
+) -> list[np.ndarray]:
     """function(coder, keys, images) -> arrays f32[b, ...], of all of i64[n]."""
     parts = []
     for at in range(0, len(index), CHUNK):
@@ -85,8 +94,8 @@ def _in_chunks(function, stage, seed, index):
         rows = some[np.minimum(np.arange(CHUNK), len(some) - 1)]
         keys = rng.split_by(jax.random.key(seed), jnp.asarray(rows))
         x = stage.images[rows]["x"]
-        found = function(stage.coder, rng.fold(keys, STREAM), x)
-        parts.append([np.asarray(a)[: len(some)] for a in found])
+        arrays = function(stage.coder, rng.fold(keys, STREAM), x)
+        parts.append([np.asarray(a)[: len(some)] for a in arrays])
     return [np.concatenate(some) for some in zip(*parts, strict=True)]
 
 

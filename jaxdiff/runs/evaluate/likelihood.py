@@ -1,12 +1,13 @@
-"""How likely a run finds its data: two bounds and the flow's density, in bits a value.
+"""How likely a run finds its data: two bounds and the flow's density, in bits per
+dimension (bpd), -log2 p(x) divided by the number of values of x.
 
-Pixels lie on levels: a bound's decoder gives each level its own probability, and the
-flow, which knows densities, is shown pixels spread evenly over their levels, so that
-its density times a level's width is a bound as well. Columns of a table and codes are
-numbers: their bits are of densities in model units, and can be negative. Of codes that
-have a density of their own (a variational first stage) the bits are those of the
-images: the model's of the code, the decoder's of the image given it, and less what the
-choice of code could tell (tasks/autoencoder.py, equation 4).
+Pixels lie on levels. A bound's decoder gives each level a probability of its own; the
+flow, which has a density, is given pixels spread evenly over their levels, so that its
+density times a level's width is a bound as well. Columns of a table and codes are
+numbers: their bpd are of densities in model units, and can be negative. If codes have a
+density of their own (a variational first stage), bpd are of the images: those of the
+code by the model, those of the image given its code by the decoder, and less what the
+choice of code gives away (tasks/autoencoder.py, equation 4).
 """
 
 from functools import lru_cache
@@ -16,50 +17,44 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from ml_collections import ConfigDict
 from tqdm import tqdm
 
-from jaxdiff import build, rng
+from jaxdiff import build, rng, schema
 from jaxdiff.arrays import require
 from jaxdiff.data.batches import permutation
 from jaxdiff.diffusion import density, likelihood
-from jaxdiff.diffusion.schedules import Schedule
+from jaxdiff.diffusion.types import Schedule
 from jaxdiff.plots import curves
 from jaxdiff.runs import shards
-from jaxdiff.runs.evaluate import latent_likelihood as bits_of_images
-from jaxdiff.runs.evaluate.latent_likelihood import Stage, load_stage
-from jaxdiff.runs.experiment import Trained, load
+from jaxdiff.runs.evaluate import latent_likelihood as latent
+from jaxdiff.runs.experiment import Experiment
 from jaxdiff.train import parallel
 
-# Ways to a number of bits, from the cheapest.
-WAYS = ("continuous", "discrete", "flow")
 # Of so few values the exact divergence costs no more than a few probes.
 FEW = 16
-# Of codes with a density: what adds up to the bits of their images.
-SHARES = ("codes", "decoder of images", "encoder")
-# What a file of each chunk is called, and how many examples are in one.
-STEM, CHUNK = "bits", 256
+# What a file of examples is called, and how many are in one.
+STEM, CHUNK = "bpd", 256
 
 
 class Request(NamedTuple):
-    """What was asked for, checked: see `prepare`.
+    """What is estimated, checked: see `prepare`.
 
-    index: i64[n], the examples.  asked: what their bits depend on
+    index: i64[n], the examples.  record: what their bpd depend on
+    resume: whether the folder has files of the same record already
     """
 
-    trained: Trained
-    schedule: Schedule
+    run: Experiment
     index: np.ndarray
-    asked: dict[str, Any]
+    record: dict[str, Any]
     out: Path
-    going_on: bool
-    stage: Stage | None
+    resume: bool
+    stage: latent.Stage | None
 
 
 class Model(NamedTuple):
     """What is the same for all examples, a value.
 
-    cleanest: f32[].  width: of a level, f32[] or f32[c]; 0 for what has none
+    cleanest: f32[].  width: of a level, f32[] or f32[c]; 0 if there are none
     """
 
     denoise: Any
@@ -70,10 +65,9 @@ class Model(NamedTuple):
 
 
 def prepare(
-    workdir: Path,
-    config: ConfigDict,
+    run: Experiment,
     *,
-    ways: list[str],
+    estimates: list[str],
     num: int,
     steps: int,
     cleanest: float,
@@ -83,204 +77,199 @@ def prepare(
 ) -> Request:
     """Check everything before any work.
 
-    Args:   num: examples, drawn by the seed from the run's data.
+    Args:   estimates: of ESTIMATES.  num: examples, drawn by the seed from the data.
             steps: of the discrete bound, and terms of the continuous one's integral.
-            cleanest: sigma / alpha that the continuous bound and the flow begin at; 0
+            cleanest: sigma / alpha at which the continuous bound and the flow begin; 0
             for a quarter of a pixel's level, of other data .01. Far below, networks
             know the data no better, and the integral counts it.
-            out: what is there of the same request is not done again.
+            out: files of the same request in it are not made again.
     Errors: ValueError, FileNotFoundError.
     """
-    unknown = [way for way in ways if way not in WAYS]
+    unknown = [name for name in estimates if name not in ESTIMATES]
     require(
-        ways and not unknown,
-        f"ways to bits must be of {', '.join(WAYS)}, got "
+        estimates and not unknown,
+        f"--estimates must be of {', '.join(ESTIMATES)}, got "
         f"{', '.join(unknown) or 'none'}",
     )
     require(steps >= 2, f"--steps must be at least 2, got {steps}")
     require(0 <= cleanest < 1, f"--cleanest must be from 0 to 1, got {cleanest}")
-    trained = load(workdir, config)
     require(
-        trained.task.kind == "denoiser" and not config.diffusion.low_size,
-        "bits are of a model that makes data by itself: of no classifier, autoencoder "
-        "or upsampler",
+        run.task.kind == "denoiser" and not run.is_upsampler,
+        "bpd needs a model that makes data by itself: no classifier, autoencoder or "
+        "upsampler",
     )
-    size = len(trained.source)
-    require(2 <= num <= size, f"--num must be from 2 to the data's {size}, got {num}")
-    if not cleanest:
-        cleanest = float(np.min(_width(trained.source))) / 4 or 0.01
-    asked = {
-        "workdir": str(workdir.resolve()),
-        "step": trained.step,
+    size, config = len(run.source), run.config
+    require(
+        2 <= num <= size, f"--num_bpd must be from 2 to the data's {size}, got {num}"
+    )
+    record = {
+        "workdir": str(run.path.resolve()),
+        "step": run.step,
         "ema": config.sampler.ema,
-        "data": config.data.to_dict(),
-        "ways": [way for way in WAYS if way in ways],
+        "data": schema.identity(config, "data"),
+        "estimates": [name for name in ESTIMATES if name in estimates],
         "num": num,
         "steps": steps,
-        "cleanest": cleanest,
+        "cleanest": cleanest or float(np.min(_width(run.source))) / 4 or 0.01,
         "seed": seed,
         "shard": min(CHUNK, num),
     }
-    going_on = shards.begin(out, asked, force, stem=STEM, whole_too=True)
+    resume = shards.resumes(out, record, force, stem=STEM, keep_complete=True)
     index = permutation(seed, 0, size)[:num]
-    schedule = build.make_schedule(config)
-    stage = load_stage(config, trained.source)
-    return Request(trained, schedule, index, asked, out, going_on, stage)
+    return Request(run, index, record, out, resume, latent.make_stage(run))
 
 
 def run(request: Request) -> list[dict[str, Any]]:
-    """Work out, print and draw the bits of every way; see `prepare`.
+    """Work out and draw the bpd by every estimate; see `prepare`.
 
-    Returns: a row a way: bits per value, its standard error over the examples, and its
-    parts; of codes also the deviation of the decoder's normal. Writes bits-*.npz,
-    f32[n] a part, and bits.png, where the bounds' bits are.
+    Returns: a row for each: bpd, the standard error over the examples, and the parts;
+    of codes also the deviation of the decoder's normal. Writes bpd-*.npz, f32[n] a
+    part, and bpd.png, where along the noise the bounds' bits are.
     """
-    asked, out = request.asked, request.out
-    shards.start(out, asked, request.going_on, STEM)
-    parts = shards.plan(asked["num"], asked["shard"], STEM)
+    record, out = request.record, request.out
+    shards.prepare_folder(out, record, request.resume, STEM)
+    parts = shards.split(record["num"], record["shard"], STEM)
     if request.stage:
-        stage = bits_of_images.measured(request.stage, asked["seed"], request.index)
+        stage = latent.fit_deviation(request.stage, record["seed"], request.index)
         request = request._replace(stage=stage)
-    for name, rows in tqdm(parts.items(), "bits", unit="file", disable=None):
+    for name, rows in tqdm(parts.items(), STEM, unit="file", disable=None):
         if not (out / name).is_file():
-            shards.write(out / name, _bits(request, request.index[rows]))
+            shards.write(out / name, _estimate(request, request.index[rows]))
     files = [arrays for _, arrays in shards.read(out, STEM)]
-    found = {k: np.concatenate([f[k] for f in files], axis=-1) for k in files[0]}
-    rows = [_row(way, found) for way in asked["ways"]]
+    arrays = {k: np.concatenate([f[k] for f in files], axis=-1) for k in files[0]}
+    _draw(out / "bpd.png", arrays, record)
+    rows = [_row(name, arrays) for name in record["estimates"]]
     if request.stage:
         std = {"decoder_std": float(np.exp(request.stage.log_std))}
         rows = [row | std for row in rows]
-    lines = {
-        f"{way} bound": (found[f"{way}_at"].mean(-1), found[f"{way}_steps"].mean(-1))
-        for way in asked["ways"]
-        if way != "flow"
-    }
-    if lines:
-        curves.save_lines(
-            out / "bits.png",
-            lines,
-            xlabel="log-SNR",
-            ylabel="bits per value and term",
-            title=f"{asked['num']} examples, {asked['steps']} terms",
-        )
     return rows
 
 
-def _row(way, found):
-    total = found[f"{way}_total"].astype(np.float64)
+def by_name(rows: list[dict[str, Any]]) -> dict[str, float]:
+    """The rows of `run` as name -> value; of codes also the shares that add up."""
+    values = {}
+    for row in rows:
+        name = f"bpd, {row['estimate']}"
+        values |= {name: row["bpd"], f"{name}_error": row["error"]}
+        values |= {f"{name}: {k}": row[k] for k in latent.SHARES if k in row}
+    return values
+
+
+def _row(estimate, arrays):
+    total = arrays[f"{estimate}_total"].astype(np.float64)
     error = total.std(ddof=1) / np.sqrt(len(total))
-    row = {"way": way, "bits": float(total.mean()), "error": float(error)}
-    names = ("ode_steps",) if way == "flow" else ("prior", "decoder")
-    names += tuple(k for k in SHARES if f"{way}_{k}" in found)
-    return row | {k: float(found[f"{way}_{k}"].mean()) for k in names}
+    row = {"estimate": estimate, "bpd": float(total.mean()), "error": float(error)}
+    names = ("ode_steps",) if estimate == "flow" else ("prior", "decoder")
+    names += tuple(k for k in latent.SHARES if f"{estimate}_{k}" in arrays)
+    return row | {k: float(arrays[f"{estimate}_{k}"].mean()) for k in names}
 
 
-def _bits(request, index):
-    """Name -> f32[..., n] of some examples, by every way asked for."""
-    trained, asked = request.trained, request.asked
-    source, devices = trained.source, jax.local_devices()
-    # every file's examples are repeated up to one number: one shape compiles
-    n, most = len(index), asked["shard"]
+def _draw(path, arrays, record):
+    lines = {
+        f"{name} bound": (
+            arrays[f"{name}_at"].mean(-1),
+            arrays[f"{name}_steps"].mean(-1),
+        )
+        for name in record["estimates"]
+        if name != "flow"
+    }
+    if lines:
+        curves.save_lines(
+            path,
+            lines,
+            xlabel="log-SNR",
+            ylabel="bits per dimension and term",
+            title=f"{record['num']} examples, {record['steps']} terms",
+        )
+
+
+def _estimate(request, index):
+    """Name -> f32[..., n] of some examples, by every estimate."""
+    run, record, stage = request.run, request.record, request.stage
+    source, devices = run.source, jax.local_devices()
+    # the examples of every file are repeated up to one number: one shape compiles
+    n, most = len(index), record["shard"]
     rows = np.minimum(np.arange(-(-most // len(devices)) * len(devices)), n - 1)
-    batch, told = source[index[rows]], None
-    if request.stage:
-        told = bits_of_images.look(request.stage, asked["seed"], index[rows])
-        batch["x"] = told.codes
-    labels = batch["label"] if build.num_labels(trained.config, source) else None
-    keys = rng.split_by(jax.random.key(asked["seed"]), jnp.asarray(index[rows]))
-    each = parallel.shard((keys, jnp.asarray(batch["x"]), labels), len(devices))
-    denoise, cleanest = trained.task.model(trained.params), asked["cleanest"]
-    width = jnp.asarray(_width(source), jnp.float32)
-    model = Model(
-        denoise, request.schedule, build.make_decoder(source), cleanest, width
-    )
+    batch, share = source[index[rows]], None
+    if stage:
+        share = latent.measure(stage, record["seed"], index[rows])
+        batch["x"] = share.codes
+    cond = run.task.cond_of(batch)
+    keys = rng.split_by(jax.random.key(record["seed"]), jnp.asarray(index[rows]))
+    examples = parallel.shard((keys, jnp.asarray(batch["x"]), cond), len(devices))
+    decoder, width = build.make_decoder(source), jnp.asarray(_width(source), "f4")
+    model = Model(run.model, run.schedule, decoder, record["cleanest"], width)
     leaves, structure = jax.tree.flatten(model)
     leaves = parallel.replicate([*map(jnp.asarray, leaves)], devices)
-    found = {}
-    for way in asked["ways"]:
-        got = _pmapped(way, asked["steps"], tuple(devices), structure)(each, leaves)
-        for name, value in got.items():
+    arrays = {}
+    for name in record["estimates"]:
+        function = _pmapped(name, record["steps"], tuple(devices), structure)
+        for part, value in function(examples, leaves).items():
             # (d, ..., b / d) -> (..., n)
             value = np.concatenate([*np.asarray(value)], axis=-1)[..., :n]
-            found[f"{way}_{name}"] = value
-        if told:
-            found |= _of_images(way, found[f"{way}_total"], told, request.stage)
-    return found
-
-
-def _of_images(way, bits, told, stage):
-    """Bits per value of codes, f32[n], as bits per value of their images."""
-    n, share = len(bits), told.codes[0].size / np.prod(stage.images.shape)
-    parts = (bits * share, told.decoder[:n], told.encoder[:n])
-    parts = {**dict(zip(SHARES, parts, strict=True)), "total": sum(parts)}
-    return {f"{way}_{name}": np.float32(value) for name, value in parts.items()}
+            arrays[f"{name}_{part}"] = value
+        if share:
+            parts = latent.add_up(stage, share, arrays[f"{name}_total"])
+            arrays |= {f"{name}_{part}": value for part, value in parts.items()}
+    return arrays
 
 
 @lru_cache
-def _pmapped(way, steps, devices, structure):
+def _pmapped(name, steps, devices, structure):
     """One function for every run of a structure."""
 
-    def one(each, leaves):
-        keys, x0, labels = each
-        model = jax.tree.unflatten(structure, leaves)
-        if way == "flow":
-            return _flow(model, keys, x0, labels)
-        return (_discrete if way == "discrete" else _continuous)(
-            model, keys, x0, labels, steps
-        )
+    def one(examples, leaves):
+        model, (keys, x0, cond) = jax.tree.unflatten(structure, leaves), examples
+        return ESTIMATES[name](model, keys, x0, cond, steps)
 
     return parallel.pmap_map(one, devices, (True, False))
 
 
-def _discrete(model, keys, x0, labels, steps):
-    ts = jnp.linspace(1, 0, steps + 1, dtype=x0.dtype)
-    how = {"decoder": model.decoder}
-    bound = likelihood.discrete(
-        keys, model.denoise, model.schedule, ts, x0, labels, **how
-    )
-    at = jnp.maximum(model.schedule.log_snr(ts[:-2]), likelihood.NOISIEST)
-    return _told(bound, at, x0)
-
-
-def _continuous(model, keys, x0, labels, steps):
+def _continuous(model, keys, x0, cond, steps):
     how = {"decoder": model.decoder, "num": steps, "cleanest": model.cleanest}
-    bound = likelihood.continuous(
-        keys, model.denoise, model.schedule, x0, labels, **how
-    )
+    bound = likelihood.continuous(keys, model.denoise, model.schedule, x0, cond, **how)
     first, last = likelihood.log_snrs(model.schedule, model.cleanest)
     at = first + (jnp.arange(steps) + 0.5) / steps * (last - first)
-    return _told(bound, at, x0)
+    return _parts(bound, at, x0)
 
 
-def _told(bound, at, x0):
-    return {
-        "total": bound.total,
-        "prior": bound.prior,
-        "decoder": bound.decoder,
-        "steps": bound.steps,
-        "at": jnp.broadcast_to(at[:, None], (len(at), len(x0))),
-    }
+def _discrete(model, keys, x0, cond, steps):
+    ts = jnp.linspace(1, 0, steps + 1, dtype=x0.dtype)
+    args = keys, model.denoise, model.schedule, ts, x0, cond
+    bound = likelihood.discrete(*args, decoder=model.decoder)
+    at = jnp.maximum(model.schedule.log_snr(ts[:-2]), likelihood.NOISIEST)
+    return _parts(bound, at, x0)
 
 
-def _flow(model, keys, x0, labels):
+def _parts(bound, at, x0):
+    at = jnp.broadcast_to(at[:, None], (len(at), len(x0)))
+    return {**bound._asdict(), "total": bound.total, "at": at}
+
+
+def _flow(model, keys, x0, cond, steps):
+    del steps  # the ODE's are adaptive
     shape, size = x0.shape[1:], x0[0].size
     width = jnp.broadcast_to(model.width, shape)
     spread = rng.draw(jax.random.uniform, rng.fold(keys, 0), shape) - 0.5
     probes = density.draw_probes(rng.fold(keys, 1), shape) if size > FEW else None
-    got = density.log_density(
+    flow = density.log_density(
         model.denoise,
         model.schedule,
         x0 + spread * width[None],
-        labels,
+        cond,
         probes=probes,
         cleanest=model.cleanest,
     )
-    nats = got.log_p + jnp.log(jnp.where(width > 0, width, 1.0)).sum()
-    steps = got.steps.astype(x0.dtype)
-    return {"total": -nats / size / jnp.log(2.0), "ode_steps": steps}
+    nats = flow.log_p + jnp.log(jnp.where(width > 0, width, 1.0)).sum()
+    ode_steps = flow.steps.astype(x0.dtype)
+    return {"total": -nats / size / jnp.log(2.0), "ode_steps": ode_steps}
+
+
+# The estimates by name, from the cheapest.
+ESTIMATES = {"continuous": _continuous, "discrete": _discrete, "flow": _flow}
 
 
 def _width(source):
-    """Of a level, in model units: a number, or one a channel; 0 where there is none."""
+    """Of a level, in model units: a number, or one a channel; 0 if there are none."""
     low, high = source.bounds or (0.0, 0.0)
     return (np.asarray(high) - np.asarray(low)) / (source.peak or 1.0)

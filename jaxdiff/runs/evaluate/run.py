@@ -1,8 +1,7 @@
-"""A run in numbers: its samples against its data, and how likely it finds them.
+"""A run in numbers: its samples against its data, and the likelihood of the data.
 
-Images are seen through the features of a judge, real and generated alike rounded to 8
-bits. What is known of the real ones is kept in the run's workdir, under a checksum of
-data, judge and count, and so is the same for every evaluation.
+Features of the real images are kept in the run's workdir, under a checksum of data,
+extractor and count, and so are the same for every evaluation.
 """
 
 import json
@@ -10,134 +9,117 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-from ml_collections import ConfigDict
 
 from jaxdiff.arrays import require
 from jaxdiff.data.batches import permutation
-from jaxdiff.data.source import Source
 from jaxdiff.metrics import frechet
-from jaxdiff.runs import shards
-from jaxdiff.runs.evaluate import features as judging
-from jaxdiff.runs.evaluate import folders
-from jaxdiff.runs.evaluate import likelihood as bits
-from jaxdiff.runs.evaluate import metrics as scores
-from jaxdiff.runs.evaluate.features import Judge
-from jaxdiff.runs.evaluate.metrics import BITS, METRICS, Sides
-from jaxdiff.runs.evaluate.reference import REFERENCES, WHITE, features_of_real
-from jaxdiff.runs.experiment import images_of
+from jaxdiff.runs.evaluate import folders, likelihood
+from jaxdiff.runs.evaluate.features import Reference, load_extractor
+from jaxdiff.runs.evaluate.metrics import METRICS, Pair, choose
+from jaxdiff.runs.experiment import Experiment
 from jaxdiff.runs.sample import run as sample
 
-# What was found, and beside it the folder of its samples.
-FOUND, SAMPLES = "evaluation.json", "samples"
+# What --out holds: the result, and the folders of samples and of bpd.
+RESULT, SAMPLES, BPD = "evaluation.json", "samples", "bpd"
 # Samples in a file: what a stopped evaluation loses at most.
 SHARD = 1000
 
 
 class Request(NamedTuple):
-    """What was asked for, checked: see `prepare`.
+    """What is evaluated, checked: see `prepare`.
 
-    about: what the numbers depend on beside the samples and the bits
+    images: somebody's, instead of samples.  reference: None for tables
+    about: what the numbers depend on beside the samples and the bpd
     """
 
+    run: Experiment
     metrics: list[str]
-    source: Source
-    sampling: sample.Request | None
-    bits: bits.Request | None
+    sampling: sample.SampleRequest | None
     images: folders.Samples | None
-    judge: Judge | None
+    reference: Reference | None
+    likelihood: likelihood.Request | None
     about: dict[str, Any]
-    data: dict[str, Any]
-    workdir: Path
     out: Path
 
 
 def prepare(
-    workdir: Path,
-    config: ConfigDict,
+    run: Experiment,
     *,
     metrics: list[str],
-    judge: Path | None,
+    features: Path | None,
     images: Path | None,
     num: int,
     num_real: int,
     seed: int,
     out: Path,
     force: bool,
-    ways: list[str],
-    num_bits: int,
-    steps: int,
-    cleanest: float,
+    num_bpd: int,
+    **bpd: Any,
 ) -> Request:
     """Check everything before any work; what OUT holds of the same request is kept.
 
-    Args:   metrics: of METRICS and "bits"; [] for all that fit.
+    Args:   metrics: of METRICS; [] for all that fit.
+            features: what load_extractor takes; None for tables and for bpd alone.
             images: a folder of pictures instead of the run's own samples.
-            num_real: 0 for all.  ways, num_bits, steps, cleanest: as bits.prepare's.
+            num_real: 0 for all.  bpd: estimates, steps, cleanest of likelihood.prepare.
     Errors: ValueError, FileNotFoundError.
     """
-    asked = sample.prepare(
-        workdir,
-        config,
-        out=out / SAMPLES,
-        num=num,
-        seed=seed,
-        label=None,
-        png=False,
-        force=force,
-        shard=SHARD,
-        whole_too=True,
+    how = {"seed": seed, "force": force}
+    sampling = sample.prepare(
+        run, out=out / SAMPLES, num=num, shard=SHARD, keep_complete=True, **how
     )
-    source = images_of(config, asked.trained.source)
+    source = run.images
+    require(
+        source.is_image or not (features or images),
+        "--features and --images are for images; this run makes tables",
+    )
     given = folders.read(images, source) if images else None
-    labels = given.labels if given else asked.labels
-    wanted = scores.wanted(metrics, source, judge, bool(given), labels is not None)
-    seen = [name for name in wanted if name != BITS]
-    judged = None
-    if judge and seen and source.is_image:
-        judged = judging.load_for("--judge", judge, source)
+    reference = _make_reference(run, features, num_real)
+    labels = given.labels if given else run.labels_of(sampling.cond)
+    chosen = choose(
+        metrics,
+        source,
+        reference.extractor if reference else None,
+        labelled=labels is not None and source.num_classes > 0,
+        given=bool(given),
+    )
+    compares = any(METRICS[name].samples for name in chosen)
+    require(
+        compares or not (features or images),
+        f"--metrics={','.join(chosen)} takes neither --features nor --images",
+    )
+    likely = None
+    if BPD in chosen:
+        most = min(num_bpd, len(run.source))
+        likely = likelihood.prepare(run, out=out / BPD, num=most, **how, **bpd)
+    about = {
+        "metrics": chosen,
+        "num_real": num_real or len(source),
+        "extractor": str(features) if features else None,
+        "images": str(images) if images else None,
+        "seed": seed,
+    }
+    _check_result(out / RESULT, about, force)
+    drawn = sampling if compares and not given else None
+    return Request(run, chosen, drawn, given, reference, likely, about, out)
+
+
+def _make_reference(run, features, num_real):
+    """Of the run's images, and None without features."""
+    source = run.images
     require(
         num_real == 0 or 4 <= num_real <= len(source),
         f"--num_real must be 0 (all) or from 4 to the data's {len(source)}, got "
         f"{num_real}",
     )
-    likely = None
-    if BITS in wanted:
-        likely = bits.prepare(
-            workdir,
-            config,
-            ways=ways,
-            num=min(num_bits, len(source)),
-            steps=steps,
-            cleanest=cleanest,
-            seed=seed,
-            out=out / BITS,
-            force=force,
-        )
-    sampling = asked if seen and not given else None
-    about = {
-        "metrics": wanted,
-        "num_real": num_real or len(source),
-        "judge": str(judge) if judged else None,
-        "images": str(images) if images else None,
-        "seed": seed,
-    }
-    _check_found(out / FOUND, about, force)
-    return Request(
-        wanted,
-        source,
-        sampling,
-        likely,
-        given,
-        judged,
-        about,
-        config.data.to_dict(),
-        workdir,
-        out,
-    )
+    if not features:
+        return None
+    extractor = load_extractor(features, source)
+    return Reference(extractor, source, num_real or len(source), run=run)
 
 
-def _check_found(path, about, force):
-    """ValueError where something else was found already."""
+def _check_result(path, about, force):
+    """ValueError if the file is the result of another request."""
     if force or not path.is_file():
         return
     stored = json.loads(path.read_text()).get("about", {})
@@ -145,134 +127,98 @@ def _check_found(path, about, force):
     require(
         not others,
         f"{path} holds an evaluation of another {', '.join(others)}; choose another "
-        "--out, or --force to do all of it anew",
+        "--out, or --force to start anew",
     )
 
 
 def run(request: Request, command: str) -> list[dict[str, Any]]:
-    """Sample, judge, write evaluation.json, and give its rows: metric, value, error."""
-    rows: list[dict[str, Any]] = []
-    told: dict[str, Any] = {"command": command, "workdir": str(request.workdir)}
-    told["about"] = request.about
+    """Sample, compare, write evaluation.json, and give its rows: metric, value, error.
+
+    command: what was typed, to be kept beside the figures.
+    """
+    record: dict[str, Any] = {
+        "command": command,
+        "workdir": str(request.run.path),
+        "about": request.about,
+    }
+    pair, baseline = Pair(), {}
     if request.sampling or request.images:
-        sides, about = _sides(request)
-        told |= about
-        print("\n".join(warnings(request, told)), end="")
-        for name in request.metrics:
-            if name != BITS:
-                rows += _rows(METRICS[name].compute(sides))
-        rows += _rows(told.get("yardstick", {}))
-    if request.bits:
-        found = bits.run(request.bits)
-        told["bits"] = {**request.bits.asked, "found": found}
-        rows += [row for r in found for row in _bits_rows(r)]
-    request.out.mkdir(parents=True, exist_ok=True)
-    (request.out / FOUND).write_text(
-        json.dumps({**told, "rows": rows}, indent=2) + "\n"
-    )
-    return rows
-
-
-def _rows(values):
-    return [
+        pair, settings = _compared(request)
+        record |= settings
+    if request.reference and "frechet" in request.metrics:
+        n, distance = request.reference.real_to_real(len(pair.generated))
+        record["real_to_real"] = {"images": n, "frechet": distance}
+        baseline[f"frechet, real-to-real of {n}"] = distance
+        few = frechet.too_few(*pair.generated.shape)
+        if few:
+            print(f"{few} The baseline of {n} real images is {distance:.3g}.")
+    if request.likelihood:
+        rows = likelihood.run(request.likelihood)
+        record["bpd"] = {**request.likelihood.record, "results": rows}
+        pair = pair._replace(bpd=likelihood.by_name(rows))
+    values: dict[str, Any] = {}
+    for name in request.metrics:
+        values |= METRICS[name].compute(pair)
+    values |= baseline
+    record["rows"] = [
         {"metric": name, "value": value, "error": values.get(f"{name}_error")}
         for name, value in values.items()
         if not name.endswith("_error")
     ]
+    request.out.mkdir(parents=True, exist_ok=True)
+    (request.out / RESULT).write_text(json.dumps(record, indent=2) + "\n")
+    return record["rows"]
 
 
-def _bits_rows(found):
-    """Of one way; of codes also whose share is how much."""
-    name = f"bits, {found['way']}"
-    shares = [k for k in bits.SHARES if k in found]
-    return [
-        {"metric": name, "value": found["bits"], "error": found["error"]},
-        *({"metric": f"{name}: {k}", "value": found[k], "error": None} for k in shares),
-    ]
-
-
-def _sides(request):
-    """Sides, and every setting that changes a number."""
-    told: dict[str, Any] = {}
+def _compared(request: Request) -> tuple[Pair, dict[str, Any]]:
+    """What the metrics compare, and every setting that changes a number."""
+    settings: dict[str, Any] = {}
     if request.images:
         given = request.images
-        told |= {"folder": str(given.folder), "resized": given.resized}
+        settings |= {"folder": str(given.folder), "resized": given.resized}
     else:
+        assert request.sampling, "samples, unless there are images"
         sample.run(request.sampling)
-        calls = request.sampling.sampler.calls()
-        told |= request.sampling.asked | {"network_calls": calls}
-    return (_features if request.source.is_image else _columns_of)(request, told)
+        nfe = request.sampling.sampler.nfe()
+        settings |= request.sampling.record | {"nfe": nfe}
+    pair, more = (_features if request.reference else _columns)(request)
+    return pair, settings | more
 
 
-def _columns_of(request, told):
-    parts = [arrays for _, arrays in shards.read(request.out / SAMPLES)]
-    index = permutation(0, 0, len(request.source))[: request.about["num_real"]]
-    real = request.source.decode(request.source[index]["x"])
-    made = {k: np.concatenate([part[k] for part in parts]) for k in real}
-    return Sides(real, made, None, None, request.about["seed"]), told | {
-        "real_rows": len(index)
-    }
+def _columns(request):
+    source, seed = request.run.source, request.about["seed"]
+    index = permutation(0, 0, len(source))[: request.about["num_real"]]
+    real = source.decode(source[index]["x"])
+    generated = folders.read_columns(request.out / SAMPLES, real)
+    return Pair(real, generated, seed), {"real_rows": len(index)}
 
 
-def _features(request, told):
-    judge, source = request.judge, request.source
-    if request.images:
-        parts = [request.images]
-    else:
-        parts = folders.stream(request.out / SAMPLES, source)
-    seen = [_seen(judge, some) for some in parts]
-    made, probabilities, labels = zip(*seen, strict=True)
-    made, probabilities = np.concatenate(made), np.concatenate(probabilities)
-    labels = None if labels[0] is None else np.concatenate(labels)
-    real, checksum = features_of_real(
-        judge,
-        source,
-        request.about["num_real"],
-        request.data,
-        request.workdir / REFERENCES,
+def _features(request):
+    reference, extractor = request.reference, request.reference.extractor
+    parts = [request.images]
+    if not request.images:
+        parts = folders.stream(request.out / SAMPLES, reference.source)
+    rows = []
+    for some in parts:
+        features, shares = extractor.features_and_probabilities(some.pixels)
+        folders.check_finite(some, features)
+        rows.append((features, shares, some.labels))
+    features, probabilities, labels = zip(*rows, strict=True)
+    pair = Pair(
+        reference.real,
+        np.concatenate(features),
+        request.about["seed"],
+        reference,
+        np.concatenate(probabilities),
+        None if labels[0] is None else np.concatenate(labels),
     )
-    told |= {
-        "judge": str(judge.folder),
-        "judge_step": judge.step,
-        "features": made.shape[1],
-        "images": len(made),
-        "real_images": len(real),
-        "reference": checksum,
+    settings = {
+        "extractor": str(extractor.folder),
+        "extractor_step": extractor.step,
+        "features": pair.generated.shape[1],
+        "images": len(pair.generated),
+        "real_images": len(pair.real),
+        "reference": reference.checksum,
         "pixels": "real and generated alike rounded to 8 bits",
     }
-    if "frechet" in request.metrics:
-        told["yardstick"] = _yardstick(real, len(made))
-    sides = Sides(
-        real, made, probabilities, labels, request.about["seed"], judge.published
-    )
-    return sides, told
-
-
-def _yardstick(real, num):
-    """The Frechet distance of as many real images, at most half, to the others.
-
-    Classes are as even in both as in samples: uneven ones are a distance by themselves.
-    """
-    n = min(num, len(real) // 2)
-    few, others = frechet.fit(real[:n]), frechet.fit(real[n:])
-    return {f"frechet of {n} real": frechet.distance(few, others)}
-
-
-def _seen(judge, some):
-    """Features, probabilities and labels of some samples."""
-    found = judging.features_and_probabilities(judge, some.pixels, WHITE)
-    folders.check_finite(some, found[0])
-    return (*found, some.labels)
-
-
-def warnings(request: Request, told: dict[str, Any]) -> list[str]:
-    """What makes a number mean less than it seems to."""
-    width, count = told.get("features", 0), told.get("images", 0)
-    if "frechet" not in request.metrics or count > width:
-        return []
-    ((of, bias),) = told["yardstick"].items()
-    return [
-        f"warning: {count} images span no covariance of {width} features; the Frechet "
-        f"distance is far too large ({of} images to the others is {bias:.3g}). Take "
-        f"--num={width + 1} or more, better thousands."
-    ]
+    return pair, settings

@@ -1,4 +1,4 @@
-"""What a picture of a run can be drawn of: its config, data, parameters and log."""
+"""A kind of picture, and the request to draw some."""
 
 from __future__ import annotations
 
@@ -12,167 +12,135 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from ml_collections import ConfigDict
 
 from jaxdiff import rng
 from jaxdiff.arrays import Array, require
 from jaxdiff.data.batches import permutation
-from jaxdiff.data.source import Source
-from jaxdiff.diffusion.denoisers import Denoise
-from jaxdiff.plots import pictures
-from jaxdiff.runs import workdir as files
-from jaxdiff.runs.evaluate import features as judging
-from jaxdiff.runs.experiment import Trained, load, make_source
-from jaxdiff.runs.sampler import (
-    Base,
-    Sampler,
-    even_labels,
-    load_base,
-    make_sampler,
-    num_asked,
-)
+from jaxdiff.runs.evaluate.features import Extractor, load_extractor
+from jaxdiff.runs.experiment import Experiment
 
 # Images in a strip: by default, and at most.
 FEW, MOST = 4, 8
 
 
 @dataclass(frozen=True)
-class Scene:
-    """What there is to draw, read when it is first asked for.
+class PlotRequest:
+    """run: what is drawn; for some kinds a config alone, without a workdir.
 
-    workdir: None where there is only a config.  num: images or rows, None for as many
-    as suit the kind.  steps: of the film.  every: all schedules beside the run's own.
-    beside: another run, with the same seed and num, for the kinds that compare two.
-    judge: what looks at samples, see judge.load_judge.
+    seed: of noise, samples and the real images shown.
+    num: images or rows, None for as many as suit the kind.  steps: of the film.
+    every: all schedules beside the run's own.
+    beside: another run, for the kinds that compare two.
+    features: the classifier's run, or Inception's file, that looks at samples.
     """
 
-    config: ConfigDict
-    workdir: Path | None = None
+    run: Experiment
     seed: int = 0
     num: int | None = None
     steps: int = 5
     every: bool = False
-    beside: Scene | None = None
-    judge: Path | None = None
+    beside: Experiment | None = None
+    features: Path | None = None
 
     @cached_property
-    def trained(self) -> Trained:
-        assert self.workdir, "`check` has seen to it"
-        return load(self.workdir, self.config)
-
-    @cached_property
-    def log(self) -> list[dict[str, Any]]:
-        return files.read_metrics(self.workdir) if self.workdir else []
-
-    @cached_property
-    def source(self) -> Source:
-        has_run = self.workdir and (self.workdir / files.CHECKPOINTS).is_dir()
-        return self.trained.source if has_run else make_source(self.config)
-
-    @cached_property
-    def base(self) -> Base | None:
-        return load_base(self.config, self.source)
-
-    @cached_property
-    def sampler(self) -> Sampler:
-        return self.sampler_with()
-
-    def sampler_with(self, **fields: Any) -> Sampler:
-        """The run's sampler with some fields of config.sampler changed."""
-        config = self.config.copy_and_resolve_references()
-        config.sampler.update(fields)
-        return make_sampler(config, self.source, self.trained.task, base=self.base)
-
-    @cached_property
-    def judged(self) -> judging.Judge:
-        """Errors: ValueError, FileNotFoundError for what cannot judge this run."""
-        assert self.judge, "`misfit` has seen to it"
-        found = judging.load_judge(self.judge, self.source)
+    def extractor(self) -> Extractor:
+        """Errors: ValueError, FileNotFoundError for what does not fit the run."""
+        assert self.features, "the spec's misfit refuses a request without features"
+        source = self.run.images
+        extractor = load_extractor(self.features, source)
         require(
-            found.source.class_names == self.source.class_names,
-            f"--judge {self.judge} knows other classes than the run",
+            extractor.source.class_names == source.class_names,
+            f"--features {self.features} has other classes than the run",
         )
-        return found
+        return extractor
 
-    @cached_property
-    def denoise(self) -> Denoise:
-        return self.trained.task.model(self.trained.params)
-
-    def labels(self, num: int) -> np.ndarray | None:
-        """Those of `num` samples, i32[num] or None."""
-        return even_labels(num, num_asked(self.config, self.source))
+    def read(self, need: str) -> None:
+        """Read "params", "sampler" or "extractor". Errors: where these do not fit."""
+        if need == "extractor":
+            _ = self.extractor
+            return
+        _ = self.run.params
+        if need == "sampler":
+            self.run.sampler()
 
     def keys(self, index: np.ndarray) -> Array:
+        """key[n]: the keys of the samples of those numbers i64[n]."""
         return rng.split_by(jax.random.key(self.seed), jnp.asarray(index))
 
-    def pixels(self, x: Any) -> np.ndarray:
-        """Model units f32[..., *source.shape] to pixels u8[..., h, w, c]."""
-        shape = self.source.shape
-        values = self.source.decode(np.asarray(x).reshape(-1, *shape))
-        pixels = pictures.to_uint8(values, self.source.peak)
-        return pixels.reshape(*x.shape[: -len(shape)], *pixels.shape[1:])
+    def draw(self, num: int, **fields: Any) -> np.ndarray:
+        """`num` samples of the run, f32[num, *shape] in model units, even classes.
+
+        fields: of config.sampler, to be used instead of the run's.
+        """
+        run = self.run.with_sampler(**fields) if fields else self.run
+        index = np.arange(num)
+        cond = self.run.conditions(num)
+        return run.sampler().draw(run.params, self.seed, index, cond)
 
     def names(self, word: str, labels: np.ndarray | None, num: int) -> list[str]:
-        """Of the rows of a strip; different, for they are the keys of a dict."""
-        classes = self.source.class_names
-        of = [""] * num if labels is None else [f" ({classes[k]})" for k in labels]
-        return [f"{word} {i + 1}{of[i]}" for i in range(num)]
+        """Of the rows of a strip, n different ones: "image 1 (setosa)"."""
+        classes = self.run.source.class_names
+        suffix = [""] * num if labels is None else [f" ({classes[k]})" for k in labels]
+        return [f"{word} {i + 1}{suffix[i]}" for i in range(num)]
 
 
-def fits(scene: Scene) -> str:
-    """Any scene does."""
+def fits(request: PlotRequest) -> str:
+    """Any request does."""
     return ""
 
 
-def enlarges(scene: Scene) -> str:
+def is_upsampler(request: PlotRequest) -> str:
     """For kinds that are not for an upsampler."""
-    if not scene.config.diffusion.low_size:
+    if not request.run.is_upsampler:
         return ""
     return "is not for an upsampler, whose preview shows what it makes of images"
 
 
-class Kind(NamedTuple):
-    """draw:    (Scene, path) -> None
-    data:    what it is for, of "images" and "tables"; () for any, unread
-    trained: whether it needs a run, not its config alone
-    task:    the one whose runs it is for, as config.task; "" for any
-    pairs:   whether it lays two runs side by side
-    quick:   whether it is of those that "all" draws
-    needs:   what of the scene must be there before any work, "judged" or "sampler"
-    misfit:  why it cannot be drawn of a scene that fits the above, or ""
+class PlotSpec(NamedTuple):
+    """draw:    (PlotRequest, path) -> None
+    data:    what it draws, of "images" and "tables"; () for both, without reading them
+    trained: whether it needs a run, not just a config
+    task:    the config.task whose runs it draws; "" for all
+    pairs:   whether it can draw two runs side by side
+    quick:   whether "all" includes it
+    needs:   what is read before any work, see PlotRequest.read
+    misfit:  why a request that fits all of this cannot be drawn, or ""
     """
 
-    draw: Callable[[Scene, Path], None]
+    draw: Callable[[PlotRequest, Path], None]
     data: tuple[str, ...]
     trained: bool
     task: str = "diffusion"
     pairs: bool = False
     quick: bool = True
     needs: tuple[str, ...] = ()
-    misfit: Callable[[Scene], str] = fits
+    misfit: Callable[[PlotRequest], str] = fits
 
 
-# Of trained models of images, by what a judge sees in their samples.
-judged_kind = partial(Kind, data=("images",), trained=True, needs=("judged", "sampler"))
+# Of trained models of images, by the features of their samples.
+quality_spec = partial(
+    PlotSpec, data=("images",), trained=True, needs=("extractor", "sampler")
+)
 
 
 def save_figures(path: Path, figures: dict[str, Any]) -> None:
-    """What a picture tells in numbers, in KIND.json beside it (launch.results)."""
+    """The numbers that a picture shows, in KIND.json beside it."""
     path.with_suffix(".json").write_text(json.dumps(figures, indent=2) + "\n")
 
 
 def real_images(
-    scene: Scene, few: int = FEW, most: int = MOST
+    request: PlotRequest, few: int = FEW, most: int = MOST
 ) -> tuple[np.ndarray, np.ndarray | None, Array]:
     """Images f32[n, h, w, c] of every class in turn, labels i32[n] or None, keys.
 
-    n is scene.num or `few`, but no more than `most`.
+    n is request.num or `few`, but no more than `most`.
     """
-    index = permutation(scene.seed, 0, len(scene.source))[:256]
-    batch = scene.source[index]
-    labels = batch.get("label", np.zeros(len(index), int))
+    source = request.run.source
+    index = permutation(request.seed, 0, len(source))[:256]
+    batch = source[index]
+    labels = batch["cond"] if source.num_classes else np.zeros(len(index), int)
     # how many of its class come before each: all the firsts, then the seconds...
     rank = [(labels[:i] == k).sum() for i, k in enumerate(labels)]
-    chosen = np.lexsort((labels, rank))[: min(scene.num or few, most)]
-    shown = labels[chosen] if "label" in batch else None
-    return batch["x"][chosen], shown, scene.keys(index[chosen])
+    chosen = np.lexsort((labels, rank))[: min(request.num or few, most)]
+    shown = labels[chosen] if source.num_classes else None
+    return batch["x"][chosen], shown, request.keys(index[chosen])

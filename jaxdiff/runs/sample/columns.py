@@ -1,4 +1,4 @@
-"""Columns of a table fixed by `--fix`, and what the samples say of the others."""
+"""Columns of a table that `--fix` gives, and a summary of the others given them."""
 
 from collections.abc import Sequence
 from typing import Any, NamedTuple
@@ -9,32 +9,32 @@ from jaxdiff.arrays import require
 from jaxdiff.data import layout as layouts
 from jaxdiff.data.source import Columns, Source
 
-# What lies between them is called the interval: nine rows of ten.
+# The outer two bound the interval, which holds nine rows of ten.
 QUANTILES = (0.05, 0.5, 0.95)
 
 
-class Fixed(NamedTuple):
-    """given:  {column: its value as written}
-    values: f32[1, d] in model units, 0 where unknown.  mask: bool[d], where known.
+class GivenColumns(NamedTuple):
+    """texts:  {column: its value as written}
+    values: f32[1, d] in model units, 0 where unknown.  mask: bool[d], True where known.
     """
 
-    given: dict[str, str]
+    texts: dict[str, str]
     values: np.ndarray
     mask: np.ndarray
 
     @property
     def title(self) -> str:
-        return ", ".join(f"{name} = {value}" for name, value in self.given.items())
+        return ", ".join(f"{name} = {value}" for name, value in self.texts.items())
 
 
-def parse(source: Source, texts: Sequence[str]) -> Fixed:
-    """What `--fix COLUMN=VALUE ...` means for this table.
+def parse(source: Source, texts: Sequence[str]) -> GivenColumns:
+    """The columns that `--fix COLUMN=VALUE ...` gives.
 
     The column is the longest name that the text begins with, so that both names and
     categories ("income=<=50K") may hold "=".
 
     Errors: ValueError for data that is no table, a text without "=", an unknown column
-            or category, a number that is none, a column fixed twice, or none left free.
+            or category, a number that is none, a column given twice, or none left free.
     """
     layout, given = source.layout, {}
     if layout is None:
@@ -56,18 +56,20 @@ def parse(source: Source, texts: Sequence[str]) -> Fixed:
         len(given) < len(layout.columns),
         "--fix gives every column; leave at least one free to be sampled",
     )
-    return Fixed(given, values, mask)
+    return GivenColumns(given, values, mask)
 
 
-def exact(source: Source, fixed: Fixed, table: Columns) -> dict[str, np.ndarray]:
-    """The decoded table with the fixed columns as given, to their own decimals.
+def restore_given(
+    source: Source, given: GivenColumns, table: Columns
+) -> dict[str, np.ndarray]:
+    """The decoded table with the given columns as written, to their own decimals.
 
-    Through model units, float32, a number of many digits would come back in the
-    seventh digit another.
+    Model units are float32: through them a number of many digits would change in its
+    seventh digit.
     """
-    assert source.layout, "`parse` has seen to it"
+    assert source.layout, "`parse` refuses data without a layout"
     out = dict(table)
-    for name, text in fixed.given.items():
+    for name, text in given.texts.items():
         column = source.layout[name]
         value: Any = text
         if not column.categories:
@@ -77,21 +79,20 @@ def exact(source: Source, fixed: Fixed, table: Columns) -> dict[str, np.ndarray]
     return out
 
 
-def matching(source: Source, fixed: Fixed) -> dict[str, np.ndarray] | None:
-    """The real rows of the fixed categories; None where a number is fixed, or of none.
-
-    Few rows or none have one very number, so that there is nothing to compare with.
+def matching_rows(source: Source, given: GivenColumns) -> dict[str, np.ndarray] | None:
+    """The real rows of the given categories; None where there are none, and where a
+    number is given, since hardly any row has exactly that number.
     """
-    assert source.layout, "`parse` has seen to it"
-    if not all(source.layout[name].categories for name in fixed.given):
+    assert source.layout, "`parse` refuses data without a layout"
+    if not all(source.layout[name].categories for name in given.texts):
         return None
     real = source.decode(source[np.arange(len(source))]["x"])
-    rows = np.all([real[name] == v for name, v in fixed.given.items()], axis=0)
+    rows = np.all([real[name] == v for name, v in given.texts.items()], axis=0)
     return {name: v[rows] for name, v in real.items()} if rows.any() else None
 
 
 def interval(values: np.ndarray) -> tuple[float, float]:
-    """The 5 % and 95 % quantiles f[n] -> two numbers."""
+    """The 5 % and 95 % quantiles of f[n]."""
     low, high = np.quantile(values, [QUANTILES[0], QUANTILES[-1]])
     return float(low), float(high)
 
@@ -106,13 +107,15 @@ def inside(values: np.ndarray, low: float, high: float) -> np.ndarray:
     return (values >= low - hair) & (values <= high + hair)
 
 
-def describe(fixed: Fixed, generated: Columns, real: Columns | None) -> list[str]:
+def describe(
+    given: GivenColumns, generated: Columns, real: Columns | None
+) -> list[str]:
     """Lines: shares of a free column's categories, or mean, quantiles and coverage.
 
-    generated, real: {column: f64[n] or str[n]}; real: of `matching`.
+    generated, real: {column: f64[n] or str[n]}; real: of `matching_rows`.
     """
-    lines, numbers = [f"given {fixed.title}:"], []
-    for name in (n for n in generated if n not in fixed.given):
+    lines, numbers = [f"given {given.title}:"], []
+    for name in (n for n in generated if n not in given.texts):
         values = np.asarray(generated[name])
         if values.dtype.kind == "f":
             numbers.append(_row(name, values, None if real is None else real[name]))

@@ -1,254 +1,227 @@
-"""Sampling a run: from its workdir to files."""
+"""Sampling a run: from its parameters to a folder of files."""
 
 import csv
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import jax
 import numpy as np
-from ml_collections import ConfigDict
 from PIL import Image
 from tqdm import tqdm
 
-from jaxdiff.arrays import require
+from jaxdiff.arrays import PyTree, require
 from jaxdiff.data.source import Source
-from jaxdiff.plots import conditionals, pictures, tables
+from jaxdiff.plots import conditionals, pictures
 from jaxdiff.runs import shards
-from jaxdiff.runs.experiment import Trained, load
-from jaxdiff.runs.sample import columns as fixing
-from jaxdiff.runs.sample import sweep as sweeping
-from jaxdiff.runs.sampler import (
-    Sampler,
-    even_labels,
-    load_base,
-    make_sampler,
-    num_asked,
-)
+from jaxdiff.runs.experiment import Experiment
+from jaxdiff.runs.sample import columns, sweep
+from jaxdiff.runs.sampler import Sampler
+from jaxdiff.runs.shared_pictures import save_samples
 
-# Samples in a file, unless asked otherwise: as many as are held in memory.
+# Samples in a file by default: as many as fit into memory.
 SHARD = 10_000
-# Images in a row of a sweep's sheet; the file has all of them.
-MOST = 20
+# Images in grid.png, at most; from several files, fewer of each; in a row of a sweep.
+MOST_IN_GRID, MOST_OF_FILES, MOST_IN_ROW = 400, 100, 20
 
 
-class Request(NamedTuple):
-    """What launch.sample was asked for, checked: see `prepare`."""
+class SampleRequest(NamedTuple):
+    """What launch.sample does, checked: see `prepare`.
 
-    trained: Trained
+    cond:   of the samples, each leaf leading with num; None without a condition
+    record: what the samples depend on, written beside them (shards.py)
+    resume: whether the folder has files of the same record already
+    """
+
+    run: Experiment
     sampler: Sampler
-    labels: np.ndarray | None
+    cond: PyTree
     num: int
     seed: int
     out: Path
     png: bool
-    fixed: fixing.Fixed | None
-    sweep: sweeping.Sweep | None
-    asked: dict[str, Any]
-    going_on: bool
+    given: columns.GivenColumns | None
+    swept: sweep.Sweep | None
+    record: dict[str, Any]
+    resume: bool
 
 
 def prepare(
-    workdir: Path,
-    config: ConfigDict,
+    run: Experiment,
     *,
     out: Path,
     num: int,
-    seed: int,
-    label: int | None,
-    png: bool,
-    force: bool,
+    seed: int = 0,
+    label: int | None = None,
+    png: bool = False,
+    force: bool = False,
     fix: Sequence[str] = (),
-    sweep: Sequence[str] = (),
+    sweeps: Sequence[str] = (),
     shard: int = SHARD,
-    whole_too: bool = False,
-) -> Request:
-    """Check everything before any work. Errors: ValueError, FileNotFoundError.
+    keep_complete: bool = False,
+) -> SampleRequest:
+    """Check everything before any work; the flags of launch.sample explain the rest.
 
-    whole_too: samples of the same request that are all there are left as they are.
+    keep_complete: where all samples of the same request exist, leave them as they are.
+    Errors: ValueError, FileNotFoundError.
     """
     require(num >= 1, f"--num must be at least 1, got {num}")
     require(shard >= 1, f"--shard must be at least 1, got {shard}")
-    trained = load(workdir, config)
-    asked = {
-        "workdir": str(workdir.resolve()),
-        "step": trained.step,
+    source = run.source
+    record = {
+        "workdir": str(run.path.resolve()),
+        "step": run.step,
         "num": num,
         "shard": shard,
         "seed": seed,
         "label": label,
         "fix": [*fix],
-        "sweep": [*sweep],
+        "sweep": [*sweeps],
         "png": png,
-        "sampler": config.sampler.to_dict(),
+        "sampler": run.config.sampler.to_dict(),
     }
-    going_on = shards.begin(out, asked, force, whole_too=whole_too)
+    resume = shards.resumes(out, record, force, keep_complete=keep_complete)
     require(
-        num <= shard or not (fix or sweep),
+        num <= shard or not (fix or sweeps),
         f"--fix and --sweep give one file: --num {num} must be at most --shard {shard}",
     )
-    fixed = fixing.parse(trained.source, fix) if fix else None
-    mask, base = fixed.mask if fixed else None, load_base(config, trained.source)
-    sampler = make_sampler(config, trained.source, trained.task, base=base, mask=mask)
-    source, classes = trained.source, num_asked(config, trained.source)
-    labels = even_labels(num, classes)
-    if label is not None:
-        check_label(label, classes, source)
-        labels = np.full(num, label, np.int32)
+    given = columns.parse(source, fix) if fix else None
+    sampler = run.sampler(mask=given.mask if given else None)
+    cond = run.conditions(num, label)
     require(not png or source.is_image, "--png is for images; this model makes tables")
     swept = None
-    if sweep:
+    if sweeps:
         require(source.is_image, "--sweep draws images; this model makes tables")
         require(not png, "--png and --sweep do not go together: leave one out")
-        values = sweeping.parse(config, sweep)
-        swept = sweeping.make_sweep(config, source, trained.task, values, base)
-    return Request(
-        trained, sampler, labels, num, seed, out, png, fixed, swept, asked, going_on
+        swept = sweep.make_sweep(run, sweep.parse(run.config, sweeps))
+    return SampleRequest(
+        run, sampler, cond, num, seed, out, png, given, swept, record, resume
     )
 
 
-def check_label(label: int, classes: int, source: Source) -> None:
-    """ValueError for a --label that is none of the model's classes."""
-    require(classes > 0, f"--label {label}: this model was trained without labels")
-    names = ", ".join(f"{i} {n}" for i, n in enumerate(source.class_names))
-    require(
-        0 <= label < classes,
-        f"--label must be from 0 to {classes - 1}, got {label}; classes: {names}",
-    )
-
-
-def run(request: Request) -> np.ndarray:
+def run(request: SampleRequest) -> np.ndarray:
     """Draw, and write samples.npz, grid.png (for tables samples.csv, pairs.png).
 
     More than a shard are written as samples-00000.npz and on, one in memory at a time;
-    what is there of the same request is not drawn again. With columns fixed also
-    fixed.png, and what was found is printed.
+    files of the same request are not drawn again. Given columns also give given.png and
+    a printed summary.
     Returns: the last samples drawn, f32[n, *shape] in model units.
     """
-    shards.start(request.out, request.asked, request.going_on)
-    if request.sweep:
-        return run_sweep(request, request.sweep)
-    trained, num, out = request.trained, request.num, request.out
-    parts = shards.plan(num, request.asked["shard"])
-    left = {k: v for k, v in parts.items() if not (out / k).is_file()}
-    if len(left) < len(parts):
-        print(f"{len(parts) - len(left)} of {len(parts)} files are there already")
+    shards.prepare_folder(request.out, request.record, request.resume)
+    if request.swept:
+        return _run_sweep(request, request.swept)
+    num, out, source = request.num, request.out, request.run.source
+    parts = shards.split(num, request.record["shard"])
+    missing = {k: v for k, v in parts.items() if not (out / k).is_file()}
+    if len(missing) < len(parts):
+        print(f"{len(parts) - len(missing)} of {len(parts)} files exist already")
     x = np.zeros(())
-    for name, index in tqdm(left.items(), "files", disable=len(parts) == 1 or None):
-        x = _write(request, out / name, index)
+    for name, index in tqdm(missing.items(), "files", disable=len(parts) == 1 or None):
+        x = _draw_file(request, out / name, index)
     print(
-        f"{num} samples from step {trained.step}, "
-        f"{request.sampler.calls()} network calls each, in {out}"
+        f"{num} samples from step {request.run.step}, {request.sampler.nfe()} NFE each,"
+        f" in {out}"
     )
-    if len(parts) > 1 and trained.source.is_image:
-        write_grid(out, trained.source, *_some(out, parts))
+    if len(parts) > 1 and source.is_image:
+        save_samples(out / "grid.png", source, *_spread(out, num, MOST_OF_FILES))
     return x
 
 
-def _write(request, path, index):
-    """One file of samples, and for one file of all its pictures."""
-    trained, seed, out = request.trained, request.seed, request.out
-    fixed, source = request.fixed, trained.source
-    labels = None if request.labels is None else request.labels[index]
-    rows = np.repeat(fixed.values, len(index), axis=0) if fixed else None
-    x = request.sampler.draw(trained.params, seed, index, labels, values=rows)
+def _draw_file(request: SampleRequest, path: Path, index: np.ndarray) -> np.ndarray:
+    """One file of samples and what belongs to it; pictures of all where it has all."""
+    run, out, given = request.run, request.out, request.given
+    source, cond = run.source, jax.tree.map(lambda a: a[index], request.cond)
+    labels = run.labels_of(cond)
+    known = np.repeat(given.values, len(index), axis=0) if given else None
+    x = request.sampler.draw(run.params, request.seed, index, cond, values=known)
     values: Any = source.decode(x)
-    if fixed:
-        values = fixing.exact(source, fixed, values)
-        show_fixed(out, source, fixed, values)
+    if given:
+        values = columns.restore_given(source, given, values)
+        _show_given(out, source, given, values)
     if source.is_image:
         if len(index) == request.num:
-            write_grid(out, source, values, labels)
+            save_samples(out / "grid.png", source, values[:MOST_IN_GRID], labels)
         if request.png:
             write_pngs(out, source, values, labels, index)
-        saved = {"values": values}
     else:
-        write_table(path.with_suffix(".csv"), values)
-        if not index[0]:  # of many files the first shows as much as all
-            write_pairs(out, source, values)
-        saved = dict(values)
-    meta: dict[str, Any] = {"seed": np.int64(seed), "seeds": index}
-    if labels is not None:
-        meta["labels"] = labels
-    shards.write(path, {**saved, **meta})
+        _write_table(path.with_suffix(".csv"), values)
+        if not index[0]:  # of several files the first shows as much as all
+            save_samples(out / "pairs.png", source, values, labels)
+    arrays = {"values": values} if source.is_image else dict(values)
+    shards.write(path, arrays | _origin(request, index))
     return x
 
 
-def _some(out, parts, most=100):
-    """Values and labels of `most` samples from all files alike."""
-    num = 1 + max(index[-1] for index in parts.values())
-    wanted = np.unique(np.linspace(0, num - 1, min(num, most)).astype(int))
+def _origin(request, index):
+    """What the samples of these numbers come from, for their file."""
+    origin: dict[str, Any] = {"seed": np.int64(request.seed), "seeds": index}
+    labels = request.run.labels_of(request.cond)
+    return origin if labels is None else {**origin, "labels": labels[index]}
+
+
+def _spread(out, num, most):
+    """Values and labels of up to `most` samples, evenly spread over all files."""
+    numbers = np.unique(np.linspace(0, num - 1, min(num, most)).astype(int))
     values, labels = [], []
     for _, arrays in shards.read(out):
-        rows = np.flatnonzero(np.isin(arrays["seeds"], wanted))
+        rows = np.flatnonzero(np.isin(arrays["seeds"], numbers))
         values.append(arrays["values"][rows])
         labels.append(arrays["labels"][rows] if "labels" in arrays else None)
-    told = None if labels[0] is None else np.concatenate(labels)
-    return np.concatenate(values), told
+    known = None if labels[0] is None else np.concatenate(labels)
+    return np.concatenate(values), known
 
 
-def run_sweep(request: Request, sweep: sweeping.Sweep) -> np.ndarray:
+def _run_sweep(request: SampleRequest, swept: sweep.Sweep) -> np.ndarray:
     """Draw every combination from the same noise; write sheet.png and samples.npz."""
-    trained, labels, num = request.trained, request.labels, request.num
-    source, out = trained.source, request.out
-    x = sweep.draw(trained.params, request.seed, np.arange(num), labels)
-    titles = sweep.titles()
+    run, num, out = request.run, request.num, request.out
+    index, source = np.arange(num), run.source
+    labels = run.labels_of(request.cond)
+    x = swept.draw(request.seed, index, request.cond)
+    titles = swept.titles()
     print(
-        f"{len(titles)} x {num} samples from step {trained.step} as one program, "
-        f"{sweep.calls()} network calls each, in {out}"
+        f"{len(titles)} x {num} samples from step {run.step} as one program, "
+        f"{swept.nfe()} NFE each, in {out}"
     )
-    values = np.stack([source.decode(each) for each in x])
-    pixels = pictures.to_uint8(values, source.peak)
-    shown = min(num, MOST)
-    columns = [] if labels is None else [source.class_names[k] for k in labels[:shown]]
-    rows = dict(zip(titles, pixels[:, :shown], strict=True))
-    group = len(titles) // len(set(sweep.values[:, 0]))
-    pictures.save_rows(out / "sheet.png", rows, columns=columns, group=group)
-    swept = dict(zip(sweep.names, sweep.values.T, strict=True))
-    meta = {} if labels is None else {"labels": labels}
-    seeds = {"seed": np.int64(request.seed), "seeds": np.arange(num)}
-    shards.write(out / "samples.npz", {"values": values, **seeds, **meta, **swept})
+    values = np.stack([source.decode(images) for images in x])
+    shown = pictures.to_uint8(values[:, :MOST_IN_ROW], source.peak)
+    names = source.class_names
+    pictures.save_rows(
+        out / "sheet.png",
+        dict(zip(titles, shown, strict=True)),
+        columns=[] if labels is None else [names[k] for k in labels[:MOST_IN_ROW]],
+        group=len(titles) // len(set(swept.values[:, 0])),
+    )
+    numbers = dict(zip(swept.names, swept.values.T, strict=True))
+    arrays = {"values": values, **_origin(request, index), **numbers}
+    shards.write(out / "samples.npz", arrays)
     return x
 
 
-def show_fixed(out, source, fixed, values):
-    real = fixing.matching(source, fixed)
-    print("\n".join(fixing.describe(fixed, values, real)))
-    free = {k: v for k, v in values.items() if k not in fixed.given}
-    conditionals.save_given(out / "fixed.png", fixed.title, free, real)
+def _show_given(out, source, given, values):
+    real = columns.matching_rows(source, given)
+    print("\n".join(columns.describe(given, values, real)))
+    free = {k: v for k, v in values.items() if k not in given.texts}
+    conditionals.save_given(out / "given.png", given.title, free, real)
 
 
-def write_grid(out, source, values, labels):
-    pixels = pictures.to_uint8(values, source.peak)
-    columns = grid_columns(labels, len(pixels))
-    pictures.save_grid(out / "grid.png", pixels[:400], columns=columns)
-
-
-def write_pngs(out, source, values, labels, index):
+def write_pngs(
+    out: Path,
+    source: Source,
+    values: np.ndarray,
+    labels: np.ndarray | None,
+    index: np.ndarray,
+) -> None:
+    """Each image f32[n, h, w, c] as NUMBER.png or, with labels, NUMBER_CLASS.png."""
     for k, image in enumerate(pictures.to_uint8(values, source.peak)):
         name = f"{index[k]:06d}"
         if labels is not None:
-            # "T-shirt/top" is a class, and no folder
+            # "T-shirt/top" is a class, not a folder
             name += "_" + source.class_names[labels[k]].replace("/", "-")
         Image.fromarray(pictures.squeeze(image)).save(out / f"{name}.png")
 
 
-def write_table(path, values):
+def _write_table(path, values):
     with path.open("w", newline="") as file:
         writer = csv.writer(file)
         writer.writerow(values)
         writer.writerows(zip(*values.values(), strict=True))
-
-
-def write_pairs(out, source, values):
-    real = source.decode(source[np.arange(min(len(source), 2000))]["x"])
-    tables.save_pairs(out / "pairs.png", {"real": real, "generated": values})
-
-
-def grid_columns(labels, num):
-    """Columns so that each class has rows of its own, where classes share evenly."""
-    if labels is not None:
-        per_class = np.bincount(labels)
-        per_class = per_class[per_class > 0]
-        if len(per_class) > 1 and len(set(per_class)) == 1 and num <= 400:
-            return int(per_class[0])
-    return None

@@ -1,7 +1,7 @@
 """A sweep: samplers that differ in some numbers, as one program over all of them."""
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import jax
@@ -11,29 +11,27 @@ from ml_collections import ConfigDict
 
 from jaxdiff.arrays import require
 from jaxdiff.choices import fields_of, hint, respec
-from jaxdiff.data.source import Source
 from jaxdiff.diffusion import grids, rules, solvers
-from jaxdiff.runs.batched import draw_plan
-from jaxdiff.runs.sampler import Base, Sampler, make_sampler
-from jaxdiff.tasks.task import Task
+from jaxdiff.runs.batched import draw_batches
+from jaxdiff.runs.experiment import Experiment
 
-# Where a swept name is looked for: numbers of config.sampler itself, and the fields of
-# its choices, by the name of the choice.
-OWN = ("guidance", "weak_scale", "classifier_scale", "quantile")
+# What can be swept: these numbers of config.sampler, and every number that its solver,
+# grid or rule takes.
+NUMBERS = ("guidance", "weak_scale", "classifier_scale", "quantile")
 HOMES = {"solver": solvers, "grid": grids, "rule": rules}
 
 
 class Sweep(NamedTuple):
-    """names:  of what is swept, in the order asked; the last varies fastest
-    values: f64[k, len(names)], one row a combination
-    draw:   (params, seed, index, labels) -> f32[k, n, *shape] in model units
-    calls:  () -> network calls one image costs
+    """names:  of what is swept, in the order given; the last varies fastest
+    values: f64[k, len(names)], a row for each combination
+    draw:   (seed, index, cond) -> f32[k, n, *shape] in model units
+    nfe:    () -> NFE of one image
     """
 
     names: list[str]
     values: np.ndarray
-    draw: Any
-    calls: Any
+    draw: Callable[..., np.ndarray]
+    nfe: Callable[[], int]
 
     def titles(self) -> list[str]:
         """Of the combinations: "guidance 2, eta 0.5"."""
@@ -43,83 +41,70 @@ class Sweep(NamedTuple):
         ]
 
 
-def parse(config: ConfigDict, asked: Sequence[str]) -> dict[str, list[float]]:
+def parse(config: ConfigDict, texts: Sequence[str]) -> dict[str, list[float]]:
     """ "name=v1,v2" -> name and values. Errors: ValueError for what cannot be swept."""
-    found = {}
-    for text in asked:
+    parsed, known = {}, swept_fields(config)
+    for text in texts:
         name, _, values = text.partition("=")
-        known = swept_fields(config)
         require(
             name in known, f"--sweep {text}: no {name!r} to sweep{hint(name, known)}"
         )
-        require(name not in found, f"--sweep {name} is given twice")
+        require(name not in parsed, f"--sweep {name} is given twice")
         try:
-            found[name] = [float(value) for value in values.split(",")]
+            parsed[name] = [float(value) for value in values.split(",")]
         except ValueError:
             raise ValueError(
-                f"--sweep {text}: want numbers, as in --sweep {name}=1,2,4"
+                f"--sweep {text}: expected numbers, as in --sweep {name}=1,2,4"
             ) from None
-    return found
+    return parsed
 
 
 def swept_fields(config: ConfigDict) -> dict[str, str]:
-    """Name -> the choice that it is a field of, or "" for config.sampler's own."""
+    """Name -> which choice takes it, of HOMES; "" for config.sampler itself."""
     s = config.sampler
     needs = {"weak_scale": s.weak, "classifier_scale": s.classifier}
-    found = {name: "" for name in OWN if needs.get(name, True)}
+    fields = {name: "" for name in NUMBERS if needs.get(name, True)}
     for choice, home in HOMES.items():
         for field in fields_of(home, s[choice], float):
-            found.setdefault(field, choice)
-    return found
+            fields.setdefault(field, choice)
+    return fields
 
 
-def with_values(config: ConfigDict, values: dict[str, float]) -> ConfigDict:
-    """The config with those numbers."""
-    config, where = config.copy_and_resolve_references(), swept_fields(config)
+def sampler_fields(config: ConfigDict, values: dict[str, float]) -> dict[str, Any]:
+    """The fields of config.sampler that have those numbers."""
+    fields, choices = {}, swept_fields(config)
     for name, value in values.items():
-        choice = where[name]
+        choice = choices[name]
         if choice:
-            spec = respec(HOMES[choice], config.sampler[choice], **{name: value})
-            config.sampler[choice] = spec
+            spec = fields.get(choice, config.sampler[choice])
+            fields[choice] = respec(HOMES[choice], spec, **{name: value})
         else:
-            config.sampler[name] = value
-    return config
+            fields[name] = value
+    return fields
 
 
-def make_sweep(
-    config: ConfigDict,
-    source: Source,
-    task: Task,
-    asked: dict[str, list[float]],
-    base: Base | None = None,
-) -> Sweep:
-    """Every combination of the values asked for; the same noise for each.
+def make_sweep(run: Experiment, values: dict[str, list[float]]) -> Sweep:
+    """Every combination of the values of each name; the same noise for each.
 
     Errors: ValueError for values that a maker refuses, or that change the program.
     """
-    names = list(asked)
-    rows = list(itertools.product(*asked.values()))
-    samplers: list[Sampler] = [
-        make_sampler(
-            with_values(config, dict(zip(names, row, strict=True))),
-            source,
-            task,
-            base=base,
-            general="guidance" in asked,
-        )
-        for row in rows
-    ]
+    rows, config = list(itertools.product(*values.values())), run.config
+    fields = [sampler_fields(config, dict(zip(values, r, strict=True))) for r in rows]
+    general = "guidance" in values
+    samplers = [run.with_sampler(**f).sampler(general=general) for f in fields]
 
-    def draw(params, seed, index, labels):
-        plan, varied = stack([sampler.plan(params) for sampler in samplers])
-        told, size = samplers[0].each(seed, index, labels), config.sampler.batch_size
-        return draw_plan(plan, told, source.shape, seed, size, varied)
+    def draw(seed, index, cond):
+        shared, varied = stack([sampler.shared(run.params) for sampler in samplers])
+        images = samplers[0].per_image(seed, index, cond)
+        args = run.source.shape, seed, config.sampler.batch_size, varied
+        return draw_batches(shared, images, *args)
 
-    return Sweep(names, np.array(rows), draw, samplers[0].calls)
+    return Sweep([*values], np.array(rows), draw, samplers[0].nfe)
 
 
 def stack(trees: Sequence[Any]) -> tuple[Any, tuple[int, ...]]:
-    """Trees of one structure as one, and which leaves lead with [k] as they differ.
+    """Trees of one structure as one tree, and which of its leaves lead with [k]: those
+    that differ.
 
     Errors: ValueError for trees of several structures.
     """
@@ -130,17 +115,17 @@ def stack(trees: Sequence[Any]) -> tuple[Any, tuple[int, ...]]:
         "sample them one by one",
     )
     leaves, varied = [], []
-    for i, own in enumerate(zip(*map(jax.tree.leaves, trees), strict=True)):
-        if all(leaf is own[0] for leaf in own) or _equal(own):
-            leaves.append(own[0])
+    for i, group in enumerate(zip(*map(jax.tree.leaves, trees), strict=True)):
+        if all(leaf is group[0] for leaf in group) or _equal(group):
+            leaves.append(group[0])
         else:
-            leaves.append(jnp.stack([jnp.asarray(leaf) for leaf in own]))
+            leaves.append(jnp.stack([jnp.asarray(leaf) for leaf in group]))
             varied.append(i)
     return jax.tree.unflatten(structures.pop(), leaves), tuple(varied)
 
 
 def _equal(leaves):
-    """Of small leaves alone: a network's are the same arrays."""
+    """Compares small leaves only: a network's parameters are the same arrays."""
     return all(
         np.size(leaf) < 10_000 and np.array_equal(leaf, leaves[0]) for leaf in leaves
     )

@@ -1,20 +1,20 @@
-"""Runs to edit with, pictures to edit, and what it is to ask for an edit."""
+"""Runs to edit with, pictures to edit, and how an edit is requested."""
 
 import numpy as np
 import pytest
 from PIL import Image
 
 from jaxdiff.runs.edit import run as edit
-from jaxdiff.runs.edit.request import Ask
+from jaxdiff.runs.edit.request import EditRequest
 from tests.runs.conftest import IMAGES as SHAPES
-from tests.runs.conftest import config_of, untrained
+from tests.runs.conftest import tiny_config, untrained
 
 IMAGES = {**SHAPES, "model__name": "speck"}
 
 
 @pytest.fixture(scope="session")
 def runs(tmp_path_factory):
-    """Of grey images with and without "no label", of colour, of a table."""
+    """Of grey images with and without a null condition, of colour, of a table."""
     folder = tmp_path_factory.mktemp("runs")
     fields = {
         "grey": {**IMAGES, "diffusion__label_dropout": 0.2},
@@ -23,12 +23,13 @@ def runs(tmp_path_factory):
             "data__shape": (8, 8, 3),
             "diffusion__condition": "none",
         },
-        "told": {**IMAGES, "diffusion__label_dropout": 0.0},
+        "no null": {**IMAGES, "diffusion__label_dropout": 0.0},
         "table": {},
     }
-    configs = {name: config_of(**given) for name, given in fields.items()}
-    trained = {n: untrained(config, folder / n) for n, config in configs.items()}
-    return folder, configs, trained
+    return {
+        name: untrained(tiny_config(**given), folder / name)
+        for name, given in fields.items()
+    }
 
 
 @pytest.fixture(scope="session")
@@ -58,14 +59,12 @@ def files(tmp_path_factory):
 
 
 @pytest.fixture
-def asked(runs, tmp_path):
-    """(kind, run, config.sampler's fields, fields of Ask) -> Ask, work."""
+def edited(runs, tmp_path):
+    """(kind, run, fields of config.sampler and EditRequest) -> EditRequest, result."""
 
-    def prepare(kind, run="grey", sampling=(), **fields):
-        config = runs[1][run].copy_and_resolve_references()
-        config.sampler.update(dict(sampling))
-        ask = Ask(runs[0] / run, config, tmp_path / "out", **fields)
-        vars(ask)["trained"] = runs[2][run]  # read once
-        return ask, edit.prepare(kind, ask)
+    def run(kind, run="grey", sampling=(), **fields):
+        given = runs[run].with_sampler(**dict(sampling))
+        request = EditRequest(given, tmp_path / "out", **fields)
+        return request, edit.run(kind, request)
 
-    return prepare
+    return run

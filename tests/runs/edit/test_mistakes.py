@@ -1,11 +1,11 @@
-"""Every mistake in asking for an edit is told before any work."""
+"""Every mistake in the request of an edit is refused before any work."""
 
 import inspect
 
 import pytest
 
-from jaxdiff.runs import batched as drawing
-from jaxdiff.runs.edit.request import Ask
+from jaxdiff.runs import batched
+from jaxdiff.runs.edit.request import EditRequest
 
 MISTAKES = {
     "kind": ("varry", {}, "no edit 'varry'; did you mean 'vary'"),
@@ -53,11 +53,7 @@ MISTAKES = {
     "noise": ("invert", {"index": ["0"], "solver": "ddpm"}, "draws noise on its way"),
     "eta": ("interpolate", {"index": ["0"], "solver": "ddim(eta=0.5)"}, "draws noise"),
     "two": ("interpolate", {"index": ["0:3"]}, "between two images, got 3"),
-    "calls": (
-        "invert",
-        {"index": ["0"], "every": True, "calls": 3},
-        "--calls=3 is too",
-    ),
+    "nfe": ("invert", {"index": ["0"], "every": True, "nfe": 3}, "--nfe=3 is too"),
     "factor": ("upscale", {"index": ["0"], "factor": 3}, "--factor=3 does not divide"),
     "no factor": ("upscale", {"index": ["0"], "factor": 1}, "whole number from 2 on"),
     "large": ("upscale", {"images": ["{files}/a.png"]}, "is 8x8, and 4x4 is needed"),
@@ -73,37 +69,38 @@ MISTAKES = {
         "guidance=2.0 needs a model trained with labels",
     ),
     "no null": (
-        *("vary", {"run": "told", "images": ["{files}/a.png"]}),
+        *("vary", {"run": "no null", "images": ["{files}/a.png"]}),
         "--label is missing",
     ),
 }
 
 
 @pytest.mark.parametrize("name", MISTAKES)
-def test_mistakes(name, asked, files, tmp_path, monkeypatch):
+def test_mistakes(name, edited, files, tmp_path, monkeypatch):
     def draw(*args, **fields):
         raise AssertionError("work was begun")
 
-    monkeypatch.setattr(drawing, "_pmapped", lambda *args: draw)
-    kind, fields, says = MISTAKES[name]
-    known = inspect.signature(Ask).parameters
+    monkeypatch.setattr(batched, "_pmapped", lambda *args: draw)
+    kind, fields, message = MISTAKES[name]
+    known = inspect.signature(EditRequest).parameters
 
-    def told(value):
+    def filled(value):
         if isinstance(value, list):
-            return [told(one) for one in value]
+            return [filled(one) for one in value]
         return value.format(files=files) if isinstance(value, str) else value
 
-    fields = {k: told(v) for k, v in fields.items()}
-    sampling = {k: fields.pop(k) for k in [*fields] if k not in {*known, "run"}}
-    with pytest.raises((ValueError, FileNotFoundError), match=says):
-        asked(kind, fields.pop("run", "grey"), sampling, **fields)
+    fields = {k: v if k == "run" else filled(v) for k, v in fields.items()}
+    run = fields.pop("run", "grey")
+    sampling = {k: fields.pop(k) for k in [*fields] if k not in known}
+    with pytest.raises((ValueError, FileNotFoundError), match=message):
+        edited(kind, run, sampling, **fields)
     assert not (tmp_path / "out").exists()
 
 
-def test_an_out_that_holds_something(asked, tmp_path):
+def test_an_out_that_holds_something(edited, tmp_path):
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / "mine.txt").write_text("precious")
     with pytest.raises(
         ValueError, match="not empty; choose another folder, or --force"
     ):
-        asked("vary", index=["0"])
+        edited("vary", index=["0"])

@@ -1,48 +1,48 @@
 """Every kind of edit with a model of random weights."""
 
 import shutil
+from dataclasses import replace
 
+import chex
 import numpy as np
 import pytest
 from PIL import Image
 
-from jaxdiff.runs.edit import inputs as originals
-from jaxdiff.runs.edit import invert as edit_ways
-from jaxdiff.runs.edit import run as edit
+from jaxdiff.runs.edit import inputs, invert
 from jaxdiff.runs.edit.known import LUMA
+from jaxdiff.runs.edit.request import EditRequest
+from jaxdiff.runs.experiment import Experiment
 
 
 @pytest.fixture
-def done(asked, tmp_path):
-    """The same, carried out: what was said, and edited.npz."""
+def done(edited, tmp_path):
+    """As `edited`: the result, and edited.npz."""
 
     def carry_out(*args, **fields):
         shutil.rmtree(tmp_path / "out", ignore_errors=True)
-        ask, work = asked(*args, **fields)
-        edited = work()
-        edit.write(ask, edited)
-        with Image.open(ask.out / "edit.png") as picture:
+        request, result = edited(*args, **fields)
+        with Image.open(request.out / "edit.png") as picture:
             assert min(picture.size) > 60
-        with np.load(ask.out / "edited.npz") as saved:
-            return edited, dict(saved)
+        with np.load(request.out / "edited.npz") as saved:
+            return result, dict(saved)
 
     return carry_out
 
 
 def truth(index, run, runs):
-    return originals.from_data(index, runs[2][run].source).values
+    return inputs.from_data(index, runs[run].source).values
 
 
 # --- what each kind does ---
 
 
-def test_vary_starts_where_it_is_told(done, runs):
-    edited, saved = done("vary", index=["0", "1"], num=3, strength=0.7)
+def test_vary_starts_at_its_strength(done, runs):
+    result, saved = done("vary", index=["0", "1"], num=3, strength=0.7)
     assert saved["values"].shape == (6, 8, 8, 1) and saved["seeds"].tolist() == [
         *range(6)
     ]
     # times 1, 2/3, 1/3, 0 of three steps
-    assert "from t=0.67, 2 network calls" in edited.said
+    assert "from t=0.67, 2 NFE each" in result.summary
     assert len(np.unique(saved["values"].reshape(6, -1)[:, 5])) == 6
     assert (0 <= saved["values"]).all() and (saved["values"] <= 255).all()
     # an image depends on its own seed alone: with fewer images, in other batches
@@ -50,8 +50,8 @@ def test_vary_starts_where_it_is_told(done, runs):
         1
     ]
     np.testing.assert_allclose(alone["values"], saved["values"][:3], atol=0.02)
-    own = originals.from_data(["0:2"], runs[2]["grey"].source).labels
-    assert saved["labels"].tolist() == np.repeat(own, 3).tolist()
+    labels = inputs.from_data(["0:2"], runs["grey"].source).cond
+    assert saved["labels"].tolist() == np.repeat(labels, 3).tolist()
     other = done("vary", index=["0", "1"], num=3, strength=0.7, label=2)[1]
     assert other["labels"].tolist() == [2] * 6
 
@@ -104,24 +104,24 @@ def test_the_hidden_part_tells_nothing(done, files, tmp_path):
 
 def test_invert_and_back(done, runs):
     sampling = {"solver": "dpmpp_2m", "grid": "log_snr", "num_steps": 40}
-    edited, saved = done("invert", "grey", sampling, index=["0:2"])
+    result, saved = done("invert", "grey", sampling, index=["0:2"])
     error = np.abs(saved["values"] - truth(["0:2"], "grey", runs)).mean() * 2 / 255
-    assert error < 0.02 and f"{error:.4f}" in edited.said
-    assert "40 + 40 network calls" in edited.said
+    assert error < 0.02 and f"{error:.4f}" in result.summary
+    assert "40 + 40 NFE each" in result.summary
     assert saved["noise"].shape == (2, 8, 8, 1)
-    assert edited.names == ["reconstruction"]
+    assert result.names == ["reconstruction"]
 
 
 def test_every_solver_measured(done, monkeypatch):
     some = ("ddim", "ddpm", "heun")  # all of them are compiled for many seconds
-    monkeypatch.setattr(edit_ways, "members", lambda home: some)
+    monkeypatch.setattr(invert, "members", lambda home: some)
     sampling = {"grid": "log_snr"}
-    edited, _ = done("invert", "grey", sampling, index=["0:2"], every=True, calls=20)
+    result, _ = done("invert", "grey", sampling, index=["0:2"], every=True, nfe=20)
     for name in ("ddim", "heun"):
-        line = next(one for one in edited.said.splitlines() if one.startswith(name))
+        line = next(one for one in result.summary.splitlines() if one.startswith(name))
         assert 10 <= int(line.split()[-2]) <= 20
-    left = next(line for line in edited.said.splitlines() if "left out" in line)
-    assert "ddpm" in left and "ddim" not in left and len(edited.rows) == 3
+    left = next(line for line in result.summary.splitlines() if "left out" in line)
+    assert "ddpm" in left and "ddim" not in left and len(result.rows) == 3
 
 
 def test_interpolation_ends_at_its_images(done, runs):
@@ -137,7 +137,7 @@ def test_upscaling_agrees_with_the_small_image(done, files):
     sampling = {"clip": False}
     for method in ("project", "pigdm"):
         fields = {"images": [str(files / "small.png")], "num": 2, "method": method}
-        edited, saved = done("upscale", "grey", sampling, **fields)
+        result, saved = done("upscale", "grey", sampling, **fields)
         with Image.open(files / "small.png") as picture:
             small = np.asarray(picture, np.float32)
         means = saved["values"].reshape(2, 4, 2, 4, 2).mean((2, 4))
@@ -147,11 +147,11 @@ def test_upscaling_agrees_with_the_small_image(done, files):
         np.testing.assert_allclose(
             means[inside], np.stack([small, small])[inside], atol=0.05
         )
-        assert not edited.after  # of a file there is no truth
+        assert not result.after  # of a file there is no truth
 
 
 def test_colouring_agrees_with_the_grey_image(done, runs):
-    edited, saved = done("colourise", "colour", index=["0:2"], num=2)
+    result, saved = done("colourise", "colour", index=["0:2"], num=2)
     real = truth(["0:2"], "colour", runs)
     grey, inside = (
         saved["values"] @ LUMA,
@@ -161,7 +161,7 @@ def test_colouring_agrees_with_the_grey_image(done, runs):
     np.testing.assert_allclose(
         grey[inside], np.repeat(real @ LUMA, 2, 0)[inside], atol=0.05
     )
-    assert "truth" in edited.after and "labels" not in saved
+    assert "truth" in result.after and "labels" not in saved
 
 
 def test_files_without_a_class_are_drawn_without_one(done, files):
@@ -169,6 +169,25 @@ def test_files_without_a_class_are_drawn_without_one(done, files):
     assert saved["labels"].tolist() == [3]  # the model's "no label"
 
 
-def test_other_sizes_are_resized_if_asked(asked, files):
-    ask, _ = asked("vary", images=[str(files / "wide.png")], resize=True)
-    assert ask.originals().values.shape == (1, 8, 8, 1)
+def test_a_condition_of_any_kind_goes_with_its_image(runs, tmp_path):
+    vectors = np.arange(6, dtype=np.float32).reshape(3, 2)
+    cond = {"vector": vectors, "mask": np.ones((3, 4), bool)}
+    null = {"vector": np.array([7.0, 8.0], np.float32), "mask": False}
+    run = Experiment(runs["grey"].config)
+    task = runs["grey"].task._replace(
+        example_cond={k: a[:1] for k, a in cond.items()}, null=null
+    )
+    source = replace(runs["grey"].source, num_classes=0, class_names=())
+    vars(run).update(task=task, source=source)
+    images = inputs.EditInputs(np.zeros((3, 8, 8, 1)), ["a", "b", "c"], cond, True)
+    request = EditRequest(run, tmp_path)
+    chex.assert_trees_all_equal(request.conditions(images), cond)
+    same = np.array([[7.0, 8.0]] * 3, np.float32)
+    expected = {"vector": same, "mask": np.zeros((3, 4), bool)}
+    unknown = request.conditions(images._replace(cond=None))
+    chex.assert_trees_all_equal(unknown, expected)
+
+
+def test_other_sizes_are_resized_on_request(edited, files):
+    request, _ = edited("vary", images=[str(files / "wide.png")], resize=True)
+    assert request.inputs().values.shape == (1, 8, 8, 1)

@@ -1,61 +1,62 @@
-"""A judge: data units in, the classifier's own features and labels out."""
+"""An extractor: data units in, the classifier's features and labels out."""
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jaxdiff.data import images
+from jaxdiff.data import images, synthetic
 from jaxdiff.runs import workdir
-from jaxdiff.runs.evaluate import features as judging
-from jaxdiff.runs.evaluate.features import features, labels, load_judge
-from jaxdiff.runs.experiment import load
-from tests.runs.conftest import CLASSIFIER, config_of
+from jaxdiff.runs.evaluate import features as module
+from jaxdiff.runs.evaluate.features import load_extractor
+from jaxdiff.runs.experiment import open_run
+from tests.runs.conftest import CLASSIFIER, tiny_config
 
 
 @pytest.fixture(scope="module")
-def judge(judged):
-    return load_judge(judged[0])
+def extractor(classifier_run):
+    return load_extractor(classifier_run[0])
 
 
-def shown(judge, num=60):
-    """The judge's own data: model units, data units and labels."""
-    batch = judge.source[np.arange(num)]
-    return batch["x"], judge.source.decode(batch["x"]), batch["label"]
+def real(extractor, num=60):
+    """The extractor's data: model units, data units and labels."""
+    batch = extractor.source[np.arange(num)]
+    return batch["x"], extractor.source.decode(batch["x"]), batch["cond"]
 
 
-def test_it_says_what_the_classifier_says(judge, judged):
-    folder, config = judged
-    trained = load(folder, config)
-    classify, t = trained.task.model(trained.params), jnp.asarray(0.0)
-    x, values, real = shown(judge)
+def test_features_and_labels_are_the_classifiers(extractor, classifier_run):
+    classify, t = open_run(*classifier_run).model, jnp.asarray(0.0)
+    x, values, truth = real(extractor)
     x = jnp.asarray(x)
-    assert judge.step == 60 and judge.folder == folder
-    seen = features(judge, values, 255.0)
-    assert seen.shape == (60, 8) and seen.dtype == np.float32
-    np.testing.assert_allclose(seen, classify.features(x, t), atol=1e-4)
-    said = labels(judge, values, 255.0)
-    assert said.dtype == np.int32
-    np.testing.assert_array_equal(said, classify.logits(x, t).argmax(-1))
-    assert (said == real).mean() > 0.5  # a guess is right in 1/3
+    assert extractor.step == 60 and extractor.folder == classifier_run[0]
+    features = extractor.features(values, 255.0)
+    assert features.shape == (60, 8) and features.dtype == np.float32
+    np.testing.assert_allclose(features, classify.features(x, t), atol=1e-4)
+    labels = extractor.labels(values, 255.0)
+    assert labels.dtype == np.int32
+    np.testing.assert_array_equal(labels, classify.logits(x, t).argmax(-1))
+    assert (labels == truth).mean() > 0.5  # a guess is right in 1/3
+    both = extractor.features_and_probabilities(values, 255.0)
+    np.testing.assert_allclose(both[0], features, atol=1e-4)
+    np.testing.assert_array_equal(both[1].argmax(1), labels)
 
 
-def test_units_are_the_callers(judge):
+def test_units_are_the_callers(extractor):
     """Of [0, 1], of [0, 255], and of 8 bits: the same images."""
-    _, values, _ = shown(judge, 5)
+    _, values, _ = real(extractor, 5)
     whole = np.rint(values)
-    seen = features(judge, whole, 255.0)
+    features = extractor.features(whole, 255.0)
     for same, peak in ((whole / 255, 1.0), (whole.astype(np.uint8), 255.0)):
-        np.testing.assert_allclose(features(judge, same, peak), seen, atol=1e-4)
+        np.testing.assert_allclose(extractor.features(same, peak), features, atol=1e-4)
 
 
-def test_standardised_judges_are_given_their_units(judge):
+def test_standardised_classifiers_are_given_their_units(extractor):
     """The model's units per channel: the same x as its source would load."""
-    source = images.standardise(judge.source, (0.3,), (0.2,))
+    source = images.standardise(extractor.source, (0.3,), (0.2,))
     x = source[np.arange(7)]["x"]
-    moved = judge._replace(source=source, classify=Echo())
-    seen = judging._look(moved, Echo.__call__, source.decode(x), 255.0)
-    np.testing.assert_allclose(seen, x, atol=1e-5)
+    moved = extractor._replace(source=source, classify=Echo())
+    found = moved._apply(Echo.__call__, source.decode(x), 255.0)
+    np.testing.assert_allclose(found, x, atol=1e-5)
 
 
 class Echo:
@@ -63,23 +64,23 @@ class Echo:
         return x
 
 
-def test_one_compilation_whatever_the_number(judge, monkeypatch):
+def test_one_compilation_whatever_the_number(extractor, monkeypatch):
     """Chunks of one shape; image i is the same in any of them."""
-    _, values, _ = shown(judge)
-    alone = features(judge, values, 255.0)
-    monkeypatch.setattr(judging, "CHUNK", 16)
+    _, values, _ = real(extractor)
+    alone = extractor.features(values, 255.0)
+    monkeypatch.setattr(module, "CHUNK", 16)
     jax.clear_caches()  # of what other files compiled
-    before = judging._features._cache_size()
+    before = module._features._cache_size()
     for num in (60, 33, 16, 1):
-        some = features(judge, values[:num], 255.0)
+        some = extractor.features(values[:num], 255.0)
         np.testing.assert_allclose(some, alone[:num], atol=1e-4)
-    assert judging._features._cache_size() == before + 1
+    assert module._features._cache_size() == before + 1
 
 
 @pytest.mark.parametrize(
     ("shape", "fill", "words"),
     [
-        ((2, 4, 8, 1), 0, "8x4 of 1 channel, but .*/run judges 8x8 of 1 channel"),
+        ((2, 4, 8, 1), 0, "8x4 of 1 channel, but .*/run takes 8x8 of 1 channel"),
         ((2, 8, 8, 3), 0, "8x8 of 3 channels, but"),
         ((2, 8, 8), 0, r"of shape \(8, 8\), but"),
         ((0, 8, 8, 1), 0, "no image"),
@@ -88,17 +89,20 @@ def test_one_compilation_whatever_the_number(judge, monkeypatch):
         ((2, 8, 8, 1), np.nan, "got nan"),
     ],
 )
-def test_refuses_images(judge, shape, fill, words):
-    for look in (features, labels):
+def test_refuses_images(extractor, shape, fill, words):
+    for method in (extractor.features, extractor.labels):
         with pytest.raises(ValueError, match=words):
-            look(judge, np.full(shape, fill, np.float32), 255.0)
+            method(np.full(shape, fill, np.float32), 255.0)
 
 
-def test_refuses_runs(whole, tmp_path):
+def test_refuses_runs(whole, extractor, tmp_path):
     with pytest.raises(FileNotFoundError, match="is not a run's workdir"):
-        load_judge(tmp_path)
-    with pytest.raises(ValueError, match="run of task='diffusion'; a judge is a run"):
-        load_judge(whole[0])
-    workdir.save_config(tmp_path, config_of(**CLASSIFIER))
+        load_extractor(tmp_path)
+    with pytest.raises(ValueError, match="a run of task='diffusion'; it takes the run"):
+        load_extractor(whole[0])
+    other = synthetic.make((9, 9, 1), 3, 30)
+    with pytest.raises(ValueError, match=r"images \(8, 8, 1\), .* are \(9, 9, 1\)"):
+        load_extractor(extractor.folder, other)
+    workdir.save_config(tmp_path, tiny_config(**CLASSIFIER))
     with pytest.raises(FileNotFoundError, match="has no checkpoint yet"):
-        load_judge(tmp_path)
+        load_extractor(tmp_path)

@@ -1,4 +1,4 @@
-"""Folders of samples: what is read from them, and what is said of the rest."""
+"""Folders of samples: what is read from them, and the errors of the rest."""
 
 import numpy as np
 import pytest
@@ -10,7 +10,7 @@ from jaxdiff.runs.evaluate.folders import of_class, read
 SOURCE = synthetic.make((6, 6, 1), 3, 12)
 COLOUR = synthetic.make((6, 4, 3), 2, 12)
 VALUES = SOURCE.decode(SOURCE[np.arange(12)]["x"])
-LABELS = SOURCE[np.arange(12)]["label"]
+LABELS = SOURCE[np.arange(12)]["cond"]
 PIXELS = np.rint(VALUES).astype(np.uint8)
 
 
@@ -106,7 +106,7 @@ def test_one_class(tmp_path):
     assert one.labels.tolist() == [2] * 4
     with pytest.raises(ValueError, match=r"has no image of that class"):
         of_class(one, 1)
-    with pytest.raises(ValueError, match=r"--label 1: .* does not say which class"):
+    with pytest.raises(ValueError, match=r"--label 1: .* have no known classes"):
         of_class(whole._replace(labels=None), 1)
 
 
@@ -116,10 +116,10 @@ def test_one_class(tmp_path):
         ({"rows": np.zeros(3)}, r"samples.npz: 'values' must be images \(n, h, w, 1\)"),
         ({"values": np.zeros((2, 6, 6, 3))}, r"got shape \(2, 6, 6, 3\)"),
         ({"values": np.zeros((0, 6, 6, 1))}, r"got shape \(0, 6, 6, 1\)"),
-        ({"values": VALUES - 300}, "must be from 0 to 255, as the judge's data are"),
+        ({"values": VALUES - 300}, "must be from 0 to 255, as the data's are"),
         ({"values": VALUES * np.nan}, "got nan to nan"),
-        ({"values": VALUES, "labels": LABELS[1:]}, "one of the judge's 3 classes"),
-        ({"values": VALUES, "labels": LABELS + 1}, "one of the judge's 3 classes"),
+        ({"values": VALUES, "labels": LABELS[1:]}, "of the data's 3 classes"),
+        ({"values": VALUES, "labels": LABELS + 1}, "of the data's 3 classes"),
         ({"values": np.zeros((2, 6, 5, 1))}, "is 5x6, of another aspect .* 6x6"),
     ],
 )
@@ -152,6 +152,6 @@ def test_refuses_pictures(tmp_path):
         read(tmp_path / "wide", SOURCE)
     written(tmp_path / "named", PIXELS[:2], ["class 0", "shoe"])
     with pytest.raises(
-        ValueError, match=r"the class folder 'shoe'; the judge's classes"
+        ValueError, match=r"the class folder 'shoe'; the data's classes"
     ):
         read(tmp_path / "named", SOURCE)

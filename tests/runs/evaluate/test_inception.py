@@ -1,4 +1,4 @@
-"""Inception as a judge of any data; a stand-in for it whose features are worked out.
+"""Inception's features of any data; a stand-in for it whose features are worked out.
 
 The network itself is in tests/interop/test_inception.py.
 """
@@ -18,12 +18,14 @@ from jaxdiff.data.batches import permutation
 from jaxdiff.data.source import as_pixels
 from jaxdiff.interop import inception
 from jaxdiff.metrics import kernel
-from jaxdiff.runs import workdir as files
 from jaxdiff.runs.evaluate import compare
-from jaxdiff.runs.evaluate import features as judging
+from jaxdiff.runs.evaluate import features as module
+from jaxdiff.runs.evaluate.features import load_extractor
+from jaxdiff.runs.experiment import Experiment
+from jaxdiff.runs.plot import quality
 from jaxdiff.runs.plot import run as plot
-from jaxdiff.runs.plot import steps as plot_steps
-from tests.runs.conftest import IMAGES, config_of
+from jaxdiff.runs.plot.spec import PlotRequest
+from tests.runs.conftest import IMAGES, tiny_config
 
 # A file that need not be there: it is never read.
 FILE = Path("inception.safetensors")
@@ -45,77 +47,76 @@ def stand_in(monkeypatch):
     monkeypatch.setattr(inception, "load", lambda path: (StandIn(), weights))
 
 
-def make_judge():
+def make_extractor():
     source = synthetic.make((4, 6, 3), 2, 30)
-    return judging.load_judge(FILE, source), source
+    return load_extractor(FILE, source), source
 
 
 @pytest.mark.parametrize("shape", [(4, 6, 3), (2, 2, 1), (9, 9, 3)])
 @pytest.mark.parametrize("standardised", [False, True])
-def test_it_sees_pixels_from_0_to_1_of_any_data(shape, standardised):
+def test_it_takes_pixels_from_0_to_1_of_any_data(shape, standardised):
     source = synthetic.make(shape, 2, 30)
     if standardised:
         channels = shape[-1]
         source = images.standardise(source, (0.3,) * channels, (0.2,) * channels)
-    judge = judging.load_judge(FILE, source)
+    extractor = load_extractor(FILE, source)
     x = source[np.arange(5)]["x"]
     values = source.decode(x)
-    seen = judging.features(judge, values, source.peak)
+    features = extractor.features(values, source.peak)
     expected = np.stack([values.mean(axis=(1, 2, 3)), values[:, 0, 0, 0]], axis=1)
-    np.testing.assert_allclose(seen, expected / 255, atol=1e-6)
-    np.testing.assert_allclose(
-        judging.features(judge, values / 255, 1.0), seen, atol=1e-6
-    )
-    # its own data are the same images
-    own = judge.source[np.arange(5)]
-    np.testing.assert_allclose(own["x"], values / 255, atol=1e-6)
-    np.testing.assert_array_equal(own["label"], source[np.arange(5)]["label"])
-    np.testing.assert_allclose(judge.source.decode(own["x"]), values, atol=1e-4)
-    np.testing.assert_allclose(judge.source.encode(values), own["x"], atol=1e-6)
+    np.testing.assert_allclose(features, expected / 255, atol=1e-6)
+    same = extractor.features(values / 255, 1.0)
+    np.testing.assert_allclose(same, features, atol=1e-6)
+    # its source has the same images
+    inner = extractor.source
+    batch = inner[np.arange(5)]
+    np.testing.assert_allclose(batch["x"], values / 255, atol=1e-6)
+    np.testing.assert_array_equal(batch["cond"], source[np.arange(5)]["cond"])
+    np.testing.assert_allclose(inner.decode(batch["x"]), values, atol=1e-4)
+    np.testing.assert_allclose(inner.encode(values), batch["x"], atol=1e-6)
 
 
 def test_probabilities_and_no_labels():
-    judge, source = make_judge()
+    extractor, source = make_extractor()
     values = np.zeros((3, 4, 6, 3), np.float32)
     values[1] = source.peak
-    look = judging.features_and_probabilities
-    seen, shares = look(judge, values, source.peak)
-    alone = judging.features(judge, values, source.peak)
-    np.testing.assert_allclose(seen, alone, atol=1e-6)
+    features, shares = extractor.features_and_probabilities(values, source.peak)
+    alone = extractor.features(values, source.peak)
+    np.testing.assert_allclose(features, alone, atol=1e-6)
     np.testing.assert_allclose(shares, 0.5, atol=1e-6)
     values[1, 0, 0, 0] = 0
-    share = look(judge, values, source.peak)[1][1, 0]
+    share = extractor.features_and_probabilities(values, source.peak)[1][1, 0]
     mean = 1 - 1 / 72
     assert share == pytest.approx(1 / (1 + np.exp(-3 * mean)), rel=1e-5)
-    assert judge.step is None and judge.folder == FILE
-    with pytest.raises(ValueError, match=r"inception.safetensors knows other classes"):
-        judging.labels(judge, values, source.peak)
+    assert extractor.step is None and extractor.folder == FILE
+    with pytest.raises(ValueError, match=r"inception.safetensors has other classes"):
+        extractor.labels(values, source.peak)
 
 
-def test_it_looks_at_few_images_at_once(monkeypatch):
-    judge, source = make_judge()
+def test_it_takes_few_images_at_once(monkeypatch):
+    extractor, source = make_extractor()
     values = source.decode(source[np.arange(30)]["x"])
-    whole = judging.features(judge, values, 255.0)
-    before = judging._features._cache_size()
-    some = judging.features(judge._replace(chunk=7), values, 255.0)
+    whole = extractor.features(values, 255.0)
+    before = module._features._cache_size()
+    some = extractor._replace(chunk=7).features(values, 255.0)
     np.testing.assert_allclose(some, whole, atol=1e-6)
-    assert judging._features._cache_size() == before + 1
+    assert module._features._cache_size() == before + 1
 
 
-def test_it_needs_to_know_which_images():
-    with pytest.raises(ValueError, match="of data that it is told of, got no data"):
-        judging.load_judge(FILE)
+def test_it_needs_images():
+    with pytest.raises(ValueError, match="needs data that are images, got no data"):
+        load_extractor(FILE)
     with pytest.raises(ValueError, match="got a table"):
-        judging.load_judge(FILE, synthetic.make((4,), 2, 30))
+        load_extractor(FILE, synthetic.make((4,), 2, 30))
 
 
 def test_a_file_that_is_not_there(monkeypatch):
     monkeypatch.undo()
     with pytest.raises(FileNotFoundError, match=r"no file inception\.safetensors"):
-        judging.load_judge(FILE, synthetic.make((4, 6, 3), 2, 30))
+        load_extractor(FILE, synthetic.make((4, 6, 3), 2, 30))
 
 
-def test_codes_are_judged_as_the_images_they_stand_for():
+def test_codes_are_decoded_to_images():
     source = synthetic.make((4, 4, 1), 0, 30)
     halves = source.decode
 
@@ -123,25 +124,24 @@ def test_codes_are_judged_as_the_images_they_stand_for():
         return np.repeat(np.repeat(halves(z), 2, axis=1), 2, axis=2)
 
     shown = as_pixels(replace(source, decode=double, bounds=None))
-    assert shown.shape == (8, 8, 1) and [*shown[np.arange(2)]] == ["x"]
+    assert shown.shape == (8, 8, 1) and shown[np.arange(2)]["cond"] is None
     expected = double(source[np.arange(3)]["x"]) / 255
     np.testing.assert_allclose(shown[np.arange(3)]["x"], expected, atol=1e-6)
 
 
-def asked(tmp_path, classes):
-    """A config of the real data, and a folder of dimmed ones."""
-    config = config_of(**{**IMAGES, "data__num_classes": classes})
-    files.save_config(tmp_path / "run", config)
-    source = synthetic.make((8, 8, 1), classes, 60)
+def request_of(tmp_path, classes):
+    """The real data of a config, and a folder of dimmed ones."""
+    config = tiny_config(**{**IMAGES, "data__num_classes": classes})
+    source = Experiment(config).images
     batch = source[np.arange(24)]
     values = source.decode(batch["x"]) / 2
-    labels = {"labels": batch["label"]} if classes else {}
+    labels = {"labels": batch["cond"]} if classes else {}
     (tmp_path / "dim").mkdir()
     np.savez(tmp_path / "dim" / "samples.npz", values=values, **labels)
     return {
-        "folders": [tmp_path / "dim"],
-        "judge": FILE,
-        "data": tmp_path / "run",
+        "paths": [tmp_path / "dim"],
+        "features": FILE,
+        "data": source,
         "out": tmp_path / "out",
         "label": None,
         "num_real": None,
@@ -152,43 +152,44 @@ def asked(tmp_path, classes):
 
 @pytest.mark.parametrize("classes", [3, 0])
 def test_folders_are_compared_with_a_runs_data(tmp_path, capsys, classes):
-    fields = asked(tmp_path, classes)
-    prepared = compare.prepare(**fields)
+    prepared = compare.prepare(**request_of(tmp_path, classes))
     (row,) = compare.run(prepared, "")
-    told = json.loads((tmp_path / "out" / "compare.json").read_text())
-    assert told["judge"] == str(FILE) and told["judge_step"] is None
-    assert told["real_images"] == 60 and told["features"] == 2
-    assert row["own_label"] is None
+    table = json.loads((tmp_path / "out" / "compare.json").read_text())
+    assert table["extractor"] == str(FILE) and table["extractor_step"] is None
+    assert table["real_images"] == 60 and table["features"] == 2
+    assert row["label_accuracy"] is None
     values = np.rint(np.load(tmp_path / "dim" / "samples.npz")["values"]) / 255
-    seen = np.stack([values.mean(axis=(1, 2, 3)), values[:, 0, 0, 0]], axis=1)
-    real = compare.look_at_real(prepared.judge, prepared.index, {12}, 24).few
-    as_published = kernel.block_mmd(seen, real, 2, 0).value
-    assert row["kernel"] == pytest.approx(as_published, abs=1e-6)
-    assert row["frechet"] > 10 * row["frechet_of_real"] > 0
+    features = np.stack([values.mean(axis=(1, 2, 3)), values[:, 0, 0, 0]], axis=1)
+    real = prepared.reference.real
+    assert real.shape == (24, 2)
+    as_published = kernel.block_mmd(features, real, 2, 0).value
+    assert row["kid"] == pytest.approx(as_published, abs=1e-6)
+    assert row["frechet"] > 10 * row["real_to_real"] > 0
     assert f"2 features of {FILE}; real" in capsys.readouterr().out
     with Image.open(tmp_path / "out" / "compare.png") as picture:
         assert picture.width > 200
 
 
-def test_whose_data_are_compared_with_is_said_once(tmp_path):
-    fields = asked(tmp_path, 0)
+def test_the_real_data_are_given_once(tmp_path):
+    fields = request_of(tmp_path, 0)
     with pytest.raises(ValueError, match="no data of its own: give --data=WORKDIR"):
         compare.prepare(**fields | {"data": None})
-    with pytest.raises(ValueError, match="compares with its own data; leave it out"):
-        compare.prepare(**fields | {"judge": tmp_path / "run"})
+    with pytest.raises(ValueError, match="compares with its own data; leave out"):
+        compare.prepare(**fields | {"features": tmp_path / "run"})
     with pytest.raises(ValueError, match="the real images have no labels"):
         compare.prepare(**fields | {"label": 1})
 
 
 def test_pictures_of_a_run(tmp_path):
-    """What looks at samples takes it; what asks for their labels says so first."""
-    config = config_of(**{**IMAGES, "model__name": "unet"})
-    scene = plot.Scene(config, tmp_path / "run", num=6, judge=FILE)
-    assert scene.judged.published
-    assert plot.misfit(scene, "calls") == ""
-    assert "needs another judge" in plot.misfit(scene, "guidance")
-    with pytest.raises(ValueError, match="knows other classes than the data's"):
-        plot.draw(scene, "guidance", tmp_path / "out")
-    same = scene.source[permutation(0, 0, 60)[:6]]["x"]
-    found = plot_steps.distances(scene, {1: same, 2: np.zeros_like(same)})
-    assert found[2]["kernel"] > 10 * abs(found[1]["kernel"])
+    """Distances can be drawn in its features; label accuracy is refused."""
+    config = tiny_config(**{**IMAGES, "model__name": "unet"})
+    run = Experiment(config, tmp_path / "run")
+    request = PlotRequest(run, num=6, features=FILE)
+    assert request.extractor.published
+    assert plot.misfit(request, "nfe") == ""
+    assert "needs other --features" in plot.misfit(request, "guidance")
+    with pytest.raises(ValueError, match="has other classes than the data"):
+        plot.draw(request, "guidance", tmp_path / "out")
+    same = run.source[permutation(0, 0, 60)[:6]]["x"]
+    found = quality.kid_by_steps(request, {1: same, 2: np.zeros_like(same)})
+    assert found[2]["kid"] > 10 * abs(found[1]["kid"])

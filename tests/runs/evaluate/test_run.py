@@ -1,54 +1,51 @@
-"""A run in numbers: those of the metrics, of the samples and images that are meant."""
+"""A run in numbers: those of the metrics, on the right samples and images."""
 
 import json
-from dataclasses import replace
 
 import numpy as np
 import pytest
 
-from jaxdiff import build
 from jaxdiff.metrics import frechet
 from jaxdiff.runs import shards
-from jaxdiff.runs.evaluate import features as judging
-from jaxdiff.runs.evaluate import likelihood as bits
+from jaxdiff.runs.evaluate import likelihood
 from jaxdiff.runs.evaluate import run as evaluate
-from jaxdiff.runs.evaluate.reference import features_of_real
-from tests.runs.conftest import IMAGES, config_of, tiny_config, untrained
+from jaxdiff.runs.evaluate.features import Extractor, Reference, load_extractor
+from jaxdiff.runs.experiment import open_run
+from tests.runs.conftest import IMAGES, tiny_config, untrained
 
-ASKED = {
+REQUEST = {
     "metrics": [],
-    "judge": None,
+    "features": None,
     "images": None,
     "num": 40,
     "num_real": 0,
     "seed": 0,
     "force": False,
-    "ways": ["continuous"],
-    "num_bits": 12,
+    "estimates": ["continuous"],
+    "num_bpd": 12,
     "steps": 6,
     "cleanest": 0.01,
 }
+BPD = {"num": 12, "steps": 5, "cleanest": 0.05, "seed": 1, "force": False}
 
 
 @pytest.fixture(scope="module")
-def images(judged, tmp_path_factory):
-    config = config_of(**{**IMAGES, "model__name": "speck"}, sampler__clip=True)
-    folder = tmp_path_factory.mktemp("evaluated") / "run"
-    untrained(config, folder)
-    return folder, config, judged[0]
+def images(classifier_run, tmp_path_factory):
+    """(a run of images, the path of an extractor of their features)."""
+    config = tiny_config(**{**IMAGES, "model__name": "speck"}, sampler__clip=True)
+    run = untrained(config, tmp_path_factory.mktemp("evaluated") / "run")
+    return run, classifier_run[0]
 
 
 @pytest.fixture(scope="module")
 def table(tmp_path_factory):
-    config = tiny_config()
-    folder = tmp_path_factory.mktemp("rows") / "run"
-    untrained(config, folder)
-    return folder, config
+    return untrained(tiny_config(), tmp_path_factory.mktemp("rows") / "run"), None
 
 
-def evaluated(run, out, **changes):
-    asked = {**ASKED, "judge": run[2] if len(run) > 2 else None, **changes}
-    request = evaluate.prepare(*run[:2], out=out, **asked)
+def evaluated(case, out, **changes):
+    run, features = case
+    fields = {**REQUEST, "features": features, **changes}
+    request = evaluate.prepare(run, out=out, **fields)
     rows = evaluate.run(request, "python -m launch.evaluate ...")
     return {row["metric"]: row["value"] for row in rows}
 
@@ -57,188 +54,214 @@ def test_every_metric_of_images_is_found_once(images, tmp_path):
     found = evaluated(images, tmp_path / "out")
     assert {*found} >= {
         "frechet",
-        "kernel",
+        "kid",
         "precision",
         "recall",
         "density",
         "coverage",
     }
-    assert {*found} >= {"density", "inception_score", "sliced", "bits, continuous"}
+    assert {*found} >= {"density", "inception_score", "sliced", "bpd, continuous"}
     assert np.isfinite([*found.values()]).all()
-    told = json.loads((tmp_path / "out" / "evaluation.json").read_text())
-    assert {"sampler", "num", "seed", "step", "judge", "reference", "pixels"} <= {*told}
+    record = json.loads((tmp_path / "out" / "evaluation.json").read_text())
+    names = {"sampler", "num", "seed", "step", "extractor", "reference", "pixels"}
+    assert names | {"nfe"} <= {*record}
+    assert record["bpd"]["results"][0]["bpd"] == found["bpd, continuous"]
     # worked out from what was written, apart
-    judge = judging.load_judge(images[2])
+    run, extractor = images[0], load_extractor(images[1])
     ((_, arrays),) = shards.read(tmp_path / "out" / "samples")
     values = np.round(arrays["values"])
-    own = (judging.labels(judge, values, 255.0) == arrays["labels"]).mean()
-    assert found["own_label"] == pytest.approx(own)
-    made = judging.features(judge, values, 255.0)
-    source = build.make_source(images[1])
-    real = source.decode(source[np.arange(len(source))]["x"])
-    real = judging.features(judge, np.round(real), 255.0)
-    expected = frechet.distance(frechet.fit(made), frechet.fit(real))
+    accuracy = (extractor.labels(values, 255.0) == arrays["labels"]).mean()
+    assert found["label_accuracy"] == pytest.approx(accuracy)
+    generated = extractor.features(values, 255.0)
+    real = run.source.decode(run.source[np.arange(len(run.source))]["x"])
+    real = extractor.features(np.round(real), 255.0)
+    expected = frechet.distance(frechet.fit(generated), frechet.fit(real))
     assert found["frechet"] == pytest.approx(expected, rel=1e-3)
 
 
-def test_stopped_it_goes_on_to_the_same_numbers(images, tmp_path, monkeypatch):
-    monkeypatch.setattr(bits, "CHUNK", 9)  # padded to 12: the program of above
-    first = evaluated(images, tmp_path / "out", metrics=["frechet", "bits"])
-    kept = sorted((tmp_path / "out" / "bits").glob("bits-*.npz"))
+def test_stopped_it_resumes_to_the_same_numbers(images, tmp_path, monkeypatch):
+    monkeypatch.setattr(likelihood, "CHUNK", 9)  # padded to 12: the program of above
+    first = evaluated(images, tmp_path / "out", metrics=["frechet", "bpd"])
+    kept = sorted((tmp_path / "out" / "bpd").glob("bpd-*.npz"))
     assert len(kept) == 2
     kept[1].unlink()
     (tmp_path / "out" / "evaluation.json").unlink()
     before = kept[0].stat().st_mtime_ns
-    again = evaluated(images, tmp_path / "out", metrics=["frechet", "bits"])
+    again = evaluated(images, tmp_path / "out", metrics=["frechet", "bpd"])
     assert again == first and kept[0].stat().st_mtime_ns == before
     with pytest.raises(ValueError, match="holds an evaluation of another metrics"):
-        evaluated(images, tmp_path / "out", metrics=["kernel", "bits"])
-    found = json.loads((tmp_path / "out" / "evaluation.json").read_text())
-    assert first == {row["metric"]: row["value"] for row in found["rows"]}
-    # what is known of real images is kept beside the run
-    assert len([*(images[0] / "references").iterdir()]) == 1
+        evaluated(images, tmp_path / "out", metrics=["kid", "bpd"])
+    record = json.loads((tmp_path / "out" / "evaluation.json").read_text())
+    assert first == {row["metric"]: row["value"] for row in record["rows"]}
+    # features of real images are kept beside the run
+    assert len([*(images[0].path / "references").iterdir()]) == 1
+
+
+def test_kept_features_of_real_images_are_not_made_again(images, tmp_path, monkeypatch):
+    run, extractor = images[0], load_extractor(images[1])
+    first = Reference(extractor, run.images, 20, run=run).real
+
+    def broken(*_):
+        raise AssertionError("features are kept")
+
+    monkeypatch.setattr(Extractor, "_apply", broken)
+    again = Reference(extractor, run.images, 20, run=run)
+    np.testing.assert_array_equal(again.real, first)
+    # another order, number or extractor is not taken for it
+    for other in (
+        Reference(extractor, run.images, 20, seed=1, run=run),
+        Reference(extractor, run.images, 21, run=run),
+        Reference(extractor._replace(classify=[np.ones(3)]), run.images, 20, run=run),
+    ):
+        assert other.checksum != again.checksum
+        with pytest.raises(AssertionError, match="features are kept"):
+            _ = other.real
 
 
 def test_anybodys_pictures(images, tmp_path):
-    source = build.make_source(images[1])
+    source = images[0].source
     values = source.decode(source[np.arange(len(source))]["x"])
     (tmp_path / "theirs").mkdir()
     np.savez(tmp_path / "theirs" / "samples.npz", values=values)
-    asked = {"metrics": ["frechet"], "images": tmp_path / "theirs"}
-    found = evaluated(images, tmp_path / "out", **asked)
+    fields = {"metrics": ["frechet"], "images": tmp_path / "theirs"}
+    found = evaluated(images, tmp_path / "out", **fields)
     assert found["frechet"] == pytest.approx(0, abs=1e-6)  # the data themselves
     with pytest.raises(ValueError, match="holds an evaluation of another seed"):
-        evaluated(images, tmp_path / "out", **asked, seed=1)
-    with pytest.raises(ValueError, match="own_label needs images with labels"):
-        evaluated(images, tmp_path / "no", **asked | {"metrics": ["own_label"]})
+        evaluated(images, tmp_path / "out", **fields, seed=1)
+    with pytest.raises(ValueError, match="label_accuracy needs images with labels"):
+        evaluated(images, tmp_path / "no", **fields | {"metrics": ["label_accuracy"]})
+    with pytest.raises(ValueError, match="bpd takes neither --features nor --images"):
+        evaluated(images, tmp_path / "no", **fields | {"metrics": ["bpd"]})
     assert not (tmp_path / "no").exists()
 
 
 def test_samples_of_codes_are_compared_with_the_images_themselves(images, tmp_path):
-    first = config_of(**IMAGES, task="autoencoder", model__name="autoencoder")
+    first = tiny_config(**IMAGES, task="autoencoder", model__name="autoencoder")
     first.model.latent_channels = 2
     untrained(first, tmp_path / "first")
-    config = config_of(
+    config = tiny_config(
         **{**IMAGES, "model__name": "speck"}, diffusion__condition="none"
     )
     config.data.update({"name": "latents", "path": str(tmp_path / "first")})
-    untrained(config, tmp_path / "second")
-    run = tmp_path / "second", config, images[2]
-    found = evaluated(run, tmp_path / "out", metrics=["frechet"])
-    judge = judging.load_judge(images[2])
+    run = untrained(config, tmp_path / "second")
+    found = evaluated((run, images[1]), tmp_path / "out", metrics=["frechet"])
+    extractor = load_extractor(images[1])
     ((_, arrays),) = shards.read(tmp_path / "out" / "samples")
-    true = judge.source[np.arange(len(judge.source))]["x"]
-    sides = [np.round(v) for v in (arrays["values"], judge.source.decode(true))]
-    seen = [frechet.fit(judging.features(judge, v, 255.0)) for v in sides]
-    assert found["frechet"] == pytest.approx(frechet.distance(*seen), rel=1e-3)
+    true = extractor.source[np.arange(len(extractor.source))]["x"]
+    pair = [np.round(v) for v in (arrays["values"], extractor.source.decode(true))]
+    moments = [frechet.fit(extractor.features(v, 255.0)) for v in pair]
+    assert found["frechet"] == pytest.approx(frechet.distance(*moments), rel=1e-3)
 
 
 def test_features_that_are_not_finite_name_the_file(images, tmp_path, monkeypatch):
-    source = build.make_source(images[1])
+    source = images[0].source
     values = source.decode(source[np.arange(60)]["x"])
     (tmp_path / "theirs").mkdir()
     for k, part in enumerate((values[:50], values[50:])):
         np.savez(tmp_path / "theirs" / f"samples-{k:05d}.npz", values=part)
-    look = judging.features_and_probabilities
+    method = Extractor.features_and_probabilities
 
     def broken(*args):
-        features, probabilities = look(*args)
+        features, probabilities = method(*args)
         features[53, 0] = np.nan
         return features, probabilities
 
-    monkeypatch.setattr(judging, "features_and_probabilities", broken)
-    asked = {"metrics": ["frechet"], "images": tmp_path / "theirs"}
-    with pytest.raises(ValueError, match=r"samples-00001.npz: what .* image 3 of it"):
-        evaluated(images, tmp_path / "out", **asked)
+    monkeypatch.setattr(Extractor, "features_and_probabilities", broken)
+    fields = {"metrics": ["frechet"], "images": tmp_path / "theirs"}
+    words = r"samples-00001.npz: the features of image 3 of it"
+    with pytest.raises(ValueError, match=words):
+        evaluated(images, tmp_path / "out", **fields)
 
 
-def test_too_few_images_are_told_what_that_does(images, tmp_path, capsys):
-    asked = {"metrics": ["frechet"], "num": 8, "num_real": 60}
-    found = evaluated(images, tmp_path / "out", **asked)
-    said = capsys.readouterr().out
-    assert "warning: 8 images span no covariance of" in said
-    real = found["frechet of 8 real"]
-    assert real > 0 and f"frechet of 8 real images to the others is {real:.3g}" in said
+def test_too_few_images_are_a_warning(images, tmp_path, capsys):
+    fields = {"metrics": ["frechet"], "num": 8, "num_real": 60}
+    found = evaluated(images, tmp_path / "out", **fields)
+    printed = capsys.readouterr().out
+    assert "warning: 8 images span no covariance of" in printed
+    real = found["frechet, real-to-real of 8"]
+    assert real > 0
+    assert f"The baseline of 8 real images is {real:.3g}." in printed
 
 
-def test_a_table_needs_no_judge(table, tmp_path):
+def test_a_table_needs_no_features(table, tmp_path):
     found = evaluated(table, tmp_path / "out")
-    assert {"correlation_gap", "two_sample_accuracy", "bits, continuous"} <= {*found}
-    names = build.make_source(table[1]).layout.names
+    assert {"correlation_gap", "two_sample_accuracy", "bpd, continuous"} <= {*found}
+    names = table[0].source.layout.names
     assert {f"apart: {name}" for name in names} <= {*found}
+    with pytest.raises(ValueError, match="are for images; this run makes tables"):
+        evaluated(table, tmp_path / "no", features=tmp_path)
 
 
-def test_bits_add_up_and_do_not_depend_on_the_files(table, tmp_path, monkeypatch):
+def test_bpd_add_up_and_do_not_depend_on_the_files(table, tmp_path, monkeypatch):
+    estimates = [*likelihood.ESTIMATES]
+
     def rows(out):
-        asked = {"num": 12, "steps": 5, "cleanest": 0.05, "seed": 1, "force": False}
-        request = bits.prepare(*table, ways=[*bits.WAYS], out=out, **asked)
-        return bits.run(request)
+        request = likelihood.prepare(table[0], estimates=estimates, out=out, **BPD)
+        return likelihood.run(request)
 
     whole = rows(tmp_path / "one")
-    monkeypatch.setattr(bits, "CHUNK", 9)  # on four devices 12: one program
+    monkeypatch.setattr(likelihood, "CHUNK", 9)  # on four devices 12: one program
     parts = rows(tmp_path / "many")
-    assert [row["way"] for row in whole] == [*bits.WAYS]
+    assert [row["estimate"] for row in whole] == estimates
     for a, b in zip(whole, parts, strict=True):
-        assert a["bits"] == pytest.approx(b["bits"], rel=1e-4)
+        assert a["bpd"] == pytest.approx(b["bpd"], rel=1e-4)
         assert a["error"] > 0
-    (path,) = shards.found(tmp_path / "one", bits.STEM)
+    (path,) = shards.list_files(tmp_path / "one", likelihood.STEM)
     with np.load(path) as file:
-        for way in ("discrete", "continuous"):
-            total = sum(file[f"{way}_{k}"] for k in ("prior", "decoder"))
-            total = total + file[f"{way}_steps"].sum(axis=0)
-            np.testing.assert_allclose(file[f"{way}_total"], total, rtol=1e-4)
-    assert (tmp_path / "one" / "bits.png").exists()
+        for name in ("discrete", "continuous"):
+            total = sum(file[f"{name}_{k}"] for k in ("prior", "decoder"))
+            total = total + file[f"{name}_steps"].sum(axis=0)
+            np.testing.assert_allclose(file[f"{name}_total"], total, rtol=1e-4)
+    assert (tmp_path / "one" / "bpd.png").exists()
 
 
-def test_bits_of_another_average_are_not_taken_for_its_own(tmp_path):
+def test_bpd_of_another_average_are_not_taken_for_its_own(tmp_path):
     config = tiny_config(ema_widths=(0.05, 0.1), snapshot_every=2)
-    untrained(config, tmp_path / "run", step=4)
-    asked = {"num": 12, "steps": 5, "cleanest": 0.05, "seed": 1, "force": False}
-    asked |= {"ways": ["continuous"], "out": tmp_path / "out"}
-    bits.run(bits.prepare(tmp_path / "run", config, **asked))
+    run = untrained(config, tmp_path / "run", step=4)
+    fields = BPD | {"estimates": ["continuous"], "out": tmp_path / "out"}
+    likelihood.run(likelihood.prepare(run, **fields))
     config.sampler.ema = 0.1
     with pytest.raises(ValueError, match="another ema"):
-        bits.prepare(tmp_path / "run", config, **asked)
+        likelihood.prepare(open_run(tmp_path / "run", config), **fields)
 
 
 @pytest.mark.parametrize(
-    ("changes", "says"),
+    ("changes", "message"),
     [
         ({"metrics": ["frechett"]}, "did you mean 'frechet'"),
         ({"metrics": ["columns"]}, "--metrics=columns is for tables"),
-        ({"judge": None}, "needs --judge=WORKDIR"),
+        ({"features": None}, "needs --features=PATH"),
         ({"metrics": ["correlations"]}, "is for tables"),
         ({"num_real": 3}, r"--num_real must be 0 \(all\) or from 4"),
         ({"num": 0}, "--num must be at least 1"),
-        ({"ways": ["flows"]}, "got flows"),
+        ({"estimates": ["flows"]}, "got flows"),
         ({"steps": 1}, "--steps must be at least 2"),
         ({"cleanest": 1.0}, "--cleanest must be from 0 to 1"),
     ],
 )
-def test_mistakes_come_before_any_work(images, tmp_path, changes, says):
-    asked = {**ASKED, "judge": images[2], **changes}
-    with pytest.raises(ValueError, match=says):
-        evaluate.prepare(*images[:2], out=tmp_path / "out", **asked)
+def test_mistakes_come_before_any_work(images, tmp_path, changes, message):
+    fields = {**REQUEST, "features": images[1], **changes}
+    with pytest.raises(ValueError, match=message):
+        evaluate.prepare(images[0], out=tmp_path / "out", **fields)
     assert not (tmp_path / "out").exists()
 
 
-def test_a_judge_of_another_size_is_refused(images, tmp_path, monkeypatch):
-    judge = judging.load_judge(images[2])
-    other = judge._replace(source=replace(judge.source, shape=(9, 9, 1)))
-    monkeypatch.setattr(judging, "load_judge", lambda *_: other)
-    with pytest.raises(ValueError, match=r"looks at \(9, 9, 1\)"):
-        evaluate.prepare(
-            *images[:2], out=tmp_path / "out", **{**ASKED, "judge": images[2]}
-        )
+def test_features_of_another_size_are_refused(images, tmp_path):
+    small = tiny_config(**{**IMAGES, "model__name": "speck", "data__shape": (4, 4, 1)})
+    run = untrained(small, tmp_path / "run")
+    fields = {**REQUEST, "features": images[1]}
+    with pytest.raises(ValueError, match=r"images \(8, 8, 1\), .* are \(4, 4, 1\)"):
+        evaluate.prepare(run, out=tmp_path / "out", **fields)
+    assert not (tmp_path / "out").exists()
 
 
-def test_any_first_real_features_have_the_classes_of_all(images, tmp_path):
-    judge = judging.load_judge(images[2])
-    found, _ = features_of_real(judge, judge.source, 60, {}, tmp_path)
-    every = judge.source[np.arange(60)]
-    seen = judging.features(judge, judge.source.decode(every["x"]).round(), 255.0)
+def test_any_first_real_features_have_the_classes_of_all(images):
+    extractor = load_extractor(images[1])
+    found = Reference(extractor, extractor.source, 60).real
+    every = extractor.source[np.arange(60)]
+    seen = extractor.features(extractor.source.decode(every["x"]).round(), 255.0)
     # which image each is of: the nearest
     apart = np.linalg.norm(found[:, None] - seen[None], axis=-1)
     assert sorted(apart.argmin(1)) == [*range(60)]
-    labels = every["label"][apart.argmin(1)]
+    labels = every["cond"][apart.argmin(1)]
     assert np.bincount(labels[:30]).tolist() == [10, 10, 10]

@@ -1,7 +1,6 @@
-"""The pictures of an autoencoder's run: their numbers, worked out without them."""
+"""The pictures of an autoencoder's run: the numbers that they show."""
 
 import json
-from dataclasses import replace
 
 import jax.numpy as jnp
 import numpy as np
@@ -9,9 +8,11 @@ import pytest
 from PIL import Image
 
 from configs import base
-from jaxdiff.runs.plot import autoencoder as plot_autoencoder
+from jaxdiff.runs.experiment import Experiment
+from jaxdiff.runs.plot import autoencoder
 from jaxdiff.runs.plot import run as plot
-from jaxdiff.runs.train import preview
+from jaxdiff.runs.plot.spec import PlotRequest
+from jaxdiff.runs.train.preview import autoencoder as preview
 from tests.runs.conftest import untrained
 
 
@@ -31,7 +32,7 @@ def small(kl_weight, **model):
 
 @pytest.fixture(scope="module")
 def runs(tmp_path_factory):
-    """Scenes of a plain, a variational and a deeper run on the same data."""
+    """Plain, variational and deeper runs on the same data."""
     folder = tmp_path_factory.mktemp("autoencoders")
     configs = {
         "plain": small(0.0),
@@ -39,29 +40,21 @@ def runs(tmp_path_factory):
         "map": small(1.0, latent_size=0, latent_channels=1),
         "number": small(0.0, latent_size=1),
     }
-    for name, config in configs.items():
-        untrained(config, folder / name)
-    return {k: plot.Scene(c, folder / k) for k, c in configs.items()}
-
-
-def beside(runs, **fields):
-    one, other = runs["plain"], replace(runs["variational"], **fields)
-    return plot.Scene(one.config, one.workdir, beside=other, **fields)
+    return {name: untrained(config, folder / name) for name, config in configs.items()}
 
 
 def test_codes_are_the_encoders_of_the_images_in_the_data(runs):
-    found = plot_autoencoder.codes(runs["variational"])
-    source = runs["variational"].source
-    mean, log_var = plot_autoencoder.coder_of(runs["variational"]).encode(
-        jnp.asarray(source[np.arange(30)]["x"])
-    )
+    run = runs["variational"]
+    codes = autoencoder.encode_data(run, 0, 100)
+    mean, log_var = run.model.encode(jnp.asarray(run.source[np.arange(30)]["x"]))
     # in another order, which the seed chooses
-    order, theirs = np.lexsort(found.mean.T), np.lexsort(np.asarray(mean).T)
-    np.testing.assert_allclose(found.mean[order], mean[theirs], atol=1e-4)
-    np.testing.assert_allclose(found.var[order], np.exp(log_var)[theirs], rtol=1e-3)
-    assert sorted(found.labels) == sorted([0, 1, 2] * 10)
-    assert plot_autoencoder.codes(runs["plain"]).var is None
-    assert found.plane is found.mean
+    order, theirs = np.lexsort(codes.mean.T), np.lexsort(np.asarray(mean).T)
+    np.testing.assert_allclose(codes.mean[order], mean[theirs], atol=1e-4)
+    np.testing.assert_allclose(codes.var[order], np.exp(log_var)[theirs], rtol=1e-3)
+    assert sorted(codes.labels) == sorted([0, 1, 2] * 10)
+    plain = autoencoder.encode_data(runs["plain"], 0, 100)
+    assert plain.var is None
+    assert codes.plane is codes.mean
 
 
 def test_the_plane_of_a_deeper_code_is_that_of_most_variance(runs):
@@ -69,7 +62,7 @@ def test_the_plane_of_a_deeper_code_is_that_of_most_variance(runs):
     wide = rng.normal(size=(500, 2)) * [5.0, 3.0]
     turn, _ = np.linalg.qr(rng.normal(size=(4, 4)))
     codes = np.concatenate([wide, 1e-6 * rng.normal(size=(500, 2))], 1) @ turn
-    plane = plot_autoencoder.Codes(codes, None, None).plane
+    plane = autoencoder.Codes(codes, None, None).plane
     # distances between points survive
     np.testing.assert_allclose(
         np.linalg.norm(plane[:-1] - plane[1:], axis=1),
@@ -80,64 +73,67 @@ def test_the_plane_of_a_deeper_code_is_that_of_most_variance(runs):
 
 
 def test_pairs_are_images_of_different_classes(runs):
-    a, b = plot_autoencoder.image_pairs(runs["plain"], 5)
+    a, b = autoencoder.image_pairs(runs["plain"], 0, 5)
     assert a.shape == b.shape == (5, 4, 4, 1)
     every = runs["plain"].source[np.arange(30)]
 
     def label(image):
-        return every["label"][(every["x"] == image).all((1, 2, 3))].item()
+        return every["cond"][(every["x"] == image).all((1, 2, 3))].item()
 
     assert all(label(x) != label(y) for x, y in zip(a, b, strict=True))
 
 
 def test_a_walk_starts_and_ends_at_the_reconstructions(runs):
-    scene = runs["plain"]
-    a, b = plot_autoencoder.image_pairs(scene, 3)
-    walk = plot_autoencoder.interpolated(scene, a, b)
-    coder = plot_autoencoder.coder_of(scene)
-    (start, _), (end, _) = (coder.encode(jnp.asarray(x)) for x in (a, b))
+    run = runs["plain"]
+    a, b = autoencoder.image_pairs(run, 0, 3)
+    walk = autoencoder.interpolate(run, a, b)
+    (start, _), (end, _) = (run.model.encode(jnp.asarray(x)) for x in (a, b))
     for place, z in ((0, start), (2, (start + end) / 2), (4, end)):
-        np.testing.assert_allclose(walk[:, place], coder.decode(z), atol=1e-4)
+        np.testing.assert_allclose(walk[:, place], run.model.decode(z), atol=1e-4)
 
 
 def test_distances_by_a_loop(runs):
-    scene = runs["variational"]
-    pairs = plot_autoencoder.image_pairs(scene, plot_autoencoder.PAIRS)
-    walks = plot_autoencoder.interpolated(scene, *pairs)
-    every = scene.source[np.arange(30)]["x"]
-    want = [
+    run = runs["variational"]
+    pairs = autoencoder.image_pairs(run, 0, autoencoder.PAIRS)
+    walks = autoencoder.interpolate(run, *pairs)
+    every = run.source[np.arange(30)]["x"]
+    expected = [
         [min(np.linalg.norm(x - real) for real in every) for x in walk]
         for walk in walks
     ]
-    np.testing.assert_allclose(plot_autoencoder.distances(scene), want, rtol=1e-5)
+    np.testing.assert_allclose(autoencoder.distances(run, 0), expected, rtol=1e-5)
 
 
-def test_all_draws_what_fits_and_says_the_numbers(runs, tmp_path, capsys):
-    paths = plot.draw(beside(runs, num=12), "all", tmp_path)
+def test_all_draws_what_fits_and_prints_the_numbers(runs, tmp_path, capsys):
+    request = PlotRequest(runs["plain"], num=12, beside=runs["variational"])
+    paths = plot.draw(request, "all", tmp_path)
     kinds = ["mean", "loss", "latents", "interpolation", "reconstructions", "decoded"]
     assert [p.stem for p in paths] == kinds
     assert all(p.stat().st_size > 100 for p in paths)
-    said = capsys.readouterr().out
-    codes = plot_autoencoder.codes(plot.Scene(*_of(runs["plain"]), num=12))
-    assert f"KL to N(0, I) {codes.kl:.3g} nats" in said
-    assert "the second run is nearer by" in said
-    told = json.loads((tmp_path / "latents.json").read_text())
+    printed = capsys.readouterr().out
+    codes = autoencoder.encode_data(runs["plain"], 0, 12)
+    assert f"KL to N(0, I) {codes.kl:.3g} nats" in printed
+    assert "the second run is nearer by" in printed
+    figures = json.loads((tmp_path / "latents.json").read_text())
     name = str(runs["plain"].workdir)
-    assert told[name] == {"kl": pytest.approx(codes.kl), "codes": len(codes.mean)}
-    told = json.loads((tmp_path / "interpolation.json").read_text())
-    middles = [told[str(runs[k].workdir)]["middle"] for k in ("plain", "variational")]
-    assert told["nearer_by"] == pytest.approx(middles[0] - middles[1], abs=1e-5)
-    plot.draw(runs["map"], "latents", tmp_path / "map")  # principal components
+    assert figures[name] == {"kl": pytest.approx(codes.kl), "codes": len(codes.mean)}
+    figures = json.loads((tmp_path / "interpolation.json").read_text())
+    middles = [
+        figures[str(runs[k].workdir)]["middle"] for k in ("plain", "variational")
+    ]
+    nearer = pytest.approx(middles[0] - middles[1], abs=1e-5)
+    assert figures["nearer_by"] == nearer
+    # principal components
+    plot.draw(PlotRequest(runs["map"]), "latents", tmp_path / "map")
 
 
 def test_decoded_image_i_depends_on_its_seed_alone(runs, monkeypatch, tmp_path):
     drawn = []
     monkeypatch.setattr(
-        plot_autoencoder.pictures, "save_grid", lambda path, x: drawn.append(x)
+        autoencoder.pictures, "save_grid", lambda path, x: drawn.append(x)
     )
     for num in (2, 5):
-        scene = plot.Scene(*_of(runs["plain"]), num=num)
-        plot_autoencoder.draw_decoded(scene, tmp_path)
+        autoencoder.draw_decoded(PlotRequest(runs["plain"], num=num), tmp_path)
     np.testing.assert_array_equal(drawn[0], drawn[1][:2])
 
 
@@ -148,31 +144,26 @@ def test_decoded_image_i_depends_on_its_seed_alone(runs, monkeypatch, tmp_path):
         ("decoded", {"trained": False}, "needs a trained run"),
         ("decoded", {"beside": "map"}, "--beside is for latents, interpolation"),
         ("latents", {"beside": "other data"}, "same data"),
-        ("latents", {"workdir": "number"}, "one number only"),
+        ("latents", {"run": "number"}, "one number only"),
     ],
 )
-def test_a_picture_that_cannot_be_drawn_says_why(runs, kind, fields, message, tmp_path):
+def test_a_picture_that_cannot_be_drawn_is_refused(
+    runs, kind, fields, message, tmp_path
+):
     config = small(1.0)
     config.data.num_examples = 31
-    others = {**runs, "other data": plot.Scene(config, runs["map"].workdir)}
-    fields = {**fields}
-    if "beside" in fields:
-        fields = {"beside": others[fields["beside"]]}
-    one = runs[fields.pop("workdir", None) or "plain"]
-    folder = one.workdir if fields.pop("trained", True) else None
-    given = {"config": one.config, "workdir": folder, **fields}
+    others = {**runs, "other data": Experiment(config, runs["map"].workdir)}
+    run = runs[fields.get("run", "plain")]
+    run = run if fields.get("trained", True) else Experiment(run.config)
+    request = PlotRequest(run, beside=others.get(fields.get("beside")))
     with pytest.raises(ValueError) as error:
-        plot.draw(plot.Scene(**given), kind, tmp_path / "out")
+        plot.draw(request, kind, tmp_path / "out")
     assert message in str(error.value)
     assert not (tmp_path / "out").exists()
 
 
 def test_the_preview_shows_there_and_back(runs, tmp_path):
-    config, source, task, params, _ = runs["plain"].trained
-    preview.make_preview(config, source, task)(params, tmp_path / "preview.png")
+    run = runs["plain"]
+    preview.make(run)(run.params, tmp_path / "preview.png")
     with Image.open(tmp_path / "preview.png") as image:
         assert len(image.getcolors(10_000) or ()) > 10
-
-
-def _of(scene):
-    return scene.config, scene.workdir

@@ -1,4 +1,6 @@
-"""The pictures of a run: what they show, worked out without them."""
+"""The pictures of a diffusion run: the numbers that they show."""
+
+from dataclasses import replace
 
 import jax
 import jax.numpy as jnp
@@ -7,16 +9,18 @@ import pytest
 from PIL import Image
 
 from jaxdiff import build
+from jaxdiff.runs.experiment import Experiment, open_run
+from jaxdiff.runs.plot import diffusion
 from jaxdiff.runs.plot import run as plot
-from jaxdiff.runs.sampler import make_sampler
+from jaxdiff.runs.plot.spec import PlotRequest, real_images
 from tests.runs.conftest import tiny_config, untrained
 
-# What a class-conditional denoiser of images can be drawn as by `all`, by no judge.
+# What `all` draws of a class-conditional denoiser of images, without --features.
 OF_IMAGES = [
     name
-    for name, kind in plot.KINDS.items()
-    if kind.task in ("", "diffusion")
-    and kind.quick
+    for name, spec in plot.SPECS.items()
+    if spec.task in ("", "diffusion")
+    and spec.quick
     and name not in ("pairs", "guidance", "progress")
 ]
 
@@ -34,73 +38,67 @@ def image_config(**fields):
 @pytest.fixture(scope="module")
 def images(tmp_path_factory):
     folder = tmp_path_factory.mktemp("images") / "run"
-    untrained(image_config(), folder, step=2)
-    return plot.Scene(image_config(), folder, num=5)
+    return PlotRequest(untrained(image_config(), folder, step=2), num=5)
 
 
 @pytest.fixture
 def rows(whole):
-    folder, run, _ = whole
-    return plot.Scene(run.config, folder)
+    folder, *_ = whole
+    return PlotRequest(open_run(folder))
 
 
 def test_corruption_starts_at_the_data_and_ends_at_the_noise(images):
     config = image_config(diffusion__schedule="linear_mix", diffusion__noise="uniform")
-    scene = plot.Scene(config, num=5)
-    x, labels, keys = plot.real_images(scene)
-    x_t = plot.corrupted(scene, x, keys, plot.AMOUNTS)
+    request = PlotRequest(Experiment(config), num=5)
+    x, labels, keys = real_images(request)
+    x_t = diffusion.corrupt(request.run, x, keys, diffusion.TIMES)
     np.testing.assert_array_equal(x_t[0], x)
     assert 0 <= x_t[-1].min() < 0.1 and 0.9 < x_t[-1].max() < 1
     # by hand: one noise for an image at all times, mixed in by t
-    for t, got in zip(plot.AMOUNTS, x_t, strict=True):
+    for t, got in zip(diffusion.TIMES, x_t, strict=True):
         np.testing.assert_allclose(got, (1 - t) * x + t * x_t[-1], atol=1e-6)
     assert not np.allclose(x_t[-1, 0], x_t[-1, 1])
     np.testing.assert_array_equal(labels, [0, 1, 2, 0, 1])  # classes in turn
 
 
 def test_real_images_are_of_the_data_and_the_seed_chooses_them():
-    scene = plot.Scene(image_config(), num=3)
-    x, labels, _ = plot.real_images(scene)
-    every = scene.source[np.arange(len(scene.source))]
+    run = Experiment(image_config())
+    x, labels, _ = real_images(PlotRequest(run, num=3))
+    every = run.source[np.arange(len(run.source))]
     for image, label in zip(x, labels, strict=True):
-        found = (every["x"] == image).all((1, 2, 3))
-        assert found.sum() == 1 and every["label"][found] == label
-    other, _, _ = plot.real_images(plot.Scene(image_config(), num=3, seed=1))
+        same = (every["x"] == image).all((1, 2, 3))
+        assert same.sum() == 1 and every["cond"][same] == label
+    other, _, _ = real_images(PlotRequest(run, num=3, seed=1))
     assert not np.array_equal(x, other)
 
 
-def test_predictions_are_the_networks_told_the_images_own_labels(images):
-    x_t, x0, labels = plot.predictions(images)
+def test_predictions_are_the_networks_given_the_images_labels(images):
+    x_t, x0, labels = diffusion.predict(images)
     assert x_t.shape == x0.shape == (11, 5, 8, 8, 1)
-    denoise = images.trained.task.model(images.trained.params)
-    t = jnp.float32(plot.AMOUNTS[7])
-    said = denoise(jnp.asarray(x_t[7]), t, jnp.asarray(labels)).x0
-    np.testing.assert_allclose(x0[7], said, atol=1e-5)
+    t = jnp.float32(diffusion.TIMES[7])
+    expected = images.run.model(jnp.asarray(x_t[7]), t, jnp.asarray(labels)).x0
+    np.testing.assert_allclose(x0[7], expected, atol=1e-5)
     assert np.isfinite(x0).all()
 
 
 @pytest.mark.parametrize("clip", [False, True])
 def test_the_films_last_estimate_is_the_sample(images, clip):
     """And it is the sample that the sampler draws from the same seed."""
-    config = image_config(sampler__clip=clip, sampler__guidance=2.0)
-    config.sampler.num_steps = 99  # the film's own steps count
-    scene = plot.Scene(config, images.workdir, num=4, steps=3)
-    ts, trace, x = plot.film(scene)
+    # the film's steps count, not the run's
+    run = images.run.with_sampler(clip=clip, guidance=2.0, num_steps=99)
+    ts, trace, x = diffusion.film(PlotRequest(run, num=4, steps=3))
     assert ts.shape == (4,) and trace.x_t.shape == (3, 4, 8, 8, 1)
     np.testing.assert_allclose(trace.x0[-1], x, atol=1e-6)
-    config.sampler.num_steps = 3
-    labels = scene.labels(4)
-    drawn = make_sampler(config, scene.source, scene.trained.task).draw(
-        scene.trained.params, 0, np.arange(4), labels
-    )
+    sampler = run.with_sampler(num_steps=3).sampler()
+    drawn = sampler.draw(run.params, 0, np.arange(4), run.conditions(4))
     np.testing.assert_allclose(x, drawn, atol=1e-5)
 
 
 def test_the_mean_by_hand(images):
-    every = images.source[np.arange(40)]["x"]
-    image, count = plot.mean(images.source)
-    np.testing.assert_allclose(image, every.mean(0), atol=1e-6)
-    assert count == 40
+    source = images.run.source
+    image, num = diffusion.mean_image(source)
+    np.testing.assert_allclose(image, source[np.arange(40)]["x"].mean(0), atol=1e-6)
+    assert num == 40
 
 
 def pixels(path):
@@ -117,7 +115,7 @@ def test_all_draws_what_fits(images, rows, tmp_path, capsys):
     for path in tmp_path.rglob("*.png"):
         assert pixels(path).std() > 1, path
     # without a run: what needs no parameters
-    config = plot.Scene(image_config())
+    config = PlotRequest(Experiment(image_config()))
     paths = plot.draw(config, "all", tmp_path / "config")
     assert [p.stem for p in paths] == ["schedules", "corruption", "mean"]
 
@@ -125,7 +123,7 @@ def test_all_draws_what_fits(images, rows, tmp_path, capsys):
 @pytest.mark.parametrize("kind", ["corruption", "predictions", "film", "grid"])
 def test_pictures_of_images_vary_with_the_seed(images, tmp_path, kind):
     (a,) = plot.draw(images, kind, tmp_path / "a")
-    other = plot.Scene(images.config, images.workdir, num=5, seed=7)
+    other = replace(images, seed=7)
     (b,) = plot.draw(other, kind, tmp_path / "b")
     assert (abs(pixels(a) - pixels(b)) > 20).mean() > 1e-3
 
@@ -134,24 +132,24 @@ def test_pictures_vary_with_the_data(images, tmp_path):
     for name, low, schedule in (("a", 3, "cosine"), ("b", 4, "linear_mix")):
         config = image_config(diffusion__schedule=schedule)
         config.data.num_classes = low
-        plot.draw(plot.Scene(config), "all", tmp_path / name)
+        plot.draw(PlotRequest(Experiment(config)), "all", tmp_path / name)
     for kind in ("schedules", "corruption", "mean"):
         a, b = (pixels(tmp_path / name / f"{kind}.png") for name in "ab")
         assert a.shape != b.shape or (abs(a - b) > 20).mean() > 1e-3, kind
 
 
-def test_every_schedule_is_drawn_when_asked(tmp_path):
+def test_every_schedule_is_drawn_on_request(tmp_path):
     for every in (False, True):
-        scene = plot.Scene(tiny_config(), every=every)
-        plot.draw(scene, "schedules", tmp_path / str(every))
+        request = PlotRequest(Experiment(tiny_config()), every=every)
+        plot.draw(request, "schedules", tmp_path / str(every))
     few, many = (pixels(tmp_path / str(e) / "schedules.png") for e in (False, True))
     assert few.shape != many.shape or (few != many).mean() > 0.01
 
 
-def test_misfits_are_said_before_anything_is_written(images, rows, tmp_path):
+def test_misfits_are_refused_before_anything_is_written(images, rows, tmp_path):
     out = tmp_path / "out"
-    config = plot.Scene(image_config())
-    for scene, kind, match in (
+    config = PlotRequest(Experiment(image_config()))
+    for request, kind, match in (
         (images, "flim", "no kind of picture 'flim'; did you mean 'film'.*pairs"),
         (images, "pairs", "'pairs' is for tables, and the data are images"),
         (rows, "film", "'film' is for images, and the data are tables"),
@@ -160,18 +158,17 @@ def test_misfits_are_said_before_anything_is_written(images, rows, tmp_path):
         (config, "loss", "needs a trained run"),
     ):
         with pytest.raises(ValueError, match=match):
-            plot.draw(scene, kind, out)
+            plot.draw(request, kind, out)
     assert not out.exists()
 
 
 def test_a_table_of_one_number_has_pairs_but_no_scatter(tmp_path):
     config = tiny_config(data__name="iris", num_steps=2)
     config.data.columns = ("petal width (cm)", "class")
-    untrained(config, tmp_path / "run", step=2)
-    scene = plot.Scene(config, tmp_path / "run", num=6)
+    request = PlotRequest(untrained(config, tmp_path / "run", step=2), num=6)
     with pytest.raises(ValueError, match="needs 2 or more columns of numbers"):
-        plot.draw(scene, "corruption", tmp_path / "out")
-    assert [p.stem for p in plot.draw(scene, "all", tmp_path / "out")] == [
+        plot.draw(request, "corruption", tmp_path / "out")
+    assert [p.stem for p in plot.draw(request, "all", tmp_path / "out")] == [
         "schedules",
         "loss",
         "pairs",
@@ -179,25 +176,25 @@ def test_a_table_of_one_number_has_pairs_but_no_scatter(tmp_path):
 
 
 def test_pictures_are_not_overwritten_unasked(tmp_path):
-    scene = plot.Scene(tiny_config())
-    (path,) = plot.draw(scene, "schedules", tmp_path)
+    request = PlotRequest(Experiment(tiny_config()))
+    (path,) = plot.draw(request, "schedules", tmp_path)
     path.write_bytes(b"mine")
     with pytest.raises(ValueError, match=r"schedules.png exist.* --force overwrites"):
-        plot.draw(scene, "all", tmp_path)
+        plot.draw(request, "all", tmp_path)
     assert path.read_bytes() == b"mine" and len([*tmp_path.iterdir()]) == 1
     (tmp_path / "corruption.json").write_text("mine")
     with pytest.raises(ValueError, match=r"corruption.json exist"):
-        plot.draw(scene, "corruption", tmp_path)
-    plot.draw(scene, "schedules", tmp_path, force=True)
+        plot.draw(request, "corruption", tmp_path)
+    plot.draw(request, "schedules", tmp_path, force=True)
     assert path.read_bytes() != b"mine"
 
 
-def test_labels_of_a_model_without_condition_are_not_told(images, tmp_path):
+def test_a_model_without_condition_is_given_no_labels(images, tmp_path):
     config = image_config(diffusion__condition="none")
-    untrained(config, tmp_path / "run", step=2)
-    scene = plot.Scene(config, tmp_path / "run", num=2, steps=2)
-    assert build.num_labels(config, scene.source) == 0
-    assert plot.check(scene, "all") == [k for k in OF_IMAGES if k != "guided"]
-    for kind in ("predictions", "film", "grid"):  # those that tell labels
-        plot.draw(scene, kind, tmp_path / "out")
-    assert jax.tree.leaves(scene.trained.params)
+    run = untrained(config, tmp_path / "run", step=2)
+    request = PlotRequest(run, num=2, steps=2)
+    assert build.num_labels(config, run.source) == 0
+    assert plot.check(request, "all") == [k for k in OF_IMAGES if k != "guided"]
+    for kind in ("predictions", "film", "grid"):  # those that pass labels
+        plot.draw(request, kind, tmp_path / "out")
+    assert jax.tree.leaves(run.params)

@@ -8,32 +8,34 @@ import pytest
 from jaxdiff import build
 from jaxdiff.data import images
 from jaxdiff.diffusion import sampling
-from jaxdiff.runs.experiment import load
+from jaxdiff.runs.experiment import Experiment, open_run
 from jaxdiff.runs.sample import run as sample
-from jaxdiff.runs.sampler import even_labels, make_sampler
-from jaxdiff.runs.train import loop as train
-from jaxdiff.runs.train import preview
-from jaxdiff.train.state import init_state
+from jaxdiff.runs.shared_pictures import save_samples
+from jaxdiff.train.state import init_state, num_params
 from jaxdiff.train.step import make_train_step
+
+
+def initialised(config):
+    """An experiment without a run, and parameters as a training run starts with."""
+    run = Experiment(config)
+    return run, jax.jit(run.task.init)(jax.random.key(0))
 
 
 def test_guidance_eta_and_seed_compile_nothing(tiny, compilations):
     config = tiny(sampler__guidance=2.0, sampler__solver="ddim(eta=0.5)")
-    source = build.make_source(config)
-    task = build.make_task(config, source)
-    params = jax.jit(task.init)(jax.random.key(0))
-    index, labels = np.arange(8), even_labels(8, 2)
-    first = make_sampler(config, source, task)
+    run, params = initialised(config)
+    index, labels = np.arange(8), run.conditions(8)
+    first = run.sampler()
     a = first.draw(params, 0, index, labels)
     assert compilations.names  # it does count
     compilations.names.clear()
     images = [a, first.draw(params, 1, index, labels)]
     assert compilations.names == []
     for fields in (
-        {"sampler__guidance": 3.0, "sampler__solver": "ddim(eta=0.5)"},
-        {"sampler__guidance": 2.0, "sampler__solver": "ddim(eta=0.9)"},
+        {"guidance": 3.0, "solver": "ddim(eta=0.5)"},
+        {"guidance": 2.0, "solver": "ddim(eta=0.9)"},
     ):
-        other = make_sampler(tiny(**fields), source, task)
+        other = run.with_sampler(**fields).sampler()
         compilations.names.clear()  # of the grid, for one
         images.append(other.draw(params, 0, index, labels))
         assert compilations.names == []
@@ -58,9 +60,7 @@ def equations(jaxpr) -> int:
 @pytest.mark.parametrize("solver", ["ddim(eta=0.5)", "ddpm"])
 def test_a_thousand_steps_are_as_many_equations_as_ten(tiny, solver):
     config = tiny(sampler__solver=solver)
-    source = build.make_source(config)
-    task = build.make_task(config, source)
-    params = jax.jit(task.init)(jax.random.key(0))
+    run, params = initialised(config)
     counts = []
     for n in (10, 1000):
         config.sampler.num_steps = n
@@ -68,7 +68,7 @@ def test_a_thousand_steps_are_as_many_equations_as_ten(tiny, solver):
         assert len(ts) == n + 1
 
         def draw(seeds, x, labels, ts=ts):
-            denoise, made = task.model(params), build.make_solver(config)
+            denoise, made = run.task.model(params), build.make_solver(config)
             return sampling.sample(seeds, denoise, made, ts, x, labels)
 
         seeds = jax.random.split(jax.random.key(0), 4)
@@ -79,49 +79,44 @@ def test_a_thousand_steps_are_as_many_equations_as_ten(tiny, solver):
 
 def test_image_i_depends_on_seed_and_number_alone(tiny):
     """Law 1: any batch, any chunk, any place in it."""
-    config = tiny(sampler__guidance=2.0, sampler__solver="ddpm")
-    source = build.make_source(config)
-    task = build.make_task(config, source)
-    params = jax.jit(task.init)(jax.random.key(0))
+    run, params = initialised(tiny(sampler__guidance=2.0, sampler__solver="ddpm"))
     labels = np.array([0, 1] * 6, np.int32)
-    whole = make_sampler(config, source, task)
+    whole = run.sampler()
     all_of = whole.draw(params, 3, np.arange(12), labels)
     assert all_of.shape == (12, 2)
     some = np.array([11, 4, 7])
     np.testing.assert_allclose(
         whole.draw(params, 3, some, labels[some]), all_of[some], rtol=1e-4, atol=1e-5
     )
-    config.sampler.batch_size = 4
-    chunks = make_sampler(config, source, task).draw(params, 3, np.arange(12), labels)
+    four = run.with_sampler(batch_size=4).sampler()
+    chunks = four.draw(params, 3, np.arange(12), labels)
     np.testing.assert_allclose(chunks, all_of, rtol=1e-4, atol=1e-5)
     assert len({row.tobytes() for row in all_of}) == 12
 
 
-def test_calls_are_counted(tiny):
-    config = tiny(sampler__num_steps=7)
-    source = build.make_source(config)
-    task = build.make_task(config, source)
-    assert make_sampler(config, source, task).calls() == 7
+def test_nfe_is_counted(tiny):
+    assert Experiment(tiny(sampler__num_steps=7)).sampler().nfe() == 7
 
 
 @pytest.mark.parametrize(
     ("num", "classes", "labels"),
     [(6, 3, [0, 0, 1, 1, 2, 2]), (4, 3, [0, 0, 1, 2]), (2, 4, [0, 2])],
 )
-def test_even_labels_by_hand(num, classes, labels):
-    assert even_labels(num, classes).tolist() == labels
+def test_even_conditions_by_hand(num, classes, labels, tiny):
+    run = Experiment(tiny(data__num_classes=classes))
+    assert run.conditions(num).tolist() == labels
 
 
-def test_no_classes_no_labels():
-    assert even_labels(5, 0) is None
+def test_no_classes_no_conditions(tiny):
+    assert Experiment(tiny(diffusion__condition="none")).conditions(5) is None
 
 
-def test_load_reads_the_averaged_parameters(whole):
-    folder, run, state = whole
-    trained = load(folder, run.config)
-    assert trained.step == 8
+def test_open_run_reads_the_averaged_parameters(whole):
+    folder, _, state = whole
+    run = open_run(folder)
+    assert run.step == 8
     for a, b, c in zip(
-        jax.tree.leaves(trained.params),
+        jax.tree.leaves(run.params),
         jax.tree.leaves(state.ema),
         jax.tree.leaves(state.params),
         strict=True,
@@ -130,10 +125,10 @@ def test_load_reads_the_averaged_parameters(whole):
         assert (np.asarray(a) != np.asarray(c)).any()
 
 
-def test_loading_leaves_every_checkpoint(whole):
-    folder, run, _ = whole
+def test_reading_leaves_every_checkpoint(whole):
+    folder, *_ = whole
     before = sorted(p.as_posix() for p in folder.rglob("*"))
-    load(folder, run.config)
+    open_run(folder)
     assert sorted(p.as_posix() for p in folder.rglob("*")) == before
 
 
@@ -153,8 +148,7 @@ PLATFORMS = ("cpu", "cuda", "tpu")
 def test_the_training_step_lowers_for_all_platforms():
     """No test machine has them all: lowering is what can be checked without."""
     config = tiny_unet()
-    source = build.make_source(config)
-    task = build.make_task(config, source)
+    task = Experiment(config).task
     tx, _ = build.make_optimizer(config)
     step = make_train_step(task.loss, tx, build.make_ema(config), axis=None)
 
@@ -166,7 +160,7 @@ def test_the_training_step_lowers_for_all_platforms():
     )
     batch = {
         "x": jax.ShapeDtypeStruct((1, 4, 4, 4, 1), np.float32),
-        "label": jax.ShapeDtypeStruct((1, 4), np.int32),
+        "cond": jax.ShapeDtypeStruct((1, 4), np.int32),
     }
     key = jax.ShapeDtypeStruct((2,), np.uint32)
     exported = jax.export.export(jax.jit(on_data), platforms=PLATFORMS)(
@@ -180,9 +174,8 @@ def test_the_training_step_lowers_for_all_platforms():
 
 def test_the_sampler_lowers_for_all_platforms():
     config = tiny_unet()
-    source = build.make_source(config)
-    task = build.make_task(config, source)
-    wrap = make_sampler(config, source, task).wrap
+    run = Experiment(config)
+    wrap, task = run.sampler().wrap, run.task
     solver = build.make_solver(config)
     ts = jnp.asarray(build.make_grid(config), jnp.float32)
 
@@ -203,16 +196,16 @@ def test_the_sampler_lowers_for_all_platforms():
 
 def test_train_and_sample_agree_on_the_preview(whole, tmp_path):
     """samples/STEP.png is what launch.sample would draw from the last checkpoint."""
-    folder, run, state = whole
+    folder, _, state = whole
+    run = open_run(folder)
     num = run.config.train.num_preview
-    trained = load(folder, run.config)
-    sampler = make_sampler(run.config, trained.source, trained.task)
-    labels = even_labels(num, 2)
-    again = sampler.draw(trained.params, run.config.seed, np.arange(num), labels)
-    preview.save_samples(tmp_path / "again.png", trained.source, again, labels)
+    labels = run.conditions(num)
+    x = run.sampler().draw(run.params, run.config.seed, np.arange(num), labels)
+    again = tmp_path / "again.png"
+    save_samples(again, run.source, run.source.decode(x), labels)
     drawn = folder / "samples" / f"{int(state.step):08d}.png"
-    assert (tmp_path / "again.png").read_bytes() == drawn.read_bytes()
-    assert train.num_params(state.ema) == train.num_params(trained.params)
+    assert again.read_bytes() == drawn.read_bytes()
+    assert num_params(state.ema) == num_params(run.params)
 
 
 def test_a_class_with_a_slash_is_no_folder(tmp_path):

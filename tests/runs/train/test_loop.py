@@ -1,6 +1,7 @@
 """The training run: resuming is continuing, and nothing is silently mended."""
 
 import json
+from dataclasses import replace
 
 import jax
 import numpy as np
@@ -9,7 +10,7 @@ from absl import logging
 
 from jaxdiff.data import batches
 from jaxdiff.runs import workdir
-from jaxdiff.runs.train import loop as train
+from jaxdiff.runs.train import loop, setup
 from jaxdiff.train import parallel
 from tests.runs.conftest import assert_same, at, numbers, read_state
 
@@ -29,18 +30,18 @@ def interrupted(run, after, error):
 
 def test_a_batch_is_a_function_of_seed_and_step(tiny, tmp_path):
     """Law 2: starting later skips, and changes nothing."""
-    run = train.prepare(tiny(num_steps=12), tmp_path / "a")
-    every = list(train.feed_from(run, 0))
-    later = list(train.feed_from(run, 7))
+    run = setup.prepare(tiny(num_steps=12), tmp_path / "a")
+    every = list(setup.feed_from(run, 0))
+    later = list(setup.feed_from(run, 7))
     assert len(every) == 12 and len(later) == 5
     for a, b in zip(every[7:], later, strict=True):
         np.testing.assert_array_equal(a["x"], b["x"])
-        np.testing.assert_array_equal(a["label"], b["label"])
-    other = next(train.feed_from(train.prepare(tiny(), tmp_path / "b"), 1))
+        np.testing.assert_array_equal(a["cond"], b["cond"])
+    other = next(setup.feed_from(setup.prepare(tiny(), tmp_path / "b"), 1))
     np.testing.assert_array_equal(other["x"], every[1]["x"])
     config = tiny()
     config.seed = 1
-    other = next(train.feed_from(train.prepare(config, tmp_path / "c"), 1))
+    other = next(setup.feed_from(setup.prepare(config, tmp_path / "c"), 1))
     assert (other["x"] != every[1]["x"]).any()
 
 
@@ -49,10 +50,10 @@ def test_resume_is_continuation_to_the_bit(tmp_path, whole, after):
     """Law 3, with a crash between checkpoints, on one, and before the last step."""
     run = at(whole[1], tmp_path / "run")
     with pytest.raises(RuntimeError, match="power"):
-        train.run(interrupted(run, after, RuntimeError("power")))
+        loop.run(interrupted(run, after, RuntimeError("power")))
     stored = read_state(tmp_path / "run", run)
     assert stored is not None and int(stored.step) == after - after % 2
-    state = train.run(at(whole[1], tmp_path / "run"))
+    state = loop.run(at(whole[1], tmp_path / "run"))
     assert_same(state, whole[2])
     assert_same(read_state(tmp_path / "run", run), read_state(whole[0], run))
     assert numbers(tmp_path / "run") == numbers(whole[0])
@@ -61,39 +62,39 @@ def test_resume_is_continuation_to_the_bit(tmp_path, whole, after):
 def test_a_first_crash_starts_over(tmp_path, whole):
     run = at(whole[1], tmp_path / "run")
     with pytest.raises(RuntimeError):
-        train.run(interrupted(run, 1, RuntimeError()))
-    state = train.run(at(whole[1], tmp_path / "run"))
+        loop.run(interrupted(run, 1, RuntimeError()))
+    state = loop.run(at(whole[1], tmp_path / "run"))
     assert_same(state, whole[2])
 
 
 def test_control_c_saves_where_it_stopped(tmp_path, whole):
     run = at(whole[1], tmp_path / "run")
-    state = train.run(interrupted(run, 5, KeyboardInterrupt()))
+    state = loop.run(interrupted(run, 5, KeyboardInterrupt()))
     assert int(state.step) == 5
     stored = read_state(tmp_path / "run", run)
     assert stored is not None and int(stored.step) == 5
-    state = train.run(at(whole[1], tmp_path / "run"))
+    state = loop.run(at(whole[1], tmp_path / "run"))
     assert_same(state, whole[2])
 
 
 @pytest.mark.parametrize("first", [4, 5])
 def test_more_steps_are_a_longer_run(tmp_path, whole, first):
-    train.run(at(whole[1], tmp_path / "run", num_steps=first))
-    state = train.run(at(whole[1], tmp_path / "run"))
+    loop.run(at(whole[1], tmp_path / "run", num_steps=first))
+    state = loop.run(at(whole[1], tmp_path / "run"))
     assert_same(state, whole[2])
 
 
 def test_a_finished_run_does_nothing_more(tmp_path, whole):
     run = at(whole[1], tmp_path / "run", num_steps=2)
-    state = train.run(run)
+    state = loop.run(run)
     before = numbers(tmp_path / "run")
-    again = train.run(at(whole[1], tmp_path / "run", num_steps=2))
+    again = loop.run(at(whole[1], tmp_path / "run", num_steps=2))
     assert_same(state, again)
     assert numbers(tmp_path / "run") == before
 
 
 def test_steps_per_call_change_no_number_beyond_rounding(tiny, tmp_path, whole):
-    state = train.run(train.prepare(tiny(steps_per_call=2), tmp_path / "run"))
+    state = loop.run(setup.prepare(tiny(steps_per_call=2), tmp_path / "run"))
     for a, b in zip(
         jax.tree.leaves(state.params), jax.tree.leaves(whole[2].params), strict=True
     ):
@@ -103,9 +104,9 @@ def test_steps_per_call_change_no_number_beyond_rounding(tiny, tmp_path, whole):
 def test_lines_come_at_their_steps_when_a_call_crosses_them(tiny, tmp_path):
     """From step 3, calls of two steps end at 5, 7 and 8: none at a multiple of 4."""
     more = {"steps_per_call": 2, "log_every": 4, "checkpoint_every": 4}
-    run = train.prepare(tiny(**more), tmp_path / "run")
-    train.run(at(run, tmp_path / "run", num_steps=3))
-    train.run(at(run, tmp_path / "run", num_steps=8))
+    run = setup.prepare(tiny(**more), tmp_path / "run")
+    loop.run(at(run, tmp_path / "run", num_steps=3))
+    loop.run(at(run, tmp_path / "run", num_steps=8))
     assert [r["step"] for r in numbers(tmp_path / "run")] == [3, 5, 8]
 
 
@@ -117,13 +118,13 @@ def test_devices_see_one_batch_and_reach_one_state(tiny, tmp_path, whole, n):
     from jaxdiff.train.step import make_train_step
 
     config = tiny()
-    task = build.make_task(config, run.source)
+    task = build.make_task(config, run.experiment.source)
     tx, _ = build.make_optimizer(config)
     step = make_train_step(task.loss, tx, build.make_ema(config), axis=parallel.AXIS)
     devices = jax.devices()[:n]
     pmapped = parallel.pmap_step(step, devices)
     state = parallel.replicate(run.init(), devices)
-    for batch in train.feed_from(run, 0):
+    for batch in setup.feed_from(run, 0):
         batch = parallel.shard(batch, n, axis=1)
         state, _ = pmapped(state, batch, jax.random.key(0))
     for a, b in zip(
@@ -138,7 +139,7 @@ def test_a_nan_in_the_data_stops_the_run(tmp_path, whole):
     """Law 8: the step is named, and the checkpoint before it stays."""
     more = {"log_every": 4, "checkpoint_every": 4, "num_steps": 40}
     run = at(whole[1], tmp_path / "run", **more)
-    source = run.source
+    source = run.experiment.source
     bad = 7
 
     def load(index):
@@ -149,10 +150,9 @@ def test_a_nan_in_the_data_stops_the_run(tmp_path, whole):
     place = int(np.argmax(batches.permutation(0, 0, 40) == bad))
     first = place // 8 + 1
     low = (first - 1) // 4 * 4
-    from dataclasses import replace
-
+    experiment = replace(run.experiment, data=replace(source, load=load))
     with pytest.raises(FloatingPointError) as error:
-        train.run(run._replace(source=replace(source, load=load)))
+        loop.run(run._replace(experiment=experiment))
     assert f"not finite at step {first} (steps {low + 1} to {low + 4})" in str(
         error.value
     )
@@ -178,16 +178,16 @@ def test_what_is_not_finite_is_not_saved(tmp_path, whole, name):
         return state, metrics
 
     with pytest.raises(FloatingPointError, match=r"at step 5 \(steps 5 to 6\)"):
-        train.run(run._replace(step=step))
+        loop.run(run._replace(step=step))
     stored = read_state(tmp_path / "run", run)
     assert stored is not None and int(stored.step) == 4
 
 
 def test_a_learning_rate_that_blows_up_stops_the_run(tiny, tmp_path):
     config = tiny(lr="constant(peak=1e25)", log_every=1, checkpoint_every=1)
-    run = train.prepare(config, tmp_path / "run")
+    run = setup.prepare(config, tmp_path / "run")
     with pytest.raises(FloatingPointError, match="last good checkpoint is kept"):
-        train.run(run)
+        loop.run(run)
     stored = read_state(tmp_path / "run", run)
     assert stored is not None
     assert all(np.isfinite(a).all() for a in jax.tree.leaves(stored))
@@ -196,15 +196,15 @@ def test_a_learning_rate_that_blows_up_stops_the_run(tiny, tmp_path):
 def test_a_checkpoint_cut_short_is_set_aside_and_training_finishes(
     tmp_path, whole, monkeypatch
 ):
-    train.run(at(whole[1], tmp_path / "run", num_steps=6))
+    loop.run(at(whole[1], tmp_path / "run", num_steps=6))
     folder = tmp_path / "run" / workdir.CHECKPOINTS
     for file in (folder / "6").rglob("*"):
         if file.is_file():
             file.write_bytes(b"")
-    said = []
-    monkeypatch.setattr(logging, "warning", lambda text, *a: said.append(text % a))
-    state = train.run(at(whole[1], tmp_path / "run"))
-    assert any("step 6 cannot be read" in line for line in said)
+    warnings = []
+    monkeypatch.setattr(logging, "warning", lambda text, *a: warnings.append(text % a))
+    state = loop.run(at(whole[1], tmp_path / "run"))
+    assert any("step 6 cannot be read" in line for line in warnings)
     assert_same(state, whole[2])
     assert (folder / "6.damaged").is_dir()
     assert numbers(tmp_path / "run") == numbers(whole[0])
@@ -223,7 +223,7 @@ def test_metrics_are_one_object_a_line(whole):
 
 
 def test_the_first_logged_loss_is_the_mean_of_its_steps(tmp_path, whole):
-    train.run(at(whole[1], tmp_path / "run", log_every=1))
+    loop.run(at(whole[1], tmp_path / "run", log_every=1))
     one = [row["loss"] for row in numbers(tmp_path / "run")]
     two = [row["loss"] for row in numbers(whole[0])]
     np.testing.assert_allclose(np.reshape(one, (4, 2)).mean(1), two, rtol=1e-6)
@@ -238,7 +238,7 @@ def test_what_a_run_leaves_behind(whole):
 
 def test_previews_come_when_asked(tmp_path, whole):
     run, drawn = at(whole[1], tmp_path / "run", sample_every=4, num_steps=6), []
-    train.run(run._replace(preview=lambda _, path: drawn.append(path.name)))
+    loop.run(run._replace(preview=lambda _, path: drawn.append(path.name)))
     assert drawn == ["00000004.png", "00000006.png"]
 
 
@@ -250,7 +250,7 @@ def test_previews_come_when_asked(tmp_path, whole):
         ({"num_steps": 0}, "train.num_steps must be at least 1"),
         ({"keep_last": 0}, "train.keep_last must be at least 1"),
         ({"num_preview": 0}, "train.num_preview must be at least 1"),
-        ({"data__flip": True}, "flip=True, but .* no images"),
+        ({"data__flip": True}, "flip=True needs images of pixels"),
         ({"clip_norm": -1.0}, "clip_norm must be >= 0"),
         ({"sampler__guidance": 2.0, "diffusion__condition": "none"}, "needs a model"),
         ({"model__name": "unet"}, "(h, w, c)|rows|shape"),
@@ -260,13 +260,13 @@ def test_previews_come_when_asked(tmp_path, whole):
 )
 def test_mistakes_are_found_before_anything_is_written(tiny, tmp_path, fields, message):
     with pytest.raises(ValueError, match=message.replace("(h, w, c)", r"\(h, w, c\)")):
-        train.prepare(tiny(**fields), tmp_path / "run")
+        setup.prepare(tiny(**fields), tmp_path / "run")
     assert not (tmp_path / "run").exists()
 
 
 def test_parameter_table_counts_by_hand(whole):
     """hidden 8, 2 columns, 2 classes and the null one."""
-    text = train.parameter_table(whole[1])
+    text = setup.parameter_table(whole[1])
     dense = lambda i, o: i * o + o  # noqa: E731
     block = dense(8, 8) * 2 + 16  # and the norm's scale and shift
     total = (

@@ -4,19 +4,20 @@ import numpy as np
 import pytest
 
 from jaxdiff.data.batches import permutation
-from jaxdiff.runs import workdir
-from jaxdiff.runs.evaluate.features import features
-from jaxdiff.runs.evaluate.metrics import METRICS, Sides
+from jaxdiff.metrics import frechet
+from jaxdiff.runs import shared_pictures, workdir
+from jaxdiff.runs.evaluate.features import load_extractor
+from jaxdiff.runs.evaluate.metrics import METRICS, Pair
+from jaxdiff.runs.experiment import open_run
 from jaxdiff.runs.plot import run as plot
-from jaxdiff.runs.sampler import make_sampler
-from jaxdiff.runs.train import loop as train
-from jaxdiff.runs.train import progress
+from jaxdiff.runs.plot.spec import PlotRequest
+from jaxdiff.runs.train import loop, setup
 from jaxdiff.train.ema import primary
 from tests.runs.conftest import (
     CLASSIFIER,
     IMAGES,
+    SPECK,
     assert_same,
-    config_of,
     numbers,
     tiny_config,
     untrained,
@@ -27,10 +28,10 @@ MEASURED = {"evaluate_every": 4, "num_evaluate": 30}
 
 
 def test_a_run_is_measured_and_its_bits_stay_as_they_were(tmp_path, whole):
-    run = train.prepare(tiny_config(**MEASURED), tmp_path / "run")
+    prepared = setup.prepare(tiny_config(**MEASURED), tmp_path / "run")
     with pytest.raises(RuntimeError):
-        train.run(interrupted(run, 7, RuntimeError("power")))
-    state = train.run(train.prepare(tiny_config(**MEASURED), tmp_path / "run"))
+        loop.run(interrupted(prepared, 7, RuntimeError("power")))
+    state = loop.run(setup.prepare(tiny_config(**MEASURED), tmp_path / "run"))
     assert_same(state, whole[2])
     name = "two_sample_accuracy"
     rows = numbers(tmp_path / "run")
@@ -38,63 +39,77 @@ def test_a_run_is_measured_and_its_bits_stay_as_they_were(tmp_path, whole):
     for row, bare in zip(rows, numbers(whole[0]), strict=True):
         assert row | {name: 0} == bare | {name: 0}
     # the last, worked out apart
-    sampler = make_sampler(run.config, run.source, run.task)
-    labels = np.repeat(np.arange(2), 15).astype(np.int32)
-    x = sampler.draw(primary(state.ema), 0, np.arange(30), labels)
+    run, labels = prepared.experiment, np.repeat(np.arange(2), 15).astype(np.int32)
+    x = run.sampler().draw(primary(state.ema), 0, np.arange(30), labels)
     order = permutation(0, 0, 40)  # of as many real rows, the first of these
-    sides = [run.source.decode(some) for some in (run.source[order]["x"], x)]
-    found = METRICS["two_sample"].compute(Sides(*sides, None, None, 0))
+    pair = [run.source.decode(some) for some in (run.source[order]["x"], x)]
+    found = METRICS["two_sample"].compute(Pair(*pair))
     assert rows[-1][name] == pytest.approx(found[name], abs=0.05)
     assert (tmp_path / "run" / "progress.png").exists()
     assert not (whole[0] / "progress.png").exists()
-    scene = plot.Scene(run.config, tmp_path / "run")
-    (path,) = plot.draw(scene, "progress", tmp_path / "drawn")
+    request = PlotRequest(open_run(tmp_path / "run"))
+    (path,) = plot.draw(request, "progress", tmp_path / "drawn")
     assert path.stat().st_size > 0
-    bare = plot.Scene(tiny_config(), whole[0])
+    bare = PlotRequest(open_run(whole[0]))
     assert "measured as it trained" in plot.misfit(bare, "progress")
 
 
-def test_of_images_the_distances_that_the_metrics_give(judged, tmp_path):
-    config = config_of(**{**IMAGES, "model__name": "speck"}, **MEASURED)
-    config.train.judge, config.train.evaluate_steps = str(judged[0]), 2
-    trained = untrained(config, tmp_path / "run")
-    run = train.prepare(config, tmp_path / "run")
-    assert run.measure
-    found = run.measure(trained.params)
+def test_of_images_the_distances_that_the_metrics_give(classifier_run, tmp_path):
+    config = tiny_config(**SPECK, **MEASURED)
+    config.train.features, config.train.evaluate_steps = str(classifier_run[0]), 2
+    run = untrained(config, tmp_path / "run")
+    prepared = setup.prepare(config, tmp_path / "run")
+    assert prepared.measure
+    found = prepared.measure(run.params)
     labels = np.repeat(np.arange(3), 10).astype(np.int32)
     assert config.sampler.num_steps != 2
-    config.sampler.num_steps = 2
-    sampler = make_sampler(config, run.source, run.task)
-    x = sampler.draw(trained.params, config.seed, np.arange(30), labels)
-    judge = progress.judging.load_judge(judged[0])
+    sampler = run.with_sampler(num_steps=2).sampler()
+    x = sampler.draw(run.params, config.seed, np.arange(30), labels)
+    extractor = load_extractor(classifier_run[0])
     real = run.source.decode(run.source[np.arange(60)]["x"])
-    made, real = (
-        features(judge, np.round(v), 255.0) for v in (run.source.decode(x), real)
-    )
-    expected = METRICS["frechet"].compute(Sides(real, made, None, None, 0))
-    assert found["frechet"] == pytest.approx(expected["frechet"], rel=1e-3)
-    assert {*found} == {"frechet", "kernel", "kernel_error"}
+    moments = [
+        frechet.fit(extractor.features(np.round(v), 255.0))
+        for v in (run.source.decode(x), real)
+    ]
+    expected = frechet.distance(*moments)
+    assert found["frechet"] == pytest.approx(expected, rel=1e-3)
+    assert {*found} == {"frechet", "kid", "kid_error"}
     assert [*(tmp_path / "run" / "references").iterdir()]
 
 
+def test_progress_is_drawn_of_older_logs(tmp_path):
+    """KID had another name in metrics.jsonl."""
+    rows = [
+        {"step": step, "loss": 1.0, "frechet": 9.0 / step, "kernel": 0.1}
+        for step in (4, 8)
+    ]
+    assert shared_pictures.measured(rows) == "frechet"
+    shared_pictures.save_progress(tmp_path / "progress.png", rows)
+    assert (tmp_path / "progress.png").stat().st_size > 0
+
+
 @pytest.mark.parametrize(
-    ("fields", "says"),
+    ("fields", "message"),
     [
-        (CLASSIFIER, "make data by themselves"),
-        ({"train__num_evaluate": 1}, "num_evaluate must be >= 2"),
-        ({**IMAGES, "model__name": "speck"}, "needs train.judge: the run of a class"),
+        (CLASSIFIER, "evaluate_every=4: task 'classifier' does not take it"),
+        (
+            {**IMAGES, "model__name": "unet", "diffusion__low_size": 4},
+            "make data by themselves",
+        ),
+        ({"train__num_evaluate": 1}, "num_evaluate must be at least 2"),
+        (SPECK, "needs train.features: the run of a class"),
         ({"train__steps_per_call": 8}, "evaluate_every=4 must be a multiple"),
     ],
 )
-def test_mistakes_are_found_before_any_work(fields, says, tmp_path):
-    config = config_of(**{**MEASURED, **fields})
+def test_mistakes_are_found_before_any_work(fields, message, tmp_path):
+    config = tiny_config(**{**MEASURED, **fields})
     if "train__steps_per_call" in fields:
         config.train.update({"log_every": 8, "checkpoint_every": 8})
-    with pytest.raises(ValueError, match=says):
-        train.prepare(config, tmp_path / "run")
+    with pytest.raises(ValueError, match=message):
+        setup.prepare(config, tmp_path / "run")
     assert not (tmp_path / "run").exists()
 
 
-def test_what_is_measured_may_change_when_a_run_goes_on(tmp_path, whole):
+def test_what_is_measured_may_change_when_a_run_resumes(tmp_path, whole):
     config = tiny_config(**MEASURED, num_steps=12)
     workdir.check_same(whole[0], config)  # no error

@@ -1,0 +1,222 @@
+"""The pictures of a diffusion run: its schedule, noise, predictions, samples and log.
+
+A function without files works out what a picture shows (`corrupt`, `predict`, `film`,
+`mean_image`); the one that draws it only arranges and names.
+"""
+
+from functools import partial
+from pathlib import Path
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from jaxdiff import build, choices, rng
+from jaxdiff.arrays import Array
+from jaxdiff.data.batches import permutation
+from jaxdiff.data.source import Source
+from jaxdiff.diffusion import sampling, schedules
+from jaxdiff.diffusion.levels import coeffs
+from jaxdiff.plots import curves, pictures, tables
+from jaxdiff.runs import shared_pictures
+from jaxdiff.runs.experiment import Experiment
+from jaxdiff.runs.plot.spec import (
+    FEW,
+    MOST,
+    PlotRequest,
+    PlotSpec,
+    is_upsampler,
+    real_images,
+)
+
+# The times of strips: t = 0, .1, ..., 1.
+TIMES = np.linspace(0.0, 1.0, 11)
+# Rows of a table that a scatter plot can show; images whose mean is taken.
+MOST_ROWS, MOST_IN_MEAN = 2000, 20_000
+
+
+def draw_schedules(request: PlotRequest, path: Path) -> None:
+    """alpha, sigma and log-SNR of the run's schedule, or of every one beside it."""
+    t = jnp.linspace(0.0, 1.0, 401)
+
+    def rows(schedule):
+        parts = (schedule.alpha, schedule.sigma, schedule.log_snr)
+        return np.stack([np.asarray(part(t)) for part in parts])
+
+    d = request.run.config.diffusion
+    name = (
+        d.schedule if d.scaling == "unscaled" else f"{d.schedule}, scaled {d.scaling}"
+    )
+    makers = choices.members(schedules) if request.every else {}
+    others = {name: rows(make()) for name, make in makers.items()}
+    this = {f"this run: {name}": rows(request.run.schedule)}
+    curves.save_schedules(path, np.asarray(t), this, others)
+
+
+def corrupt(run: Experiment, x: np.ndarray, keys: Array, ts: np.ndarray) -> np.ndarray:
+    """x f32[b, ...] -> f32[t, b, ...]; the noise of a key is the same at all times."""
+    eps = rng.draw(build.make_noise(run.config), keys, x.shape[1:])
+    c = coeffs(run.schedule, jnp.asarray(ts, jnp.float32))
+    pairs = zip(c.alpha, c.sigma, strict=True)
+    return np.stack([np.asarray(alpha * x + sigma * eps) for alpha, sigma in pairs])
+
+
+def draw_corruption(request: PlotRequest, path: Path) -> None:
+    """Data at rising t: a strip of images, or two columns of a table."""
+    run, source = request.run, request.run.source
+    d = run.config.diffusion
+    title = f"data at rising t: {d.schedule}, {d.noise} noise"
+    if source.is_image:
+        x, labels, keys = real_images(request)
+        strips = run.pixels(corrupt(run, x, keys, TIMES)).swapaxes(0, 1)
+        names = request.names("image", labels, len(x))
+        rows = dict(zip(names, strips, strict=True))
+        pictures.save_rows(path, rows, columns=_titles(TIMES), title=title)
+        return
+    index = permutation(request.seed, 0, len(source))[: request.num or MOST_ROWS]
+    batch, ts = source[index], TIMES[::2]
+    x_t = corrupt(run, batch["x"], request.keys(index), ts)
+    panels = dict(zip(_titles(ts), map(source.decode, x_t), strict=True))
+    clean = source.decode(batch["x"])
+    labels = source.labels_of(batch)
+    if labels is not None:
+        clean["class"] = np.array(source.class_names)[labels]
+    tables.save_scatters(path, panels, clean, title=title)
+
+
+def predict(
+    request: PlotRequest,
+) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
+    """x_t of real_images at TIMES and the network's x0, f32[11, n, ...]; labels."""
+    run, (x, labels, keys) = request.run, real_images(request)
+    x_t, ts = corrupt(run, x, keys, TIMES), jnp.asarray(TIMES, jnp.float32)
+    cond = labels if build.num_labels(run.config, run.source) else None
+    x0 = [_x0(run.model, x, t, cond) for x, t in zip(x_t, ts, strict=True)]
+    return x_t, np.stack(x0), labels
+
+
+def draw_predictions(request: PlotRequest, path: Path) -> None:
+    """Real images at rising noise, and the x0 that the network predicts of them."""
+    run, (x_t, x0, labels) = request.run, predict(request)
+    names = request.names("image", labels, x_t.shape[1])
+    title = f"what the network predicts after {run.step:,} training steps"
+    x_t, x0, columns = run.pixels(x_t), run.pixels(x0), _titles(TIMES)
+    pictures.save_estimates(path, names, x_t, x0, columns=columns, title=title)
+
+
+def film(request: PlotRequest) -> tuple[np.ndarray, sampling.Trace, np.ndarray]:
+    """Times f[n + 1], what the sampler saw at the first n of them, and the samples.
+
+    Image i is sample i of the same seed, label and number of steps.
+    """
+    run = request.run.with_sampler(num_steps=request.steps)
+    shared, num = run.sampler().shared(run.params), min(request.num or FEW, MOST)
+    keys, cond = request.keys(np.arange(num)), run.conditions(num)
+    x_T = sampling.init_noise(
+        keys,
+        run.source.shape,
+        schedule=shared.schedule,
+        noise=shared.noise,
+        t=shared.ts[0],
+    )
+    args = keys, shared.denoise, shared.solver, shared.ts, x_T, cond
+    x, trace = sampling.sample(*args, trace=True)
+    return np.asarray(shared.ts), trace, np.asarray(x)
+
+
+def draw_film(request: PlotRequest, path: Path) -> None:
+    """Input and prediction at every step of a short sampling run, then the sample."""
+    run, (ts, trace, x) = request.run, film(request)
+    x_t = run.pixels(np.concatenate([trace.x_t, x[None]]))
+    x0, solver = run.pixels(trace.x0), run.config.sampler.solver
+    names = request.names("sample", run.labels_of(run.conditions(len(x))), len(x))
+    title = f"{solver} in {len(x0)} steps; the last x_t is the sample"
+    pictures.save_estimates(path, names, x_t, x0, columns=_titles(ts), title=title)
+
+
+def draw_samples(request: PlotRequest, path: Path) -> None:
+    """A grid of samples, or a pair plot of generated rows beside real ones."""
+    run, source = request.run, request.run.source
+    most = 64 if source.is_image else min(len(source), MOST_ROWS)
+    num = request.num or most
+    values, cond = source.decode(request.draw(num)), run.conditions(num)
+    shared_pictures.save_samples(path, source, values, run.labels_of(cond))
+
+
+def mean_image(source: Source) -> tuple[np.ndarray, int]:
+    """The mean f32[h, w, c] of images evenly spread over the data; their number."""
+    index = np.arange(0, len(source), -(-len(source) // MOST_IN_MEAN))
+    parts = np.array_split(index, -(-len(index) // 256))
+    total = sum(source[part]["x"].sum(0, dtype=np.float64) for part in parts)
+    return np.asarray(total / len(index), np.float32), len(index)
+
+
+def draw_mean(request: PlotRequest, path: Path) -> None:
+    """The mean image: the best prediction of x0 from noise alone."""
+    image, num = mean_image(request.run.source)
+    rows = {"": request.run.pixels(image[None])}
+    pictures.save_rows(path, rows, title=f"mean of {num:,} images", cell=3.0)
+
+
+def draw_loss(request: PlotRequest, path: Path) -> None:
+    """The training loss of metrics.jsonl."""
+    config, log = request.run.config, request.run.log
+    d, a = config.diffusion, config.autoencoder
+    bound = " + bound" if d.learned_variance and d.bound_weight else ""
+    names = {
+        "diffusion": f"{d.distance} of {d.prediction}, {d.weight} weight{bound}",
+        "classifier": "cross-entropy, nats",
+        "autoencoder": f"sum of {a.distance} / 2 + {a.kl_weight:g} KL",
+    }
+    steps, losses = ([row[k] for row in log] for k in ("step", "loss"))
+    curves.save_loss(path, steps, losses, name=names[config.task])
+
+
+def draw_progress(request: PlotRequest, path: Path) -> None:
+    """The distance from the data as training went on."""
+    shared_pictures.save_progress(path, request.run.log)
+
+
+def _few_columns(least: int, request: PlotRequest) -> str:
+    """Misfit of a table with fewer columns of numbers than that."""
+    layout = request.run.source.layout
+    few = layout and sum(not column.categories for column in layout.columns) < least
+    return f"needs {least} or more columns of numbers" if few else ""
+
+
+def _no_log(request: PlotRequest) -> str:
+    if request.run.log:
+        return ""
+    return f"needs metrics.jsonl, and {request.run.workdir} has no line of it yet"
+
+
+def _unmeasured(request: PlotRequest) -> str:
+    if shared_pictures.measured(request.run.log):
+        return ""
+    return "is for a run that was measured as it trained (train.evaluate_every)"
+
+
+_any = partial(PlotSpec, data=(), trained=False)
+_trained = partial(PlotSpec, data=("images",), trained=True, needs=("sampler",))
+SPECS = {
+    "schedules": _any(draw_schedules),
+    "corruption": _any(
+        draw_corruption, data=("images", "tables"), misfit=partial(_few_columns, 2)
+    ),
+    "predictions": _trained(draw_predictions, needs=("params",), misfit=is_upsampler),
+    "film": _trained(draw_film, misfit=is_upsampler),
+    "grid": _trained(draw_samples),
+    "mean": _any(draw_mean, data=("images",), task=""),
+    "loss": _any(draw_loss, trained=True, task="", misfit=_no_log),
+    "progress": _any(draw_progress, trained=True, misfit=_unmeasured),
+    "pairs": _trained(draw_samples, data=("tables",), misfit=partial(_few_columns, 1)),
+}
+
+
+def _titles(ts):
+    return [f"t = {t:.2g}" for t in ts]
+
+
+@jax.jit
+def _x0(denoise, x_t, t, cond):
+    return denoise(x_t, t, cond).x0

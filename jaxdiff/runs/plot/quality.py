@@ -1,0 +1,300 @@
+"""Pictures of how good samples are: over NFE, steps, averages and guidance.
+
+Guidance of a class has three methods: a classifier guides the model without its label,
+or with it, and the model guides itself away from its prediction without (classifier-
+free). All samples of a picture have the same seeds and labels.
+"""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import jax.numpy as jnp
+import numpy as np
+from jax.tree_util import Partial
+from tqdm import tqdm
+
+from jaxdiff import build
+from jaxdiff.choices import members
+from jaxdiff.data.source import Source, as_pixels
+from jaxdiff.diffusion import sampling, solvers
+from jaxdiff.plots import curves, pictures
+from jaxdiff.runs.evaluate.features import NEEDED, NO_LABELS, Extractor, Reference
+from jaxdiff.runs.plot.spec import (
+    MOST,
+    PlotRequest,
+    is_upsampler,
+    quality_spec,
+    save_figures,
+)
+from jaxdiff.tasks.classifier import Classify
+
+# Numbers of function evaluations: calls of the denoiser for one image. The solver left
+# out is for distilled models, which alone learn where its steps go.
+NFE, LEFT_OUT = (5, 10, 20, 50, 100), ("consistency",)
+STEPS = (1, 10, 80)  # as in the Keras DDIM example
+# Relative widths of averages, and the guidance scales beside them; others of guidance.
+WIDTHS, WIDTH_SCALES = (0.03, 0.05, 0.075, 0.1, 0.15, 0.2), (1.0, 1.5, 2.0, 3.0)
+SCALES = (0.0, 1.0, 2.0, 4.0, 8.0)
+# Samples for a Frechet distance, for a label accuracy, and at least for KID; real
+# images at most.
+MANY, MANY_LABELS, ENOUGH, MOST_REAL = 2000, 500, 20, 10_000
+OTHER = "a classifier other than the one that guides (configs/fashion_features.py)"
+FREE = "trained with labels and diffusion.label_dropout > 0"
+
+
+def draw_nfe(request: PlotRequest, path: Path) -> None:
+    """Frechet distance over NFE, a line a solver; and KIND.json."""
+    rows, sampler = distances_by_nfe(request), request.run.config.sampler
+    num = request.num or MANY
+    lines = {
+        name: tuple(np.array([[row["nfe"], row["frechet"]] for row in some]).T)
+        for name, some in rows.items()
+    }
+    names = {"xlabel": "NFE", "ylabel": f"Frechet distance, {num} samples"}
+    curves.save_lines(path, lines, **names, log=True)
+    figures = {"grid": sampler.grid, "guidance": sampler.guidance, "solvers": rows}
+    save_figures(path, {"samples": num, "seed": request.seed, **figures})
+
+
+def distances_by_nfe(request: PlotRequest) -> dict[str, list[dict[str, Any]]]:
+    """Solver -> for each of NFE: nfe, steps and Frechet distance."""
+    reference, rows = _reference(request), {}
+    names = [name for name in sorted(members(solvers)) if name not in LEFT_OUT]
+    todo = [(name, most) for name in names for most in NFE]
+    for name, most in tqdm(todo, desc="solvers x NFE", disable=None):
+        steps, nfe = steps_for(request, name, most)
+        if not steps:
+            continue
+        distance = _frechet(request, reference, solver=name, num_steps=steps)
+        row = {"nfe": nfe, "steps": steps, "frechet": distance}
+        rows.setdefault(name, []).append(row)
+        tqdm.write(f"{name:16s}{steps:4d} steps{nfe:4d} NFE{distance:10.4f}")
+    return rows
+
+
+def steps_for(request: PlotRequest, solver: str, most: int) -> tuple[int, int]:
+    """The most steps that take no more NFE than `most`, and the NFE that they take."""
+
+    def count(num_steps):
+        config = request.run.with_sampler(solver=solver, num_steps=num_steps).config
+        ts = jnp.asarray(build.make_grid(config), jnp.float32)
+        return sampling.count_nfe(build.make_solver(config), ts)
+
+    return sampling.most_steps(count, most)
+
+
+def _reference(request: PlotRequest) -> Reference:
+    images = request.run.images
+    most = min(len(images), MOST_REAL)
+    return Reference(request.extractor, images, most, run=request.run)
+
+
+def _frechet(request: PlotRequest, reference: Reference, **fields: Any) -> float:
+    """Of samples with these fields of config.sampler to the real images."""
+    x = request.draw(request.num or MANY, **fields)
+    return reference.frechet(reference.features(request.run.pixels(x)))
+
+
+def draw_steps(request: PlotRequest, path: Path) -> None:
+    """The same noise in each column, sampled in 1, 10 and 80 steps.
+
+    With --num of ENOUGH or more each row has its KID to the data, see `kid_by_steps`.
+    """
+    samples = samples_by_steps(request)
+    names, num = {n: f"{n} step{'s' * (n > 1)}" for n in samples}, request.num or 0
+    if num >= ENOUGH:
+        space = f"features of {request.features}" if request.features else "pixels"
+        rows = kid_by_steps(request, samples)
+        save_figures(path, {"samples": num, "of": space, "steps": rows})
+        for n, row in rows.items():
+            value = f"{row['kid']:.3g} ± {row['kid_error']:.2g}"
+            names[n] += f"\nKID {value}"
+            print(f"{n} steps: KID {value}, {num} samples, {space}")
+    strips = {names[n]: request.run.pixels(x[:MOST]) for n, x in samples.items()}
+    title = f"one noise a column, after {request.run.step:,} training steps"
+    pictures.save_rows(path, strips, title=title)
+
+
+def samples_by_steps(request: PlotRequest) -> dict[int, np.ndarray]:
+    """Number of steps -> f32[n, h, w, c], sampled from the same n noises.
+
+    By deterministic DDIM in equal steps from t = 1, whatever the run's sampler: others
+    add noise on the way, or begin a short run at another level.
+    """
+    fields = {"solver": "ddim(eta=0.0)", "grid": "uniform"}
+    num = request.num or MOST
+    return {n: request.draw(num, **fields, num_steps=n) for n in STEPS}
+
+
+def kid_by_steps(request: PlotRequest, samples: dict[int, Any]) -> dict[int, dict]:
+    """Steps -> KID of f32[n, h, w, c] to as many real images.
+
+    In the features of --features; without it, of the pixels themselves in [0, 1].
+    """
+    run, seed, num = request.run, request.seed, len(next(iter(samples.values())))
+    extractor = request.extractor if request.features else of_pixels(run.images)
+    real = Reference(extractor, run.images, min(len(run.images), num), seed=seed)
+    features = {n: real.features(run.pixels(x)) for n, x in samples.items()}
+    return {n: real.kid(some, seed) for n, some in features.items()}
+
+
+def of_pixels(source: Source) -> Extractor:
+    """Images as their own features."""
+    flat = Partial(lambda x, t: x.reshape(len(x), -1))
+    return Extractor(as_pixels(source), Classify(flat, flat), Path("pixels"), None)
+
+
+def draw_widths(request: PlotRequest, path: Path) -> None:
+    """Frechet distances, widths down and guidance across, or over guidance if there is
+    one width; and KIND.json.
+    """
+    (widths, scales), distances = grid_of(request), distances_by_width(request)
+    title = f"Frechet distance, {request.num or MANY} samples"
+    names = [_width_name(width) for width in widths]
+    if len(widths) == 1:
+        lines = {names[0]: (np.array(scales), distances[0])}
+        curves.save_lines(path, lines, xlabel="guidance", ylabel=title)
+    else:
+        colours = np.log(distances / np.median(distances))
+        curves.save_heat(
+            path,
+            distances,
+            colours=colours,
+            limit=max(float(np.abs(colours).max()), 0.1),
+            rows=names,
+            columns=[f"guidance {scale:g}" for scale in scales],
+            title=title,
+        )
+    figures = {"widths": widths, "scales": scales, "frechet": distances.tolist()}
+    save_figures(path, _settings(request, request.num or MANY) | figures)
+
+
+def distances_by_width(request: PlotRequest) -> np.ndarray:
+    """Frechet distances, f64[widths, scales]."""
+    reference, (widths, scales) = _reference(request), grid_of(request)
+    distances = np.zeros((len(widths), len(scales)))
+    for i, width in enumerate(tqdm(widths, desc="widths", disable=None)):
+        wide = replace(request, run=request.run.with_sampler(ema=width))
+        _ = wide.run.params  # read once for all scales
+        for j, scale in enumerate(scales):
+            distances[i, j] = value = _frechet(wide, reference, guidance=scale)
+            tqdm.write(f"{_width_name(width)}, guidance {scale:g}: {value:.4f}")
+    return distances
+
+
+def grid_of(request: PlotRequest) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """Widths and scales. There is one width, 0 for that of train.ema, if the run keeps
+    no others, and one scale, 1, if the model cannot be guided.
+    """
+    widths = WIDTHS if request.run.config.train.ema_widths else (0.0,)
+    return widths, WIDTH_SCALES if request.run.task.null is not None else (1.0,)
+
+
+def _width_name(width):
+    return f"average {width:g} wide" if width else "the run's average"
+
+
+def _settings(request, num):
+    s = request.run.config.sampler
+    steps = {"solver": s.solver, "steps": s.num_steps}
+    return {"samples": num, "seed": request.seed, **steps}
+
+
+def draw_guidance(request: PlotRequest, path: Path) -> None:
+    """Label accuracy over the guidance scale, a line a method; and KIND.json."""
+    accuracy, sampler = label_accuracy(request), request.run.config.sampler
+    num = request.num or MANY_LABELS
+    curves.save_lines(
+        path,
+        {name: (np.array(SCALES), values) for name, values in accuracy.items()},
+        xlabel="guidance scale",
+        ylabel="label accuracy",
+        title=f"{num} samples each, by a classifier that does not guide",
+    )
+    figures = {
+        "extractor": str(request.features),
+        "classifier": sampler.classifier,
+        "form": sampler.classifier_form,
+        "scales": SCALES,
+        "label_accuracy": {name: v.tolist() for name, v in accuracy.items()},
+    }
+    save_figures(path, _settings(request, num) | figures)
+
+
+def label_accuracy(request: PlotRequest) -> dict[str, np.ndarray]:
+    """Method -> f[scales], the share of samples that have their class by --features."""
+    source, num = request.run.source, request.num or MANY_LABELS
+    labels, accuracy = request.run.conditions(num), {}
+    for name, scales in methods(request).items():
+        accuracy[name] = np.zeros(len(SCALES))
+        for i, (scale, fields) in enumerate(scales.items()):
+            values = source.decode(request.draw(num, **fields))
+            classes = request.extractor.labels(values, source.peak)
+            accuracy[name][i] = share = np.mean(classes == labels)
+            print(f"{name}, scale {scale:g}: {share:.3f} of {num}", flush=True)
+    return accuracy
+
+
+def methods(request: PlotRequest) -> dict[str, dict[float, dict[str, Any]]]:
+    """Name -> scale -> fields of config.sampler, of the methods that the run allows."""
+    run, table = request.run, {}
+    classifier, is_free = run.config.sampler.classifier, run.task.null is not None
+    if classifier and is_free:
+        table["classifier, model without label"] = "classifier_scale", {"guidance": 0.0}
+    if classifier:
+        table["classifier, model with label"] = "classifier_scale", {"guidance": 1.0}
+    if is_free:
+        table["classifier-free"] = "guidance", {"classifier": ""}
+    return {
+        name: {scale: {field: scale, **others} for scale in SCALES}
+        for name, (field, others) in table.items()
+    }
+
+
+def draw_guided(request: PlotRequest, path: Path) -> None:
+    """One noise for each class, at every scale of every method."""
+    run, num = request.run, min(request.run.source.num_classes, 10)
+    labels, rows = np.arange(num, dtype=np.int32), {}
+    for name, scales in methods(request).items():
+        for scale, fields in scales.items():
+            args = run.params, request.seed, np.arange(num), labels
+            x = run.with_sampler(**fields).sampler().draw(*args)
+            rows[f"{name}: {scale:g}"] = run.pixels(x)
+    names = run.source.class_names[:num]
+    pictures.save_rows(path, rows, columns=names, group=len(SCALES))
+
+
+def _no_features(request: PlotRequest) -> str:
+    missing = "" if request.features else f"needs --features=PATH: {NEEDED}"
+    return is_upsampler(request) or missing
+
+
+def _one_width_and_scale(request: PlotRequest) -> str:
+    if grid_of(request) == ((0.0,), (1.0,)):
+        return (
+            f"is for runs with averages of several widths (train.ema_widths), or {FREE}"
+        )
+    return _no_features(request)
+
+
+def _unguided(request: PlotRequest) -> str:
+    reason = f"is for runs {FREE}, or with --config.sampler.classifier=WORKDIR"
+    return "" if methods(request) else reason
+
+
+def _no_labels(request: PlotRequest) -> str:
+    if not request.features:
+        return f"needs --features=WORKDIR: {OTHER}"
+    if request.extractor.published:
+        return f"needs other --features: {request.features} {NO_LABELS}"
+    return _unguided(request)
+
+
+SPECS = {
+    "nfe": quality_spec(draw_nfe, quick=False, misfit=_no_features),
+    "steps": quality_spec(draw_steps, needs=("sampler",), misfit=is_upsampler),
+    "widths": quality_spec(draw_widths, quick=False, misfit=_one_width_and_scale),
+    "guidance": quality_spec(draw_guidance, misfit=_no_labels),
+    "guided": quality_spec(draw_guided, needs=("sampler",), misfit=_unguided),
+}

@@ -1,0 +1,55 @@
+"""Pictures that several commands draw: of samples, and of a run's progress."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from jaxdiff.data.source import Source
+from jaxdiff.plots import curves, pictures, tables
+
+# Real rows in a pair plot, and samples that a grid sorts by class, at most.
+MOST_ROWS, MOST_SORTED = 2000, 400
+# Fields of metrics.jsonl that progress is drawn of, and what the axis is called.
+MEASURED = {
+    "frechet": "Frechet distance",
+    "two_sample_accuracy": "accuracy of a forest in telling generated rows from real",
+}
+
+
+def save_samples(
+    path: Path, source: Source, values: Any, labels: np.ndarray | None
+) -> None:
+    """A grid of images, or a pair plot of generated rows beside real ones.
+
+    values: in data units, as of source.decode.  labels: the classes i32[n] of images
+    """
+    if source.is_image:
+        pixels = pictures.to_uint8(values, source.peak)
+        pictures.save_grid(path, pixels, columns=_columns_by_class(labels))
+    else:
+        real = source.decode(source[np.arange(min(len(source), MOST_ROWS))]["x"])
+        tables.save_pairs(path, {"real": real, "generated": values})
+
+
+def measured(rows: list[dict[str, Any]]) -> str:
+    """Which field of MEASURED the rows of metrics.jsonl have; "" for none."""
+    return next((name for name in MEASURED if any(name in row for row in rows)), "")
+
+
+def save_progress(path: Path, rows: list[dict[str, Any]]) -> None:
+    """The `measured` field over the optimiser steps."""
+    name = measured(rows)
+    points = [(row["step"], row[name]) for row in rows if name in row]
+    lines = {"averaged parameters": tuple(np.array(points).T)}
+    curves.save_lines(path, lines, xlabel="optimiser step", ylabel=MEASURED[name])
+
+
+def _columns_by_class(labels: np.ndarray | None) -> int | None:
+    """How many columns give each class rows of its own; None where classes differ in
+    size, where there is one class, and for more than MOST_SORTED samples."""
+    if labels is None or len(labels) > MOST_SORTED:
+        return None
+    sizes = np.bincount(labels)
+    sizes = sizes[sizes > 0]
+    return int(sizes[0]) if len(sizes) > 1 and len({*sizes}) == 1 else None

@@ -1,0 +1,181 @@
+"""A training run: checked and built before anything is written, and its steps."""
+
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import NamedTuple
+
+import jax
+from ml_collections import ConfigDict
+from tqdm import tqdm
+
+from jaxdiff import build, choices, fields
+from jaxdiff.arrays import PyTree, require
+from jaxdiff.data.batches import batches
+from jaxdiff.data.source import Batch, Source
+from jaxdiff.runs import workdir as files
+from jaxdiff.runs.experiment import Experiment
+from jaxdiff.runs.train import preview
+from jaxdiff.runs.train.progress import Measure, make_measure
+from jaxdiff.tasks.task import Task
+from jaxdiff.train import optim, parallel
+from jaxdiff.train.state import TrainState, init_state, num_params
+from jaxdiff.train.step import make_train_step
+
+# Fields of config.train that must be at least 1, and those that steps_per_call divides.
+POSITIVE = (
+    *("batch_size", "num_steps", "steps_per_call", "accumulate"),
+    *("log_every", "checkpoint_every", "keep_last", "num_preview"),
+)
+EVERY = (
+    *("log_every", "sample_every", "checkpoint_every"),
+    *("snapshot_every", "evaluate_every"),
+)
+
+
+class Run(NamedTuple):
+    """A checked experiment: everything is built, nothing has been written.
+
+    preview: (averaged parameters, path of a PNG) -> None, draws what suits the task
+    measure: averaged parameters -> values for the log; None where it is off
+    step:    (state, batch, key) -> (state, metrics) over all devices: pmap_step
+    init:    () -> the state before the first step
+    lr:      step -> learning rate, for the log
+    """
+
+    experiment: Experiment
+    preview: Callable[[PyTree, Path], None]
+    measure: Measure | None
+    step: Callable
+    init: Callable[[], TrainState]
+    lr: Callable
+
+
+def prepare(
+    config: ConfigDict, workdir: Path | None, source: Source | None = None
+) -> Run:
+    """Build and check everything, write nothing.
+
+    workdir: where the run will be, or is and resumes; None where none is to be written.
+    source: what to train on, where it is not all of config.data.
+    Errors: ValueError, FileNotFoundError.
+    """
+    stored = None
+    if workdir:
+        stored = files.load_config(workdir) if files.holds_run(workdir) else None
+        config = files.recall(workdir, config)
+        files.check_same(workdir, config)
+    unused = fields.check(config, stored=stored)
+    if unused:
+        tqdm.write(f"note: nothing takes {', '.join(unused)}", file=sys.stderr)
+    _check_ranges(config.train)
+    experiment = Experiment(config, workdir, source)
+    source = experiment.source
+    fields.check(config, source, stored)
+    config = build.measured(config, source)
+    experiment = replace(experiment, config=config, data=source)
+    task, t = experiment.task, config.train
+    tx, lr = build.make_optimizer(config)
+    step = make_train_step(
+        task.loss,
+        tx,
+        build.make_ema(config),
+        axis=parallel.AXIS,
+        accumulate=t.accumulate,
+    )
+    jax.eval_shape(task.init, jax.random.key(0))  # a network that does not fit
+    run = Run(
+        experiment,
+        choices.pick(preview, task.kind)(experiment),
+        make_measure(experiment),
+        parallel.pmap_step(step, jax.devices(), task.frozen),
+        _make_init(config, task, tx),
+        lr,
+    )
+    feed_from(run, t.num_steps)  # of no batches: checks its arguments
+    return run
+
+
+def _check_ranges(t: ConfigDict) -> None:
+    """ValueError for fields of config.train that are out of range, or do not fit."""
+    for name in POSITIVE:
+        require(t[name] >= 1, f"train.{name} must be at least 1, got {t[name]}")
+    require(
+        bool(t.ema_widths) == (t.snapshot_every >= 1),
+        f"train.ema_widths={t.ema_widths} and train.snapshot_every={t.snapshot_every} "
+        "belong together: (0.05, 0.1), say, and an eighth of train.num_steps",
+    )
+    for name in EVERY:
+        require(
+            t[name] % t.steps_per_call == 0,
+            f"train.{name}={t[name]} must be a multiple of train.steps_per_call="
+            f"{t.steps_per_call}",
+        )
+    parallel.check_divides(t.batch_size, t.accumulate, jax.device_count())
+
+
+def _make_init(
+    config: ConfigDict, task: Task, tx: optim.Optimizer
+) -> Callable[[], TrainState]:
+    # it runs once: unoptimised, it compiles five times faster
+    @partial(jax.jit, compiler_options={"xla_backend_optimization_level": 0})
+    def init() -> TrainState:
+        # a key of its own, apart from those of the steps (0, 1, ...)
+        key = jax.random.fold_in(jax.random.key(config.seed), 2**31)
+        return init_state(task.init(key), tx, powers=len(config.train.ema_widths))
+
+    return init
+
+
+def feed_from(run: Run, start: int) -> Iterator[Batch]:
+    """The batches of the steps after `start`, f[k, b, ...]."""
+    config, t = run.experiment.config, run.experiment.config.train
+    return batches(
+        run.experiment.source,
+        batch_size=t.batch_size,
+        seed=config.seed,
+        start=start,
+        stop=max(start, t.num_steps),
+        stack=t.steps_per_call,
+        flip=config.data.flip,
+        process_index=jax.process_index(),
+        process_count=jax.process_count(),
+    )
+
+
+def updates(
+    run: Run, state: TrainState
+) -> Iterator[tuple[TrainState, dict[str, jax.Array]]]:
+    """The state after each call of the step, and the metrics f32[k] of its k steps.
+
+    A call donates the buffers of the state before it: only the last one can be used.
+    """
+    key = jax.random.key(run.experiment.config.seed)
+    for batch in feed_from(run, int(state.step)):
+        batch = parallel.shard(batch, jax.local_device_count(), axis=1)
+        state, metrics = run.step(state, batch, key)
+        yield state, metrics
+
+
+def fit(run: Run) -> TrainState:
+    """Train from the start and keep the result to itself: no log, no files.
+
+    The parameters are those of `run` with the same config, bit for bit; nobody looks
+    whether they are finite.
+    """
+    state = parallel.replicate(run.init(), jax.devices())
+    for after, _ in updates(run, state):
+        state = after
+    return jax.block_until_ready(state)
+
+
+def parameter_table(run: Run) -> str:
+    """Path, shape and number of every parameter, without allocating them."""
+    shapes = jax.eval_shape(run.experiment.task.init, jax.random.key(0))
+    leaves = jax.tree_util.tree_leaves_with_path(shapes)
+    rows = [(jax.tree_util.keystr(p, simple=True, separator="/"), a) for p, a in leaves]
+    width = max(len(name) for name, _ in rows)
+    lines = [f"{n:<{width}}  {a.shape!s:<20} {a.size:>12,}" for n, a in rows]
+    return "\n".join([*lines, f"{num_params(shapes):,} parameters"])
