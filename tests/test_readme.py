@@ -1,0 +1,273 @@
+"""The README: its first program runs, and whatever it names exists."""
+
+import ast
+import importlib
+import json
+import re
+import shlex
+import subprocess
+import sys
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import jaxdiff.diffusion.solvers
+from configs import base
+from jaxdiff import choices
+from jaxdiff.diffusion import grids, rules
+from jaxdiff.runs.edit.run import KINDS as EDITS
+from jaxdiff.runs.plot.run import SPECS as PLOTS
+from tests.runs.conftest import untrained
+
+ROOT = Path(__file__).parents[1]
+TEXT = (ROOT / "README.md").read_text()
+PROSE = re.sub(r"^```.*?^```\n", "", TEXT, flags=re.M | re.S)
+BLOCKS = re.findall(r"^```(\w*)\n(.*?)^```$", TEXT, flags=re.M | re.S)
+PYTHON = [block for language, block in BLOCKS if language == "python"]
+CONFIGS = {p.stem for p in (ROOT / "configs").glob("*.py")} - {"__init__", "base"}
+# launch.bench defines flags when it is imported, as often as others do
+BENCHES = re.search(r"^KINDS = (\(.+\))$", (ROOT / "launch/bench.py").read_text(), re.M)
+assert BENCHES
+KINDS = {
+    "launch.plot": {"all", *PLOTS},
+    "launch.edit": {*EDITS},
+    "launch.bench": {*ast.literal_eval(BENCHES[1])},
+}
+
+
+def test_it_is_short():
+    assert len(TEXT.splitlines()) < 300
+    for line in PROSE.splitlines():
+        assert len(line) <= 88 or line.startswith(("|", "![")), line
+
+
+# -- the toy
+
+
+@pytest.fixture(scope="module")
+def toy(tmp_path_factory):
+    """The first program, run as a reader runs it: its samples, modules and picture."""
+    folder = tmp_path_factory.mktemp("toy")
+    end = (
+        "import json, sys, numpy\n"
+        "u = numpy.linspace(0, 1, 101)[:, None]\n"
+        "numpy.savez('samples.npz', x=x, data=swirl(u))\n"
+        "print(json.dumps(sorted(sys.modules)))\n"
+    )
+    (folder / "toy.py").write_text(PYTHON[0] + end)
+    path = f"import sys; sys.path.insert(0, {str(ROOT)!r})\n"
+    run = "import runpy; runpy.run_path('toy.py')"
+    done = subprocess.run(
+        [sys.executable, "-c", path + run], cwd=folder, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    with np.load(folder / "samples.npz") as file:
+        return folder, json.loads(done.stdout), file["x"], file["data"]
+
+
+def test_the_toy_is_short_and_needs_the_mathematics_alone(toy):
+    assert len([line for line in PYTHON[0].splitlines() if line]) <= 30
+    assert all(len(line) <= 88 for line in PYTHON[0].splitlines())
+    ours = {name for name in toy[1] if name.startswith("jaxdiff.")}
+    assert "jaxdiff.diffusion.sampling" in ours
+    allowed = ("jaxdiff.diffusion", "jaxdiff.arrays", "jaxdiff.rng")
+    assert all(name.startswith(allowed) for name in ours)
+    tops = set()
+    for node in ast.walk(ast.parse(PYTHON[0])):
+        if isinstance(node, ast.Import):
+            tops |= {alias.name.split(".")[0] for alias in node.names}
+        assert not isinstance(node, ast.ImportFrom)
+    assert tops == {"flax", "jax", "jaxdiff", "matplotlib", "optax"}
+
+
+def test_the_toys_samples_lie_along_its_curve(toy):
+    """Near the curve, which is known in closed form, and evenly along it."""
+    _, _, x, data = toy
+    u = np.linspace(0, 1, 2001)
+    curve = (0.5 + 1.5 * u)[:, None] * np.stack([np.cos(13 * u), np.sin(13 * u)], 1)
+    np.testing.assert_allclose(data, curve[::20], atol=1e-5)
+    distances = np.stack([np.linalg.norm(point - curve, axis=1) for point in x])
+    near = distances.min(1) < 0.15  # two arms are .72 apart
+    assert near.mean() > 0.95
+    # the data are uniform in u: a tenth of them in each tenth
+    share = np.histogram(u[distances.argmin(1)], 10, (0, 1))[0] / len(x)
+    assert 0.06 < share.min() and share.max() < 0.15
+
+
+def test_the_picture_is_the_toys(toy):
+    with Image.open(toy[0] / "toy.png") as drawn:
+        with Image.open(ROOT / first_image()) as shown:
+            assert drawn.size == shown.size
+        assert np.asarray(drawn.convert("L")).std() > 10  # not an empty figure
+
+
+def first_image() -> str:
+    return images()[0]
+
+
+# -- a trained run
+
+
+def test_a_run_is_sampled_as_shown(tmp_path):
+    """The second program, of a run of the digits' shape and number of classes."""
+    config = importlib.import_module("configs.digits").get_config("smoke")
+    untrained(config, tmp_path / "run")
+    code = PYTHON[1].replace('"runs/digits"', repr(str(tmp_path / "run")))
+    assert code != PYTHON[1]
+    names = {}
+    exec(code, names)
+    assert names["images"].shape == (4, 8, 8, 1) and names["images"].dtype == np.uint8
+    assert np.isfinite(names["x"]).all() and names["images"].std() > 10
+
+
+# -- what is named
+
+
+def images() -> list[str]:
+    return re.findall(r"!\[[^]]+\]\(([^)]+)\)", TEXT)
+
+
+def test_every_picture_exists_and_is_shown():
+    for path in images():
+        assert (ROOT / path).is_file(), path
+    kept = (ROOT / "configs" / "results").glob("*.png")
+    assert {p.relative_to(ROOT).as_posix() for p in kept} <= {*images()}
+
+
+def test_every_file_named_exists():
+    named = re.findall(r"`((?:jaxdiff|tests|configs|launch|\.ci)/[^`\s]*)`", PROSE)
+    named += re.findall(r"[^!]\[[^]]*\]\((\w[^):]*)\)", PROSE)
+    assert len(named) > 20
+    for path in named:
+        assert "NAME" in path or (ROOT / path).exists(), path
+
+
+def commands() -> list[list[str]]:
+    """The words of every command: of lines in bash, and of code within the prose."""
+    lines = []
+    for language, block in BLOCKS:
+        if language == "bash":
+            joined = block.replace("\\\n", " ")
+            lines += [part for x in joined.splitlines() for part in x.split("&&")]
+    spans = r"`((?:python -m )?launch\.\w+[^`]*|python \.ci/[^`]*)`"
+    lines += re.findall(spans, PROSE)
+    words = [shlex.split(line, comments=True) for line in lines]
+    return [w for w in map(launcher_first, words) if w]
+
+
+def launcher_first(words: list[str]) -> list[str]:
+    for i, word in enumerate(words):
+        if word.startswith("launch.") or word.endswith("gallery.py"):
+            return words[i:]
+    return []
+
+
+@cache
+def flags_of(launcher: str) -> set[str]:
+    """The names that a program's file, and what launchers share, define."""
+    paths = [ROOT / launcher]
+    if launcher.startswith("launch."):
+        paths = [ROOT / "launch" / f"{launcher.partition('.')[2]}.py"]
+        paths.append(ROOT / "launch" / "cli.py")
+    names = set()
+    for path in paths:
+        assert path.is_file(), f"no launcher {launcher}"
+        for node in ast.walk(ast.parse(path.read_text())):
+            if not (isinstance(node, ast.Call) and node.args):
+                continue
+            called, first = ast.unparse(node.func), node.args[0]
+            defines = "DEFINE_" in called or called.endswith(("add", "add_argument"))
+            if defines and isinstance(first, ast.Constant):
+                names.add(str(first.value).removeprefix("--"))
+    return names
+
+
+@pytest.mark.parametrize("words", commands(), ids=" ".join)
+def test_every_command_can_be_given(words):
+    launcher, *rest = words
+    schema = base.get_config()
+    for word in rest:
+        name, _, value = word.removeprefix("--").partition("=")
+        if not word.startswith("--"):
+            continue
+        if not name.startswith("config."):
+            assert name in flags_of(launcher), f"{launcher} has no --{name}"
+        else:
+            config = schema
+            for part in name.split(".")[1:]:
+                assert part in config, f"the schema has no {name}"
+                config = config[part]
+        if name == "config":
+            assert (ROOT / value.partition(":")[0]).is_file(), value
+    if launcher in KINDS and rest:
+        assert rest[0] in KINDS[launcher], f"{launcher} has no {rest[0]!r}"
+
+
+def test_every_launcher_is_listed():
+    there = {p.stem for p in (ROOT / "launch").glob("*.py")} - {"__init__", "cli"}
+    assert {row[0] for row in table("`python -m …`")} == {
+        f"`launch.{x}`" for x in there
+    }
+
+
+def test_every_config_is_listed():
+    rows = table("config")
+    assert {name for row in rows for name in re.findall(r"`(\w+)\.py`", row[0])} == (
+        CONFIGS
+    )
+    for name in re.findall(r"`(?:configs/)?(\w+)\.py`", PROSE):
+        there = CONFIGS | {p.stem for p in ROOT.rglob("*.py")}
+        assert name in there, name
+
+
+def test_fields_and_settings_that_prose_names_are_in_the_schema():
+    schema = base.get_config()
+    named = re.findall(r"`(?:--config\.)?((?:train|sampler|data|model)\.\w+)", PROSE)
+    assert len(named) > 5
+    for name in named:
+        block, field = name.split(".")
+        assert field in schema[block], name
+
+
+def table(first: str) -> list[list[str]]:
+    """The rows of the table whose first column has that heading."""
+    lines = TEXT.splitlines()
+    start = next(i for i, x in enumerate(lines) if x.startswith(f"| {first} |")) + 2
+    rows = []
+    for line in lines[start:]:
+        if not line.startswith("|"):
+            break
+        rows.append([cell.strip() for cell in line.strip("|").split(" | ")])
+    return rows
+
+
+def test_solvers_grids_and_rules_are_those_there_are():
+    rows = {re.findall(r"`(\w+)`", row[0])[0]: row[1] for row in table("field")}
+
+    def names(text):
+        return re.findall(r"`(\w+)(?:\([^`]*\))?`", text)
+
+    orders = {}
+    for part in rows["solver"].split("; "):
+        order, _, text = part.partition(": ")
+        orders |= {n: int(order) if order.isdigit() else None for n in names(text)}
+    solvers = choices.members(jaxdiff.diffusion.solvers)
+    assert orders == {
+        n: importlib.import_module(f"jaxdiff.diffusion.solvers.{n}").ORDER
+        for n in solvers
+    }
+    assert sorted(names(rows["grid"])) == sorted(grids.__all__)
+    assert sorted(names(rows["rule"].split(";")[0])) == sorted(rules.__all__)
+
+
+def test_the_core_is_an_afternoons_reading():
+    """The lines of the files listed add up to what the README says."""
+    paths = [p for row in table("file to read") for p in re.findall(r"`(.+?)`", row[0])]
+    lines = sum(len((ROOT / path).read_text().splitlines()) for path in paths)
+    said = re.search(r"([\d,]+) lines in (\d+) files", TEXT)
+    assert said and len(paths) == len({*paths}) == int(said[2])
+    assert abs(lines - int(said[1].replace(",", ""))) <= 50, lines
+    assert 15 <= len(paths) <= 25 and lines <= 2700
