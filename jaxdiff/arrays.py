@@ -1,7 +1,7 @@
 """The array types of every signature, and the one way shapes are made to meet."""
 
 from jax.core import Tracer
-from jaxtyping import Array, Bool, Float, Int, Key, PyTree, UInt8
+from jaxtyping import Array, Bool, Float, Int, Key, PyTree, Shaped, UInt8
 
 __all__ = [
     "Array",
@@ -10,6 +10,7 @@ __all__ = [
     "Int",
     "Key",
     "PyTree",
+    "Shaped",
     "UInt8",
     "expand",
     "mean_of_each",
@@ -17,7 +18,7 @@ __all__ = [
 ]
 
 
-def expand(a: Float[Array, "*b"], like: Float[Array, "*s"]) -> Float[Array, "*r"]:
+def expand(a: Shaped[Array, "*b"], like: Shaped[Array, "*s"]) -> Shaped[Array, "*r"]:
     """Append axes of length one until `a` has the rank of `like`.
 
     A time is f32[] or f32[b]; both then multiply an f32[b, ...] without silent
