@@ -12,7 +12,7 @@ ROOT = Path(__file__).parents[1]
 RUNS = ROOT / "jaxdiff" / "runs"
 # A room imports only from rooms on lower floors, and a file from its own room.
 FLOORS = (
-    {"workdir", "shards", "snapshots", "batched", "shared_pictures"},
+    {"workdir", "shards", "batched", "shared_pictures"},
     {"checksum"},
     {"first_stage"},
     {"sampler"},

@@ -21,12 +21,11 @@ from jaxdiff.arrays import PyTree, require
 from jaxdiff.data.source import Source
 from jaxdiff.diffusion.types import Schedule
 from jaxdiff.plots import pictures
-from jaxdiff.runs import snapshots
 from jaxdiff.runs import workdir as files
 from jaxdiff.runs.first_stage import make_first_stage
 from jaxdiff.runs.sampler import Base, Guides, Sampler, make_sampler, no_base
 from jaxdiff.tasks.task import Task
-from jaxdiff.train import checkpoint, ema
+from jaxdiff.train import checkpoint, ema, snapshots
 
 # What a run that guides another must have in common with it.
 ALIKE = ("data", "diffusion.schedule", "diffusion.scaling", "diffusion.noise")

@@ -11,10 +11,10 @@ import numpy as np
 from tqdm import tqdm
 
 from jaxdiff.plots import curves
-from jaxdiff.runs import shared_pictures, snapshots
+from jaxdiff.runs import shared_pictures
 from jaxdiff.runs import workdir as files
 from jaxdiff.runs.train.setup import Run, updates
-from jaxdiff.train import checkpoint, parallel
+from jaxdiff.train import checkpoint, parallel, snapshots
 from jaxdiff.train.ema import primary
 from jaxdiff.train.state import TrainState
 

@@ -6,10 +6,10 @@ import jax
 import numpy as np
 import pytest
 
-from jaxdiff.runs import snapshots, workdir
+from jaxdiff.runs import workdir
 from jaxdiff.runs.experiment import open_run
 from jaxdiff.runs.train import loop, setup
-from jaxdiff.train import checkpoint, ema
+from jaxdiff.train import checkpoint, ema, snapshots
 from tests.runs.conftest import assert_same, tiny_config
 
 KEPT = {
