@@ -156,12 +156,12 @@ SWITCHES = {
 
 
 @cache
-def takes(block: str, name: str) -> set[str]:
+def takes(block: str, name: str) -> frozenset[str]:
     """The fields of a block ("data", "model") that the maker of that name takes.
 
     Errors: ValueError for an unknown name.
     """
-    fields = {*inspect.signature(pick(HOMES[block], name)).parameters}
+    fields = frozenset(inspect.signature(pick(HOMES[block], name)).parameters)
     # the first stage of latent diffusion is read from its workdir
     return fields | {"path"} if "first_stage" in fields else fields
 

@@ -283,9 +283,15 @@ def open_run(
 
     Args:   config: of the run with another sampler block; by default the stored one.
             source: of config.data, where it has been made already.
-    Errors: FileNotFoundError for what is no run or has no checkpoint; ValueError.
+    Errors: FileNotFoundError for what is no run or has no checkpoint; ValueError, also
+            for a config that differs in what a trained run cannot change.
     """
-    run = Experiment(config or files.load_config(workdir), workdir, source)
+    if config is None:
+        config = files.load_config(workdir)
+    else:
+        config = files.recall(workdir, config)
+        files.check_fixed(workdir, config)
+    run = Experiment(config, workdir, source)
     _ = run.params
     return run
 

@@ -17,7 +17,7 @@ import pytest
 from jaxdiff import fields, schema
 from jaxdiff.runs import checksum, workdir
 from jaxdiff.runs.evaluate import run as evaluate
-from jaxdiff.runs.experiment import open_run
+from jaxdiff.runs.experiment import Experiment, open_run
 from jaxdiff.runs.sample import run as sample
 from jaxdiff.runs.train import loop, setup
 
@@ -160,7 +160,7 @@ def test_codes_of_the_first_formula_stay_good():
     loop.run(setup.prepare(more, Path("variational")))
     for stale in (config, run.experiment.config):
         with pytest.raises(ValueError, match=r"data\.checksum=.*, but the encoder in"):
-            open_run(Path("latents"), stale)
+            _ = Experiment(stale, Path("latents")).source
 
 
 @pytest.mark.parametrize("block", ["data", "model", "train", "sampler"])
