@@ -1,94 +1,12 @@
-"""Columns of a table that `--fix` gives, and a summary of the others given them."""
-
-from collections.abc import Sequence
-from typing import Any, NamedTuple
+"""A summary in words of a table's free columns, given the others."""
 
 import numpy as np
 
-from jaxdiff.arrays import require
-from jaxdiff.data import layout as layouts
-from jaxdiff.data.source import Columns, Source
+from jaxdiff.data.given import GivenColumns
+from jaxdiff.data.layout import Columns
 
 # The outer two bound the interval, which holds nine rows of ten.
 QUANTILES = (0.05, 0.5, 0.95)
-
-
-class GivenColumns(NamedTuple):
-    """texts:  {column: its value as written}
-    values: f32[1, d] in model units, 0 where unknown.  mask: bool[d], True where known.
-    """
-
-    texts: dict[str, str]
-    values: np.ndarray
-    mask: np.ndarray
-
-    @property
-    def title(self) -> str:
-        return ", ".join(f"{name} = {value}" for name, value in self.texts.items())
-
-
-def parse(source: Source, texts: Sequence[str]) -> GivenColumns:
-    """The columns that `--fix COLUMN=VALUE ...` gives.
-
-    The column is the longest name that the text begins with, so that both names and
-    categories ("income=<=50K") may hold "=".
-
-    Errors: ValueError for data that is no table, a text without "=", an unknown column
-            or category, a number that is none, a column given twice, or none left free.
-    """
-    layout, given = source.layout, {}
-    if layout is None:
-        raise ValueError("--fix is for tables of columns; this model has none")
-    for text in texts:
-        require("=" in text, f"--fix {text!r} is not COLUMN=VALUE, as in class=setosa")
-        starts = [name for name in layout.names if text.startswith(f"{name}=")]
-        name = max(starts, key=len, default=text.rpartition("=")[0])
-        require(
-            name not in given,
-            f"--fix gives column {name!r} twice; a column has one value",
-        )
-        given[name] = text[len(name) + 1 :].strip()
-    try:
-        values, mask = layouts.encode_rows(layout, given)
-    except ValueError as error:
-        raise ValueError(f"--fix: {error}") from error
-    require(
-        len(given) < len(layout.columns),
-        "--fix gives every column; leave at least one free to be sampled",
-    )
-    return GivenColumns(given, values, mask)
-
-
-def restore_given(
-    source: Source, given: GivenColumns, table: Columns
-) -> dict[str, np.ndarray]:
-    """The decoded table with the given columns as written, to their own decimals.
-
-    Model units are float32: through them a number of many digits would change in its
-    seventh digit.
-    """
-    assert source.layout, "`parse` refuses data without a layout"
-    out = dict(table)
-    for name, text in given.texts.items():
-        column = source.layout[name]
-        value: Any = text
-        if not column.categories:
-            value = float(text)
-            value = value if column.decimals is None else round(value, column.decimals)
-        out[name] = np.full(len(table[name]), value)
-    return out
-
-
-def matching_rows(source: Source, given: GivenColumns) -> dict[str, np.ndarray] | None:
-    """The real rows of the given categories; None where there are none, and where a
-    number is given, since hardly any row has exactly that number.
-    """
-    assert source.layout, "`parse` refuses data without a layout"
-    if not all(source.layout[name].categories for name in given.texts):
-        return None
-    real = source.decode(source[np.arange(len(source))]["x"])
-    rows = np.all([real[name] == v for name, v in given.texts.items()], axis=0)
-    return {name: v[rows] for name, v in real.items()} if rows.any() else None
 
 
 def interval(values: np.ndarray) -> tuple[float, float]:
@@ -112,7 +30,7 @@ def describe(
 ) -> list[str]:
     """Lines: shares of a free column's categories, or mean, quantiles and coverage.
 
-    generated, real: {column: f64[n] or str[n]}; real: of `matching_rows`.
+    generated, real: {column: f64[n] or str[n]}; real: of given.matching_rows.
     """
     lines, numbers = [f"given {given.title}:"], []
     for name in (n for n in generated if n not in given.texts):

@@ -11,6 +11,8 @@ from PIL import Image
 from tqdm import tqdm
 
 from jaxdiff.arrays import PyTree, require
+from jaxdiff.data import given as given_columns
+from jaxdiff.data.given import GivenColumns
 from jaxdiff.data.source import Source
 from jaxdiff.plots import conditionals, pictures
 from jaxdiff.runs import shards
@@ -40,7 +42,7 @@ class SampleRequest(NamedTuple):
     seed: int
     out: Path
     png: bool
-    given: columns.GivenColumns | None
+    given: GivenColumns | None
     swept: sweep.Sweep | None
     record: dict[str, Any]
     resume: bool
@@ -85,7 +87,7 @@ def prepare(
         num <= shard or not (fix or sweeps),
         f"--fix and --sweep give one file: --num {num} must be at most --shard {shard}",
     )
-    given = columns.parse(source, fix) if fix else None
+    given = _parse_fix(source, fix) if fix else None
     sampler = run.sampler(mask=given.mask if given else None)
     cond = run.conditions(num, label)
     require(not png or source.is_image, "--png is for images; this model makes tables")
@@ -97,6 +99,13 @@ def prepare(
     return SampleRequest(
         run, sampler, cond, num, seed, out, png, given, swept, record, resume
     )
+
+
+def _parse_fix(source, texts):
+    try:
+        return given_columns.parse(source, texts)
+    except ValueError as error:
+        raise ValueError(f"--fix: {error}") from None
 
 
 def run(request: SampleRequest) -> np.ndarray:
@@ -136,7 +145,7 @@ def _draw_file(request: SampleRequest, path: Path, index: np.ndarray) -> np.ndar
     x = request.sampler.draw(run.params, request.seed, index, cond, values=known)
     values: Any = source.decode(x)
     if given:
-        values = columns.restore_given(source, given, values)
+        values = given_columns.restore(source, given, values)
         _show_given(out, source, given, values)
     if source.is_image:
         if len(index) == request.num:
@@ -198,7 +207,7 @@ def _run_sweep(request: SampleRequest, swept: sweep.Sweep) -> np.ndarray:
 
 
 def _show_given(out, source, given, values):
-    real = columns.matching_rows(source, given)
+    real = given_columns.matching_rows(source, given)
     print("\n".join(columns.describe(given, values, real)))
     free = {k: v for k, v in values.items() if k not in given.texts}
     conditionals.save_given(out / "given.png", given.title, free, real)
