@@ -1,5 +1,6 @@
 """A folder of pictures: path/*.png without labels, or path/CLASS/*.png with them."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -111,6 +112,37 @@ def read_file(
             f"{file} cannot be used as a picture: {error}; replace or remove it"
         ) from error
     return images.to_array(fitted)
+
+
+def read_all(
+    paths: Sequence[str], shape: tuple[int, ...], resize: bool
+) -> tuple[np.ndarray, list[Path]]:
+    """Pictures, and all pictures of folders, as u8[n, *shape]; their n files.
+
+    resize: bring other sizes to it, after cutting the centre to its aspect.
+    Errors: FileNotFoundError for a path that does not exist; ValueError that names the
+            file for what is no picture, and for one of another size.
+    """
+    files = []
+    for text in paths:
+        path = Path(text).expanduser()
+        if not path.exists():
+            raise FileNotFoundError(f"--image: there is no file or folder {text!r}")
+        files += find(text)[0] if path.is_dir() else [path]
+    goal, pixels = shape[:2] if resize else None, []
+    for file in files:
+        pixels.append(read_file(file, goal, True, shape[-1]))
+        check_size(str(file), pixels[-1], shape, "--resize brings it to that")
+    return np.stack(pixels), files
+
+
+def check_size(
+    name: str, pixels: np.ndarray, shape: tuple[int, ...], cure: str
+) -> None:
+    """ValueError for a picture of another height or width than `shape`."""
+    (h, w), (high, wide) = pixels.shape[:2], shape[:2]
+    if (h, w) != (high, wide):
+        raise ValueError(f"{name} is {w}x{h}, and {wide}x{high} is needed here; {cure}")
 
 
 def _pictures(folder: Path) -> list[Path]:

@@ -14,6 +14,7 @@ import jax
 import numpy as np
 
 from jaxdiff.arrays import PyTree, require
+from jaxdiff.data import masks
 from jaxdiff.data.source import Source
 from jaxdiff.diffusion.conditions import null_like
 from jaxdiff.runs.edit import inputs
@@ -68,7 +69,7 @@ class EditRequest:
         """--mask as bool[h, w, c]: what is drawn anew."""
         require(self.mask, "--mask is missing: which part shall be drawn anew?")
         shape = self.source.shape
-        return np.broadcast_to(inputs.read_mask(self.mask, shape)[..., None], shape)
+        return np.broadcast_to(masks.read(self.mask, shape)[..., None], shape)
 
     def conditions(self, images: EditInputs) -> PyTree:
         """--label, else the conditions of the images, else the null condition."""
