@@ -13,7 +13,6 @@ RUNS = ROOT / "jaxdiff" / "runs"
 # A room imports only from rooms on lower floors, and a file from its own room.
 FLOORS = (
     {"workdir", "shards", "batched", "shared_pictures"},
-    {"checksum"},
     {"first_stage"},
     {"sampler"},
     {"experiment"},

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 from jaxdiff import fields, schema
-from jaxdiff.runs import checksum, workdir
+from jaxdiff.runs import first_stage, workdir
 from jaxdiff.runs.evaluate import run as evaluate
 from jaxdiff.runs.experiment import Experiment, open_run
 from jaxdiff.runs.sample import run as sample
@@ -150,7 +150,7 @@ def test_codes_of_the_first_formula_stay_good():
     open_run(Path("latents"), config)
     assert kept_codes() == [old]
     run = setup.prepare(like_new(config), Path("new"))
-    assert run.experiment.config.data.checksum.startswith(checksum.VERSION)
+    assert run.experiment.config.data.checksum.startswith(first_stage.VERSION)
     np.testing.assert_allclose(
         run.experiment.config.data.mean, config.data.mean, rtol=1e-5
     )
