@@ -25,7 +25,7 @@ from jaxdiff.runs import workdir as files
 from jaxdiff.runs.first_stage import make_first_stage
 from jaxdiff.runs.sampler import Base, Guides, Sampler, make_sampler, no_base
 from jaxdiff.tasks.task import Task
-from jaxdiff.train import checkpoint, ema, snapshots
+from jaxdiff.train import snapshots
 
 # What a run that guides another must have in common with it.
 ALIKE = ("data", "diffusion.schedule", "diffusion.scaling", "diffusion.noise")
@@ -78,26 +78,10 @@ class Experiment:
     @cached_property
     def _averages(self) -> tuple[int, PyTree]:
         """Step and averaged parameters of the newest whole checkpoint."""
-        folder = self.path / files.CHECKPOINTS
-        if not folder.is_dir():
-            raise FileNotFoundError(
-                f"{self.path} has no checkpoint yet; train it first"
-            )
         shapes = jax.eval_shape(self.task.init, jax.random.key(0))
-        widths = self.config.train.ema_widths
-        like = {
-            "step": jax.ShapeDtypeStruct((), np.int32),
-            "ema": (shapes,) * (1 + len(widths)) if widths else shapes,
-        }
-        with checkpoint.open_manager(folder, keep_last=None) as manager:
-            restored = checkpoint.restore_part(manager, like)
-        if restored is None:
-            raise FileNotFoundError(f"{folder} holds no checkpoint; train it first")
-        step, averages = int(restored["step"]), restored["ema"]
-        width = self.config.sampler.ema
-        if width:
-            return step, snapshots.at_width(self.path, step, averages, widths, width)
-        return step, ema.primary(averages)
+        widths, width = self.config.train.ema_widths, self.config.sampler.ema
+        folder = self.path / files.CHECKPOINTS
+        return snapshots.restore_average(self.path, folder, shapes, widths, width)
 
     @property
     def path(self) -> Path:
@@ -146,6 +130,13 @@ class Experiment:
         if config.sampler.ema == self.config.sampler.ema:
             kept += ["_averages", "model"]
         vars(other).update({k: vars(self)[k] for k in kept if k in vars(self)} | made)
+        return other
+
+    def measured(self) -> Experiment:
+        """The same run, whose config holds what was measured of its data."""
+        source = self.source
+        other = replace(self, config=build.measured(self.config, source), data=source)
+        vars(other)["_runs"] = self._runs  # a first stage stays read
         return other
 
     def sampler(self, *, with_base: bool = True, **how: Any) -> Sampler:

@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from jaxdiff import schema
 from jaxdiff.arrays import require
 
 SAMPLES = "samples"
@@ -48,6 +49,9 @@ def resumes(
         return False
     path = _record_path(out, stem)
     stored = json.loads(path.read_text()) if path.is_file() else {}
+    if "sampler" in stored:  # of an older run it may lack fields of today
+        today = schema.upgrade({"sampler": stored["sampler"]}).sampler
+        stored["sampler"] = json.loads(json.dumps(today.to_dict()))
     record = json.loads(json.dumps(record))
     names = split(record["num"], record["shard"], stem)
     complete = all((out / name).is_file() for name in names)

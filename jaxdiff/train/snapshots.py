@@ -31,6 +31,36 @@ def save(manager: checkpoint.Manager, state: TrainState) -> None:
     manager.wait_until_finished()
 
 
+def restore_average(
+    workdir: Path,
+    checkpoints: Path,
+    shapes: PyTree,
+    widths: Sequence[float] = (),
+    width: float = 0.0,
+) -> tuple[int, PyTree]:
+    """Step and averaged parameters of a run's newest whole checkpoint.
+
+    Args:   checkpoints: their folder.  shapes: of the parameters, ShapeDtypeStruct.
+            widths: of the power averages that the run keeps beside its own.
+            width: of the average; 0 is the run's own.
+    Errors: FileNotFoundError if there is no checkpoint; ValueError as `at_width`.
+    """
+    if not checkpoints.is_dir():
+        raise FileNotFoundError(f"{workdir} has no checkpoint yet; train it first")
+    like = {
+        "step": jax.ShapeDtypeStruct((), np.int32),
+        "ema": (shapes,) * (1 + len(widths)) if widths else shapes,
+    }
+    with checkpoint.open_manager(checkpoints, keep_last=None) as manager:
+        restored = checkpoint.restore_part(manager, like)
+    if restored is None:
+        raise FileNotFoundError(f"{checkpoints} holds no checkpoint; train it first")
+    step, averages = int(restored["step"]), restored["ema"]
+    if width:
+        return step, at_width(workdir, step, averages, widths, width)
+    return step, ema.primary(averages)
+
+
 def at_width(
     workdir: Path, step: int, averages: PyTree, widths: Sequence[float], width: float
 ) -> PyTree:

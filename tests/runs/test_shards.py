@@ -1,5 +1,7 @@
 """Many samples in several files: the same samples, resumed after a stop."""
 
+import json
+
 import numpy as np
 import pytest
 
@@ -53,6 +55,14 @@ def test_files_hold_what_one_would_and_are_resumed(run, tmp_path):
     for name, values in arrays(tmp_path / "many").items():
         np.testing.assert_array_equal(values, many[name])
     assert not list((tmp_path / "many").glob("*.part"))
+    # as an older version wrote its record, without a field that came later
+    record = tmp_path / "many" / "sampling.json"
+    stored = json.loads(record.read_text())
+    del stored["sampler"]["quantile"]
+    record.write_text(json.dumps(stored))
+    third.unlink()
+    draw(run, tmp_path / "many")
+    assert first.stat().st_mtime_ns == kept and third.exists()
     # an evaluation reads both alike
     read = [folders.read(tmp_path / name, run.source) for name in ("one", "many")]
     np.testing.assert_array_equal(read[0].labels, read[1].labels)

@@ -2,7 +2,6 @@
 
 import sys
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import NamedTuple
@@ -72,11 +71,9 @@ def prepare(
         tqdm.write(f"note: nothing takes {', '.join(unused)}", file=sys.stderr)
     _check_ranges(config.train)
     experiment = Experiment(config, workdir, source)
-    source = experiment.source
-    fields.check(config, source, stored)
-    config = build.measured(config, source)
-    experiment = replace(experiment, config=config, data=source)
-    task, t = experiment.task, config.train
+    fields.check(config, experiment.source, stored)
+    experiment = experiment.measured()
+    config, task, t = experiment.config, experiment.task, config.train
     tx, lr = build.make_optimizer(config)
     step = make_train_step(
         task.loss,
