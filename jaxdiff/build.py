@@ -69,10 +69,10 @@ def make_noise(config: ConfigDict) -> noises.Noise:
     return choose(noises, config.diffusion.noise)()
 
 
-def make_objective(config: ConfigDict, source: Source) -> Objective:
+def make_objective(config: ConfigDict, source: Source, schedule: Schedule) -> Objective:
     d = config.diffusion
     return Objective(
-        **_noising(config),
+        **_noising(config, schedule),
         prediction=choose(predictions, d.prediction)(),
         weight=choose(weights, d.weight)(),
         distance=choose(losses, d.distance)(),
@@ -83,9 +83,9 @@ def make_objective(config: ConfigDict, source: Source) -> Objective:
     )
 
 
-def _noising(config):
-    """The fields of an Objective that say what x_t is."""
-    d, schedule = config.diffusion, make_schedule(config)
+def _noising(config, schedule):
+    """The fields of an Objective that define x_t."""
+    d = config.diffusion
     return {
         "schedule": schedule,
         "times": choose(times, d.times)(schedule),
@@ -110,14 +110,17 @@ def num_labels(config: ConfigDict, source: Source) -> int:
     return source.num_classes if takes_cond(config) else 0
 
 
-def make_task(config: ConfigDict, source: Source) -> Task:
-    """What is trained: `config.task`, from the blocks that it reads."""
+def make_task(config: ConfigDict, source: Source, schedule: Schedule) -> Task:
+    """What is trained: `config.task`, from the blocks that it reads.
+
+    schedule: of make_schedule, built once for a run.
+    """
     known = members(task_home)
     require(config.task in known, f"task: no {config.task!r}{hint(config.task, known)}")
-    return TASKS[config.task](config, source)
+    return TASKS[config.task](config, source, schedule)
 
 
-def _diffusion(config, source):
+def _diffusion(config, source, schedule):
     d, classes = config.diffusion, num_labels(config, source)
     cond = source.example_cond if takes_cond(config) else None
     dropout = 0.0 if cond is None else d.label_dropout
@@ -144,7 +147,7 @@ def _diffusion(config, source):
     )
     return pick(task_home, "diffusion")(
         network,
-        make_objective(config, source),
+        make_objective(config, source, schedule),
         shape=source.shape,
         example_cond=cond,
         null=classes or source.null,
@@ -183,12 +186,12 @@ def _takes(config, parameter):
     return parameter in inspect.signature(maker).parameters
 
 
-def _classifier(config, source):
+def _classifier(config, source, schedule):
     return pick(task_home, "classifier")(
         _network(config, source, "classifier", num_classes=source.num_classes),
         # x_t alone: what a denoiser predicts of it is no field of a classifier
         Objective(
-            **_noising(config),
+            **_noising(config, schedule),
             prediction=predictions.x0(),
             weight=weights.native(),
             distance=losses.mse(),
@@ -199,7 +202,8 @@ def _classifier(config, source):
     )
 
 
-def _autoencoder(config, source):
+def _autoencoder(config, source, schedule):
+    del schedule  # its data have no noise
     a = config.autoencoder
     return pick(task_home, "autoencoder")(
         _network(config, source, "autoencoder", variational=a.kl_weight > 0),
@@ -225,20 +229,20 @@ TASKS = {
 }
 
 
-def make_solver(config: ConfigDict) -> Solver:
+def make_solver(config: ConfigDict, schedule: Schedule) -> Solver:
     _, fields = parse(solver_home, config.sampler.solver)
     require(
         config.diffusion.learned_variance or fields.get("variance") != "learned",
         f"sampler.solver={config.sampler.solver} needs a model trained with "
         "diffusion.learned_variance=True; take 'small' or 'large'",
     )
-    return choose(solver_home, config.sampler.solver)(make_schedule(config))
+    return choose(solver_home, config.sampler.solver)(schedule)
 
 
-def make_grid(config: ConfigDict, num_steps: int = 0) -> grids.Grid:
+def make_grid(config: ConfigDict, schedule: Schedule, num_steps: int = 0) -> grids.Grid:
     """num_steps: other than the sampler's own, or 0."""
     s = config.sampler
-    return choose(grids, s.grid)(make_schedule(config), num_steps or s.num_steps)
+    return choose(grids, s.grid)(schedule, num_steps or s.num_steps)
 
 
 def make_rule(config: ConfigDict) -> Rule:

@@ -13,6 +13,10 @@ from jaxdiff import build, choices
 from jaxdiff.data import synthetic
 
 
+def make_task(config, source):
+    return build.make_task(config, source, build.make_schedule(config))
+
+
 def test_block_fields_go_only_where_they_are_taken():
     config = base.get_config()
     config.data.update({"name": "synthetic", "num_examples": 12, "shape": (4, 4, 3)})
@@ -30,12 +34,12 @@ def tiny(**diffusion):
 
 def test_the_null_label_exists_only_with_label_dropout():
     source = synthetic.make(shape=(3,), num_classes=4)
-    assert build.make_task(tiny(), source).null == 4
-    assert build.make_task(tiny(label_dropout=0.0), source).null is None
-    assert build.make_task(tiny(condition="none"), source).null is None
+    assert make_task(tiny(), source).null == 4
+    assert make_task(tiny(label_dropout=0.0), source).null is None
+    assert make_task(tiny(condition="none"), source).null is None
     # and the table of labels has one more row for it
     for dropout, rows in ((0.1, 5), (0.0, 4)):
-        task = build.make_task(tiny(label_dropout=dropout), source)
+        task = make_task(tiny(label_dropout=dropout), source)
         params = jax.eval_shape(task.init, jax.random.key(0))
         assert params["label"]["embedding"].shape == (rows, 8)
 
@@ -51,7 +55,7 @@ def test_the_null_label_exists_only_with_label_dropout():
 )
 def test_errors_of_the_diffusion_block(fields, message):
     with pytest.raises(ValueError, match=message):
-        build.make_task(tiny(**fields), synthetic.make(shape=(3,), num_classes=4))
+        make_task(tiny(**fields), synthetic.make(shape=(3,), num_classes=4))
 
 
 def test_objective_and_sampler_share_the_schedule():
@@ -61,7 +65,7 @@ def test_objective_and_sampler_share_the_schedule():
     np.testing.assert_allclose(c.alpha(jnp.asarray(0.25)), 0.75, rtol=1e-6)
     np.testing.assert_allclose(c.sigma(jnp.asarray(0.25)), 0.25, rtol=1e-6)
     config.sampler.num_steps = 4
-    grid = np.asarray(build.make_grid(config))
+    grid = np.asarray(build.make_grid(config, build.make_schedule(config)))
     np.testing.assert_allclose(grid, [1, 0.75, 0.5, 0.25, 0], atol=1e-6)
 
 
@@ -97,7 +101,7 @@ def test_a_task_and_a_network_that_do_not_fit(task, model, message):
     config.task = task
     config.model.update({"name": model, "num_blocks": 1})
     with pytest.raises(ValueError, match=message):
-        build.make_task(config, synthetic.make(shape=(8, 8, 1)))
+        make_task(config, synthetic.make(shape=(8, 8, 1)))
 
 
 @pytest.mark.parametrize("kl_weight", [0.0, 1e-6])
@@ -105,7 +109,7 @@ def test_an_autoencoder_is_variational_where_the_kl_counts(kl_weight):
     config = base.get_config()
     config.task = config.model.name = "autoencoder"
     config.autoencoder.kl_weight = kl_weight
-    task = build.make_task(config, synthetic.make(shape=(8, 8, 1)))
+    task = make_task(config, synthetic.make(shape=(8, 8, 1)))
     params = jax.eval_shape(task.init, jax.random.key(0))
     kernel = params["encoder"]["latent"]["kernel"]
     assert kernel.shape[-1] == 4 * (2 if kl_weight else 1)

@@ -65,8 +65,8 @@ def test_what_a_docstring_tells_to_set_can_be_set(name):
         if not isinstance(default[field], str):
             value = ast.literal_eval(value)
         config.update_from_flattened_dict({field: value})
-    build.make_solver(config)
-    build.make_grid(config)
+    build.make_solver(config, build.make_schedule(config))
+    build.make_grid(config, build.make_schedule(config))
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -101,9 +101,9 @@ def denoises(config, source, task, params):
     t = jax.ShapeDtypeStruct((), np.float32)
     out = jax.eval_shape(lambda p, x, t, y: task.model(p)(x, t, y), params, x, t, cond)
     assert out.x0.shape == x.shape
-    grid = np.asarray(build.make_grid(config))
+    grid = np.asarray(build.make_grid(config, build.make_schedule(config)))
     assert len(grid) == config.sampler.num_steps + 1 and (np.diff(grid) < 0).all()
-    build.make_solver(config)
+    build.make_solver(config, build.make_schedule(config))
 
 
 def codes(config, source, task, params):
@@ -143,7 +143,7 @@ def test_the_full_size_builds(name):
     here = load(name).data.name in ("digits", "iris")
     config = load(name, "" if here else "synthetic")
     source = build.make_source(config)
-    task = build.make_task(config, source)
+    task = build.make_task(config, source, build.make_schedule(config))
     params = jax.eval_shape(task.init, jax.random.key(0))
     if name in PUBLISHED:
         assert num_params(params) == PUBLISHED[name]

@@ -73,7 +73,7 @@ class Experiment:
 
     @cached_property
     def task(self) -> Task:
-        return build.make_task(self.config, self.source)
+        return build.make_task(self.config, self.source, self.schedule)
 
     @cached_property
     def _averages(self) -> tuple[int, PyTree]:

@@ -86,11 +86,12 @@ def make_sampler(
     _check(config, task)
     s, noise = config.sampler, build.make_noise(config)
     known = build.make_edit(config)  # also where it is not used: to be checked
-    solver, grid = build.make_solver(config), build.make_grid(config)
+    solver = build.make_solver(config, schedule)
+    grid = build.make_grid(config, schedule)
     repeated = editing.resample(solver, schedule, s.resample)
     if mask is not None:
         edit = edit or known
-        grid = build.make_grid(config, s.known_steps)
+        grid = build.make_grid(config, schedule, s.known_steps)
         solver = repeated if s.resample > 1 else solver
     solver, grid = route(solver, grid) if route else (solver, grid)
     wrap = _make_wrap(config, source, task, schedule, guides, general)

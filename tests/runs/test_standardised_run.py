@@ -89,7 +89,8 @@ def test_the_bound_counts_the_levels_that_pixels_have():
         data__std=(0.1, 0.2, 0.4),
         diffusion__learned_variance=True,
     )
-    decoder = build.make_objective(config, build.make_source(config)).decoder
+    source, schedule = build.make_source(config), build.make_schedule(config)
+    decoder = build.make_objective(config, source, schedule).decoder
     assert decoder
     mean, std = np.array([0.2, 0.5, 0.7]), np.array([0.1, 0.2, 0.4])
     black, step = -mean / std, 1 / std / 255

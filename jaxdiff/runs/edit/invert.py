@@ -7,7 +7,7 @@ import numpy as np
 from jaxdiff import build, rng
 from jaxdiff.arrays import require
 from jaxdiff.choices import members
-from jaxdiff.diffusion import inversion, sampling, solvers
+from jaxdiff.diffusion import grids, inversion, sampling, solvers
 from jaxdiff.runs.edit.request import EditRequest, EditResult, mean_error
 from jaxdiff.runs.experiment import Experiment
 from jaxdiff.runs.sampler import Sampler
@@ -17,7 +17,7 @@ def vary(request: EditRequest) -> EditResult:
     """Noised to a time and sampled down from there (SDEdit, arXiv:2108.01073)."""
     num, strength, run = request.count(4), request.strength, request.run
     require(0 < strength <= 1, f"--strength must be above 0, at most 1, got {strength}")
-    noise, times = build.make_noise(run.config), build.make_grid(run.config)
+    noise, times = build.make_noise(run.config), grid_of(run)
     ts = times[times <= strength + 1e-9]
     require(
         len(ts) > 1,
@@ -155,5 +155,9 @@ def both_ways(run: Experiment) -> tuple[Sampler, Sampler]:
 
 def check_reversible(run: Experiment) -> None:
     """Errors: those of inversion.check_reversible."""
-    solver, grid = build.make_solver(run.config), build.make_grid(run.config)
-    inversion.check_reversible(solver, run.schedule, grid)
+    solver = build.make_solver(run.config, run.schedule)
+    inversion.check_reversible(solver, run.schedule, grid_of(run))
+
+
+def grid_of(run: Experiment) -> grids.Grid:
+    return build.make_grid(run.config, run.schedule)

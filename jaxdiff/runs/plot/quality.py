@@ -77,9 +77,9 @@ def steps_for(request: PlotRequest, solver: str, most: int) -> tuple[int, int]:
     """The most steps that take no more NFE than `most`, and the NFE that they take."""
 
     def count(num_steps):
-        config = request.run.with_sampler(solver=solver, num_steps=num_steps).config
-        ts = jnp.asarray(build.make_grid(config), jnp.float32)
-        return sampling.count_nfe(build.make_solver(config), ts)
+        run = request.run.with_sampler(solver=solver, num_steps=num_steps)
+        ts = jnp.asarray(build.make_grid(run.config, run.schedule), jnp.float32)
+        return sampling.count_nfe(build.make_solver(run.config, run.schedule), ts)
 
     return sampling.most_steps(count, most)
 

@@ -84,7 +84,9 @@ def test_a_run_gives_options_that_sample(tmp_path):
     config.sampler.grid, config.sampler.num_steps = spec, 2
     # the options name the grid whose error was printed, on paths not fitted to
     new = fit_grid.make_paths(request, 4 + np.arange(4))
-    error = fit_grid.error(request.shared, build.make_grid(config), new)
+    error = fit_grid.error(
+        request.shared, build.make_grid(config, build.make_schedule(config)), new
+    )
     assert error == pytest.approx(errors["fitted"], rel=1e-3)
     assert (tmp_path / "out" / "grids.png").exists()
     for wrong, message in (

@@ -7,6 +7,7 @@ import jax.numpy as jnp
 import pytest
 
 from jaxdiff.runs.bench import speed
+from jaxdiff.runs.experiment import Experiment
 
 
 def test_measure_calls_once_to_compile_and_then_in_warm_runs():
@@ -50,7 +51,4 @@ def test_the_sampler_of_an_upsampler_is_refused():
 
 
 def _iris_kernels(config):
-    from jaxdiff import build
-
-    task = build.make_task(config, build.make_source(config))
-    return jax.eval_shape(task.init, jax.random.key(0))
+    return jax.eval_shape(Experiment(config).task.init, jax.random.key(0))

@@ -64,17 +64,29 @@ def test_a_thousand_steps_are_as_many_equations_as_ten(tiny, solver):
     counts = []
     for n in (10, 1000):
         config.sampler.num_steps = n
-        ts = jnp.asarray(build.make_grid(config), jnp.float32)
+        ts = jnp.asarray(build.make_grid(config, run.schedule), jnp.float32)
         assert len(ts) == n + 1
 
         def draw(seeds, x, labels, ts=ts):
-            denoise, made = run.task.model(params), build.make_solver(config)
+            denoise = run.task.model(params)
+            made = build.make_solver(config, run.schedule)
             return sampling.sample(seeds, denoise, made, ts, x, labels)
 
         seeds = jax.random.split(jax.random.key(0), 4)
         jaxpr = jax.make_jaxpr(draw)(seeds, jnp.ones((4, 2)), jnp.zeros(4, jnp.int32))
         counts.append(equations(jaxpr.jaxpr))
     assert counts[0] == counts[1] > 50
+
+
+def test_the_schedule_is_built_once_a_run(tiny, monkeypatch):
+    built, make = [], build.make_schedule
+    monkeypatch.setattr(build, "make_schedule", lambda c: built.append(c) or make(c))
+    run, params = initialised(tiny())
+    for solver in ("ddim", "heun"):
+        sampler = run.with_sampler(solver=solver).sampler()
+        sampler.draw(params, 0, np.arange(2), run.conditions(2))
+        sampler.nfe()
+    assert len(built) == 1
 
 
 def test_image_i_depends_on_seed_and_number_alone(tiny):
@@ -176,8 +188,8 @@ def test_the_sampler_lowers_for_all_platforms():
     config = tiny_unet()
     run = Experiment(config)
     wrap, task = run.sampler().wrap, run.task
-    solver = build.make_solver(config)
-    ts = jnp.asarray(build.make_grid(config), jnp.float32)
+    solver = build.make_solver(config, run.schedule)
+    ts = jnp.asarray(build.make_grid(config, run.schedule), jnp.float32)
 
     def on_data(params, key_data, x, labels):
         seeds = jax.random.wrap_key_data(key_data)

@@ -118,7 +118,7 @@ def test_devices_see_one_batch_and_reach_one_state(tiny, tmp_path, whole, n):
     from jaxdiff.train.step import make_train_step
 
     config = tiny()
-    task = build.make_task(config, run.experiment.source)
+    task = run.experiment.task
     tx, _ = build.make_optimizer(config)
     step = make_train_step(task.loss, tx, build.make_ema(config), axis=parallel.AXIS)
     devices = jax.devices()[:n]
