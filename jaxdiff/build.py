@@ -110,10 +110,13 @@ def num_labels(config: ConfigDict, source: Source) -> int:
     return source.num_classes if takes_cond(config) else 0
 
 
-def make_task(config: ConfigDict, source: Source, schedule: Schedule) -> Task:
+def make_task(
+    config: ConfigDict, source: Source, schedule: Callable[[], Schedule]
+) -> Task:
     """What is trained: `config.task`, from the blocks that it reads.
 
-    schedule: of make_schedule, built once for a run.
+    schedule: gives that of make_schedule, which is built once for a run; a task without
+            noise does not call it.
     """
     known = members(task_home)
     require(config.task in known, f"task: no {config.task!r}{hint(config.task, known)}")
@@ -147,7 +150,7 @@ def _diffusion(config, source, schedule):
     )
     return pick(task_home, "diffusion")(
         network,
-        make_objective(config, source, schedule),
+        make_objective(config, source, schedule()),
         shape=source.shape,
         example_cond=cond,
         null=classes or source.null,
@@ -191,7 +194,7 @@ def _classifier(config, source, schedule):
         _network(config, source, "classifier", num_classes=source.num_classes),
         # x_t alone: what a denoiser predicts of it is no field of a classifier
         Objective(
-            **_noising(config, schedule),
+            **_noising(config, schedule()),
             prediction=predictions.x0(),
             weight=weights.native(),
             distance=losses.mse(),
@@ -203,7 +206,7 @@ def _classifier(config, source, schedule):
 
 
 def _autoencoder(config, source, schedule):
-    del schedule  # its data have no noise
+    del schedule
     a = config.autoencoder
     return pick(task_home, "autoencoder")(
         _network(config, source, "autoencoder", variational=a.kl_weight > 0),

@@ -14,7 +14,7 @@ from jaxdiff.data import synthetic
 
 
 def make_task(config, source):
-    return build.make_task(config, source, build.make_schedule(config))
+    return build.make_task(config, source, lambda: build.make_schedule(config))
 
 
 def test_block_fields_go_only_where_they_are_taken():

@@ -143,7 +143,7 @@ def test_the_full_size_builds(name):
     here = load(name).data.name in ("digits", "iris")
     config = load(name, "" if here else "synthetic")
     source = build.make_source(config)
-    task = build.make_task(config, source, build.make_schedule(config))
+    task = build.make_task(config, source, lambda: build.make_schedule(config))
     params = jax.eval_shape(task.init, jax.random.key(0))
     if name in PUBLISHED:
         assert num_params(params) == PUBLISHED[name]

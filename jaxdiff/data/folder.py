@@ -129,7 +129,7 @@ def read_all(
         if not path.exists():
             raise FileNotFoundError(f"--image: there is no file or folder {text!r}")
         files += find(text)[0] if path.is_dir() else [path]
-    goal, pixels = shape[:2] if resize else None, []
+    goal, pixels = (shape[0], shape[1]) if resize else None, []
     for file in files:
         pixels.append(read_file(file, goal, True, shape[-1]))
         check_size(str(file), pixels[-1], shape, "--resize brings it to that")

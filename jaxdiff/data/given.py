@@ -48,7 +48,9 @@ def parse(source: Source, texts: Sequence[str]) -> GivenColumns:
     return GivenColumns(given, values, mask)
 
 
-def restore(source: Source, given: GivenColumns, table: Columns) -> Columns:
+def restore(
+    source: Source, given: GivenColumns, table: Columns
+) -> dict[str, np.ndarray]:
     """The decoded table with the given columns as written, to their own decimals.
 
     Model units are float32: through them a number of many digits would change in its
@@ -66,7 +68,7 @@ def restore(source: Source, given: GivenColumns, table: Columns) -> Columns:
     return out
 
 
-def matching_rows(source: Source, given: GivenColumns) -> Columns | None:
+def matching_rows(source: Source, given: GivenColumns) -> dict[str, np.ndarray] | None:
     """The real rows of the given categories; None where there are none, and where a
     number is given, since hardly any row has exactly that number.
     """

@@ -73,7 +73,7 @@ class Experiment:
 
     @cached_property
     def task(self) -> Task:
-        return build.make_task(self.config, self.source, self.schedule)
+        return build.make_task(self.config, self.source, lambda: self.schedule)
 
     @cached_property
     def _averages(self) -> tuple[int, PyTree]:
@@ -124,9 +124,9 @@ class Experiment:
         """The same run with other fields of config.sampler; what is read stays read."""
         config = self.config.copy_and_resolve_references()
         config.sampler.update(fields)
-        other, same = replace(self, config=config), ("source", "task", "schedule")
+        other, same = replace(self, config=config), ("source", "task")
         made = {name: getattr(self, name) for name in (*same, "_runs")}
-        kept = ["images", "log"]
+        kept = ["images", "log", "schedule"]
         if config.sampler.ema == self.config.sampler.ema:
             kept += ["_averages", "model"]
         vars(other).update({k: vars(self)[k] for k in kept if k in vars(self)} | made)
