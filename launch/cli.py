@@ -3,8 +3,11 @@
 import argparse
 import ast
 import contextlib
+import functools
 import os
+import signal
 import sys
+import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -48,6 +51,7 @@ def fail(message: str) -> None:
 
 def define_stored_config(argv: list[str]) -> None:
     """Let --config.… override the config stored in --workdir; before parsing."""
+    _end_on_signals()
     from jaxdiff.runs import workdir
 
     parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
@@ -99,9 +103,37 @@ def run(
             jax.config.update("jax_num_cpu_devices", devices)
             with user_errors():
                 _check_config(config, varied())
-        main(*words)
+        try:
+            main(*words)
+        except KeyboardInterrupt as stop:  # of the training loop, which has saved
+            sys.exit(128 + getattr(stop, "signum", signal.SIGINT))
 
+    _end_on_signals()
     app.run(start, flags_parser=_parse)
+
+
+@functools.cache
+def _end_on_signals() -> None:
+    """A signal ends the command with one line, also while Python waits for XLA: a
+    thread reads its number from a pipe at once. The training loop has its own handlers.
+    """
+    from jaxdiff.runs.train.stopping import SIGNALS
+
+    receive, send = os.pipe()
+    os.set_blocking(send, False)
+    for signum in SIGNALS:
+        if signal.getsignal(signum) is not signal.SIG_IGN:  # as under nohup
+            signal.signal(signum, lambda *_: None)
+    signal.set_wakeup_fd(send, warn_on_full_buffer=False)
+
+    def wait():
+        signum = os.read(receive, 1)[0]
+        name = signal.Signals(signum).name
+        message = f"stopped by {name}; files that are complete stay as they are"
+        print(message, file=sys.stderr, flush=True)
+        os._exit(128 + signum)
+
+    threading.Thread(target=wait, daemon=True).start()
 
 
 def print_rows(rows: list[dict]) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 
 import jax
 import numpy as np
+from jax.experimental import multihost_utils
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from jaxdiff.arrays import PyTree, require
@@ -54,6 +55,11 @@ def replicate(tree: PyTree, devices: Devices) -> PyTree:
     """
     mesh = Mesh(np.array(devices), (AXIS,))
     return jax.device_put(tree, NamedSharding(mesh, PartitionSpec()))
+
+
+def any_process(flag: bool) -> bool:
+    """Whether it is true in any of the processes; all of them must ask at once."""
+    return bool(multihost_utils.process_allgather(np.array(flag)).any())
 
 
 def pmap_map(f: Callable, devices: Devices, split: Sequence[bool]):

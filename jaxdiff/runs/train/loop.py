@@ -1,7 +1,10 @@
 """The training loop, the only one: what is logged, saved and drawn on the way."""
 
+from __future__ import annotations
+
+import contextlib
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -11,54 +14,81 @@ import numpy as np
 from tqdm import tqdm
 
 from jaxdiff.plots import curves
-from jaxdiff.runs import shared_pictures
+from jaxdiff.runs import shards, shared_pictures
 from jaxdiff.runs import workdir as files
 from jaxdiff.runs.train.setup import Run, updates
+from jaxdiff.runs.train.stopping import Stopped, noted
 from jaxdiff.train import checkpoint, parallel, snapshots
 from jaxdiff.train.ema import primary
 from jaxdiff.train.state import TrainState
+
+# Metrics of the steps since the last line of the log, of a run that was stopped.
+INTERVAL = "interval.npz"
 
 
 def run(run: Run) -> TrainState:
     """Train to config.train.num_steps, from the newest checkpoint if there is one.
 
     Errors: FloatingPointError at the first interval whose loss or gradient is not
-    finite; the last good checkpoint stays.
+    finite; the last good checkpoint stays. Stopped, a KeyboardInterrupt, after a
+    signal: the run is saved at the step that it has reached.
     """
-    workdir, t = run.experiment.path, run.experiment.config.train
+    workdir = run.experiment.path
     # of several processes one writes and draws; checkpoints are written by all together
     writes = jax.process_index() == 0
     if writes:
         files.save_config(workdir, run.experiment.config)
-    checkpoints = Checkpoints(run)
-    state = checkpoints.restore(run.init())
-    watch, steps = Watch(run, int(state.step), writes), updates(run, state)
-    try:
-        for state, metrics in steps:
-            span = watch.add(metrics)
-            if run.measure and writes and span.due(t.evaluate_every):
-                watch.flush(partial(run.measure, primary(state.ema)))
-                save_curves(workdir)
-            if span.due(t.log_every):
-                watch.flush()
-            if span.crosses(t.snapshot_every):
-                checkpoints.save_snapshot(state)
-            if span.due(t.checkpoint_every):
-                watch.flush()  # what is saved has been seen to be finite
+    with noted() as signals, contextlib.ExitStack() as stack:
+        checkpoints = Checkpoints(run)
+        stack.callback(checkpoints.close)
+        start = state = checkpoints.restore(run.init())
+        watch = Watch(run, int(start.step), writes)
+        stack.callback(watch.close)
+        for state, span in _steps(run, start, watch, checkpoints):
+            signals.arm()
+            if _agreed(signals.signum, span, run.experiment.config.train.log_every):
+                watch.keep()
                 checkpoints.save(state)
-            if writes and span.due(t.sample_every):
-                path = workdir / "samples" / f"{span.last:08d}.png"
-                run.preview(primary(state.ema), path)
-                save_curves(workdir)
-                watch.restart()
-    except KeyboardInterrupt:
-        watch.flush()
-        checkpoints.save(state)
-        tqdm.write(f"stopped at step {int(state.step)}; the same command resumes")
-    finally:
-        watch.close()
-        checkpoints.close()
+                break
+    if signals.signum:
+        text = f"stopped at step {int(state.step)}; the same command resumes"
+        tqdm.write(text)
+        raise Stopped(signals.signum, text)
     return state
+
+
+def _steps(
+    run: Run, start: TrainState, watch: Watch, checkpoints: Checkpoints
+) -> Iterator[tuple[TrainState, Span]]:
+    """Each call of the step, and then what is due: a line, a checkpoint, a picture."""
+    workdir, t = run.experiment.path, run.experiment.config.train
+    for state, metrics in updates(run, start):
+        span = watch.add(metrics)
+        if run.measure and watch.writes and span.due(t.evaluate_every):
+            watch.flush(partial(run.measure, primary(state.ema)))
+            save_curves(workdir)
+        if span.due(t.log_every):
+            watch.flush()
+        if span.crosses(t.snapshot_every):
+            checkpoints.save_snapshot(state)
+        if span.due(t.checkpoint_every):
+            watch.flush()  # what is saved has been seen to be finite
+            checkpoints.save(state)
+        if watch.writes and span.due(t.sample_every):
+            path = workdir / "samples" / f"{span.last:08d}.png"
+            run.preview(primary(state.ema), path)
+            save_curves(workdir)
+            watch.restart()
+        yield state, span
+
+
+def _agreed(signum: int, span: Span, log_every: int) -> bool:
+    """Whether to stop. Several processes stop at one step, and ask one another only
+    when they log: each must take part in every step.
+    """
+    if jax.process_count() == 1:
+        return bool(signum)
+    return span.crosses(log_every) and parallel.any_process(bool(signum))
 
 
 class Span(NamedTuple):
@@ -128,9 +158,9 @@ class Watch:
     """Gathers the metrics of steps, and at intervals checks, logs and shows them."""
 
     def __init__(self, run: Run, step: int, writes: bool) -> None:
-        t = run.experiment.config.train
-        self._run = run
-        self._log = files.Log(run.experiment.path, step) if writes else None
+        t, workdir = run.experiment.config.train, run.experiment.path
+        self.writes, self._run, self._interval = writes, run, workdir / INTERVAL
+        self._log = files.Log(workdir, step) if writes else None
         self._bar = tqdm(
             total=t.num_steps,
             initial=step,
@@ -138,8 +168,9 @@ class Watch:
             unit="step",
             disable=None if writes else True,
         )
-        self._end, self._last, self._flushed = t.num_steps, step, step
-        self._pending: list[dict[str, Any]] = []
+        self._end, self._last = t.num_steps, step
+        self._pending = self._kept(step)
+        self._flushed = step - sum(len(row["loss"]) for row in self._pending)
         self._start: float | None = None  # after the first call, which compiles
         self._timed = 0  # steps since then
 
@@ -163,8 +194,7 @@ class Watch:
         """
         if not self._pending:
             return
-        rows = jax.device_get(self._pending)
-        values = {k: np.concatenate([row[k] for row in rows]) for k in rows[0]}
+        values = self._values()
         self._check_finite(values)
         means = {k: float(np.mean(v, dtype=np.float64)) for k, v in values.items()}
         seconds = time.perf_counter() - (self._start or 0.0)
@@ -176,6 +206,28 @@ class Watch:
         self._bar.set_postfix(loss=f"{means['loss']:.4f}", refresh=False)
         self._pending, self._flushed = [], self._last
         self.restart()
+
+    def keep(self) -> None:
+        """Write what `flush` would average, for the run that resumes at this step.
+
+        Errors: FloatingPointError, as `flush`.
+        """
+        if self._pending and self.writes:
+            values = self._values()
+            self._check_finite(values)
+            shards.write(self._interval, {"step": self._last, **values})
+
+    def _kept(self, step: int) -> list[dict[str, Any]]:
+        """What was kept at that step; of a run stopped elsewhere, nothing."""
+        if not self._interval.is_file():
+            return []
+        with np.load(self._interval) as file:
+            values = dict(file)
+        return [values] if values.pop("step") == step else []
+
+    def _values(self) -> dict[str, np.ndarray]:
+        rows = jax.device_get(self._pending)
+        return {k: np.concatenate([row[k] for row in rows]) for k in rows[0]}
 
     def _check_finite(self, values: dict[str, np.ndarray]) -> None:
         finite = np.isfinite(values["loss"]) & np.isfinite(values["grad_norm"])
