@@ -1,11 +1,13 @@
 """Orbax checkpoints of the training state: asynchronous, keep-last and keep-every."""
 
+import zlib
 from collections.abc import Callable
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
 import jax
+import numpy as np
 import orbax.checkpoint as ocp
 from absl import logging
 from etils import epath
@@ -14,6 +16,9 @@ from jaxdiff.arrays import PyTree
 from jaxdiff.train.state import TrainState
 
 Manager = ocp.CheckpointManager
+Registry = ocp.handlers.DefaultCheckpointHandlerRegistry
+# Orbax's name of the tree in a checkpoint, and ours of the checksums beside it.
+ITEM, CHECKSUMS = "default", "checksums"
 
 
 def open_manager(
@@ -23,11 +28,17 @@ def open_manager(
 
     keep_last: newest ones kept, None: all.  keep_every: multiples kept for good.
     """
+    # named handlers: orbax would infer them from the newest folder, even an empty one
+    registry, standard = Registry(), ocp.StandardCheckpointHandler()
+    registry.add(ITEM, ocp.args.StandardSave, standard)
+    registry.add(ITEM, ocp.args.StandardRestore, standard)
+    registry.add(ITEM, ocp.args.PyTreeRestore, ocp.PyTreeCheckpointHandler())
     return ocp.CheckpointManager(
         epath.Path(directory.resolve()),
         options=ocp.CheckpointManagerOptions(
             max_to_keep=keep_last, keep_period=keep_every or None
         ),
+        handler_registry=registry,
     )
 
 
@@ -45,7 +56,61 @@ def save_tree(manager: Manager, step: int, tree: PyTree) -> None:
         # one device has all; of several orbax has each write a slice, and compiles one
         # for every shape
         tree = jax.tree.map(_on_one_device, tree)
-    manager.save(step, args=ocp.args.StandardSave(tree))
+    about = {CHECKSUMS: checksums(tree)}
+    manager.save(step, args=ocp.args.StandardSave(tree), custom_metadata=about)
+
+
+def checksums(tree: PyTree) -> dict[str, str]:
+    """{path of an array: CRC-32 of its values}, of the arrays that this process has.
+
+    A checksum is of the bytes in memory, so that it also covers how they were written.
+    """
+    leaves, _ = jax.tree_util.tree_flatten_with_path(tree)
+    return {
+        _name(path): _checksum(a)
+        for path, a in leaves
+        if not isinstance(a, jax.Array) or a.is_fully_replicated
+    }
+
+
+def _checksum(a: Any) -> str:
+    values = np.ascontiguousarray(a)
+    return f"{zlib.crc32(values.reshape(-1).view(np.uint8)):08x}"
+
+
+def _check_fits(manager: Manager, step: int, like: PyTree) -> None:
+    """ValueError for arrays of another shape, and for one that was not saved."""
+    tree = manager.item_metadata(step)
+    leaves = jax.tree_util.tree_leaves_with_path(getattr(tree, "tree", tree))
+    stored = {_name(path): tuple(a.shape) for path, a in leaves}
+    for path, a in jax.tree_util.tree_leaves_with_path(like):
+        name = _name(path)
+        if stored.get(name) != tuple(a.shape):
+            has = f"of shape {stored[name]}" if name in stored else "missing"
+            raise ValueError(
+                f"{name} is {has} there, and the model of this config has {a.shape}"
+            )
+
+
+def _name(path: tuple[Any, ...]) -> str:
+    return jax.tree_util.keystr(path, simple=True, separator="/")
+
+
+def _check(manager: Manager, step: int, tree: PyTree) -> None:
+    """ValueError for an array that is not what was saved."""
+    stored = (manager.metadata(step).custom_metadata or {}).get(CHECKSUMS)
+    if stored is None:
+        _say_once(f"{manager.directory} was written without checksums: not verified")
+        return
+    read = checksums(tree)
+    damaged = [path for path in read if stored.get(path, read[path]) != read[path]]
+    if damaged:
+        raise ValueError(f"{damaged[0]} holds other values than were saved")
+
+
+@cache
+def _say_once(text: str) -> None:
+    logging.warning("%s", text)
 
 
 def _on_one_device(a: Any) -> Any:
@@ -69,12 +134,15 @@ def restore_part(manager: Manager, like: dict[str, PyTree]) -> dict[str, PyTree]
 
     def read(step: int) -> Any:
         abstract = _here(like)
+        _check_fits(manager, step, like)
         args = ocp.args.PyTreeRestore(
             item=abstract,
             restore_args=ocp.checkpoint_utils.construct_restore_args(abstract),
             partial_restore=True,
         )
-        return manager.restore(step, args=args)
+        restored = manager.restore(step, args=args)
+        _check(manager, step, restored)
+        return restored
 
     return _newest_whole(manager, read)
 
@@ -87,21 +155,36 @@ def _newest_whole(
         if step not in steps:
             raise ValueError(f"no checkpoint of step {step}; there are {steps[::-1]}")
         steps = [step]
+    errors = []
     for at in steps:
         try:
-            return read(at)
+            # once asked about a folder without arrays, orbax misreads all the others
+            if not (Path(manager.directory) / str(at) / ITEM).is_dir():
+                raise ValueError(f"it has no folder {ITEM}")
+            tree = read(at)
         except Exception as error:  # orbax raises many kinds for a damaged checkpoint
-            logging.warning("checkpoint of step %d cannot be read: %s", at, error)
+            errors.append(f"step {at} cannot be used: {' '.join(str(error).split())}")
+            continue
+        if errors:
+            text = "%s: %s; step %d is used"
+            logging.warning(text, manager.directory, "; ".join(errors), at)
+        return tree
     if steps:
         raise ValueError(
-            f"none of the checkpoints {steps} in {manager.directory} is whole"
+            f"none of the checkpoints {steps} in {manager.directory} can be used; "
+            f"{errors[0]}"
         )
     return None
 
 
 def restore_tree(manager: Manager, step: int, like: PyTree) -> Any:
-    """The arrays saved at a step. Errors: orbax's, of many kinds, for damaged ones."""
-    return manager.restore(step, args=ocp.args.StandardRestore(_here(like)))
+    """The arrays saved at a step. Errors: ValueError for one that holds other values
+    than were saved, and orbax's, of many kinds, for what it cannot read.
+    """
+    _check_fits(manager, step, like)
+    restored = manager.restore(step, args=ocp.args.StandardRestore(_here(like)))
+    _check(manager, step, restored)
+    return restored
 
 
 def _here(like: PyTree) -> PyTree:
@@ -120,10 +203,13 @@ def _here(like: PyTree) -> PyTree:
 def drop_after(manager: Manager, step: int) -> None:
     """Set aside checkpoints newer than `step`: they were passed over as damaged.
 
-    They are renamed to STEP.damaged, not deleted, and their steps can be saved again.
+    They are renamed to STEP.damaged (STEP.damaged2 ...), not deleted, and their steps
+    can be saved again.
     """
     folder = Path(manager.directory)
     for at in manager.all_steps():
         if at > step:
-            (folder / str(at)).rename(folder / f"{at}.damaged")
+            names = (f"{at}.damaged{k}" for k in ["", *range(2, 1000)])
+            free = next(name for name in names if not (folder / name).exists())
+            (folder / str(at)).rename(folder / free)
     manager.reload()

@@ -289,7 +289,7 @@ def test_a_checkpoint_cut_short_is_set_aside_and_training_finishes(
     warnings = []
     monkeypatch.setattr(logging, "warning", lambda text, *a: warnings.append(text % a))
     state = loop.run(at(whole[1], tmp_path / "run"))
-    assert any("step 6 cannot be read" in line for line in warnings)
+    assert any("step 6 cannot be used" in line for line in warnings)
     assert_same(state, whole[2])
     assert (folder / "6.damaged").is_dir()
     assert numbers(tmp_path / "run") == numbers(whole[0])
