@@ -150,7 +150,12 @@ def test_a_flipped_bit_gives_no_other_values(tmp_path, warned, monkeypatch):
     """Over all files: it is harmless, or the checkpoint before is used and named."""
     # orbax leaves coroutines behind that failed
     monkeypatch.setattr(sys, "unraisablehook", lambda *_: None)
-    write(tmp_path, [1, 2])
+    trees = {
+        step: {"w": jax.random.normal(jax.random.key(step), (2000,))} for step in (1, 2)
+    }
+    with checkpoint.open_manager(tmp_path, keep_last=10) as manager:
+        for step, tree in trees.items():
+            checkpoint.save_tree(manager, step, tree)
     files = sorted(p for p in (tmp_path / "2").rglob("*") if p.stat().st_size)
     files = [p for p in files if p.is_file()]
     gen, fallen = np.random.default_rng(0), 0
@@ -161,15 +166,15 @@ def test_a_flipped_bit_gives_no_other_values(tmp_path, warned, monkeypatch):
         data[gen.integers(len(data))] ^= 1 << int(gen.integers(8))
         file.write_bytes(data)
         warned.clear()
-        state = restored(tmp_path)
-        if int(state.step) == 1:
-            fallen += 1
-            assert sum("step 2 cannot be used" in line for line in warned) == 1
-        same(state, state_at(int(state.step)))
+        with checkpoint.open_manager(tmp_path, keep_last=10) as manager:
+            tree = checkpoint.restore_part(manager, trees[1])
+        fell = sum("step 2 cannot be used" in line for line in warned)
+        assert fell in (0, 1)
+        fallen += fell
+        same(tree, trees[1 if fell else 2])
         file.write_bytes(whole)
     gc.collect()
     assert fallen > 10
-    same(restored(tmp_path), state_at(2))
 
 
 def test_other_values_are_noticed_where_orbax_notices_nothing(tmp_path, warned):
