@@ -57,7 +57,7 @@ def save_tree(manager: Manager, step: int, tree: PyTree) -> None:
         # for every shape
         tree = jax.tree.map(_on_one_device, tree)
     about = {CHECKSUMS: checksums(tree)}
-    manager.save(step, args=ocp.args.StandardSave(tree), custom_metadata=about)
+    manager.save(step, args=ocp.args.StandardSave(tree, custom_metadata=about))
 
 
 def checksums(tree: PyTree) -> dict[str, str]:
@@ -98,7 +98,8 @@ def _name(path: tuple[Any, ...]) -> str:
 
 def _check(manager: Manager, step: int, tree: PyTree) -> None:
     """ValueError for an array that is not what was saved."""
-    stored = (manager.metadata(step).custom_metadata or {}).get(CHECKSUMS)
+    about = getattr(manager.item_metadata(step), "custom_metadata", None)
+    stored = (about or {}).get(CHECKSUMS)
     if stored is None:
         _say_once(f"{manager.directory} was written without checksums: not verified")
         return
