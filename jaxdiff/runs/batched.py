@@ -61,6 +61,8 @@ def draw_batches(
 ) -> np.ndarray:
     """f32[n, *shape]; batch by batch, the last padded: one compilation.
 
+    Errors: FloatingPointError for samples that are not finite.
+
     varied: which leaves of `shared` lead with [k]: k samplers as one program, which
     gives f32[k, n, *shape] in batches of about batch_size / k images.
     """
@@ -84,7 +86,20 @@ def draw_batches(
         parts.append(x[:, : num - at] if varied else x[: num - at])
         bar.update(k * min(chunk, num - at))
     bar.close()
-    return np.concatenate(parts, axis=1 if varied else 0)
+    x = np.concatenate(parts, axis=1 if varied else 0)
+    _check_finite(x.reshape(-1, num, *shape))
+    return x
+
+
+def _check_finite(x: np.ndarray) -> None:
+    """FloatingPointError for samples f32[k, n, ...] that are not finite."""
+    bad = ~np.isfinite(x).all(axis=tuple(range(2, x.ndim)))
+    if bad.any():
+        raise FloatingPointError(
+            f"{bad.sum()} of {bad.size} samples are not finite; a lower "
+            "sampler.guidance, more sampler.num_steps or another sampler.solver may "
+            "cure it, or the model has not been trained well"
+        )
 
 
 @lru_cache

@@ -37,6 +37,13 @@ def init_state(
     )
 
 
+@jax.jit
+def all_finite(tree: PyTree) -> Any:
+    """bool[]: whether every number of a tree of arrays is finite."""
+    leaves = [jnp.isfinite(leaf).all() for leaf in jax.tree.leaves(tree)]
+    return jnp.stack(leaves).all()
+
+
 def num_params(params: PyTree) -> int:
     """How many numbers; also of shapes from `jax.eval_shape`."""
     return sum(leaf.size for leaf in jax.tree.leaves(params))

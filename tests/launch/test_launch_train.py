@@ -82,7 +82,7 @@ def test_a_loss_that_is_not_finite_ends_with_a_status(tmp_path):
     )["nan"]
     assert done.status != 0 and "Traceback" not in done.err
     assert "is not finite at step" in done.err.splitlines()[-1]
-    assert "the last good checkpoint is kept" in done.err
+    assert "the checkpoint of step" in done.err
     stored = read_state(tmp_path / "run")
     assert stored is not None
     assert all(np.isfinite(a).all() for a in jax.tree.leaves(stored))

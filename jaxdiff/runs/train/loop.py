@@ -20,7 +20,7 @@ from jaxdiff.runs.train.setup import Run, updates
 from jaxdiff.runs.train.stopping import Stopped, noted
 from jaxdiff.train import checkpoint, parallel, snapshots
 from jaxdiff.train.ema import primary
-from jaxdiff.train.state import TrainState
+from jaxdiff.train.state import TrainState, all_finite
 
 # Metrics of the steps since the last line of the log, of a run that was stopped.
 INTERVAL = "interval.npz"
@@ -30,8 +30,9 @@ def run(run: Run) -> TrainState:
     """Train to config.train.num_steps, from the newest checkpoint if there is one.
 
     Errors: FloatingPointError at the first interval whose loss or gradient is not
-    finite; the last good checkpoint stays. Stopped, a KeyboardInterrupt, after a
-    signal: the run is saved at the step that it has reached.
+    finite, and before parameters that are not are saved; the last good checkpoint
+    stays. Stopped, a KeyboardInterrupt, after a signal: the run is saved at the step
+    that it has reached.
     """
     workdir = run.experiment.path
     # of several processes one writes and draws; checkpoints are written by all together
@@ -44,12 +45,18 @@ def run(run: Run) -> TrainState:
         start = state = checkpoints.restore(run.init())
         watch = Watch(run, int(start.step), writes)
         stack.callback(watch.close)
-        for state, span in _steps(run, start, watch, checkpoints):
-            signals.arm()
-            if _agreed(signals.signum, span, run.experiment.config.train.log_every):
-                watch.keep()
-                checkpoints.save(state)
-                break
+        try:
+            for state, span in _steps(run, start, watch, checkpoints):
+                signals.arm()
+                if _agreed(signals.signum, span, run.experiment.config.train.log_every):
+                    watch.keep()
+                    checkpoints.save(state)
+                    break
+        except FloatingPointError as error:
+            raise FloatingPointError(
+                f"{error}; {checkpoints.kept()}. A lower learning rate (train.lr) or "
+                "train.clip_norm may cure it"
+            ) from None
     if signals.signum:
         text = f"stopped at step {int(state.step)}; the same command resumes"
         tqdm.write(text)
@@ -76,7 +83,10 @@ def _steps(
             checkpoints.save(state)
         if watch.writes and span.due(t.sample_every):
             path = workdir / "samples" / f"{span.last:08d}.png"
-            run.preview(primary(state.ema), path)
+            try:
+                run.preview(primary(state.ema), path)
+            except FloatingPointError as error:  # of the samples: training goes on
+                tqdm.write(f"no {path.name}: {error}")
             save_curves(workdir)
             watch.restart()
         yield state, span
@@ -138,10 +148,21 @@ class Checkpoints:
         return state
 
     def save(self, state: TrainState) -> None:
-        """Once a step."""
-        if self._saved != int(state.step):
+        """Once a step. Errors: FloatingPointError for a state that is not finite."""
+        step = int(state.step)
+        if self._saved != step:
+            if not all_finite((state.params, state.ema)):
+                raise FloatingPointError(
+                    f"the parameters are not finite after step {step}"
+                )
             checkpoint.save(self._manager, state)
-            self._saved = int(state.step)
+            self._saved = step
+
+    def kept(self) -> str:
+        """In words, for an error."""
+        if self._saved is None:
+            return "there was no checkpoint yet"
+        return f"the checkpoint of step {self._saved} is kept"
 
     def save_snapshot(self, state: TrainState) -> None:
         if self._snapshots:
@@ -236,8 +257,7 @@ class Watch:
             what = "gradient" if np.isfinite(values["loss"]).all() else "loss"
             raise FloatingPointError(
                 f"the {what} is not finite at step {first + int(np.argmin(finite))} "
-                f"(steps {first} to {self._last}); the last good checkpoint is kept. A "
-                "lower learning rate (train.lr) or train.clip_norm may cure it"
+                f"(steps {first} to {self._last})"
             )
 
     def restart(self) -> None:

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+from tqdm import tqdm
 
 from jaxdiff.arrays import PyTree, require
 from jaxdiff.data.batches import permutation
@@ -45,7 +46,11 @@ def make_measure(run: Experiment) -> Measure | None:
     compare = (_compare_images if run.images.is_image else _compare_rows)(run)
 
     def measure(params):
-        x = sampler.draw(params, config.seed, index, cond)
+        try:
+            x = sampler.draw(params, config.seed, index, cond)
+        except FloatingPointError as error:  # of the samples: training goes on
+            tqdm.write(f"nothing measured: {error}")
+            return {}
         return {k: v for k, v in compare(x).items() if v is not None}
 
     return measure

@@ -106,6 +106,13 @@ def test_image_i_depends_on_seed_and_number_alone(tiny):
     assert len({row.tobytes() for row in all_of}) == 12
 
 
+def test_samples_that_are_not_finite_are_an_error(tiny):
+    run, params = initialised(tiny())
+    params = jax.tree.map(lambda a: a * np.nan, params)
+    with pytest.raises(FloatingPointError, match="6 of 6 samples are not finite"):
+        run.sampler().draw(params, 0, np.arange(6), run.conditions(6))
+
+
 def test_nfe_is_counted(tiny):
     assert Experiment(tiny(sampler__num_steps=7)).sampler().nfe() == 7
 

@@ -271,11 +271,41 @@ def test_what_is_not_finite_is_not_saved(tmp_path, whole, name):
 def test_a_learning_rate_that_blows_up_stops_the_run(tiny, tmp_path):
     config = tiny(lr="constant(peak=1e25)", log_every=1, checkpoint_every=1)
     run = setup.prepare(config, tmp_path / "run")
-    with pytest.raises(FloatingPointError, match="last good checkpoint is kept"):
+    with pytest.raises(
+        FloatingPointError, match=r"the checkpoint of step \d is kept. A lower"
+    ):
         loop.run(run)
     stored = read_state(tmp_path / "run", run)
     assert stored is not None
     assert all(np.isfinite(a).all() for a in jax.tree.leaves(stored))
+
+
+def test_parameters_are_finite_after_the_last_update(tiny, tmp_path):
+    """Its loss was; no later step would find out."""
+    more = {"num_steps": 1, "checkpoint_every": 1, "log_every": 1}
+    run = setup.prepare(tiny(**more), tmp_path / "run")
+
+    def step(state, batch, key):
+        state, metrics = run.step(state, batch, key)
+        params = jax.tree.map(lambda a: a * np.inf, state.params)
+        return state.replace(params=params), metrics
+
+    with pytest.raises(
+        FloatingPointError, match="not finite after step 1; there was no checkpoint"
+    ):
+        loop.run(run._replace(step=step))
+    assert read_state(tmp_path / "run", run) is None
+
+
+def test_samples_that_are_not_finite_do_not_end_training(tmp_path, whole, capsys):
+    run = at(whole[1], tmp_path / "run", sample_every=4)
+
+    def preview(params, path):
+        raise FloatingPointError("3 of 4 samples are not finite")
+
+    state = loop.run(run._replace(preview=preview))
+    assert_same(state, whole[2])
+    assert "no 00000004.png: 3 of 4 samples" in capsys.readouterr().out
 
 
 def test_a_checkpoint_cut_short_is_set_aside_and_training_finishes(
