@@ -51,7 +51,16 @@ RULES: dict[str, set[str]] = {
     "jaxdiff.runs": {
         # scipy: exact flows in closed form, and the fit of a grid
         "scipy",
-        *("jax", "numpy", "ml_collections", "tensorboardX", "tqdm", "PIL", *F1),
+        *(
+            "jax",
+            "numpy",
+            "ml_collections",
+            "tensorboardX",
+            "tqdm",
+            "PIL",
+            "filelock",
+            *F1,
+        ),
         *("jaxdiff.build", "jaxdiff.choices", "jaxdiff.data", "jaxdiff.diffusion"),
         *("jaxdiff.fields", "jaxdiff.schema"),
         *("jaxdiff.metrics", "jaxdiff.plots", "jaxdiff.tasks", "jaxdiff.train"),
@@ -235,9 +244,9 @@ def test_no_inheritance_but_modules_tuples_and_errors():
     for path, node in nodes(ast.ClassDef):
         for base in node.bases:
             name = ast.unparse(base)
-            assert name in bases or name.endswith(("Error", "Exception")), (
-                f"{path}: class {node.name}({name})"
-            )
+            assert name in bases or name.endswith(
+                ("Error", "Exception", "Interrupt")
+            ), f"{path}: class {node.name}({name})"
 
 
 def test_no_defaults_hidden_in_the_code():

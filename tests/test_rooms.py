@@ -12,7 +12,8 @@ ROOT = Path(__file__).parents[1]
 RUNS = ROOT / "jaxdiff" / "runs"
 # A room imports only from rooms on lower floors, and a file from its own room.
 FLOORS = (
-    {"workdir", "shards", "batched", "shared_pictures"},
+    {"lock", "batched", "shared_pictures"},
+    {"workdir", "shards"},
     {"first_stage"},
     {"sampler"},
     {"experiment"},

@@ -16,6 +16,7 @@ import numpy as np
 
 from jaxdiff import schema
 from jaxdiff.arrays import require
+from jaxdiff.runs.lock import is_empty
 
 SAMPLES = "samples"
 
@@ -45,7 +46,7 @@ def resumes(
             keep_complete: resume also where no file is missing.
     Errors: ValueError for a folder with anything else in it, unless `force`.
     """
-    if force or not out.exists() or not any(out.iterdir()):
+    if force or is_empty(out):
         return False
     path = _record_path(out, stem)
     stored = json.loads(path.read_text()) if path.is_file() else {}
@@ -70,6 +71,8 @@ def prepare_folder(
 ) -> None:
     """Make the folder and write its record; unless `resume`, delete other samples."""
     out.mkdir(parents=True, exist_ok=True)
+    for path in out.glob(f"{stem}*.part"):  # cut short
+        path.unlink()
     if not resume:
         for path in list_files(out, stem):
             path.unlink()
@@ -78,9 +81,11 @@ def prepare_folder(
 
 def write(path: Path, arrays: dict[str, Any]) -> None:
     """Write one .npz file; it appears whole or not at all."""
-    part = path.with_suffix(".part")
+    part = path.with_suffix(f".{os.getpid()}.part")
     with part.open("wb") as file:
         np.savez_compressed(file, **arrays)
+        file.flush()
+        os.fsync(file.fileno())
     os.replace(part, path)
 
 

@@ -15,6 +15,7 @@ from tensorboardX import SummaryWriter
 
 from jaxdiff import fields, schema
 from jaxdiff.arrays import require
+from jaxdiff.runs.lock import is_empty
 
 CONFIG = "config.json"
 METRICS = "metrics.jsonl"
@@ -55,7 +56,7 @@ def read_config(workdir: Path) -> dict[str, Any]:
 def check_out(out: Path, force: bool) -> None:
     """ValueError for an --out that holds something already, unless `force`."""
     require(
-        force or not (out.exists() and any(out.iterdir())),
+        force or is_empty(out),
         f"--out {out} is not empty; choose another folder, or --force to overwrite",
     )
 
@@ -83,7 +84,7 @@ def check_same(workdir: Path, config: ConfigDict) -> None:
     if not holds_run(workdir):
         if workdir.is_file():
             raise ValueError(f"{workdir} is a file; give a folder as --workdir")
-        if workdir.is_dir() and any(workdir.iterdir()):
+        if not is_empty(workdir):
             raise ValueError(
                 f"{workdir} is not empty and holds no run; give a new --workdir"
             )

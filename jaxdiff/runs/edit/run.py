@@ -9,6 +9,7 @@ from jaxdiff.plots import pictures
 from jaxdiff.runs import shards, workdir
 from jaxdiff.runs.edit import invert, known
 from jaxdiff.runs.edit.request import EditRequest, EditResult
+from jaxdiff.runs.lock import locked
 
 # A kind checks its request before it draws anything.
 KINDS = {
@@ -41,8 +42,9 @@ def run(kind: str, request: EditRequest, force: bool = False) -> EditResult:
         "launch.edit is for models that make images by themselves; this run enlarges "
         "the images of another run: edit with that one",
     )
-    result = KINDS[kind](request)
-    _write(request, result)
+    with locked(request.out):
+        result = KINDS[kind](request)
+        _write(request, result)
     return result
 
 

@@ -17,6 +17,7 @@ from jaxdiff.data.source import Source
 from jaxdiff.plots import conditionals, pictures
 from jaxdiff.runs import shards
 from jaxdiff.runs.experiment import Experiment
+from jaxdiff.runs.lock import locked
 from jaxdiff.runs.sample import columns, sweep
 from jaxdiff.runs.sampler import Sampler
 from jaxdiff.runs.shared_pictures import save_samples
@@ -109,6 +110,12 @@ def _parse_fix(source, texts):
 
 
 def run(request: SampleRequest) -> np.ndarray:
+    """As `draw`, alone in the folder. Errors: ValueError if another process writes."""
+    with locked(request.out):
+        return draw(request)
+
+
+def draw(request: SampleRequest) -> np.ndarray:
     """Draw, and write samples.npz, grid.png (for tables samples.csv, pairs.png).
 
     More than a shard are written as samples-00000.npz and on, one in memory at a time;

@@ -16,6 +16,7 @@ from tqdm import tqdm
 from jaxdiff.plots import curves
 from jaxdiff.runs import shards, shared_pictures
 from jaxdiff.runs import workdir as files
+from jaxdiff.runs.lock import locked
 from jaxdiff.runs.train.setup import Run, updates
 from jaxdiff.runs.train.stopping import Stopped, noted
 from jaxdiff.train import checkpoint, parallel, snapshots
@@ -37,9 +38,11 @@ def run(run: Run) -> TrainState:
     workdir = run.experiment.path
     # of several processes one writes and draws; checkpoints are written by all together
     writes = jax.process_index() == 0
-    if writes:
-        files.save_config(workdir, run.experiment.config)
-    with noted() as signals, contextlib.ExitStack() as stack:
+    with contextlib.ExitStack() as stack:
+        stack.enter_context(locked(workdir))
+        signals = stack.enter_context(noted())
+        if writes:
+            files.save_config(workdir, run.experiment.config)
         checkpoints = Checkpoints(run)
         stack.callback(checkpoints.close)
         start = state = checkpoints.restore(run.init())

@@ -1,0 +1,72 @@
+"""One writer a folder: a second process that would write to it is refused.
+
+The lock is one of the operating system, which releases it when the process ends, in
+whatever way. Who only reads takes none.
+"""
+
+import contextlib
+import json
+import os
+import socket
+import sys
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+import jax
+from filelock import FileLock, Timeout
+
+LOCK, OWNER = ".lock", ".lock.json"
+
+
+@contextlib.contextmanager
+def locked(folder: Path) -> Iterator[None]:
+    """Inside, no other process writes to the folder, which is made.
+
+    Of several processes of one run, the first locks it.
+    Errors: ValueError that names the host, process and start of who writes already.
+    """
+    if jax.process_index():
+        yield
+        return
+    folder.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(folder / LOCK, timeout=0)
+    try:
+        lock.acquire()
+    except Timeout:
+        raise ValueError(
+            f"{folder} is being written by {_owner(folder)}; wait until it has ended, "
+            "or choose another folder"
+        ) from None
+    except (NotImplementedError, OSError) as error:
+        if isinstance(error, PermissionError):
+            raise
+        print(
+            f"note: {folder} cannot be locked here ({error}): start no second command "
+            "that writes to it",
+            file=sys.stderr,
+        )
+        yield
+        return
+    try:
+        start = datetime.now(UTC).isoformat(timespec="seconds")
+        about = {"host": socket.gethostname(), "pid": os.getpid(), "start": start}
+        (folder / OWNER).write_text(json.dumps(about) + "\n")
+        yield
+    finally:
+        (folder / OWNER).unlink(missing_ok=True)
+        lock.release()
+
+
+def is_empty(folder: Path) -> bool:
+    """Whether it holds nothing but what a lock leaves, or does not exist."""
+    names = {path.name for path in folder.iterdir()} if folder.is_dir() else set()
+    return not names - {LOCK, OWNER}
+
+
+def _owner(folder: Path) -> str:
+    try:
+        about = json.loads((folder / OWNER).read_text())
+        return "process {pid} on {host} since {start}".format(**about)
+    except (OSError, ValueError, KeyError):  # just about to write it
+        return "another process"

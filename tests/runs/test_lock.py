@@ -1,0 +1,91 @@
+"""One writer a folder: who is refused, and what a crash leaves."""
+
+import errno
+import os
+import signal
+import time
+
+import jax
+import pytest
+
+from jaxdiff.runs import lock
+from jaxdiff.runs import workdir as files
+from jaxdiff.runs.lock import is_empty, locked
+from jaxdiff.runs.sample import run as sample
+from jaxdiff.runs.train import loop
+from tests.runs.conftest import at
+
+
+def refused(folder):
+    with (
+        pytest.raises(ValueError, match="wait until it has ended") as error,
+        locked(folder),
+    ):
+        raise AssertionError("two writers")
+    return str(error.value)
+
+
+def test_a_second_writer_is_told_who_the_first_is(tmp_path):
+    with locked(tmp_path / "out"):
+        text = refused(tmp_path / "out")
+        assert f"process {os.getpid()} on {os.uname().nodename} since 2" in text
+        (tmp_path / "out" / lock.OWNER).write_text("")  # not written yet
+        assert "written by another process" in refused(tmp_path / "out")
+        with locked(tmp_path / "other"):
+            pass
+    with locked(tmp_path / "out"):
+        pass
+    assert is_empty(tmp_path / "out")
+    files.check_out(tmp_path / "out", force=False)
+
+
+@pytest.mark.filterwarnings("ignore:.*fork")
+def test_a_crash_releases_the_lock(tmp_path):
+    pid = os.fork()
+    if not pid:
+        with locked(tmp_path):
+            time.sleep(600)
+    try:
+        while not (tmp_path / lock.OWNER).exists():
+            time.sleep(0.01)
+        assert f"process {pid} on" in refused(tmp_path)
+    finally:
+        os.kill(pid, signal.SIGKILL)
+        os.waitpid(pid, 0)
+    with locked(tmp_path):
+        pass
+
+
+def test_where_there_are_no_locks_one_line_says_so(tmp_path, monkeypatch, capsys):
+    def acquire(self):
+        raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
+
+    monkeypatch.setattr(lock.FileLock, "acquire", acquire)
+    entered = []
+    with locked(tmp_path):
+        entered.append(1)
+    assert entered and capsys.readouterr().err.count("cannot be locked here") == 1
+
+
+def test_of_several_processes_the_first_locks(tmp_path, monkeypatch):
+    with locked(tmp_path):
+        monkeypatch.setattr(jax, "process_index", lambda: 1)
+        with locked(tmp_path):
+            pass
+
+
+def test_a_run_has_one_writer_and_any_readers(tmp_path, whole):
+    folder = tmp_path / "run"
+    run = at(whole[1], folder)
+    with locked(folder), pytest.raises(ValueError, match="being written by process"):
+        loop.run(run)
+    assert not (folder / files.CONFIG).exists()
+    loop.run(run)
+    with locked(folder):
+        request = sample.prepare(run.experiment, out=tmp_path / "out", num=2)
+        with (
+            locked(tmp_path / "out"),
+            pytest.raises(ValueError, match="being written by process"),
+        ):
+            sample.run(request)
+        sample.run(request)
