@@ -19,6 +19,7 @@ F1 = {"jaxdiff.arrays", "jaxdiff.rng"}
 RULES: dict[str, set[str]] = {
     "jaxdiff.arrays": {"jax", "jaxtyping"},
     "jaxdiff.rng": {"jax", "jaxdiff.arrays"},
+    "jaxdiff.files": set(),
     "jaxdiff.diffusion": {"jax", "numpy", "scipy", "jaxtyping", *F1},
     "jaxdiff.diffusion.types": {"jax", "jaxdiff.arrays"},
     "jaxdiff.diffusion.density": {
@@ -31,7 +32,7 @@ RULES: dict[str, set[str]] = {
     "jaxdiff.models": {"jax", "flax", "jaxtyping", *F1},
     "jaxdiff.data": {"numpy", "grain", "tensorflow_datasets", "sklearn", "PIL", "tqdm"},
     "jaxdiff.train": {"jax", "numpy", "flax", "optax", "orbax", "etils", "absl", *F1},
-    "jaxdiff.plots": {"matplotlib", "numpy", "PIL"},
+    "jaxdiff.plots": {"matplotlib", "numpy", "PIL", "jaxdiff.files"},
     "jaxdiff.metrics": {"jax", "numpy", "scipy", "sklearn", *F1},
     "jaxdiff.interop": {"jax", "numpy", "safetensors", "jaxdiff.models", *F1},
     "jaxdiff.tasks": {
@@ -62,7 +63,7 @@ RULES: dict[str, set[str]] = {
             *F1,
         ),
         *("jaxdiff.build", "jaxdiff.choices", "jaxdiff.data", "jaxdiff.diffusion"),
-        *("jaxdiff.fields", "jaxdiff.schema"),
+        *("jaxdiff.fields", "jaxdiff.files", "jaxdiff.schema"),
         *("jaxdiff.metrics", "jaxdiff.plots", "jaxdiff.tasks", "jaxdiff.train"),
         "jaxdiff.interop",
     },

@@ -59,9 +59,9 @@ def locked(folder: Path) -> Iterator[None]:
 
 
 def is_empty(folder: Path) -> bool:
-    """Whether it holds nothing but what a lock leaves, or does not exist."""
-    names = {path.name for path in folder.iterdir()} if folder.is_dir() else set()
-    return not names - {LOCK, OWNER}
+    """Whether it holds nothing but hidden files, such as the lock, or does not exist."""
+    found = folder.iterdir() if folder.is_dir() else ()
+    return all(path.name.startswith(".") for path in found)
 
 
 def _owner(folder: Path) -> str:

@@ -6,7 +6,6 @@ beginning of their files' names.
 """
 
 import json
-import os
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from jaxdiff import schema
+from jaxdiff import files, schema
 from jaxdiff.arrays import require
 from jaxdiff.runs.lock import is_empty
 
@@ -49,7 +48,7 @@ def resumes(
     if force or is_empty(out):
         return False
     path = _record_path(out, stem)
-    stored = json.loads(path.read_text()) if path.is_file() else {}
+    stored = files.read_json(path) if path.is_file() else {}
     if "sampler" in stored:  # of an older run it may lack fields of today
         today = schema.upgrade({"sampler": stored["sampler"]}).sampler
         stored["sampler"] = json.loads(json.dumps(today.to_dict()))
@@ -71,22 +70,18 @@ def prepare_folder(
 ) -> None:
     """Make the folder and write its record; unless `resume`, delete other samples."""
     out.mkdir(parents=True, exist_ok=True)
-    for path in out.glob(f"{stem}*.part"):  # cut short
+    for path in out.glob(f".{stem}*.part.npz"):  # cut short
         path.unlink()
     if not resume:
         for path in list_files(out, stem):
             path.unlink()
-        _record_path(out, stem).write_text(json.dumps(record, indent=2) + "\n")
+        files.write_json(_record_path(out, stem), record)
 
 
 def write(path: Path, arrays: dict[str, Any]) -> None:
     """Write one .npz file; it appears whole or not at all."""
-    part = path.with_suffix(f".{os.getpid()}.part")
-    with part.open("wb") as file:
-        np.savez_compressed(file, **arrays)
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(part, path)
+    with files.whole(path) as part:
+        np.savez_compressed(part, **arrays)
 
 
 def list_files(out: Path, stem: str = SAMPLES) -> list[Path]:

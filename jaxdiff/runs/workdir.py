@@ -5,7 +5,6 @@ and where they are asked for snapshots/ of averages, progress.png and references
 """
 
 import json
-import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -13,7 +12,7 @@ from typing import Any
 from ml_collections import ConfigDict
 from tensorboardX import SummaryWriter
 
-from jaxdiff import fields, schema
+from jaxdiff import fields, files, schema
 from jaxdiff.arrays import require
 from jaxdiff.runs.lock import is_empty
 
@@ -47,10 +46,7 @@ def read_config(workdir: Path) -> dict[str, Any]:
             f"{workdir} is not a run's workdir: it has no {CONFIG}; give the --workdir "
             "that launch.train was given"
         )
-    try:
-        return json.loads(path.read_text())
-    except json.JSONDecodeError as error:
-        raise ValueError(f"{path} is not valid JSON: {error}") from None
+    return files.read_json(path)
 
 
 def check_out(out: Path, force: bool) -> None:
@@ -69,10 +65,7 @@ def save_config(workdir: Path, config: ConfigDict) -> None:
     """
     if holds_run(workdir) and load_config(workdir) == config:
         return
-    workdir.mkdir(parents=True, exist_ok=True)
-    part = workdir / (CONFIG + ".part")
-    part.write_text(json.dumps(config.to_dict(), indent=2, default=list) + "\n")
-    os.replace(part, workdir / CONFIG)
+    files.write_json(workdir / CONFIG, config.to_dict())
 
 
 def check_same(workdir: Path, config: ConfigDict) -> None:
@@ -177,9 +170,8 @@ class Log:
     def __init__(self, workdir: Path, step: int) -> None:
         self._path = workdir / METRICS
         rows = [row for row in read_metrics(workdir) if row["step"] <= step]
-        part = self._path.with_suffix(".part")
-        part.write_text("".join(json.dumps(row) + "\n" for row in rows))
-        os.replace(part, self._path)
+        text = "".join(json.dumps(row) + "\n" for row in rows)
+        files.write_text(self._path, text)
         self._events = SummaryWriter(
             str(workdir / "tensorboard"), purge_step=step + 1, flush_secs=10
         )

@@ -3,6 +3,7 @@
 import numpy as np
 from PIL import Image
 
+from jaxdiff import files
 from jaxdiff.arrays import require
 from jaxdiff.choices import hint
 from jaxdiff.plots import pictures
@@ -73,5 +74,6 @@ def _write(request: EditRequest, result: EditResult) -> None:
     )
     if request.png:
         for i, image in enumerate(pixels.reshape(-1, *source.shape)):
-            Image.fromarray(pictures.squeeze(image)).save(out / f"{i:06d}.png")
+            with files.whole(out / f"{i:06d}.png") as part:
+                Image.fromarray(pictures.squeeze(image)).save(part)
     print(f"{result.summary}, in {out}")

@@ -10,6 +10,7 @@ import numpy as np
 from PIL import Image
 from tqdm import tqdm
 
+from jaxdiff import files
 from jaxdiff.arrays import PyTree, require
 from jaxdiff.data import given as given_columns
 from jaxdiff.data.given import GivenColumns
@@ -233,11 +234,12 @@ def write_pngs(
         if labels is not None:
             # "T-shirt/top" is a class, not a folder
             name += "_" + source.class_names[labels[k]].replace("/", "-")
-        Image.fromarray(pictures.squeeze(image)).save(out / f"{name}.png")
+        with files.whole(out / f"{name}.png") as part:
+            Image.fromarray(pictures.squeeze(image)).save(part)
 
 
 def _write_table(path, values):
-    with path.open("w", newline="") as file:
+    with files.whole(path) as part, part.open("w", newline="") as file:
         writer = csv.writer(file)
         writer.writerow(values)
         writer.writerows(zip(*values.values(), strict=True))
