@@ -1,15 +1,15 @@
-"""Data whose law is known in closed form, and with it the denoiser and the flow.
+"""Data whose distribution is known, so that denoiser and flow have closed forms.
 
-Each column of x0, independently of the others, is a mixture of k normals:
+Each column of x0 is a mixture of k normal distributions, independent of the others:
 
 (1)  p(x0) = sum_i w_i N(m_i, s_i^2)
 (2)  p(x_t) = sum_i w_i N(alpha m_i, v_i),   v_i = alpha^2 s_i^2 + sigma^2    `marginal`
 (3)  E[x0 | x_t] = sum_i r_i (m_i + alpha s_i^2 / v_i (x_t - alpha m_i))
-     r_i in proportion to w_i N(x_t; alpha m_i, v_i), sum_i r_i = 1     `posterior_mean`
-(4)  F_s(x_s) = F_t(x_t),  F the distribution function of (2): in one dimension the
-     probability-flow ODE keeps each point's quantile                        `transport`
+     r_i proportional to w_i N(x_t; alpha m_i, v_i), sum_i r_i = 1     `posterior_mean`
+(4)  F_s(x_s) = F_t(x_t),  F the distribution function of (2). In one dimension the
+     probability-flow ODE keeps every point at its quantile.                 `transport`
 
-(3) is traced by JAX; the rest is numpy in double precision.
+(3) can be traced by JAX; the rest is numpy in double precision.
 """
 
 from typing import NamedTuple
@@ -26,10 +26,10 @@ from jaxdiff.diffusion.types import Denoise, Denoised, Schedule, Times
 
 
 class Mixture(NamedTuple):
-    """Equation 1; every field f64[k, d], k normals in each of d columns.
+    """The mixture of equation 1: k normal distributions in each of d columns.
 
-    weights: no unit, > 0, of sum 1 in each column
-    means, stds: in the units of the data, stds > 0
+    weights:     f64[k, d], no unit, positive, with sum 1 in each column
+    means, stds: f64[k, d], in the units of the data; stds are positive
     """
 
     weights: np.ndarray | Array
@@ -38,7 +38,11 @@ class Mixture(NamedTuple):
 
 
 def make_denoise(law: Mixture, schedule: Schedule) -> Denoise:
-    """The exact denoiser of data of that law: equation 3, of x_t f[b, ..., d]."""
+    """The exact denoiser for data distributed as `law`, equation 3.
+
+    Args:    law: the distribution of the data.  schedule: any.
+    Returns: Denoise for x_t f[b, ..., d]; it ignores the condition.
+    """
     return Partial(_denoise, law, schedule)
 
 
@@ -60,7 +64,12 @@ def posterior_mean(
     alpha: Float[Array, "..."],
     sigma: Float[Array, "..."],
 ) -> Float[Array, "... d"]:
-    """Equation 3. alpha and sigma multiply x_t: f[] or f[b, 1, ..., 1]."""
+    """E[x0 | x_t], equation 3.
+
+    Args:    law: the distribution of the data.  x_t: f[..., d].
+             alpha, sigma: of the time of x_t, f[] or f[b, 1, ..., 1].
+    Returns: f[..., d].
+    """
     logits, means = [], []
     for parts in zip(*law, strict=True):
         shape = (1,) * (x_t.ndim - 1) + (-1,)
@@ -74,14 +83,14 @@ def posterior_mean(
 
 
 def marginal(law: Mixture, schedule: Schedule, t: float) -> Mixture:
-    """Equation 2: the law of x_t at one time."""
+    """The distribution of x_t at one time, equation 2."""
     alpha, sigma = (float(f(jnp.asarray(t))) for f in (schedule.alpha, schedule.sigma))
     weights, means, stds = map(np.asarray, law)
     return Mixture(weights, alpha * means, np.hypot(alpha * stds, sigma))
 
 
 def moments(law: Mixture) -> tuple[np.ndarray, np.ndarray]:
-    """Mean and variance of each column, f64[d] both."""
+    """Mean and variance of each column, f64[d] each."""
     weights, means, stds = map(np.asarray, law)
     mean = (weights * means).sum(axis=0)
     return mean, (weights * (stds**2 + (means - mean) ** 2)).sum(axis=0)
@@ -94,9 +103,11 @@ def transport(
     t: float,
     s: float,
 ) -> Float[np.ndarray, "... d"]:
-    """Equation 4: where the exact flow takes x from t to s, f64[..., d].
+    """The point x_s that the exact flow reaches from x_t, equation 4.
 
-    Errors: ValueError from scipy for an x so far out that its quantile is 0 or 1.
+    Args:    law: the distribution of the data.  x: x_t, f64[..., d].  t, s: times.
+    Returns: x_s, f64[..., d].
+    Errors:  ValueError from scipy if x is so far out that its quantile is 0 or 1.
     """
     here, there = (marginal(law, schedule, time) for time in (t, s))
     columns = [
@@ -112,7 +123,7 @@ def _cdf(law: Mixture, column: int, x: float) -> float:
 
 
 def _invert(law: Mixture, column: int, level: float) -> float:
-    """The quantile of a level in (0, 1)."""
+    """The quantile of a probability `level` in (0, 1)."""
     reach = np.max(np.abs(law.means[:, column]) + 40 * law.stds[:, column])
     return optimize.root_scalar(
         lambda x: _cdf(law, column, x) - level,

@@ -1,11 +1,12 @@
-"""Conditions: trees that only the data and a network's embedder look into.
+"""Conditions: trees of arrays that only the data and the network's embedder look into.
 
-A condition is a tree of arrays that lead with the batch: class labels i32[b], a vector,
-a sequence with its mask, an image beside x_t, or several of these by name. Without one
-it is None. Whatever happens to a condition on its way happens to the whole tree, here.
+A condition is None, or any tree of arrays whose first axis is the batch: class labels
+i32[b], a vector, a sequence with its mask, an image beside x_t, or several of these by
+name. Everything that happens to a condition on its way happens here, to the whole tree.
 
-`null` is the condition that means "none", as one example has it: a tree like that of a
-batch, without the leading axis. Where it has None, that part is never replaced.
+`null` is the condition that means "none", for one example: a tree like that of a batch,
+but without the batch axis. A leaf of None in it stands for a part of the condition that
+is never replaced.
 """
 
 from typing import Any, NamedTuple
@@ -21,8 +22,8 @@ class Beside(NamedTuple):
     """A condition together with an image that the network sees beside x_t.
 
     cond:  any condition, or None.
-    image: f32[b, h, w, k], whose channels follow those of x_t. In a `null` it is None:
-           guidance compares two conditions for the same image.
+    image: f32[b, h, w, k], appended to the channels of x_t. It is None in a `null`,
+           because guidance compares two conditions for the same image.
     """
 
     cond: Any
@@ -30,9 +31,10 @@ class Beside(NamedTuple):
 
 
 def null_like(null: PyTree, cond: PyTree) -> PyTree:
-    """`null` for every example of a batch whose condition is `cond`.
+    """Repeat `null` for every example of a batch whose condition is `cond`.
 
-    Errors: ValueError for trees that do not match.
+    Returns: a tree like `cond`.
+    Errors:  ValueError if the trees do not match.
     """
 
     def repeat(n: Any, c: Any) -> Any:
@@ -50,9 +52,12 @@ def drop(
     null: PyTree,
     cond: PyTree,
 ) -> PyTree:
-    """The condition, replaced by `null` in a share of the examples, as a whole.
+    """Replace the whole condition by `null` in a random share of the examples.
 
-    Args: keys: one an example, which decides on its own.  share: in [0, 1].
+    Args:    keys: one per example; each example is dropped by its own key.
+             share: probability of being dropped, in [0, 1].
+             null, cond: trees that match.
+    Returns: a tree like `cond`.
     """
     dropped = rng.draw(jax.random.uniform, keys, ()) < share
 
@@ -63,7 +68,7 @@ def drop(
 
 
 def double(null: PyTree, cond: PyTree) -> PyTree:
-    """The condition of a batch twice as large: as it is, and then `null`."""
+    """The condition of a batch of twice the size: `cond`, followed by `null`."""
 
     def join(c: Array, n: Array) -> Array:
         return jnp.concatenate([c, n])
@@ -74,7 +79,8 @@ def double(null: PyTree, cond: PyTree) -> PyTree:
 def labels_of(cond: PyTree) -> Int[Array, "b"]:
     """The class labels that a condition consists of, alone or beside an image.
 
-    Errors: ValueError for any other condition.
+    Returns: i32[b].
+    Errors:  ValueError for any other condition.
     """
     labels = cond.cond if isinstance(cond, Beside) else cond
     require(

@@ -1,10 +1,10 @@
-"""The denoiser: the only currency between networks, guidance and solvers.
+"""The denoiser, the only interface between networks, guidance and solvers.
 
     denoise(x_t f[b, ...], t f[] or f[b], cond) -> Denoised
 
-Everything that changes the estimate (guidance, clipping, inpainting) is a function
-denoiser -> denoiser, so that they compose. A denoiser is a `Partial`: parameters,
-schedule and scales are its leaves.
+Everything that changes the estimate (guidance, clipping, inpainting) takes a denoiser
+and returns one, so that these functions compose. A denoiser is a `Partial` whose leaves
+are the parameters, the schedule and the scales.
 """
 
 import jax.numpy as jnp
@@ -26,12 +26,16 @@ def make_denoise(
     prediction: Prediction,
     learned_variance: bool = False,
 ) -> Denoise:
-    """A network's output as an estimate of the data (predictions.py, eq. 3).
+    """Turn a network into a denoiser: its output becomes an estimate of x0.
 
-    Args:    network: Partial (x_t f[b, ...], Coeffs of f[b], cond) -> out; with
-             learned_variance its last axis is twice that of x_t and the second half is
-             v, with frac = (v + 1) / 2.
-    Returns: Denoise that gives x0 and, with learned_variance, var_frac.
+    x0 = (b x_t - sigma out) / (alpha b - sigma a)     predictions.py, eq. 3
+
+    Args:    network: Partial, (x_t f[b, ...], Coeffs of f[b], cond) -> out f[b, ...].
+             schedule: the noise schedule that the network is trained with.
+             prediction: what the network predicts, the row (a, b).
+             learned_variance: the last axis of `out` is twice that of x_t, and its
+             second half is v, with var_frac = (v + 1) / 2.
+    Returns: Denoise. It gives x0 and, with learned_variance, var_frac.
     Source:  Nichol & Dhariwal 2021, arXiv:2102.09672, eq. 15, for the variance.
     """
     split = _split if learned_variance else _whole
@@ -64,10 +68,12 @@ def _split(out: Array) -> tuple[Array, Array]:
 def noise_of(
     denoised: Denoised, x_t: Array, alpha: Float[Array, "*b"], sigma: Float[Array, "*b"]
 ) -> Array:
-    """The noise estimate that goes with x0: what is left of x_t; 0 where sigma = 0.
+    """The estimate of eps that belongs to the estimate of x0: (x_t - alpha x0) / sigma.
 
-    Args:   alpha, sigma: of the time of x_t, f[], f[b] or f[b, 1, ..., 1].
-    Errors: ValueError for a denoiser with a mean_shift, which has no such noise.
+    Args:    denoised: at x_t; its own eps is returned if it has one.  x_t: f[b, ...].
+             alpha, sigma: at the time of x_t, f[], f[b] or f[b, 1, ..., 1].
+    Returns: f[b, ...], 0 where sigma = 0.
+    Errors:  ValueError if the denoiser gives a mean_shift, which no eps can express.
     """
     check_no_mean_shift(denoised)
     if denoised.eps is not None:
@@ -79,15 +85,19 @@ def noise_of(
 
 
 def check_no_mean_shift(denoised: Denoised) -> None:
-    """Errors: ValueError for a denoiser with a mean_shift, which only ddpm applies."""
+    """Check that the denoiser gives no mean_shift, which only ddpm applies.
+
+    Errors: ValueError if it does.
+    """
     if denoised.mean_shift is not None:
         raise ValueError("guidance of form 'mean' is for the solver ddpm; use 'score'")
 
 
 def clip(denoise: Denoise, low: Bound = -1.0, high: Bound = 1.0) -> Denoise:
-    """Keep x0 within [low, high]; the noise follows, so that x_t is still their sum.
+    """Clip x0 to [low, high]. eps changes with it, so that x_t remains their sum.
 
-    Args: low, high: in model units, numbers or f[c] for the channels of the last axis.
+    Args:    low, high: in model units; numbers, or f[c] for the channels.
+    Returns: Denoise.
     """
     return Partial(_clip, denoise, low, high)
 
@@ -110,14 +120,16 @@ def dynamic_threshold(
     low: Bound = -1.0,
     high: Bound = 1.0,
 ) -> Denoise:
-    """Divide x0, image by image, by what that share of its values is within.
+    """Divide each image's x0 by a quantile of the size of its values.
 
-    Values count from the middle of [low, high], in units of half its width; where the
-    quantile is below 1 nothing is divided. `clip` brings the rest within.
+    Sizes are measured from the middle of [low, high], in units of half its width. Where
+    the quantile is below 1, the image is left as it is. `clip` brings the remaining
+    values into the range.
 
-    Args:   quantile: no unit, in (0, 1].  low, high: as of `clip`.
-    Errors: ValueError for a quantile outside (0, 1].
-    Source: Saharia et al. 2022, arXiv:2205.11487, section 2.3.
+    Args:    quantile: no unit, in (0, 1].  low, high: as for `clip`.
+    Returns: Denoise.
+    Errors:  ValueError if quantile is outside (0, 1].
+    Source:  Saharia et al. 2022, arXiv:2205.11487, section 2.3.
     """
     inside = (quantile > 0) & (quantile <= 1)
     require(inside, f"quantile must be in (0, 1], got {quantile=}")
@@ -146,9 +158,10 @@ def _threshold(
 def clip_x0_only(
     denoise: Denoise, schedule: Schedule, low: Bound = -1.0, high: Bound = 1.0
 ) -> Denoise:
-    """Keep x0 within [low, high] and the noise as it was: as diffusers' DDIM does.
+    """Clip x0 to [low, high] and keep eps as it was, as diffusers' DDIM does.
 
-    Args: schedule: that of the denoiser.  low, high: as of `clip`.
+    Args:    schedule: that of the denoiser.  low, high: as for `clip`.
+    Returns: Denoise.
     """
     return Partial(_clip_x0_only, denoise, schedule, low, high)
 

@@ -1,18 +1,20 @@
 """The density of data under a model: log p(x0) along the probability-flow ODE.
 
 (1)  y = x / (alpha + sigma),  u = sigma / (alpha + sigma):   dy/du = eps_hat - x0_hat
-     is finite everywhere, whatever the schedule; time is lam, the log-SNR:
-     u = 1 / (1 + e^(lam / 2)),  du/dlam = -u (1 - u) / 2
+     The right-hand side is finite everywhere, for every schedule. The time variable is
+     the log-SNR lam, with u = 1 / (1 + e^(lam / 2)) and du/dlam = -u (1 - u) / 2.
 (2)  log p(x0) = log N(x_1; 0, sigma_1^2) + D log((alpha_1 + sigma_1) (1 - u_0))
                  + integral of div(dy/dlam) dlam from the data to the noise
-     from y = (1 - u_0) x0 where there is least noise, of D values
-(3)  div f = trace of its Jacobian, exactly by D forward derivatives, or unbiased by
-     v . (J v) for v of mean 0 and variance 1 (Hutchinson)
+     The integral starts at y = (1 - u_0) x0, the cleanest level; D is the number of
+     values of x0.
+(3)  div f is the trace of the Jacobian J of f. It is computed exactly by D forward
+     derivatives, or estimated without bias by v . (J v), where v has mean 0 and
+     variance 1 (Hutchinson).
 
-The steps are adaptive (diffrax, Tsitouras 5(4)), and differ between examples. The
-density is that of real numbers. For data on levels, spread them evenly over their
-levels first and subtract the log of a level's width, which bounds the levels' log P
-from below.
+The step size is adaptive (diffrax, Tsitouras 5(4)), so examples take different numbers
+of steps. The density is that of real-valued data. For data on discrete levels, first
+spread the values evenly over their levels and subtract the log of a level's width: this
+gives a lower bound on the log P of the levels.
 Source: Song et al. 2021, arXiv:2011.13456, appendix D.2; Grathwohl et al. 2019,
 arXiv:1810.01367, for (3).
 """
@@ -29,12 +31,12 @@ from jaxdiff.arrays import Array, Float, Key, PyTree, require
 from jaxdiff.diffusion.likelihood import log_snrs
 from jaxdiff.diffusion.types import Denoise, Schedule
 
-# Of the ODE, of one example; beyond, diffrax raises.
+# The most steps of the ODE for one example; diffrax raises if they are not enough.
 MAX_STEPS = 10_000
 
 
 class Density(NamedTuple):
-    """log_p: nats, f[b].  steps: the ODE's, accepted and not, i32[b]."""
+    """log_p: in nats, f[b].  steps: steps of the ODE, accepted and rejected, i32[b]."""
 
     log_p: Array
     steps: Array
@@ -50,15 +52,16 @@ def log_density(
     tolerance: float | Array = 1e-5,
     cleanest: float | Array = 1e-3,
 ) -> Density:
-    """Equation 2 of each example.
+    """The log-density of each example, equation 2.
 
-    Args:    x0: in model units.  cond: passed to the denoiser, leading with b.
-             probes: equation 3's v, k of each example, from `draw_probes`; None for the
-             exact trace.  tolerance: relative and absolute, of the solution.
-             cleanest: sigma / alpha to begin at, or that of t = 0 where there is more;
-             what is finer is not resolved.
+    Args:    x0: f[b, ...] in model units.
+             cond: passed to the denoiser, leading with b.
+             probes: the v of equation 3, k per example, from `draw_probes`; None for
+             the exact trace.  tolerance: of the solution, relative and absolute.
+             cleanest: sigma / alpha at which the path begins, or that of t = 0 if the
+             schedule is noisier there; finer detail is not resolved.
     Returns: Density, log_p in nats.
-    Errors:  diffrax raises where MAX_STEPS do not suffice.
+    Errors:  diffrax raises if MAX_STEPS are not enough.
     """
     noisy, clean = log_snrs(schedule, jnp.asarray(cleanest, x0.dtype))
     control = diffrax.PIDController(rtol=tolerance, atol=tolerance)
@@ -113,9 +116,12 @@ def log_density(
 def draw_probes(
     keys: Key[Array, "b"], shape: tuple[int, ...], num: int = 1, normal: bool = False
 ) -> Float[Array, "b num ..."]:
-    """Rademacher vectors (+-1, of least variance), or normal ones, for equation 3.
+    """The v of equation 3: Rademacher vectors (+-1, least variance) or normal ones.
 
-    Errors: ValueError for num < 1.
+    Args:    keys: one per example.  shape: of one x0.  num: probes per example.
+             normal: draw from N(0, 1) instead of {-1, 1}.
+    Returns: f[b, num, *shape].
+    Errors:  ValueError for num < 1.
     """
     require(num >= 1, f"num must be at least 1, got {num=}")
     random = jax.random.normal if normal else jax.random.rademacher

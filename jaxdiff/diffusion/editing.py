@@ -1,28 +1,30 @@
-"""Editing: some values of x0 are known, and the others are sampled given them.
+"""Editing: some values of x0 are known, and the others are sampled given these.
 
-With m the known coordinates, f the free ones and y = x0[m] the known values:
+With m the known coordinates, f the free ones and y the known values of x0[m]:
 
 (1)  q(x_s | x_t, x0) = N(of_x_t x_t + of_x0 x0, beta_tilde)   posterior.py, eq. 2, 3
-(2)  x0[m] <- y  in the denoiser: `replace`.  By (1) an ancestral step then draws x_s[m]
-     from q(x_s[m] | x_t[m], y); with x_T[m] ~ q(x_T[m] | y) the known coordinates walk
-     the forward process of y backwards, exactly in law, and end at y, for beta_tilde is
-     0 at s = 0.
-(3)  x_s[f] ~ p(x_s[f] | x_t[f], x_t[m])  is how the step draws the free coordinates,
-     p(x_s[f] | x_t[f], y)                is how it should draw them:
-     x_t[m] is y with independent noise, so that the step depends on y only through that
-     noise, and too weakly: the free coordinates stay nearer to their unconditional law.
-(4)  x_t = alpha_ts x_s + sqrt(beta_ts) z,  then again t -> s: `resample`.
-     Drawing from the two conditionals of p(x_t, x_s) in turn, with the known
-     coordinates drawn again each time, moves x_s[f] from (3) towards
+(2)  x0[m] <- y  in the denoiser                                               `replace`
+     By (1), an ancestral step then draws x_s[m] from q(x_s[m] | x_t[m], y). If x_T[m]
+     is drawn from q(x_T[m] | y), the known coordinates follow the forward process of y
+     backwards, exactly in distribution. They end at y, since beta_tilde = 0 at s = 0.
+(3)  The step draws the free coordinates from   p(x_s[f] | x_t[f], x_t[m]);
+     the correct distribution would be          p(x_s[f] | x_t[f], y).
+     x_t[m] is y with independent noise. The step sees y only through that noise, and
+     so depends on it too weakly: the free coordinates stay too close to their
+     unconditional distribution.
+(4)  x_t = alpha_ts x_s + sqrt(beta_ts) z,  then the step t -> s again        `resample`
+     This alternates between the two conditionals of p(x_t, x_s) and draws the known
+     coordinates again each time, which moves x_s[f] from (3) towards
      p(x_s[f] | x_s[m]). At the last time there is no noise, and x_s[m] is y.
-(5)  x0[f] <- x0[f] + C_fm (C_mm + ridge r I)^-1 (y - x0[m])  beside (2): `regress`.
+(5)  x0[f] <- x0[f] + C_fm (C_mm + ridge r I)^-1 (y - x0[m]),  with (2)        `regress`
          C = Cov[x0 | x_t] = sigma^2 / alpha d x0 / d x_t
          r = sigma^2 / (alpha^2 + sigma^2)
-     With ridge = 0 and Gaussian x0 this is E[x0 | x_t, y] itself, so that no solver has
-     the bias of (3). Elsewhere it is the best linear estimate; r is the variance of a
-     coordinate of unit variance given x_t, of which `ridge` is added to C.
+     With ridge = 0 and Gaussian x0 this is E[x0 | x_t, y], so the bias of (3) vanishes
+     for every solver. For other data it is the best linear estimate. r is the variance,
+     given x_t, of a coordinate of unit variance; `ridge` scales how much of it is added
+     to C.
 
-Source: (2) "replacement", Song et al. 2021, arXiv:2011.13456, appendix I.2, its bias
+Source: (2) "replacement", Song et al. 2021, arXiv:2011.13456, appendix I.2; its bias,
 Trippe et al. 2023, arXiv:2206.04119; (4) Lugmayr et al. 2022, arXiv:2201.09865;
 (5) Boys et al. 2023, arXiv:2310.06721, with the r of Song et al. 2023 (PiGDM).
 """
@@ -53,14 +55,15 @@ __all__ = ["regress", "replace"]
 
 
 def replace() -> Edit:
-    """Equation 2: x0 is `values` where the mask is 1; the noise follows.
+    """Set x0 to `values` where the mask is 1, equation 2; eps changes with it.
 
-    The known coordinates are exact to float precision at the end of any solver that
-    ends on x0, and follow the forward process there with the small variance (a learned
-    one is set to it). The free coordinates are biased, equation 3; `resample` lessens
-    the bias.
+    With any solver whose last step returns x0, the known coordinates end at `values` to
+    float precision. With the small variance they also follow the forward process on the
+    way, so a learned variance is set to the small one there. The free coordinates are
+    biased (equation 3); `resample` reduces the bias.
 
-    Source: Song et al. 2021, arXiv:2011.13456, appendix I.2.
+    Returns: Edit, (denoise, schedule, values, mask) -> Denoise.
+    Source:  Song et al. 2021, arXiv:2011.13456, appendix I.2.
     """
     return Partial(_replace)
 
@@ -93,15 +96,17 @@ def _replaced(
 
 
 def regress(ridge: float | Float[Array, ""] = 0.0) -> Edit:
-    """Equations 2 and 5: the known coordinates move the free ones by their covariance.
+    """Move the free coordinates by their covariance with the known ones, equation 5.
 
-    For x f[b, d] of few columns: a call costs d derivatives of the network beside it,
-    and an eigenvalue problem for each row, which makes C a covariance.
+    This is for rows x f[b, d] with few columns. Each call costs d derivatives of the
+    network and, per row, one eigenvalue problem, by which the network's derivatives
+    become the nearest covariance matrix.
 
-    Args:   ridge: no unit; 0 is exact for Gaussian data, a larger one relies less on
-            the network's covariance, and the limit is `replace`.
-    Errors: ValueError for ridge < 0, or for an x_t that is not f[b, d].
-    Source: Boys et al. 2023, arXiv:2310.06721.
+    Args:    ridge: no unit. 0 is exact for Gaussian data; a larger ridge relies less on
+             the network's covariance, and in the limit gives `replace`.
+    Returns: Edit, (denoise, schedule, values, mask) -> Denoise.
+    Errors:  ValueError if ridge < 0, or if x_t is not f[b, d].
+    Source:  Boys et al. 2023, arXiv:2310.06721.
     """
     require(ridge >= 0, f"ridge must be at least 0, got {ridge=}")
     return Partial(_regress, ridge)
@@ -138,10 +143,10 @@ def _regressed(
     eye = jnp.eye(x_t.shape[1], dtype=x_t.dtype)
     slopes = jax.vmap(lambda e: slope(_like(x_t, e)), out_axes=2)(eye)  # (b, i, j)
     alpha, sigma = (expand(f(t), slopes) for f in (schedule.alpha, schedule.sigma))
-    # where no signal is left (alpha = 0) the covariance is unknown: nothing is moved
+    # without signal (alpha = 0) the covariance is unknown, and nothing is moved
     safe = jnp.where(alpha > 0, alpha, 1.0)
     cov = jnp.where(alpha > 0, sigma**2 / safe, 0.0) * slopes
-    # a network's slopes are not those of a density: the nearest covariance to them
+    # a network's Jacobian is not a covariance: take the nearest one
     roots, axes = jnp.linalg.eigh(0.5 * (cov + cov.mT))
     cov = (axes * jnp.maximum(roots, 0.0)[:, None, :]) @ axes.mT
     m = _like(x_t, mask)
@@ -155,23 +160,23 @@ def _regressed(
 
 
 def _like(x_t: Array, a: ArrayLike) -> Array:
-    """`a` of the rank, shape and type of x_t, new axes in front."""
+    """`a` in the type and shape of x_t; new axes are added in front."""
     a = jnp.asarray(a, x_t.dtype)
     return jnp.broadcast_to(a.reshape((1,) * (x_t.ndim - a.ndim) + a.shape), x_t.shape)
 
 
 def resample(solver: Solver, schedule: Schedule, repeats: int) -> Solver:
-    """Equation 4: each step t -> s done `repeats` times, from x_s renoised to x_t.
+    """Repeat every step t -> s: between repeats, x_s is noised back to t (equation 4).
 
-    Args:    schedule: the one of the solver, whose noise is normal.
-             repeats: of each step, each of as many denoiser calls as the solver makes;
-             1 is the solver itself, with other keys.
-    Returns: Solver; its memory, if any, is that of the last repeat.
-    Errors:  ValueError for repeats < 1.
+    Args:    solver: any; its noise must be normal.  schedule: that of the solver.
+             repeats: of each step; every repeat costs as many denoiser calls as the
+             solver's step. 1 is the solver itself, with other keys.
+    Returns: Solver. Its memory, if any, is that of the last repeat.
+    Errors:  ValueError if repeats < 1.
     Source:  Lugmayr et al. 2022, arXiv:2201.09865, algorithm 1.
     """
     require(repeats >= 1, f"resample must be at least 1, got {repeats}")
-    # as a shape: a scan has a static length
+    # the number is kept as a shape, because the length of a scan is static
     counts = jnp.arange(repeats)
     return make_solver(Partial(_resampled, solver, schedule, counts), solver.init)
 
@@ -197,6 +202,6 @@ def _resampled(
         x_s, after = solver.step(denoise, down, carry[0], t, s, state)
         return (keep * x_s + std * noise(2 * count + 1), x_s, after), None
 
-    # of the last repeat the x_t, renoised once more, is not used
+    # the x_t that the last repeat noises again is not used
     (_, x_s, after), _ = jax.lax.scan(once, (x, x, state), counts)
     return x_s, after

@@ -1,10 +1,10 @@
-"""Grids: the times at which a sampler calls the denoiser, falling to 0.
+"""Grids: the times of the steps that a sampler takes, from noise down to 0.
 
-Every grid is f64[n + 1] numpy for n steps: from t = 1 (or the noisiest level given) to
-0, with ValueError unless n >= 1 and the times fall strictly. Grids are computed before
-tracing; the sampler takes the result as an array, so that a grid may also be swept,
-learned or written by hand. Each name in `__all__` can be chosen by a config; all take
-(schedule, num_steps).
+Every maker takes (schedule, num_steps) and returns f64[num_steps + 1] in numpy. The
+first time is 1, or that of the noisiest level requested, and the last is 0. A maker
+raises ValueError unless num_steps >= 1 and the times fall strictly. Grids are computed
+before tracing and given to the sampler as an array, so a grid can also be swept, fitted
+or written by hand. Each name in `__all__` can be chosen by a config.
 """
 
 import jax.numpy as jnp
@@ -31,12 +31,12 @@ Grid = np.ndarray
 
 SPACINGS = ("leading", "linspace", "trailing")
 
-# Grids in noise level need a cleanest level before 0: the schedule's at this time.
+# Grids in noise level take the schedule's level at this time before they step to 0.
 CLEANEST = 1e-3
 
 
 def uniform(schedule: Schedule, num_steps: int) -> Grid:
-    """Equal steps in t. For the EDM schedule these are Karras' steps in sigma."""
+    """Equal steps in t. On the EDM schedule these are the Karras steps in sigma."""
     del schedule
     return _checked(np.linspace(1.0, 0.0, num_steps + 1), num_steps)
 
@@ -54,7 +54,7 @@ def _require_steps(num_steps: int) -> None:
 
 
 def quadratic(schedule: Schedule, num_steps: int) -> Grid:
-    """Equal steps in the root of t: short near the data.
+    """Equal steps in sqrt(t), so that steps are short near the data.
 
     Source: Song et al. 2021, arXiv:2010.02502, appendix D.2.
     """
@@ -63,12 +63,13 @@ def quadratic(schedule: Schedule, num_steps: int) -> Grid:
 
 
 def shifted(schedule: Schedule, num_steps: int, shift: float = 3.0) -> Grid:
-    """shift t / (1 + (shift - 1) t) of equal steps: above 1, longer at the noisy end.
+    """Equal steps in u with t = shift u / (1 + (shift - 1) u).
 
-    Of the linear mix it multiplies sigma / alpha by shift, as for images of shift^2
-    times as many pixels.
+    A shift above 1 takes longer steps at the noisy end. On the linear mix it multiplies
+    sigma / alpha by shift, as images with shift^2 times as many pixels need.
 
-    Errors: ValueError for shift <= 0.
+    Args:   shift: no unit; 1 gives `uniform`.
+    Errors: ValueError if shift <= 0.
     Source: Esser et al. 2024, arXiv:2403.03206, eq. 23.
     """
     del schedule
@@ -78,9 +79,12 @@ def shifted(schedule: Schedule, num_steps: int, shift: float = 3.0) -> Grid:
 
 
 def beta(schedule: Schedule, num_steps: int, a: float = 0.6, b: float = 0.6) -> Grid:
-    """Quantiles of the Beta(a, b) distribution: below 1, short at both ends.
+    """Quantiles of the Beta(a, b) distribution.
 
-    Errors: ValueError unless a and b are above 0.
+    Below 1, a and b make the steps short at both ends.
+
+    Args:   a: shape at the clean end, t = 0.  b: shape at the noisy end, t = 1.
+    Errors: ValueError unless a > 0 and b > 0.
     Source: Lee et al. 2024, arXiv:2407.12173, section 4.
     """
     del schedule
@@ -96,13 +100,13 @@ def discrete(
     total: int = 1000,
     spacing: str = "leading",
 ) -> Grid:
-    """Entries i of a table with `total` steps, as times (i + 1) / total, then 0.
+    """Entries i of a table of `total` steps, as times (i + 1) / total, and then 0.
 
-    leading:   i = k (total // n)                   what DDIM's and ADM's code does
-    linspace:  i = round(k (total - 1) / (n - 1))   both ends
-    trailing:  i = round(total - k total / n) - 1   the noisiest end
+    leading:   i = k (total // n)                   as in the code of DDIM and ADM
+    linspace:  i = round(k (total - 1) / (n - 1))   includes both ends
+    trailing:  i = round(total - k total / n) - 1   includes the noisiest entry
 
-    Errors: ValueError for another spacing, or more steps than entries.
+    Errors: ValueError for an unknown spacing, or for more steps than entries.
     Source: Lin et al. 2023, arXiv:2305.08891, table 2.
     """
     del schedule
@@ -131,11 +135,12 @@ def _from_index(index: np.ndarray, total: int, num_steps: int) -> Grid:
 def respaced(
     schedule: Schedule, num_steps: int, sections: str = "", total: int = 1000
 ) -> Grid:
-    """Subset of a table with `total` steps as improved DDPM and ADM write it.
+    """A subset of a table of `total` steps, in the notation of improved DDPM and ADM.
 
-    Args:   sections: "" (num_steps evenly), "25", "10,15,20" (so many in each equal
-            part) or "ddim25" (the integer stride that gives exactly so many).
-    Errors: ValueError for other sections, or those of another number of steps.
+    Args:   sections: "" takes num_steps evenly. "10,15,20" takes so many steps from
+            each
+                of as many equal parts. "ddim25" takes 25 steps of one integer stride.
+    Errors: ValueError for malformed sections, or if they do not give num_steps.
     Source: see `respaced_steps`.
     """
     del schedule
@@ -149,11 +154,14 @@ def respaced(
 
 
 def respaced_steps(total: int, sections: str) -> list[int]:
-    """The entries kept of a table with `total` steps, rising. See `respaced`.
+    """The entries that `respaced` keeps of a table of `total` steps, rising.
 
-    Errors: ValueError for sections of another form, or that do not fit the table.
-    Source: Nichol & Dhariwal 2021, arXiv:2102.09672, section 4; Dhariwal & Nichol 2021,
-    arXiv:2105.05233. A position is a sum of strides, rounded half to even.
+    Each position is a sum of strides, rounded half to even.
+
+    Errors: ValueError for malformed sections, or if they do not fit the table.
+    Source: Nichol & Dhariwal 2021, arXiv:2102.09672, section 4; Dhariwal & Nichol
+             2021,
+            arXiv:2105.05233.
     """
     if sections.startswith("ddim"):
         counts = _counts(sections[4:], sections)
@@ -193,9 +201,10 @@ def _counts(text: str, sections: str) -> list[int]:
 
 
 def log_snr(schedule: Schedule, num_steps: int, min_log_snr: float = -12.0) -> Grid:
-    """Equal steps in log-SNR down to t = .001, then 0.
+    """Equal steps in log-SNR down to t = .001, and then 0.
 
-    Args:   min_log_snr: the floor, for schedules that end in pure noise.
+    Args:   min_log_snr: the first level where the schedule's own start is below it, as
+                for schedules that end in pure noise.
     Source: Lu et al. 2022, arXiv:2206.00927, section 3.3.
     """
     _require_steps(num_steps)
@@ -217,11 +226,11 @@ def karras(
     sigma_max: float = 80.0,
     rho: float = 7.0,
 ) -> Grid:
-    """sigma / alpha evenly spaced in its 1/rho-th power, then 0: EDM's grid.
+    """Equal steps in (sigma / alpha)^(1 / rho), and then 0: EDM's grid.
 
-    The ends are cut to what the schedule has between t = .001 and t = 1.
+    sigma_min and sigma_max are cut to the schedule's range between t = .001 and t = 1.
 
-    Args:   sigma_min, sigma_max: sigma / alpha.  rho: no unit.
+    Args:   sigma_min, sigma_max: of sigma / alpha, no unit.  rho: no unit.
     Errors: ValueError unless 0 < sigma_min < sigma_max and rho > 0.
     Source: Karras et al. 2022, arXiv:2206.00364, eq. 5.
     """
@@ -234,7 +243,7 @@ def karras(
 def _ends(
     schedule: Schedule, num_steps: int, sigma_min: float, sigma_max: float
 ) -> tuple[float, float]:
-    """sigma_min and sigma_max, cut to what the schedule has."""
+    """sigma_min and sigma_max, cut to the schedule's range."""
     _require_steps(num_steps)
     require(
         0 < sigma_min < sigma_max,
@@ -252,11 +261,9 @@ def exponential(
     sigma_min: float = 0.002,
     sigma_max: float = 80.0,
 ) -> Grid:
-    """sigma / alpha in equal ratios, then 0: Karras' with rho without end.
+    """Equal ratios of sigma / alpha, and then 0: the limit of `karras` for large rho.
 
-    The ends are cut to what the schedule has between t = .001 and t = 1.
-
-    Args:   sigma_min, sigma_max: sigma / alpha.
+    Args:   sigma_min, sigma_max: of sigma / alpha, as for `karras`.
     Errors: ValueError unless 0 < sigma_min < sigma_max.
     Source: k-diffusion's get_sigmas_exponential.
     """
@@ -267,9 +274,11 @@ def exponential(
 
 
 def written(schedule: Schedule, num_steps: int, times: str = "1 0") -> Grid:
-    """The times themselves, num_steps + 1 falling numbers, as launch.fit_grid prints.
+    """The given times, for example those that launch.fit_grid prints.
 
-    Errors: ValueError for what is no such list of numbers in [0, 1].
+    Args:   times: num_steps + 1 falling numbers in [0, 1], separated by spaces or
+            commas.
+    Errors: ValueError for anything else.
     """
     del schedule
     try:

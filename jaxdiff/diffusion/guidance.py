@@ -1,14 +1,14 @@
-"""Guidance: denoiser -> denoiser.
+"""Guidance: functions that take a denoiser and return a guided one.
 
-(1)  x0 = x0_null + scale (x0_cond - x0_null)      classifier-free
-(2)  score = score + scale grad log p(y | x_t)      classifier, for every solver
+(1)  x0 = x0_null + scale (x0_cond - x0_null)     classifier-free
+(2)  score = score + scale grad log p(y | x_t)    by a classifier, for every solver
      x0 = x0 + scale sigma^2 / alpha grad,   eps = eps - scale sigma grad
-(3)  mean(x_s | x_t) = mean + scale var grad        classifier, for ancestral steps
+(3)  mean(x_s | x_t) = mean + scale var grad      by a classifier, for ancestral steps
 
-At fixed x_t and t, x0, eps and v are affine in one another with the same coefficients
-for both calls, so guiding any of them is guiding all of them.
+At given x_t and t, each of x0, eps and v is an affine function of any other, with the
+same coefficients for both estimates. Guiding one of them therefore guides all.
 
-Times are f[] or f[b], and so are scales.
+Times and scales are f[] or f[b].
 """
 
 from collections.abc import Callable
@@ -22,16 +22,18 @@ from jaxdiff.diffusion import conditions
 from jaxdiff.diffusion.rules import linear
 from jaxdiff.diffusion.types import Denoise, Denoised, Rule, Scale, Schedule, Times
 
-# of sigma / alpha; floats, but arrays inside of jit
+# bounds of sigma / alpha: floats, or arrays inside jit
 Interval = tuple[Scale, Scale]
-# (x_t, t, cond) -> main and guide, as a Rule takes them
+# (x_t, t, cond) -> (main, guide), the arguments of a Rule
 Estimates = Callable[..., tuple[Denoised, Denoised]]
 
 
 def unconditional(denoise: Denoise, null: PyTree) -> Denoise:
-    """The model without its condition, whatever it is given: `cfg` at scale 0.
+    """The model without its condition, which is `cfg` at scale 0.
 
-    null: the condition that means "none", see conditions.py.
+    Args:    denoise: conditional.
+             null: the condition that means "none" (conditions.py).
+    Returns: Denoise that ignores the values of its condition.
     """
     return Partial(_unconditional, denoise, null)
 
@@ -49,13 +51,14 @@ def classifier(
     scale: Scale,
     form: str = "score",
 ) -> Denoise:
-    """Classifier guidance towards the labels that are the condition, equations 2 or 3.
+    """Classifier guidance towards the class labels in the condition, equation 2 or 3.
 
-    Args:   logits: Partial (x_t f32[b, ...], t) -> f32[b, classes], of a classifier of
-            noisy data.  schedule: the one of both models.  scale: no unit; 0 is off.
-            form: "score", or "mean", which gives ddpm a `mean_shift`.
-    Errors: ValueError for another form, and for a condition other than class labels.
-    Source: Dhariwal & Nichol 2021, arXiv:2105.05233, algorithms 2 (score), 1 (mean).
+    Args:    logits: Partial, (x_t f32[b, ...], t) -> f32[b, classes], from a classifier
+             of noisy data.  schedule: of both models.  scale: no unit; 0 is off.
+             form: "score" (eq. 2), or "mean" (eq. 3), which gives ddpm a `mean_shift`.
+    Returns: Denoise whose condition must be class labels.
+    Errors:  ValueError for another form, and for a condition other than class labels.
+    Source:  Dhariwal & Nichol 2021, arXiv:2105.05233, algorithms 2 (score), 1 (mean).
     """
     require(form in FORMS, f"form must be one of {', '.join(FORMS)}, got {form=}")
     return Partial(FORMS[form], denoise, logits, schedule, scale)
@@ -72,7 +75,7 @@ def _by_score(
 ) -> Denoised:
     den, grad = denoise(x_t, t, cond), _scaled_grad(logits, scale, x_t, t, cond)
     alpha, sigma = (expand(f(t), x_t) for f in (schedule.alpha, schedule.sigma))
-    # where no signal is left (alpha = 0) x_t holds nothing of the class either
+    # without signal (alpha = 0), x_t does not depend on the class either
     slope = jnp.where(alpha > 0, sigma**2 / jnp.where(alpha > 0, alpha, 1.0), 0.0)
     eps = None if den.eps is None else den.eps - sigma * grad
     return den._replace(x0=den.x0 + slope * grad, eps=eps)
@@ -105,10 +108,10 @@ def _scaled_grad(
     t: Times,
     cond: PyTree,
 ) -> Float[Array, "b ..."]:
-    """scale grad log p(y | x_t), with y the labels of the condition."""
+    """scale grad log p(y | x_t), where y are the labels in the condition."""
     labels = conditions.labels_of(cond)
 
-    def total(x: Array) -> Array:  # of a sum: the examples do not touch each other
+    def total(x: Array) -> Array:  # the examples of the sum are independent
         log_p = jax.nn.log_softmax(logits(x, t))
         return jnp.take_along_axis(log_p, labels[:, None], axis=1).sum()
 
@@ -124,14 +127,16 @@ def cfg(
     rule: Rule | None = None,
     interval: Interval = (0.0, float("inf")),
 ) -> Denoise:
-    """Classifier-free guidance, by default equation 1, as one doubled batch.
+    """Classifier-free guidance, equation 1 or another rule, as one doubled batch.
 
-    Args:   null: the condition that means "none", as for `unconditional` (for labels
-            an int).  scale: no unit; 0 is the unconditional model, 1 the conditional.
-            schedule, rule: another rule of rules.py, on that schedule.
-            interval: of sigma / alpha, outside of which the scale is 1; needs the
-            schedule. Source: Kynkäänniemi et al. 2024, arXiv:2404.07724.
-    Source: Ho & Salimans 2022, arXiv:2207.12598 (their w is scale - 1).
+    Args:    denoise: trained with and without its condition.
+             null: the condition that means "none" (conditions.py); an int for labels.
+             scale: no unit; 0 is the unconditional model, 1 the conditional one.
+             schedule: needed by `interval` and by some rules.  rule: see rules.py.
+             interval: of sigma / alpha; outside of it the scale is 1.
+    Returns: Denoise.
+    Source:  Ho & Salimans 2022, arXiv:2207.12598 (their w is scale - 1);
+             Kynkäänniemi et al. 2024, arXiv:2404.07724, for the interval.
     """
     pair = Partial(_doubled, denoise, null)
     return Partial(_guided, pair, schedule, rule or linear(), scale, interval)
@@ -177,11 +182,13 @@ def autoguidance(
     rule: Rule | None = None,
     interval: Interval = (0.0, float("inf")),
 ) -> Denoise:
-    """Away from a weaker model of the same data, given the same condition: equation 1.
+    """Guidance away from a weaker model with the same condition, equation 1.
 
-    Args:   weak: smaller, or trained for less.  scale: no unit; 1 is `denoise` alone.
-            schedule, rule, interval: as of `cfg`.
-    Source: Karras et al. 2024, arXiv:2406.02507, eq. 3.
+    Args:    denoise: the model.  weak: a smaller one, or one trained for less time, on
+             the same data.  scale: no unit; 1 is `denoise` alone.
+             schedule, rule, interval: as for `cfg`.
+    Returns: Denoise.
+    Source:  Karras et al. 2024, arXiv:2406.02507, eq. 3.
     """
     pair = Partial(_both, denoise, weak)
     return Partial(_guided, pair, schedule, rule or linear(), scale, interval)
@@ -194,5 +201,7 @@ def _both(
 
 
 def _per_example(scale: Scale, x_t: Float[Array, "b ..."]) -> Scale | Array:
-    """A scale that multiplies x_t; a number stays one, so that its type stays weak."""
+    """A scale that multiplies x_t. Numbers are returned as they are, so that their type
+    stays weak.
+    """
     return expand(scale, x_t) if isinstance(scale, Array) and scale.ndim else scale

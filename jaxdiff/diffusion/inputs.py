@@ -1,6 +1,6 @@
-"""What the network is shown: a time feature, and x_t perhaps scaled.
+"""The inputs of a network: one number for the time, and x_t, which may be scaled.
 
-A network knows nothing of diffusion: it takes f32[b, ...], one number per example and a
+Networks do not depend on diffusion: they take f32[b, ...], one number per example and a
 condition. Each name in `__all__` is a time feature that a config can choose.
 """
 
@@ -20,7 +20,12 @@ Feature = Callable[[Coeffs], Float[Array, "*b"]]
 
 
 def index(num_steps: int = 1000, scale: float = 1.0) -> Feature:
-    """scale (t T - 1): the step 0 ... T - 1 of a table, as DDPM's networks take it."""
+    """scale (t T - 1): the step 0 ... T - 1 of a table, the input of DDPM's networks.
+
+    Args:    num_steps: T.  scale: no unit.
+    Returns: Feature, Coeffs of f[b] -> f[b].
+    Errors:  ValueError if num_steps < 1.
+    """
     require(num_steps >= 1, f"num_steps must be at least 1, got {num_steps=}")
     return Partial(_index, float(num_steps), scale)
 
@@ -39,7 +44,10 @@ def _time(scale: Number, c: Coeffs) -> Float[Array, "*b"]:
 
 
 def log_snr(scale: float = 1.0) -> Feature:
-    """scale log_snr(t). Kingma et al. 2021, arXiv:2107.00630."""
+    """scale log_snr(t), in nats.
+
+    Source: Kingma et al. 2021, arXiv:2107.00630.
+    """
     return Partial(_log_snr, scale)
 
 
@@ -48,12 +56,15 @@ def _log_snr(scale: Number, c: Coeffs) -> Float[Array, "*b"]:
 
 
 def log_std() -> Feature:
-    """log(sigma / alpha) / 4: c_noise of Karras et al. 2022, arXiv:2206.00364."""
+    """log(sigma / alpha) / 4, EDM's c_noise.
+
+    Source: Karras et al. 2022, arXiv:2206.00364, table 1.
+    """
     return Partial(_log_snr, -0.125)
 
 
 def variance() -> Feature:
-    """sigma^2: the noise variance, as the Keras DDIM example gives it."""
+    """sigma^2, the variance of the noise, as in the Keras DDIM example."""
     return Partial(_variance)
 
 
@@ -62,7 +73,12 @@ def _variance(c: Coeffs) -> Float[Array, "*b"]:
 
 
 def unit_variance(c: Coeffs, sigma_data: Number) -> Float[Array, "*b"]:
-    """c_in = 1 / sqrt(sigma^2 + sigma_data^2 alpha^2): makes x_t of unit variance."""
+    """c_in = 1 / sqrt(sigma^2 + sigma_data^2 alpha^2), which scales x_t to variance 1.
+
+    Args:    c: Coeffs of f[b].
+             sigma_data: standard deviation of the data, in model units.
+    Returns: f[b].
+    """
     return 1 / jnp.sqrt(c.sigma**2 + (sigma_data * c.alpha) ** 2)
 
 
@@ -75,11 +91,14 @@ def show(
     c: Coeffs,
     cond: PyTree,
 ) -> Float[Array, "b ..."]:
-    """The output of flax's apply({"params": ...}, x, time, cond) for x_t at times c.
+    """The output of flax's apply({"params": params}, x, time, cond) for x_t at times c.
 
-    Args: c: Coeffs of f32[] or f32[b].  cond: what the network is given, any tree or
-          None; of Beside the image is joined to x_t and the rest is given.
-          sigma_data: scale x_t to unit variance for such data; None leaves it as it is.
+    Args:    feature: one of this module.  x_t: f32[b, ...].  c: of f32[] or f32[b].
+             sigma_data: scale x_t to variance 1 for data of this standard deviation, in
+             model units; None leaves x_t as it is.
+             cond: any condition, or None. The image of a Beside is appended to the
+             channels of x_t, and the rest is the condition.
+    Returns: out, f32[b, ...].
     """
     if sigma_data is not None:
         x_t = x_t * expand(unit_variance(c, sigma_data), x_t)

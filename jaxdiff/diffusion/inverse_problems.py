@@ -1,20 +1,22 @@
-"""Linear inverse problems: y = A x0 is known, and x0 is sampled given it.
+"""Linear inverse problems: x0 is sampled given y = A x0.
 
-    A x0 = y,   A^+ the pseudo-inverse,   A A^+ y = y
+    A^+ is the pseudo-inverse of A, with A A^+ y = y
 
-(1)  x0 <- x0 + A^+ (y - A x0)                                               `project`
-     The nearest x0 with A x0 = y: the part in the row space of A is replaced, the part
-     in its null space stays that of the denoiser.
+(1)  x0 <- x0 + A^+ (y - A x0)                                                 `project`
+     The nearest x0 with A x0 = y. The part in the row space of A is replaced; the part
+     in its null space remains that of the denoiser.
 (2)  grad log p(y | x_t) = g / r^2,   g = J^T A^+ (y - A x0),   J = d x0 / d x_t
-     where x0 given x_t is taken for N(x0(x_t), r^2 I), hence y for N(A x0, r^2 A A^T).
-(3)  x0 <- x0 + length g, and then (1),   length = sigma^2 / (alpha r^2)        `pigdm`
-     by Tweedie; of data of variance v r^2 = v sigma^2 / (alpha^2 v + sigma^2)
+     if x0 given x_t is modelled as N(x0(x_t), r^2 I), hence y as N(A x0, r^2 A A^T).
+(3)  x0 <- x0 + length g, and then (1),   length = sigma^2 / (alpha r^2)         `pigdm`
+     by Tweedie's formula, and for data of variance v
+     r^2 = v sigma^2 / (alpha^2 v + sigma^2)
 (4)  length = <e, A g> / <A g, A g>,   e = y - A x0
-     brings A x0 nearest to y, image by image: r^2 measured, instead of guessed.
+     The length that brings A x0 nearest to y, for each image: r^2 is measured, not
+     assumed.
 
-With (4), (3) is E[x0 | x_t, y] itself for Gaussian data with A Cov[x0 | x_t] A^T =
-r^2 A A^T for any r; with (1) alone the part in the null space does not depend on y. A
-mask is a linear problem too, for which (1) is editing.py's `replace`.
+With (4), (3) is E[x0 | x_t, y] for Gaussian data with A Cov[x0 | x_t] A^T = r^2 A A^T,
+for any r. With (1) alone, the part in the null space does not depend on y. A mask is a
+linear problem too; for it, (1) is the `replace` of editing.py.
 
 Source: (1) Wang et al. 2022, arXiv:2212.00490, eq. 13; (2) Song et al. 2023,
 "Pseudoinverse-guided diffusion models for inverse problems", ICLR 2023.
@@ -36,25 +38,34 @@ __all__ = ["pigdm", "project"]
 
 
 class Linear(NamedTuple):
-    """apply: A, x0 f[b, *shape] -> y f[b, ...];  back: A^+, the other way. Partials."""
+    """A linear map and its pseudo-inverse, both Partials.
+
+    apply: A, x0 f[b, *shape] -> y f[b, ...]
+    back:  A^+, y f[b, ...] -> x0 f[b, *shape]
+    """
 
     apply: Callable
     back: Callable
 
 
 def masked(mask: Float[np.ndarray, "..."]) -> Linear:
-    """y is x0 where the mask is 1, and 0 where it is 0."""
+    """A mask: y is x0 where the mask is 1, and 0 where it is 0.
+
+    Args:    mask: 0 and 1, f[...] like one x0.
+    """
     times = Partial(jnp.multiply, jnp.asarray(mask)[None])
     return Linear(times, times)
 
 
 def pooled(factor: int) -> Linear:
-    """y is the mean of each square of factor x factor pixels, channel by channel.
+    """Average pooling: y is the mean of each factor x factor square, per channel.
 
-    Errors: ValueError for a factor below 2; in use, for sides that it does not divide.
+    Args:    factor: side of a square in pixels.
+    Returns: Linear, f[b, h, w, c] -> f[b, h / factor, w / factor, c].
+    Errors:  ValueError if factor < 2, and in use if it does not divide h and w.
     """
     require(factor >= 2, f"factor must be a whole number from 2 on, got {factor}")
-    # as a shape: the factor is one, and no number that is traced
+    # the factor is kept as a shape, because a number would be traced
     square = jnp.zeros((factor, factor))
     return Linear(Partial(_pool, square), Partial(_spread, square))
 
@@ -75,7 +86,11 @@ def _spread(
 
 
 def grey(weights: Float[np.ndarray, "c"]) -> Linear:
-    """y is the weighted sum of the channels, f[b, h, w, 1]."""
+    """Greyscale: y is the weighted sum of the channels.
+
+    Args:    weights: one per channel.
+    Returns: Linear, f[b, h, w, c] -> f[b, h, w, 1].
+    """
     weights = np.asarray(weights)
     back = weights / np.square(weights).sum()
     return Linear(Partial(_grey, weights), Partial(_colour, back))
@@ -94,9 +109,10 @@ def _colour(
 
 
 def project() -> Edit:
-    """Equation 1. The values are y, and a Linear takes the place of the mask.
+    """Make x0 agree with y by the smallest change, equation 1.
 
-    Source: Wang et al. 2022, arXiv:2212.00490, eq. 13.
+    Returns: Edit, (denoise, schedule, y, Linear) -> Denoise.
+    Source:  Wang et al. 2022, arXiv:2212.00490, eq. 13.
     """
     return Partial(_project)
 
@@ -121,18 +137,23 @@ def _projected(
 
 
 def agree(linear: Linear, x0: Array, y: ArrayLike) -> Array:
-    """Equation 1."""
+    """The nearest x0 with A x0 = y, equation 1.
+
+    Args:    linear: A and A^+.  x0: f[b, ...].  y: f[b, ...].
+    """
     return x0 + linear.back(y - linear.apply(x0))
 
 
 def pigdm(variance: float = 0.0) -> Edit:
-    """Equation 3: y moves the null space of A too. A call costs one derivative more.
+    """Pseudo-inverse guidance, equation 3: y also moves x0 in the null space of A.
 
-    The values are y, and a Linear takes the place of the mask.
+    Each call costs one derivative of the network beside it.
 
-    Args:   variance: of the data, for r^2 as published, with 1; 0 measures it, eq. 4.
-    Errors: ValueError for a negative variance.
-    Source: Song et al. 2023, ICLR, as above.
+    Args:    variance: that of the data, for the published r^2, which assumes 1; 0
+             measures r^2 by equation 4.
+    Returns: Edit, (denoise, schedule, y, Linear) -> Denoise.
+    Errors:  ValueError if variance is negative.
+    Source:  Song et al. 2023, ICLR, as above.
     """
     require(variance >= 0, f"variance must be at least 0, got {variance=}")
     return Partial(_pigdm, variance)
@@ -166,7 +187,7 @@ def _guided(
     gap = values - linear.apply(x0)
     (towards,) = pull(linear.back(gap))
     alpha, sigma = schedule.alpha(t), schedule.sigma(t)
-    # where no signal is left (alpha = 0) there is no slope to follow
+    # without signal (alpha = 0) there is no slope to follow
     signal = alpha * jnp.where(variance > 0, variance, 1.0)
     fixed = (alpha * signal + sigma**2) / jnp.where(alpha > 0, signal, 1.0)
     length = jnp.where(variance > 0, fixed, _nearest(gap, linear.apply(towards)))
@@ -178,7 +199,7 @@ def _guided(
 def _nearest(
     gap: Float[Array, "b ..."], step: Float[Array, "b ..."]
 ) -> Float[Array, "b"]:
-    """The multiple of a step that is nearest to the gap, at least 0."""
+    """The multiple of `step`, at least 0, that is nearest to `gap`, for each image."""
     axes = tuple(range(1, gap.ndim))
     along, size = (gap * step).sum(axes), (step * step).sum(axes)
     return jnp.maximum(along, 0.0) / jnp.where(size > 0, size, 1.0)

@@ -1,21 +1,23 @@
-"""Inversion: the noise that an image comes from, by the solvers that sample.
+"""Inversion: the noise from which a sampler would make a given image.
 
-A sampler that draws no noise follows an ODE, which can be followed both ways:
+A sampler that draws no noise follows an ODE, and an ODE can be followed backwards:
 
-(1)  t_n = 0 < t_{n-1} < ... < t_0    the sampler's own times, now rising
-(2)  x <- alpha x0 + sigma eps(alpha x0, t_{n-1})   off the data, where no solver starts
-(3)  x <- step(x, t_i, t_{i-1})                      any solver, `step` as it is
+(1)  0 = t_n < t_{n-1} < ... < t_0                     the sampler's times, rising
+(2)  x <- alpha x0 + sigma eps(alpha x0, t_{n-1})      the first step, off the data
+(3)  x <- step(x, t_i, t_{i-1})                        every other step, by any solver
 
-(2) is one round of solving x0(x, t_{n-1}) = x0, since the sampler's last step returns
-x0(x, t_{n-1}). For data of variance v, with u = sigma^2 / (alpha^2 v), it returns
-x0 (1 - u^2 + ...). From x = alpha x0 alone, without noise, it would return
-x0 (1 - u + ...): x would have less noise than t_{n-1} has, at every time above too.
+No solver can start at sigma = 0, hence the first step (2). The sampler's last step
+returns x0(x, t_{n-1}), so inverting it means to solve x0(x, t_{n-1}) = x0; (2) is one
+iteration of that. For data of variance v, with u = sigma^2 / (alpha^2 v), the sampler's
+last step then returns x0 (1 - u^2 + ...). If x started at alpha x0 without noise, the
+last step would return x0 (1 - u + ...), and x would have too little noise at t_{n-1}
+and at every time above.
 
-The result has the law of the noise if the denoiser has that of the data: without
-guidance, that is, and with no clipping that changes anything.
+The result is distributed like the noise if the denoiser fits the distribution of the
+data: that excludes guidance, and clipping wherever it changes anything.
 
-Source: Song et al. 2021, arXiv:2010.02502, section 5.4, there for DDIM; Shoemake 1985
-for the interpolation.
+Source: Song et al. 2021, arXiv:2010.02502, section 5.4, for DDIM; Shoemake 1985 for
+`slerp`.
 """
 
 import jax
@@ -41,7 +43,7 @@ from jaxdiff.diffusion.types import (
 
 
 class IrreversibleSolverError(ValueError):
-    """The solver draws noise, which cannot be recovered from where it ends."""
+    """The solver draws noise, which cannot be recovered from the end of its path."""
 
 
 def invert(
@@ -52,22 +54,24 @@ def invert(
     x0: Float[Array, "b ..."],
     cond: PyTree = None,
 ) -> Float[Array, "b ..."]:
-    """x_T, from which `sampling.sample` down the same ts comes back to x0.
+    """The noise x_T from which `sampling.sample`, down the same ts, returns to x0.
 
-    Args:   ts: falling to 0, as a sampler's.  x0: in model units.
-            cond: passed to the denoiser.
-    Errors: those of `check_reversible`.
+    Args:    ts: the sampler's times, falling to 0.  x0: f[b, ...] in model units.
+             cond: passed to the denoiser.
+    Returns: x_T, f[b, ...].
+    Errors:  see `check_reversible`.
     """
     check_reversible(solver, schedule, ts)
     up = jnp.asarray(ts[::-1], x0.dtype)
-    seeds = jax.random.split(jax.random.key(0), len(x0))  # of which nothing is drawn
+    seeds = jax.random.split(jax.random.key(0), len(x0))  # nothing is drawn
     return sampling.sample(seeds, denoise, upwards(solver, schedule), up, x0, cond)
 
 
 def upwards(solver: Solver, schedule: Schedule) -> Solver:
-    """The solver for rising times that start at 0, at the data: equations 2 and 3.
+    """The solver for rising times that start at 0, the data: equations 2 and 3.
 
-    One denoiser call in the first step, and then as many as the solver makes.
+    Returns: Solver that makes one denoiser call in the first step, and in every other
+             step as many as `solver` makes.
     """
     return make_solver(Partial(_step, solver, schedule), solver.init)
 
@@ -89,7 +93,7 @@ def _step(
         return y + sigma * noise_of(denoise(y, s), y, alpha, sigma), state
 
     def climb(where: Where) -> tuple[Array, PyTree]:
-        # the others stay at s, where there is noise
+        # where t = 0 the result is not used; at s it is finite
         return solver.step(denoise, noise, x, where(t, s), s, state)
 
     return where_any(t <= 0, leave, where_any(t > 0, climb, (x, state)))
@@ -98,12 +102,12 @@ def _step(
 def check_reversible(
     solver: Solver, schedule: Schedule, ts: Float[np.ndarray, "times"]
 ) -> None:
-    """Check that a run down `ts` can be inverted.
+    """Check that a run of the solver down `ts` can be inverted.
 
-    Errors: ValueError for a grid that starts in pure noise, and
-            IrreversibleSolverError for a solver that draws noise.
+    Errors: ValueError if the grid starts in pure noise, and IrreversibleSolverError if
+            the solver draws noise.
     """
-    # sigma / alpha, in which higher orders step, is infinite there
+    # solvers of higher order step in sigma / alpha, which is infinite at alpha = 0
     require(
         float(schedule.alpha(jnp.asarray(ts[0]))) > 0,
         f"the grid starts at t={ts[0]:g} in pure noise, alpha = 0, where an image "
@@ -120,10 +124,10 @@ def check_reversible(
 def draws_noise(
     solver: Solver, schedule: Schedule, ts: Float[np.ndarray, "times"]
 ) -> bool:
-    """Whether the end of a run down `ts` depends on more than its start.
+    """Whether the end of a run down `ts` depends on anything but its start.
 
-    The solver is run twice, from the same number and with two keys: if it draws noise
-    anywhere, the two ends differ.
+    The solver is run twice, from the same number and with two different keys. If it
+    draws noise anywhere, the two ends differ.
     """
     x, keys = jnp.ones((2, 1)), jax.random.split(jax.random.key(0), 2)
     down = jnp.asarray(ts, x.dtype)
@@ -132,7 +136,7 @@ def draws_noise(
 
 
 def _unit(schedule: Schedule, x: Array, t: Times, cond: PyTree) -> Denoised:
-    """E[x0 | x_t] of a unit normal, which neither forgets a noise nor amplifies it."""
+    """E[x0 | x_t] for data of N(0, 1), which neither forgets nor amplifies noise."""
     del cond
     alpha, sigma = (expand(f(t), x) for f in (schedule.alpha, schedule.sigma))
     return Denoised(alpha / (alpha**2 + sigma**2) * x, jnp.zeros_like(x))
@@ -141,12 +145,15 @@ def _unit(schedule: Schedule, x: Array, t: Times, cond: PyTree) -> Denoised:
 def slerp(
     a: Float[Array, "*shape"], b: Float[Array, "*shape"], share: float | Array
 ) -> Float[Array, "*shape"]:
-    """sin((1 - share) w) / sin w a + sin(share w) / sin w b,  w the angle between them.
+    """Spherical interpolation between a and b, which are at the angle w.
 
-    Of two noises also a noise, whose length a straight mean would lose; the straight
-    mean where they are parallel.
+    sin((1 - share) w) / sin(w) a + sin(share w) / sin(w) b
 
-    Args: share: 0 gives a, 1 gives b.
+    Between two noises this is again a noise, whereas a straight mean would be too
+    short. Where a and b are parallel, the straight mean is returned.
+
+    Args:    share: 0 gives a, 1 gives b.
+    Returns: f[*shape] like a.
     """
     cosine = jnp.vdot(a, b) / (jnp.linalg.norm(a) * jnp.linalg.norm(b))
     angle = jnp.arccos(jnp.clip(cosine, -1.0, 1.0))

@@ -1,16 +1,17 @@
-"""Bounds on the negative log-likelihood of data, in bits per dimension (bpd).
+"""Upper bounds on the negative log-likelihood of data, in bits per dimension (bpd).
 
 (1)  -log p(x0) <= prior + sum of KL(q(x_s | x_t, x0) || p(x_s | x_t)) + decoder
-     down times 1 = t_0 > ... > t_n = 0; the step to 0 is the decoder's, -log P(x0) of a
-     level or density; p is the posterior of x0_hat, with the learned variance, or one
-     between its small and its large (posterior.py, eq. 4)
+     over the steps t -> s of the times 1 = t_0 > ... > t_n = 0. The step to 0 is the
+     decoder, -log P(x0), a probability of levels or a density. p(x_s | x_t) is the
+     posterior at x0_hat, with the learned variance or with one between the small and
+     the large (posterior.py, eq. 4).
 (2)  -log p(x0) <= prior + 1/2 integral of e^lam |x0 - x0_hat|^2 d lam + decoder
-     the limit of (1) for many steps, lam the log-SNR; the decoder is that of the
-     cleanest time: N(x_t / alpha, (sigma / alpha)^2)
-(3)  prior = KL(q(x_1 | x0) || N(0, max(1, sigma(1))^2)):  where sampling starts
+     This is the limit of (1) for many steps; lam is the log-SNR. The decoder is that of
+     the cleanest time, N(x_t / alpha, (sigma / alpha)^2).
+(3)  prior = KL(q(x_1 | x0) || N(0, max(1, sigma(1))^2)), where sampling starts
 
-Both are averages over noise, so that one draw gives an unbiased estimate of a bound.
-They are bounds of the plain model: guidance defines no density.
+Both bounds are expectations over the noise, and one draw estimates them without bias.
+They hold for the plain model; guidance does not define a density.
 Source: Ho et al. 2020, arXiv:2006.11239, eq. 5; Kingma et al. 2021, arXiv:2107.00630,
 eq. 11-18.
 """
@@ -43,15 +44,15 @@ from jaxdiff.diffusion.posterior import (
 )
 from jaxdiff.diffusion.types import Denoise, Denoised, Schedule, Times
 
-# The log-SNR below which data of variance 1 is lost in the noise.
+# Below this log-SNR, noise drowns data of variance 1.
 NOISIEST = -20.0
 
-# (x0, mean, log of the standard deviation) -> log probability in nats, value by value
+# (x0, mean, log of the standard deviation) -> log probability in nats, elementwise
 Decoder = Callable[[Array, Array, Array], Array]
 
 
 class Bound(NamedTuple):
-    """Bits per dimension of each example, before they are added up.
+    """The terms of a bound, per example, in bits per dimension; `total` adds them.
 
     prior:   f[b]
     steps:   f[n, b], the noisiest first
@@ -68,10 +69,12 @@ class Bound(NamedTuple):
 
 
 def levels(low: ArrayLike = -1.0, high: ArrayLike = 1.0, num: int = 256) -> Decoder:
-    """Data on `num` even levels from low to high, in model units.
+    """The decoder of data on `num` evenly spaced levels, such as pixels.
 
-    Args:   low, high: numbers, or f[c] for the channels of the last axis.
-    Errors: ValueError for fewer than 2 levels.
+    Args:    low, high: the ends in model units, numbers, or f[c] for each channel.
+             num: number of levels.
+    Returns: Decoder.
+    Errors:  ValueError for fewer than 2 levels.
     """
     require(num >= 2, f"there must be at least 2 levels, got {num=}")
     return Partial(_levels, jnp.asarray(low), jnp.asarray(high), num)
@@ -87,12 +90,12 @@ def _levels(
 
 
 def density() -> Decoder:
-    """Data of real numbers: a normal density, and so bits that can be negative."""
+    """The decoder of real-valued data, a normal density. Its bits can be negative."""
     return Partial(_normal)
 
 
 def _normal(x: Array, mean: Array, log_std: Array) -> Array:
-    """log N(x; mean, std^2) in nats, value by value."""
+    """log N(x; mean, std^2), elementwise, in nats."""
     return norm.logpdf((x - mean) * jnp.exp(-log_std)) - log_std
 
 
@@ -105,9 +108,12 @@ def step_bpd(
     denoised: Denoised,
     decoder: Decoder,
 ) -> Float[Array, "b"]:
-    """One term of equation 1 in bits per dimension: the decoder's where s is 0.
+    """The term of equation 1 for the step t -> s, in bits per dimension.
 
-    Errors: ValueError for a denoiser without var_frac.
+    Args:    t, s: f[] or f[b], s < t; where s = 0 the term is the decoder's.
+             x0: in model units.  x_t: f[b, ...].  denoised: at x_t, with a var_frac.
+    Returns: f[b].
+    Errors:  ValueError if the denoiser gives no var_frac.
     """
     if denoised.var_frac is None:
         raise ValueError("the bound needs a variance, got var_frac=None")
@@ -134,11 +140,14 @@ def discrete(
     decoder: Decoder,
     frac: float | Array = 0.0,
 ) -> Bound:
-    """Equation 1 with one draw of x_t at each time.
+    """The bound of equation 1, with one draw of x_t at each time.
 
-    Args: keys: one an example.  ts: falling from 1 to 0.  cond: passed to the denoiser.
-          frac: of equation 4 in posterior.py where the model has not learned it: 0 is
-          the small variance, 1 the large.
+    Args:    keys: one per example.  ts: times falling from 1 to 0.
+             x0: f[b, ...] in model units.  cond: passed to the denoiser.
+             decoder: see `levels` and `density`.
+             frac: the variance of a model that has not learned one: 0 is the small, 1
+             the large (posterior.py, eq. 4).
+    Returns: Bound with n = len(ts) - 2 steps beside the decoder's.
     """
 
     def term(now: tuple[Array, Array, Array]) -> Float[Array, "b"]:
@@ -177,12 +186,17 @@ def continuous(
     num: int = 100,
     cleanest: float | Array = 1e-3,
 ) -> Bound:
-    """Equation 2: log-SNRs evenly spread, shifted together by one draw an example.
+    """The bound of equation 2, by a sum over evenly spaced log-SNRs.
 
-    Args:   keys: one an example.  cond: passed to the denoiser.
-            num: terms of the integral.  cleanest: sigma / alpha of the decoder's term,
-            or that of t = 0 where there is more.
-    Errors: ValueError for num < 1.
+    One draw per example shifts all of its log-SNRs together, so the sum is unbiased.
+
+    Args:    keys: one per example.  x0: f[b, ...] in model units.
+             cond: passed to the denoiser.  decoder: see `levels` and `density`.
+             num: terms of the sum.
+             cleanest: sigma / alpha at which the decoder's term is taken, or that of t
+             = 0 if the schedule is noisier there.
+    Returns: Bound with `num` steps.
+    Errors:  ValueError for num < 1.
     """
     require(num >= 1, f"num must be at least 1, got {num=}")
     first, last = log_snrs(schedule, jnp.asarray(cleanest, x0.dtype))
@@ -208,8 +222,10 @@ def continuous(
 def log_snrs(
     schedule: Schedule, cleanest: Float[Array, ""]
 ) -> tuple[Float[Array, ""], Float[Array, ""]]:
-    """The log-SNRs to integrate between: the noisiest, and where sigma / alpha is
-    `cleanest`; no further than the schedule goes.
+    """The first and last log-SNR of an integral over the noise levels.
+
+    The first is that of t = 1, but at least NOISIEST. The last is where sigma / alpha =
+    `cleanest`, or that of t = 0 if the schedule is noisier there.
     """
     noisy, clean = (
         schedule.log_snr(jnp.asarray(t, cleanest.dtype)) for t in (1.0, 0.0)

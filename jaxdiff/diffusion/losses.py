@@ -1,10 +1,11 @@
-"""The training loss, for every system.
+"""The training loss of every denoiser.
 
 (1)  x_t = alpha(t) x0 + sigma(t) eps,   out = network(x_t, t, cond)
-(2)  loss = factor(t) mean distance(out - target)          weights.py, eq. 2
+(2)  loss = factor(t) mean distance(out - target)              weights.py, eq. 2
 (3)  x0_mae = mean |x0_hat - x0|                               logged, not trained on
-(4)  loss + weight T bound: improved DDPM's hybrid. bound is one term of likelihood.py's
-     equation 1, and the step drawn stands for all T; the mean does not learn from it
+(4)  loss + weight T bound, the hybrid loss of improved DDPM. `bound` is one term of
+     equation 1 in likelihood.py, for the step drawn, which stands for all T steps. Its
+     gradient reaches the variance, not the mean.
 
 Each name in `__all__` is a distance that a config can choose.
 """
@@ -30,16 +31,19 @@ from jaxdiff.rng import Keys
 
 __all__ = ["huber", "mae", "mse"]
 
-# of errors, value by value
+# errors -> distances, elementwise
 Distance = Callable[[Array], Array]
 
 
 class Objective(NamedTuple):
-    """What is minimised. stratified: times evenly spread over the batch (rng.py).
+    """What training minimises.
 
-    bound_weight: how much of equation 4's sum over the steps is added, for networks
-    with learned variance; 0 is none. bound_steps: their number T, s = t - 1/T.
-    decoder: of the bound's last step, see likelihood.py.
+    schedule, prediction, times, weight, distance, noise: the parts of equations 1 and 2
+    stratified:       spread the times evenly over the batch (rng.py)
+    learned_variance: the network predicts a variance too
+    bound_weight:     of equation 4, for a learned variance; 0 leaves the bound out
+    bound_steps:      T of equation 4, with s = t - 1 / T
+    decoder:          of the last step of the bound, see likelihood.py
     """
 
     schedule: Schedule
@@ -58,7 +62,12 @@ class Objective(NamedTuple):
 def noised(
     keys: Keys, x0: Float[Array, "b ..."], objective: Objective
 ) -> tuple[Coeffs, Float[Array, "b ..."], Float[Array, "b ..."]]:
-    """Equation 1 at a time and with a noise drawn for each example: c, x_t, eps."""
+    """Draw a time and a noise for each example, equation 1.
+
+    Args:    keys: one per example.  x0: f[b, ...].
+             objective: its schedule, times and noise are used.
+    Returns: Coeffs of f[b], x_t f[b, ...], eps f[b, ...].
+    """
     draws = rng.draw(jax.random.uniform, rng.fold(keys.key, 0), ())
     t = objective.times(keys.stratum if objective.stratified else draws)
     eps = rng.draw(objective.noise, rng.fold(keys.key, 1), x0.shape[1:])
@@ -74,10 +83,12 @@ def denoising_loss(
     cond: PyTree,
     objective: Objective,
 ) -> tuple[Float[Array, "b"], dict[str, Float[Array, "b"]]]:
-    """Equation 2 (plus 4) of each example, and equation 3 as a metric.
+    """The loss of each example, equation 2 (plus 4), with equation 3 as a metric.
 
-    Args: keys: one an example.  network: (x_t, Coeffs, cond) -> out.
-          x0: f32[b, ...].  cond: any condition that the network takes, or None.
+    Args:    keys: one per example.  network: (x_t, Coeffs, cond) -> out.
+             x0: f32[b, ...].  cond: any condition that the network takes, or None.
+             objective: what to minimise.
+    Returns: loss f32[b], {"x0_mae": f32[b]}.
     """
     c, x_t, eps = noised(keys, x0, objective)
     row = objective.prediction(c)
@@ -99,9 +110,9 @@ def _bound(
     x_t: Float[Array, "b ..."],
     output: Float[Array, "b ..."],
 ) -> Float[Array, "b"]:
-    """Equation 4's term of the step that ends at c.t, in bits per dimension."""
+    """The term of equation 4 for the step that starts at c.t, in bits per dimension."""
     assert objective.decoder, "the bound's last step needs a decoder"
-    # the finished output as a network: the bound is that of any denoiser
+    # the output is wrapped as a network, since the bound takes a denoiser
     denoised = make_denoise(
         Partial(lambda *_: output),
         schedule=objective.schedule,
@@ -110,23 +121,27 @@ def _bound(
     )(x_t, c.t, None)
     denoised = denoised._replace(x0=jax.lax.stop_gradient(denoised.x0))
     step = 1 / objective.bound_steps
-    # half a step above 0 is 0: s is a difference of rounded times
+    # s is a difference of rounded times: below half a step it means 0
     s = jnp.where(c.t < 1.5 * step, 0.0, c.t - step)
     return step_bpd(objective.schedule, c.t, s, x0, x_t, denoised, objective.decoder)
 
 
 def mse() -> Distance:
-    """Squared error."""
+    """Squared error, |e|^2."""
     return Partial(jnp.square)
 
 
 def mae() -> Distance:
-    """Absolute error."""
+    """Absolute error, |e|."""
     return Partial(jnp.abs)
 
 
 def huber(delta: float = 1.0) -> Distance:
-    """Squared error / 2 up to delta, then linear: delta (|e| - delta / 2)."""
+    """Huber's distance: |e|^2 / 2 up to delta, then delta (|e| - delta / 2).
+
+    Args:    delta: in the unit of the error.
+    Errors:  ValueError if delta <= 0.
+    """
     require(delta > 0, f"delta must be > 0, got {delta=}")
     return Partial(_huber, delta)
 

@@ -1,21 +1,22 @@
-"""What solvers are made of: moves between noise levels, at which nothing is infinite.
+"""Moves between noise levels, from which all solvers are made. They are always finite.
 
-A level is (alpha, sigma); `here` is the time t, `there` is s < t.
+A level is (alpha, sigma); `here` is the level of t, and `there` that of s < t.
 
 (1)  x_s = alpha_s x0 + sigma_s eps,  eps = (x_t - alpha_t x0) / sigma_t
          = (sigma_s / sigma_t) x_t + (alpha_s - alpha_t sigma_s / sigma_t) x0     `move`
-     exact for an x0 that does not change. Higher orders take a mean of x0 (or of eps)
-     over the step, so that every solver ends with (1).
+     This is exact if x0 is constant. Methods of higher order put in a mean of x0 (or of
+     eps) over the step, so every solver ends with (1).
 (2)  lam = log(alpha / sigma),  h = lam_s - lam_t > 0;   sigma / alpha = e^-lam
-(3)  x_s = move to (alpha_s, sigma_s sqrt(1 - share^2)) + sigma_s share z  `sigma_down`
-     has the marginal law of (1) for any share of new noise in [0, 1].
-(4)  mean of f over the step, weighted by e^(a tau), tau = (node - node_t) / (node_s -
-     node_t) from 0 to 1, f the polynomial through the newest few values: `mean_over`.
-     Nodes sigma / alpha, a = 0: Adams-Bashforth; nodes lam, a = +-h: the exponential
-     methods, exact for the linear part of the ODE.
+(3)  x_s = move to (alpha_s, sigma_s sqrt(1 - share^2)) + sigma_s share z   `sigma_down`
+     has the marginal distribution of (1) for any share of new noise in [0, 1].
+(4)  The mean of f over the step, weighted by e^(a tau), where f is the polynomial
+     through the newest values                                               `mean_over`
+         tau = (node - node_t) / (node_s - node_t), from 0 to 1
+     Nodes sigma / alpha with a = 0 give Adams-Bashforth. Nodes lam with a = +-h give
+     the exponential methods, which are exact for the linear part of the ODE.
 
-Times, levels and nodes are f[] or f[b, 1, ..., 1], and so multiply x f[b, ...] as they
-are. What differs between examples is chosen by `jnp.where`, never by a branch.
+Times, levels and nodes are f[] or f[b, 1, ..., 1], so that they multiply x f[b, ...]
+directly. Cases that differ between examples are selected by `jnp.where`.
 """
 
 from collections.abc import Callable
@@ -35,7 +36,7 @@ from jaxdiff.diffusion.types import BoundDenoise, Schedule, SolverInit, StepNois
 
 # f[] or f[b, 1, ..., 1]
 Scalar = Float[Array, "..."]
-# (a, b) -> a for some of the examples, b for the others
+# (a, b) -> a for the examples that are on, b for the others
 Where = Callable[[PyTree, PyTree], PyTree]
 
 # Gauss-Legendre on [0, 1], for equation 4: exact to float64 for |a| up to 20.
@@ -46,7 +47,7 @@ TAUS, WEIGHTS = (_ROOTS + 1) / 2, _WEIGHTS / 2
 def denoise_at(
     denoise: BoundDenoise, schedule: Schedule, x: Array, t: Scalar
 ) -> tuple[Array, Array]:
-    """(x, x0) at t. Where the denoiser gives eps too, x = alpha x0 + sigma eps."""
+    """x and x0 at t. If the denoiser gives an eps, x becomes alpha x0 + sigma eps."""
     den = denoise(x, t)
     check_no_mean_shift(den)
     if den.eps is not None:
@@ -57,13 +58,16 @@ def denoise_at(
 def where_any(
     on: Bool[Array, "..."], new: Callable[[Where], PyTree], old: PyTree
 ) -> PyTree:
-    """`new` for the examples that are `on`, `old` for the others.
+    """`new` for the examples where `on` is true, and `old` for the others.
 
-    It is not computed where none is on: of one time for all examples this is a branch.
+    `new` is computed only if `on` is true anywhere; with one time for all examples this
+    is a branch.
 
-    Args: new: (where) -> the new tree, where(a, b) being a for the examples that are on
-          and b for the others; with it `new` keeps what is not used finite.
-          old: its leaves f[...] end in the axes of x.
+    Args:    on: bool[] or bool[b, 1, ..., 1].
+             new: (where) -> the new tree. where(a, b) is a for the examples that are on
+             and b for the others; `new` uses it to keep unused results finite.
+             old: a tree whose leaves end in the axes of x.
+    Returns: a tree like `old`.
     """
 
     def where(a: PyTree, b: PyTree) -> PyTree:
@@ -75,43 +79,43 @@ def where_any(
 
 
 def _behind(on: Bool[Array, "..."], leaf: Array) -> Bool[Array, "..."]:
-    """With new axes in front, up to the rank of the leaf; f[] as it is."""
+    """`on` with new axes in front, up to the rank of the leaf; bool[] as it is."""
     return on.reshape((1,) * (leaf.ndim - on.ndim) + on.shape) if on.ndim else on
 
 
 def move(x: Array, x0: Array, here: Level, there: Level) -> Array:
-    """Equation 1; x0 itself at (1, 0)."""
+    """x_s of equation 1; at the level (1, 0) it is x0."""
     ratio = there[1] / here[1]
     return ratio * x + (there[0] - ratio * here[0]) * x0
 
 
 def noise_at(x: Array, x0: Array, here: Level) -> Array:
-    """eps of equation 1; there must be noise."""
+    """eps of equation 1. sigma must be positive."""
     return (x - here[0] * x0) / here[1]
 
 
 def sigma_down(there: Level, share: Scalar) -> Level:
-    """Where equation 3 moves to before it adds sigma_s share z."""
+    """The level that equation 3 moves to before it adds sigma_s share z."""
     return there[0], there[1] * jnp.sqrt((1 - share) * (1 + share))
 
 
 def ancestral_share(eta: Scalar | float, here: Level, there: Level) -> Scalar:
-    """eta sqrt(1 - snr_t / snr_s): of equation 3, at eta = 1 as from the posterior.
+    """eta sqrt(1 - snr_t / snr_s), the share of equation 3; eta = 1 is the posterior's.
 
-    Upwards, where the root would be above 1 (inversion.py), 0.
+    Upwards (inversion.py), where snr_t > snr_s, the share is 0.
     """
     root = jnp.minimum(here[0] * there[1] / (there[0] * here[1]), 1.0)
     return eta * jnp.sqrt((1 - root) * (1 + root))
 
 
 class Churn(NamedTuple):
-    """Noise added before each step, from t up to where sigma/alpha is 1 + rate as much.
+    """Noise added before each step: it raises sigma / alpha by the factor 1 + rate.
 
-    rate:      S_churn / (number of steps) of the source, at most sqrt 2 - 1; 0: none
-    low, high: only where sigma/alpha is between them (S_min, S_max)
-    inflate:   S_noise, the factor of the added noise
+    rate:      S_churn / (number of steps) of the paper, cut to sqrt(2) - 1; 0 is none
+    low, high: churn only where sigma / alpha is between these (S_min, S_max)
+    inflate:   factor of the added noise (S_noise)
 
-    Never above t = 1.
+    The time never rises above t = 1.
     Source: Karras et al. 2022, arXiv:2206.00364, algorithm 2.
     """
 
@@ -127,7 +131,10 @@ def make_churn(
     churn_high: Scalar | float,
     churn_noise: Scalar | float,
 ) -> Churn:
-    """Churn of a solver's fields. Errors: ValueError for a negative one."""
+    """A Churn from a solver's fields.
+
+    Errors: ValueError if a field other than churn_high is negative.
+    """
     require(
         (churn >= 0) & (churn_low >= 0) & (churn_noise >= 0),
         f"churn must not be negative, got {churn=}, {churn_low=}, {churn_noise=}",
@@ -138,7 +145,7 @@ def make_churn(
 def churn_up(
     churn: Churn, schedule: Schedule, noise: StepNoise, x: Array, t: Scalar
 ) -> tuple[Array, Scalar]:
-    """(x, t) after churning."""
+    """x and t after the churn."""
     ratio = jnp.exp(-half_log_snr((schedule.alpha(t), schedule.sigma(t))))
     rate = jnp.minimum(churn.rate, np.sqrt(2) - 1)
     up = jnp.maximum(time_at(schedule, -jnp.log(ratio * (1 + rate))), t)
@@ -154,11 +161,11 @@ def churn_up(
 
 
 class Past(NamedTuple):
-    """What a multistep method remembers of each example, newest first.
+    """The memory of a multistep method, newest value first.
 
     values: f[k, b, ...], x0 or eps
-    nodes:  f[k, b, 1, ..., 1], where
-    count:  i32[b, 1, ..., 1], how many are there
+    nodes:  f[k, b, 1, ..., 1], where each value was taken
+    count:  i32[b, 1, ..., 1], how many values there are so far
     """
 
     values: Array
@@ -167,8 +174,8 @@ class Past(NamedTuple):
 
 
 def make_memory(length: int) -> SolverInit:
-    """x -> Past of that length, with nothing in it."""
-    # as a shape, since a number would be traced like every leaf of a Partial
+    """A SolverInit, x -> an empty Past with room for `length` values."""
+    # the length is kept as a shape, because a Partial's numbers are traced
     return Partial(_no_past, jnp.arange(length))
 
 
@@ -182,7 +189,7 @@ def _no_past(slots: Int[Array, "k"], x: Float[Array, "b ..."]) -> Past:
 
 
 def remember(past: Past, value: Array, node: Scalar) -> Past:
-    """With a newer value; the oldest is forgotten."""
+    """Add a value in front; the oldest is dropped."""
     node = jnp.broadcast_to(node, past.count.shape)
     return Past(
         jnp.concatenate([value[None], past.values[:-1]]),
@@ -194,20 +201,22 @@ def remember(past: Past, value: Array, node: Scalar) -> Past:
 def mean_over(
     past: Past, to: Scalar, a: Scalar | float, new: Array | None = None
 ) -> Array:
-    """Equation 4, by Newton's divided differences: f[b, ...].
+    """The mean of equation 4, by Newton's divided differences.
 
-    Args: past: its newest value is here; as many points are used as it counts.
-          to: the node there.  new: the value there, for a corrector.
+    Args:    past: its newest value is at `here`; as many points are used as it counts.
+             to: the node at `there`.  a: the exponent of the weight.
+             new: the value at `there`, for a corrector, or None.
+    Returns: f[b, ...].
     """
     index = expand(jnp.arange(len(past.nodes), dtype=past.nodes.dtype), past.nodes)
     tau = (past.nodes - past.nodes[:1]) / (to - past.nodes[0])[None]
-    # slots that are still empty get distinct nodes, so that nothing divides by 0
+    # empty slots get distinct nodes, so that no difference of nodes is 0
     taus = [*jnp.where(index < past.count[None], tau, -1e3 * index)]
     values, points = [*past.values], past.count
     if new is not None:
         taus = [taus[0], jnp.ones_like(taus[0]), *taus[1:]]
         values, points = [values[0], new, *values[1:]], points + 1
-    # by type, or JAX keeps the one constant for both precisions
+    # cast for each type, or JAX would keep one constant for both precisions
     inside, weights = (
         c.astype(past.nodes.dtype).reshape(-1, *past.count.ndim * [1])
         for c in (TAUS, WEIGHTS)

@@ -1,4 +1,7 @@
-"""The noise that is mixed in. Each name in `__all__` can be chosen by a config."""
+"""The distribution of eps in x_t = alpha x0 + sigma eps.
+
+Each name in `__all__` can be chosen by a config.
+"""
 
 from collections.abc import Callable
 from typing import Any
@@ -15,10 +18,16 @@ Noise = Callable[[Key[Array, ""], tuple[int, ...], Any], Array]
 
 
 def normal() -> Noise:
-    """z ~ N(0, 1) in every value, which all the theory is about."""
+    """Every value of z is N(0, 1). All of the theory assumes this noise.
+
+    Returns: Noise, (key, shape, dtype) -> z f[shape].
+    """
     return Partial(jax.random.normal)
 
 
 def uniform() -> Noise:
-    """z ~ U[0, 1) in every value, for data in [0, 1]: the linear-mix model's."""
+    """Every value of z is U[0, 1), for data in [0, 1], as in the linear-mix model.
+
+    Returns: Noise, (key, shape, dtype) -> z f[shape].
+    """
     return Partial(jax.random.uniform)

@@ -1,13 +1,15 @@
-"""The Gaussian between two times, s < t, and what bounds are made of.
+"""The Gaussian q(x_s | x_t, x0) between two times s < t, and terms of the bounds.
 
 (1)  alpha_ts = alpha_t / alpha_s,   beta_ts = sigma_t^2 - alpha_ts^2 sigma_s^2
 (2)  q(x_s | x_t, x0) = N(of_x_t x_t + of_x0 x0, beta_tilde)
          of_x_t = alpha_ts sigma_s^2 / sigma_t^2,   of_x0 = alpha_s beta_ts / sigma_t^2
-(3)  beta_tilde = beta_ts sigma_s^2 / sigma_t^2     "small" variance; beta_ts is "large"
-(4)  log var = frac log beta_ts + (1 - frac) log beta_tilde               learned
+(3)  beta_tilde = beta_ts sigma_s^2 / sigma_t^2     the "small" variance; beta_ts is
+                                                    the "large" one
+(4)  log var = frac log beta_ts + (1 - frac) log beta_tilde     the learned variance
 
-At s = 0 beta_tilde is 0; (4) then uses the next step's, (2t -> t), as the table of
-improved DDPM does, or (1 -> 1/2) where 2t would pass the last time.
+At s = 0, beta_tilde is 0 and its logarithm infinite. Equation 4 then uses beta_tilde of
+the step before, 2t -> t, as the table of improved DDPM does; where 2t > 1 it uses that
+of 1 -> 1/2.
 Source: Nichol & Dhariwal 2021, arXiv:2102.09672, eq. 10-15.
 """
 
@@ -22,7 +24,11 @@ from jaxdiff.diffusion.types import Schedule
 
 
 class Posterior(NamedTuple):
-    """Equation 2 and 3; every field f[...] of the shape of t."""
+    """The coefficients of equations 2 and 3. Every field is f[...] like t.
+
+    of_x_t, of_x0: the weights of x_t and x0 in the mean
+    small, large:  the two variances, beta_tilde and beta_ts
+    """
 
     of_x_t: Float[Array, "*b"]
     of_x0: Float[Array, "*b"]
@@ -33,12 +39,16 @@ class Posterior(NamedTuple):
 def posterior(
     schedule: Schedule, t: Float[Array, "*b"], s: Float[Array, "*b"]
 ) -> Posterior:
-    """q(x_s | x_t, x0); s = 0 is the data itself."""
+    """The coefficients of q(x_s | x_t, x0), equations 2 and 3.
+
+    Args:    schedule: any.  t, s: f[] or f[b], s < t; s = 0 is the data itself.
+    Returns: Posterior, exact also at alpha_t = 0 and at s = 0.
+    """
     alpha_t, sigma_t = schedule.alpha(t), schedule.sigma(t)
     alpha_s, sigma_s = level(schedule, s)
     keep = (sigma_s / sigma_t) ** 2
     ratio = alpha_t / alpha_s
-    # as a share of sigma_t^2, factored: exact at alpha_t = 0 and at sigma_s = 0
+    # beta_ts / sigma_t^2 in factors, which is exact at alpha_t = 0 and at sigma_s = 0
     root = ratio * sigma_s / sigma_t
     added = (1 - root) * (1 + root)
     large = added * sigma_t**2
@@ -46,14 +56,19 @@ def posterior(
 
 
 def log_variance(schedule: Schedule, t: Array, s: Array, frac: Array) -> Array:
-    """Equation 4, finite at s = 0; frac in [0, 1]: 0 small, 1 large. Broadcasts."""
+    """The log of the learned variance, equation 4, finite at s = 0.
+
+    Args:    schedule: any.  t, s: s < t.  frac: in [0, 1]; 0 is the small variance, 1
+             the large.  t, s and frac broadcast.
+    Returns: f[...] of the broadcast shape.
+    """
     here = posterior(schedule, t, s)
     first = s <= 0
     last = jnp.minimum(2 * t, 1.0)
     then = posterior(
         schedule, jnp.where(first, last, t), jnp.where(first, 0.5 * last, s)
     )
-    # EDM's sigma ~ t^7 squared is soon below float32
+    # the square of EDM's sigma ~ t^7 soon underflows in float32
     tiny = jnp.finfo(here.large.dtype).tiny
     large, small = jnp.maximum(here.large, tiny), jnp.maximum(then.small, tiny)
     return frac * jnp.log(large) + (1 - frac) * jnp.log(small)
@@ -62,7 +77,11 @@ def log_variance(schedule: Schedule, t: Array, s: Array, frac: Array) -> Array:
 def kl_normal(
     mean_p: Array, log_var_p: Array, mean_q: Array, log_var_q: Array
 ) -> Array:
-    """KL(p || q) of normals, in nats, value by value; arguments broadcast."""
+    """KL(p || q) between two normal distributions, elementwise, in nats.
+
+    Args:    means and log-variances of p and q, which broadcast.
+    Returns: f[...] of the broadcast shape.
+    """
     square = jnp.exp(log_var_p - log_var_q) + (mean_p - mean_q) ** 2 * jnp.exp(
         -log_var_q
     )
@@ -72,12 +91,17 @@ def kl_normal(
 def discretized_log_likelihood(
     x: Array, mean: Array, log_std: Array, num_levels: int | Array = 256
 ) -> Array:
-    """log P of the level x lies on, in nats, value by value.
+    """The log probability, in nats, of the discrete level that each value of x lies on.
 
-    Levels are evenly spaced on [-1, 1]; a normal is integrated over each, the ends out
-    to infinity, with the cdf approximated by (1 + tanh(sqrt(2/pi)(z + .044715 z^3)))/2
-    so that the figures compare with the literature's.
-    Source: Ho et al. 2020, arXiv:2006.11239, eq. 13.
+    The levels are evenly spaced on [-1, 1]. A normal distribution is integrated over
+    the interval around each level; the outer intervals extend to infinity. The normal
+    cdf is approximated by (1 + tanh(sqrt(2/pi) (z + .044715 z^3))) / 2, as in the
+    published code, so that the results can be compared with the literature.
+
+    Args:    x: values on the levels.  mean, log_std: of the normal distribution, f[...]
+             like x.  num_levels: 256 for 8-bit pixels.
+    Returns: f[...] like x.
+    Source:  Ho et al. 2020, arXiv:2006.11239, eq. 13.
     """
     half = 1 / (num_levels - 1)
     scale = jnp.exp(-log_std)
@@ -88,18 +112,22 @@ def discretized_log_likelihood(
 
 
 def _log_cdf(z: Array) -> tuple[Array, Array, Array]:
-    """log cdf, log(1 - cdf), cdf of the tanh approximation: a logistic of 2 a."""
+    """log cdf, log(1 - cdf) and cdf of the tanh approximation, a logistic in 2a."""
     a = jnp.sqrt(2 / jnp.pi) * (z + 0.044715 * z**3)
     return jax.nn.log_sigmoid(2 * a), jax.nn.log_sigmoid(-2 * a), jax.nn.sigmoid(2 * a)
 
 
 def prior_bits(schedule: Schedule, x0: Array) -> Array:
-    """KL(q(x_1 | x0) || N(0, max(1, sigma_1)^2)) in bits, value by value."""
+    """KL(q(x_1 | x0) || N(0, max(1, sigma_1)^2)), elementwise, in bits.
+
+    Args:    x0: in model units, f[...].
+    Returns: f[...] like x0.
+    """
     one = jnp.ones((), x0.dtype)
     alpha, sigma = schedule.alpha(one), schedule.sigma(one)
     wide = jnp.maximum(sigma, 1.0)
     alpha, sigma = alpha / wide, sigma / wide
-    # 1 - sigma^2 + log sigma^2 cancels near sigma = 1: log1p of what sigma lacks
+    # 1 - sigma^2 + log sigma^2 cancels near sigma = 1, so log1p(sigma^2 - 1) is used
     lack = (1 - sigma) * (1 + sigma)
     nats = 0.5 * ((alpha * x0) ** 2 - lack - jnp.log1p(-lack))
     return nats / jnp.log(2.0)

@@ -1,10 +1,11 @@
-"""What the network predicts: one row (a, b) a prediction.
+"""What the network predicts: each target is one row (a, b).
 
-(1)  target = a x0 + b eps                       with x_t = alpha x0 + sigma eps
+(1)  target = a x0 + b eps                    where x_t = alpha x0 + sigma eps
 (2)  [x_t, target] = [[alpha, sigma], [a, b]] [x0, eps],    det = alpha b - sigma a
-(3)  x0 = (b x_t - sigma out) / det              the network's output back to x0
+(3)  x0 = (b x_t - sigma out) / det           from the network's output to x0
 (4)  |out - target|^2 = (det / sigma)^2 |x0_hat - x0|^2
 
+    name      a                 b
     x0        1                 0
     eps       0                 1
     v         -sigma            alpha
@@ -12,8 +13,9 @@
     velocity  d_alpha           d_sigma
     edm       sigma / (s n)     -s alpha / n     n^2 = sigma^2 + s^2 alpha^2
 
-In the last, s is the data's standard deviation; c_skip and c_out are cleared of the
-fractions that are 0/0 at the ends. Each name in `__all__` can be chosen by a config.
+In the edm row s is the standard deviation of the data. The row is c_skip and c_out of
+the paper, rewritten without the fractions that become 0/0 at the ends of the schedule.
+Each name in `__all__` can be chosen by a config.
 """
 
 from collections.abc import Callable
@@ -29,12 +31,15 @@ __all__ = ["edm", "eps", "score", "v", "velocity", "x0"]
 Row = tuple[Float[Array, "*b"], Float[Array, "*b"]]
 Prediction = Callable[[Coeffs], Row]
 
-# The least sigma of the score's row: 1 / sigma stays finite at sigma(0) = 0.
+# The score's row uses at least this sigma, so that 1 / sigma is finite at sigma = 0.
 SMALLEST_SIGMA = 1e-8
 
 
 def x0() -> Prediction:
-    """The data."""
+    """The network predicts the data: target = x0.
+
+    Returns: Prediction, Coeffs -> the row (1, 0).
+    """
     return Partial(_x0)
 
 
@@ -43,7 +48,11 @@ def _x0(c: Coeffs) -> Row:
 
 
 def eps() -> Prediction:
-    """The noise. Source: Ho et al. 2020, arXiv:2006.11239."""
+    """The network predicts the noise: target = eps.
+
+    Returns: Prediction, Coeffs -> the row (0, 1).
+    Source:  Ho et al. 2020, arXiv:2006.11239.
+    """
     return Partial(_eps)
 
 
@@ -52,9 +61,10 @@ def _eps(c: Coeffs) -> Row:
 
 
 def v() -> Prediction:
-    """v = alpha eps - sigma x0.
+    """The network predicts v = alpha eps - sigma x0.
 
-    Source: Salimans & Ho 2022, arXiv:2202.00512, appendix D.
+    Returns: Prediction, Coeffs -> the row (-sigma, alpha).
+    Source:  Salimans & Ho 2022, arXiv:2202.00512, appendix D.
     """
     return Partial(_v)
 
@@ -64,9 +74,11 @@ def _v(c: Coeffs) -> Row:
 
 
 def score() -> Prediction:
-    """The gradient of log p_t: -eps / sigma.
+    """The network predicts the score, grad log p(x_t): target = -eps / sigma.
 
-    Source: Song et al. 2021, arXiv:2011.13456.
+    Returns: Prediction, Coeffs -> the row (0, -1 / sigma); sigma is at least
+             SMALLEST_SIGMA here.
+    Source:  Song et al. 2021, arXiv:2011.13456.
     """
     return Partial(_score)
 
@@ -76,9 +88,10 @@ def _score(c: Coeffs) -> Row:
 
 
 def velocity() -> Prediction:
-    """dx_t / dt = alpha' x0 + sigma' eps.
+    """The network predicts the velocity dx_t / dt = alpha' x0 + sigma' eps.
 
-    Source: Lipman et al. 2022, arXiv:2210.02747.
+    Returns: Prediction, Coeffs -> the row (d_alpha, d_sigma).
+    Source:  Lipman et al. 2022, arXiv:2210.02747.
     """
     return Partial(_velocity)
 
@@ -88,11 +101,12 @@ def _velocity(c: Coeffs) -> Row:
 
 
 def edm(sigma_data: float = 0.5) -> Prediction:
-    """F of D = c_skip x + c_out F.
+    """The network predicts F of the EDM denoiser D = c_skip x_t + c_out F.
 
-    Args:   sigma_data: standard deviation of the data, in model units.
-    Errors: ValueError for sigma_data <= 0.
-    Source: Karras et al. 2022, arXiv:2206.00364, table 1.
+    Args:    sigma_data: standard deviation of the data, in model units.
+    Returns: Prediction, Coeffs -> the last row of the table above.
+    Errors:  ValueError if sigma_data <= 0.
+    Source:  Karras et al. 2022, arXiv:2206.00364, table 1.
     """
     require(sigma_data > 0, f"sigma_data must be > 0, got {sigma_data=}")
     return Partial(_edm, sigma_data)
@@ -104,16 +118,24 @@ def _edm(sigma_data: float | Array, c: Coeffs) -> Row:
 
 
 def make_target(row: Row, x0: Array, eps: Array) -> Array:
-    """Equation 1; rows f[b], x0 and eps f[b, ...]."""
+    """The training target a x0 + b eps, equation 1.
+
+    Args:    row: (a, b), f[b] each.  x0, eps: f[b, ...].
+    Returns: f[b, ...].
+    """
     a, b = (expand(jnp.asarray(c), x0) for c in row)
     return a * x0 + b * eps
 
 
 def to_x0(row: Row, c: Coeffs, x_t: Array, out: Array) -> Array:
-    """Equation 3; row and c f[b] or f[], x_t and out f[b, ...].
+    """The estimate of x0 in a network's output, equation 3.
 
-    Where det = 0 the output does not depend on x0: at sigma = 0 the data is
-    x_t / alpha, and at alpha = 0 (pure noise) x0 = 0, the centre of the data.
+    Where det = 0 the output does not determine x0. At sigma = 0, x0 is then x_t /
+    alpha; at alpha = 0 (pure noise) it is 0, the centre of the data.
+
+    Args:    row: (a, b), f[] or f[b] each.  c: Coeffs of the same shape.
+             x_t, out: f[b, ...].
+    Returns: x0_hat, f[b, ...], finite at both ends of the schedule.
     """
     a, b = row
     det = c.alpha * b - c.sigma * a
@@ -126,6 +148,10 @@ def to_x0(row: Row, c: Coeffs, x_t: Array, out: Array) -> Array:
 
 
 def native_weight(row: Row, c: Coeffs) -> Float[Array, "*b"]:
-    """(det / sigma)^2 of equation 4; inf where sigma = 0 and the row is not x0's."""
+    """The weight (det / sigma)^2 of the x0-error in the plain loss, equation 4.
+
+    Args:    row: (a, b), f[] or f[b] each.  c: Coeffs of the same shape.
+    Returns: f[] or f[b]; infinite at sigma = 0 for every row except that of x0.
+    """
     a, b = row
     return jnp.square((c.alpha * b - c.sigma * a) / c.sigma)

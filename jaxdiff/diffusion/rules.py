@@ -1,17 +1,19 @@
 """Rules of guidance: how two estimates of x0 become one.
 
-With m the main estimate (conditional, or of the better model), n the guide that it is
-moved away from, w the scale, all of x0 and so of every prediction (affine in one
-another at a fixed x_t, t):
+m is the main estimate (conditional, or from the better model), n the guide that x0
+moves away from, and w the scale. The formulas hold for x0 and for every prediction,
+since at fixed x_t and t each is an affine function of any other.
 
-(1)  x0 = n + w (m - n)                                              linear
-(2)  (1) brought to the standard deviation of m, by a share phi      rescaled
-(3)  (1) of which the part along m counts eta times, and the         apg
-     difference is no longer than `norm`
-(4)  x0 by (1), eps of n                                             plus_plus
-(5)  (1) of velocities, with n's scaled to m's, none at first        zero_star
+(1)  x0 = n + w (m - n)                                               linear
+(2)  (1), rescaled by a share phi to the standard deviation of m      rescaled
+(3)  (1), with the part along m multiplied by eta and the             apg
+     difference m - n no longer than `norm`
+(4)  x0 by (1), but eps of n                                          plus_plus
+(5)  (1) for velocities, with the velocity of n scaled to fit         zero_star
+     that of m, and velocity 0 at first
 
-w = 0 is n alone and w = 1 m alone in (1); 1 is m alone in (2) and (3) too.
+In (1), w = 0 gives n and w = 1 gives m. In (2) and (3), w = 1 gives m too.
+
 Each name in `__all__` can be chosen by a config.
 """
 
@@ -27,7 +29,10 @@ __all__ = ["apg", "linear", "plus_plus", "rescaled", "zero_star"]
 
 
 def linear() -> Rule:
-    """Equation 1. Source: Ho & Salimans 2022, arXiv:2207.12598 (their w is w - 1)."""
+    """x0 = n + w (m - n), equation 1.
+
+    Source: Ho & Salimans 2022, arXiv:2207.12598 (their w is w - 1).
+    """
     return Partial(_linear)
 
 
@@ -53,16 +58,16 @@ def _between(scale: Scale, x_t: Array, main: Array, guide: Array) -> Array:
 
 
 def _beside(scale: Scale, x_t: Array) -> Array:
-    """A scale for all examples, or one for each, that multiplies x_t."""
+    """The scale in a shape that multiplies x_t; scale f[] or f[b]."""
     return expand(jnp.asarray(scale, x_t.dtype), x_t)
 
 
 def rescaled(phi: float | Float[Array, ""] = 0.7) -> Rule:
-    """Equation 2, image by image: large scales no longer wash out.
+    """Equation 2, for each image: large scales no longer wash images out.
 
     Args:   phi: no unit, in [0, 1]; 0 is `linear`.
-    Errors: ValueError for phi outside [0, 1].
-    Source: Lin et al. 2023, arXiv:2305.08891, eq. 14-16, of x0.
+    Errors: ValueError if phi is outside [0, 1].
+    Source: Lin et al. 2023, arXiv:2305.08891, eq. 14-16, applied to x0.
     """
     require((phi >= 0) & (phi <= 1), f"phi must be in [0, 1], got {phi=}")
     return Partial(_rescaled, phi)
@@ -90,13 +95,13 @@ def _rescaled(
 def apg(
     eta: float | Float[Array, ""] = 0.0, norm: float | Float[Array, ""] = jnp.inf
 ) -> Rule:
-    """Equation 3, adaptive projected guidance, image by image, without its momentum.
+    """Adaptive projected guidance, equation 3, for each image, without its momentum.
 
     Args:   eta: no unit; 1 with norm = inf is `linear`.
-            norm: length that m - n is cut to, in model units of the whole image.
-    Errors: ValueError for norm <= 0.
-    Source: Sadat et al. 2024, arXiv:2410.02416, algorithm 1. Their momentum would be a
-            memory, which a denoiser has none of.
+            norm: the most length of m - n, in model units of the whole image.
+    Errors: ValueError if norm <= 0.
+    Source: Sadat et al. 2024, arXiv:2410.02416, algorithm 1. Its momentum is left out,
+            because it would be a memory, and a denoiser has none.
     """
     require(norm > 0, f"norm must be above 0, got {norm=}")
     return Partial(_apg, eta, norm)
@@ -129,9 +134,11 @@ def _apg(
 
 
 def plus_plus() -> Rule:
-    """Equation 4 (CFG++): what is left of the noise is the guide's.
+    """CFG++, equation 4: the noise that remains in x_s is that of the guide.
 
-    Scales are from 0 to 1, like an interpolation: 1 is about as much as 10 of `linear`.
+    Scales run from 0 to 1, as in an interpolation; 1 acts about as strongly as 10 of
+    `linear`.
+
     Source: Chung et al. 2024, arXiv:2406.08070, algorithm 1.
     """
     return Partial(_plus_plus)
@@ -150,11 +157,11 @@ def _plus_plus(
 
 
 def zero_star(zero: float | Float[Array, ""] = 0.0) -> Rule:
-    """Equation 5 (CFG-Zero*): n's velocity times <m, n> / <n, n>, image by image.
+    """CFG-Zero*, equation 5: n's velocity is multiplied by <m, n> / <n, n>, per image.
 
-    Args:   zero: above t = 1 - zero nothing moves: the velocity is 0.
-    Errors: ValueError for zero outside [0, 1).
-    Source: Fan et al. 2025, arXiv:2503.18886, for flows; here for any schedule.
+    Args:   zero: for t > 1 - zero the velocity is 0 and nothing moves.
+    Errors: ValueError if zero is outside [0, 1).
+    Source: Fan et al. 2025, arXiv:2503.18886, for flows; here for every schedule.
     """
     require((zero >= 0) & (zero < 1), f"zero must be in [0, 1), got {zero=}")
     return Partial(_zero_star, zero)

@@ -1,14 +1,14 @@
-"""The one sampling loop, and how solvers are made.
+"""The sampling loop, and how solvers are made.
 
-(1)  x_T = sigma(t_0) z,  z from the key of the image         t_0 > t_1 > ... > t_n
+(1)  x_T = sigma(t_0) z,  z drawn by the key of the image     t_0 > t_1 > ... > t_n
 (2)  x, state <- step(denoise, noise_i, x, t_i, t_{i+1}, state)   for i = 0 ... n - 1
-(3)  noise_i draws with keys fold_in(seed, i + 1), one an image, so that neither the
-     batch nor the number of devices matters
+(3)  noise_i draws with the keys fold_in(seed, i + 1), one per image, so that neither
+     the batch nor the number of devices matters
 
-A solver is a pair of pure functions in the manner of optax. It is given a denoiser,
-noise and times, and never sees a network, a condition or a prediction. Solver, denoiser
-and times are values: another eta, guidance scale or seed compiles nothing, and the loop
-is one `lax.scan`, so that a thousand steps compile as fast as ten.
+A solver is a pair of pure functions in the manner of optax. It takes a denoiser, noise
+and times, and sees no network, condition or prediction. Solver, denoiser and times are
+values: another eta, guidance scale or seed compiles nothing. The loop is one
+`lax.scan`, so that a thousand steps compile as fast as ten.
 """
 
 from bisect import bisect_right
@@ -36,17 +36,17 @@ from jaxdiff.diffusion.types import (
 
 
 def make_solver(step: SolverStep, init: SolverInit | None = None) -> Solver:
-    """A solver from the formula of its step, for one time or a batch of times.
+    """Make a solver from the formula of its step, for one time or a batch of times.
 
-    The formula sees t and s as f[] or as f[b, 1, ..., 1], which multiply x as they are,
-    and may call its denoiser with any times of these shapes.
+    The formula gets t and s as f[] or f[b, 1, ..., 1], so that they multiply x
+    directly. It may call its denoiser with times of either shape.
 
-    Args:    step: a Partial (denoise, noise, x, t, s, state) -> (x, state).
-             init: a Partial x -> state; by default there is no memory.
-    Returns: Solver whose step takes t and s as f[] or f[b], and whose formula sees
-             examples apart: a batch of times gives what each example gives alone.
-    Errors:  the step raises ValueError for times of another shape, and if the formula
-             or the denoiser returns another shape or type than that of x.
+    Args:    step: Partial, (denoise, noise, x, t, s, state) -> (x, state).
+             init: Partial, x -> state. By default the solver has no memory.
+    Returns: Solver whose step takes t and s as f[] or f[b]. With a batch of times, each
+             example gets what it would get alone.
+    Errors:  The step raises ValueError for times of another shape, and if the formula
+             or the denoiser changes the shape or type of x.
     """
     return Solver(Partial(_no_memory) if init is None else init, Partial(_step, step))
 
@@ -79,7 +79,7 @@ def _step(
 
 
 def _beside(t: Float[Array, "..."], x: Float[Array, "b ..."]) -> Float[Array, "..."]:
-    """A time of each example with axes of length one, or a time for all as it is."""
+    """A batch of times with trailing axes of length one; one time as it is."""
     each = expand(t, x)
     if t.ndim and each.shape != (len(x), *(1,) * (x.ndim - 1)):
         raise ValueError(
@@ -97,10 +97,12 @@ def _check_like(x: Array, new: Array, name: str) -> None:
 
 
 def make_step_noise(keys: Key[Array, "b"], shape: tuple[int, ...]) -> StepNoise:
-    """noise(*where) -> z ~ N(0, 1), f[b, *shape], from the keys of one step.
+    """The noise of one step: noise(*where) -> z ~ N(0, 1), f[b, *shape].
 
-    Each number of `where` is folded into every key in turn, so that noise() draws with
-    the keys themselves.
+    Each number of `where` is folded into every key in turn; noise() draws with the keys
+    themselves.
+
+    Args:    keys: of the step, one per image.  shape: of one image.
     """
 
     def noise(*where: int | Array) -> Array:
@@ -113,7 +115,7 @@ def make_step_noise(keys: Key[Array, "b"], shape: tuple[int, ...]) -> StepNoise:
 
 
 class Trace(NamedTuple):
-    """x_t and the estimate of x0 before each step, f[n, b, ...]."""
+    """x_t before each step, and the estimate of x0 there, f[n, b, ...] each."""
 
     x_t: Array
     x0: Array
@@ -127,7 +129,12 @@ def init_noise(
     noise: Noise,
     t: float | Float[Array, ""] = 1.0,
 ) -> Float[Array, "b ..."]:
-    """Equation 1: f[b, *shape]."""
+    """The x_T that sampling starts from, equation 1.
+
+    Args:    seeds: one per image.  shape: of one image.  noise: as in training.
+             t: the first time of the grid.
+    Returns: f[b, *shape].
+    """
     z = rng.draw(noise, rng.fold(seeds, 0), shape)
     return expand(schedule.sigma(jnp.asarray(t, z.dtype)), z) * z
 
@@ -143,10 +150,11 @@ def sample(
     *,
     trace: bool = False,
 ) -> Float[Array, "b ..."] | tuple[Float[Array, "b ..."], Trace | None]:
-    """Run a solver down the times `ts`.
+    """Run a solver down the times `ts`, equation 2.
 
-    Args:    seeds: one an image.  ts: falling from where x_T is; ending at 0 gives x0
-             itself.  x_T: f[b, ...].  cond: passed to the denoiser.
+    Args:    seeds: one per image.  denoise: see denoisers.py.  solver: see solvers/.
+             ts: falling times; the first is that of x_T, and ending at 0 gives x0.
+             x_T: f[b, ...], see `init_noise`.  cond: passed to the denoiser.
     Returns: x at the last time, f[b, ...]; with `trace` also a Trace.
     """
 
@@ -168,10 +176,10 @@ def sample(
 
 
 def count_nfe(solver: Solver, ts: Float[Array, "times"]) -> int:
-    """NFE (number of function evaluations) of a run down `ts`: its denoiser calls.
+    """The NFE (number of function evaluations) of a run down `ts`: its denoiser calls.
 
-    Counted by running it on one number, since steps differ: most solvers call once in
-    the step to 0.
+    The solver is run once, on one number, and its calls are counted, because steps
+    differ: most solvers make a single call in the step to 0.
     """
     times = []
 
@@ -192,10 +200,9 @@ def count_nfe(solver: Solver, ts: Float[Array, "times"]) -> int:
 def most_steps(cost: Callable[[int], int], most: int) -> tuple[int, int]:
     """The largest number of steps that costs at most `most` NFE, and its cost.
 
-    0 steps where even one costs more.
-
-    Args: cost: steps -> NFE, at least one a step. It rises with the steps, except for a
-          solver that does more where steps are small.
+    Args:    cost: steps -> NFE, at least 1 per step. It rises with the number of steps,
+             except for a solver that does more where steps are small.
+    Returns: (steps, NFE); (0, 0) if even one step costs more.
     """
     cost = cache(cost)
     steps = bisect_right(range(1, most + 1), most, key=cost)

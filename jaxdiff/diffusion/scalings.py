@@ -1,12 +1,12 @@
-"""Scalings: the same signal-to-noise ratio, another size of x_t.
+"""Scalings change the size of x_t and keep its signal-to-noise ratio.
 
-(1)  unscaled:  alpha and sigma of the schedule
-(2)  vp:        alpha^2 + sigma^2 = 1      (1) divided by sqrt(alpha^2 + sigma^2)
-(3)  ve:        alpha = 1                  ... by alpha; needs alpha(1) > 0
-(4)  flow:      alpha + sigma = 1          ... by alpha + sigma
+(1)  unscaled:  alpha and sigma as the schedule defines them
+(2)  vp:        alpha^2 + sigma^2 = 1,   both divided by sqrt(alpha^2 + sigma^2)
+(3)  ve:        alpha = 1,               both divided by alpha; needs alpha(1) > 0
+(4)  flow:      alpha + sigma = 1,       both divided by alpha + sigma
 
-log_snr and its inverse stay. Any schedule takes any scaling, and ends stay exact. Each
-name in `__all__` can be chosen by a config.
+log_snr and t_of stay as they are. Every scaling applies to every schedule, and values
+that are exact at the ends stay exact. Each name in `__all__` can be chosen by a config.
 """
 
 from collections.abc import Callable
@@ -19,25 +19,32 @@ from jaxdiff.diffusion.types import Curve, Schedule
 
 __all__ = ["flow", "unscaled", "ve", "vp"]
 
-# (alpha, sigma) -> what both are divided by, f[...]
+# (alpha, sigma) -> the number f[...] that both are divided by
 Size = Callable[[Array, Array], Array]
 
 
 def unscaled(schedule: Schedule) -> Schedule:
-    """Equation 1."""
+    """The schedule itself, equation 1."""
     return schedule
 
 
 def vp(schedule: Schedule) -> Schedule:
-    """Equation 2. Source: Song et al. 2021, arXiv:2011.13456."""
+    """The schedule with alpha^2 + sigma^2 = 1 (variance preserving), equation 2.
+
+    Args:    schedule: any.
+    Returns: Schedule with the same log_snr.
+    Source:  Song et al. 2021, arXiv:2011.13456.
+    """
     return _divided(schedule, jnp.hypot)
 
 
 def ve(schedule: Schedule) -> Schedule:
-    """Equation 3.
+    """The schedule with alpha = 1 (variance exploding), equation 3.
 
-    Errors: ValueError if alpha(1) = 0: the noise would be infinite.
-    Source: Karras et al. 2022, arXiv:2206.00364.
+    Args:    schedule: any with alpha(1) > 0.
+    Returns: Schedule with the same log_snr.
+    Errors:  ValueError if alpha(1) = 0, since sigma(1) would be infinite.
+    Source:  Karras et al. 2022, arXiv:2206.00364.
     """
     require(
         schedule.alpha(jnp.ones(())) > 0,
@@ -53,7 +60,12 @@ def _first(alpha: Array, sigma: Array) -> Array:
 
 
 def flow(schedule: Schedule) -> Schedule:
-    """Equation 4. Source: Lipman et al. 2022, arXiv:2210.02747."""
+    """The schedule with alpha + sigma = 1, as in flow matching, equation 4.
+
+    Args:    schedule: any.
+    Returns: Schedule with the same log_snr.
+    Source:  Lipman et al. 2022, arXiv:2210.02747.
+    """
     return _divided(schedule, jnp.add)
 
 

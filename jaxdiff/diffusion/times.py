@@ -1,11 +1,14 @@
-"""The times that training draws: each sampler is the quantile function of its density.
+"""How training samples its times.
 
-(1)  t = sampler(u),  u ~ U[0, 1)
+(1)  t = sampler(u),   u in [0, 1]
 
-So how u is drawn is another matter: independently per example, or *stratified*, one u
-evenly spread over the batch (rng.py, eq. 3), which steadies the loss for any density.
-Each name in `__all__` can be chosen by a config. All take the schedule, though only
-the samplers of noise levels use it.
+Each sampler is the quantile function of its density, so uniform u gives times with that
+density. How u is drawn is a separate choice: independently for each example, or
+*stratified*, spread evenly over the batch (rng.py, eq. 3), which reduces the variance
+of the loss for every density.
+
+Each name in `__all__` can be chosen by a config. Every maker takes the schedule,
+although only `lognormal_sigma` uses it.
 """
 
 from collections.abc import Callable
@@ -24,7 +27,13 @@ TimeSampler = Callable[[Float[Array, "b"]], Float[Array, "b"]]
 
 
 def uniform(schedule: Schedule) -> TimeSampler:
-    """t ~ U(0, 1]: never the clean end, where some targets are infinite."""
+    """t ~ U(0, 1].
+
+    t = 0 is excluded, because some targets are infinite there.
+
+    Args:    schedule: unused.
+    Returns: TimeSampler, u f[b] -> t f[b].
+    """
     del schedule
     return Partial(_uniform)
 
@@ -34,11 +43,12 @@ def _uniform(u: Float[Array, "b"]) -> Float[Array, "b"]:
 
 
 def discrete(schedule: Schedule, num_steps: int = 1000) -> TimeSampler:
-    """t uniform on {1, ..., T} / T: the entries of a table.
+    """t uniform on {1/T, 2/T, ..., 1}, the entries of a DDPM table.
 
-    Args:   num_steps: T.
-    Errors: ValueError for num_steps < 1.
-    Source: Ho et al. 2020, arXiv:2006.11239, algorithm 1.
+    Args:    schedule: unused.  num_steps: T, the number of entries.
+    Returns: TimeSampler, u f[b] -> t f[b].
+    Errors:  ValueError if num_steps < 1.
+    Source:  Ho et al. 2020, arXiv:2006.11239, algorithm 1.
     """
     del schedule
     require(num_steps >= 1, f"num_steps must be at least 1, got {num_steps=}")
@@ -46,14 +56,16 @@ def discrete(schedule: Schedule, num_steps: int = 1000) -> TimeSampler:
 
 
 def _discrete(num_steps: float | Array, u: Float[Array, "b"]) -> Float[Array, "b"]:
-    # u just below 1 may round up to T: the last time is still T / T
+    # for u just below 1 the product may round up to T, and t would exceed 1
     return jnp.minimum(jnp.floor(u * num_steps) + 1, num_steps) / num_steps
 
 
 def constant(schedule: Schedule, t: float = 1.0) -> TimeSampler:
-    """Always the same time; t = 0, the data itself, is for classifiers of it.
+    """The same t for every example. t = 0 trains a classifier on clean data.
 
-    Errors: ValueError for t outside [0, 1].
+    Args:    schedule: unused.  t: in [0, 1].
+    Returns: TimeSampler, u f[b] -> t f[b].
+    Errors:  ValueError if t is outside [0, 1].
     """
     del schedule
     require(0 <= t <= 1, f"t must be in [0, 1], got {t=}")
@@ -67,10 +79,12 @@ def _constant(t: float | Array, u: Float[Array, "b"]) -> Float[Array, "b"]:
 def logit_normal(
     schedule: Schedule, mean: float = 0.0, std: float = 1.0
 ) -> TimeSampler:
-    """logit(t) ~ N(mean, std^2).
+    """logit(t) ~ N(mean, std^2): most times lie around sigmoid(mean).
 
-    Errors: ValueError for std <= 0.
-    Source: Esser et al. 2024, arXiv:2403.03206, eq. 19.
+    Args:    schedule: unused.  mean, std: of logit(t), no unit.
+    Returns: TimeSampler, u f[b] -> t f[b].
+    Errors:  ValueError if std <= 0.
+    Source:  Esser et al. 2024, arXiv:2403.03206, eq. 19.
     """
     del schedule
     require(std > 0, f"std must be > 0, got {std=}")
@@ -86,12 +100,16 @@ def _logit_normal(
 def lognormal_sigma(
     schedule: Schedule, mean: float = -1.2, std: float = 1.2
 ) -> TimeSampler:
-    """log(sigma / alpha) ~ N(mean, std^2).
+    """log(sigma / alpha) ~ N(mean, std^2), the noise levels of EDM.
 
-    The time may pass 1 where sigma may pass the schedule's last; EDM's curve continues.
+    A sampled level above the schedule's highest gives a t above 1. EDM's schedule,
+    sigma_max t^rho, is defined there too.
 
-    Errors: ValueError for std <= 0.
-    Source: P_mean and P_std of Karras et al. 2022, arXiv:2206.00364, table 1.
+    Args:    schedule: its t_of turns the level into a time.
+             mean, std: of log(sigma / alpha), no unit.
+    Returns: TimeSampler, u f[b] -> t f[b].
+    Errors:  ValueError if std <= 0.
+    Source:  P_mean and P_std of Karras et al. 2022, arXiv:2206.00364, table 1.
     """
     require(std > 0, f"std must be > 0, got {std=}")
     return Partial(_lognormal_sigma, schedule.t_of, mean, std)
@@ -104,6 +122,6 @@ def _lognormal_sigma(
 
 
 def _normal(u: Float[Array, "b"]) -> Float[Array, "b"]:
-    # u = 0 can be drawn, and its normal quantile is -inf
+    # the normal quantiles of 0 and 1 are infinite
     tiny = jnp.finfo(u.dtype).eps
     return ndtri(jnp.clip(u, tiny, 1 - tiny))

@@ -1,12 +1,12 @@
-"""The types of the mathematics, each in one place.
+"""The types of the mathematics, each defined once.
 
-x, x_t, x0, eps:  f[b, ...], b examples
-t, s:             f[], one time for all examples, or f[b], one for each; s < t
-cond:             a tree whose leaves lead with b, or None
+x, x_t, x0, eps:  f[b, ...], a batch of b examples
+t, s:             f[], one time for the whole batch, or f[b], one per example; s < t
+cond:             None, or a tree whose leaves have b as their first axis
 
-The Protocols describe functions by the arguments they are called with, in order. What
-implements one is usually a `Partial`: its parameters are leaves of a tree, so that it
-passes through jit, vmap and grad like an array.
+Each Protocol lists the arguments of a function in the order in which they are passed.
+An implementation is usually a `Partial`: its parameters are then leaves of a pytree, so
+it passes through jit, vmap and grad like an array.
 """
 
 from collections.abc import Callable
@@ -16,18 +16,18 @@ from jax.typing import ArrayLike
 
 from jaxdiff.arrays import Array, Float, PyTree
 
-# one time for all examples, or one for each
+# one time for the whole batch, or one per example
 Times = Float[Array, ""] | Float[Array, "b"]
 Scale = float | Times
-# f[...] -> f[...], value by value
+# f[...] -> f[...], elementwise
 Curve = Callable[[Array], Array]
 
 
 class Schedule(NamedTuple):
-    """x_t = alpha(t) x0 + sigma(t) eps, with t in [0, 1] from data to noise.
+    """x_t = alpha(t) x0 + sigma(t) eps, where t runs from 0 (data) to 1 (noise).
 
-    alpha, sigma: t f[...] -> f[...]
-    log_snr:      t f[...] -> 2 log(alpha / sigma), f[...]
+    alpha, sigma: t f[...] -> f[...], no unit
+    log_snr:      t f[...] -> 2 log(alpha / sigma) f[...], in nats, strictly decreasing
     t_of:         log_snr f[...] -> t f[...], the inverse of log_snr
     """
 
@@ -38,7 +38,7 @@ class Schedule(NamedTuple):
 
 
 class Coeffs(NamedTuple):
-    """A schedule and its time derivatives at given times; every field f[...] like t."""
+    """A schedule and its time derivatives at t; every field is f[...] like t."""
 
     t: Float[Array, "..."]
     alpha: Float[Array, "..."]
@@ -49,15 +49,15 @@ class Coeffs(NamedTuple):
 
 
 class Denoised(NamedTuple):
-    """What a denoiser returns, every field f[b, ...] of the shape of x_t.
+    """What a denoiser returns. Every field has the shape of x_t, f[b, ...].
 
     x0:         the estimate of the data
-    var_frac:   the learned variance as a fraction in [0, 1] (posterior.py, eq. 4), or
-                None
-    eps:        the estimate of the noise where it is *not* (x_t - alpha x0) / sigma, or
-                None: some wrappers change x0 and keep the noise
-    mean_shift: what an ancestral step adds to its mean, times its variance
-                (guidance.py, eq. 3), or None
+    var_frac:   the learned variance as a fraction in [0, 1] (posterior.py, eq. 4);
+                None if the network does not predict a variance
+    eps:        the estimate of the noise. None means (x_t - alpha x0) / sigma. Wrappers
+                that change x0 but keep the noise set it.
+    mean_shift: a term that an ancestral step multiplies by its variance and adds to its
+                mean (guidance.py, eq. 3), or None
     """
 
     x0: Array
@@ -70,7 +70,7 @@ class Denoised(NamedTuple):
 class Network(Protocol):
     """(x_t f[b, ...], c of f[b], cond) -> out f[b, ...].
 
-    With learned variance the last axis of `out` is twice that of x_t.
+    If the network predicts a variance, the last axis of `out` is twice that of x_t.
     """
 
     def __call__(self, x_t: Array, c: Coeffs, cond: PyTree, /) -> Array: ...
@@ -89,8 +89,8 @@ class Rule(Protocol):
 
     (schedule, scale f[] or f[b], x_t f[b, ...], t f[] or f[b], main, guide) -> Denoised
 
-    schedule: that of both estimates; None for a rule that does not use it
-    main:     the estimate to move towards, conditional or of the better model
+    schedule: the schedule of both estimates; None if the rule does not use it
+    main:     the estimate to move towards: conditional, or from the better model
     guide:    the estimate to move away from
     """
 
@@ -108,13 +108,13 @@ class Rule(Protocol):
 
 @runtime_checkable
 class Edit(Protocol):
-    """A denoiser of x0 that agrees with what is known of it.
+    """Turns a denoiser into one whose x0 agrees with known values.
 
     (denoise, schedule, values, known) -> Denoise
 
-    values: what is known, in model units, f[b, ...] or f[...] of one example
-    known:  a mask of 0 and 1 or bool that broadcasts against x_t, or another linear
-            map of x0 (inverse_problems.py)
+    values: the known values, in model units, f[b, ...], or f[...] for every example
+    known:  where they belong: a mask of 0 and 1, or bool, that broadcasts against x_t;
+            or another linear map of x0 (inverse_problems.py)
     """
 
     def __call__(
@@ -133,10 +133,10 @@ BoundDenoise = Callable[[Array, Array], Denoised]
 
 @runtime_checkable
 class StepNoise(Protocol):
-    """The noise of one step: () -> z f[b, ...], the same z at every call.
+    """The noise of one step: () -> z f[b, ...]. Every call returns the same z.
 
-    Numbers, traced or not, name further draws: noise(i) and noise(i, j) are
-    independent of noise() and of one another.
+    Further draws are named by numbers, which may be traced: noise(i) and noise(i, j)
+    are independent of noise() and of each other.
     """
 
     def __call__(self, *where: int | Array) -> Array: ...
@@ -144,10 +144,10 @@ class StepNoise(Protocol):
 
 @runtime_checkable
 class SolverInit(Protocol):
-    """x f[b, ...] -> state, the memory before the first step.
+    """x f[b, ...] -> state, the solver's memory before the first step.
 
-    Every leaf of the state ends in axes that broadcast against x, so that the memory of
-    one example is apart from that of the others.
+    The last axes of every leaf must broadcast against x, so that each example has its
+    own part of the memory.
     """
 
     def __call__(self, x: Array, /) -> PyTree: ...

@@ -1,12 +1,13 @@
-"""Conditioning on a small image: what an upsampler of a cascade is shown.
+"""The condition of an upsampler: a small image, which may be noised.
 
-(1)  low = shrink(x0)                                       antialiased
-(2)  low_a = alpha(a) low + sigma(a) eps                     noise augmentation
-(3)  the network sees x_t, enlarge(low_a) and, where a can be other than 0, a
+(1)  low = shrink(x0)                                     antialiased
+(2)  low_a = alpha(a) low + sigma(a) eps                  noise augmentation
+(3)  The network sees x_t, enlarge(low_a) and, if a varies, a.
 
-In training a ~ U[0, augment]; in sampling it is chosen. So the upsampler learns how far
-to mistrust details that a base model may have got wrong.
-Source: Ho et al. 2021, arXiv:2106.15282, section 4.2 (a is a noise level apart from t).
+In training a ~ U[0, augment]; in sampling it is chosen. The upsampler thus learns how
+little to trust details that a base model may have got wrong.
+a is independent of t.
+Source: Ho et al. 2021, arXiv:2106.15282, section 4.2.
 """
 
 import jax
@@ -20,12 +21,15 @@ from jaxdiff.diffusion.types import Schedule
 
 
 def extra_channels(shape: tuple[int, ...], augment: float) -> int:
-    """Channels beside x_t: those of the image, and one that holds a if it varies."""
+    """The number of channels added to x_t: the image's, and one for a if it varies."""
     return shape[-1] + (augment > 0)
 
 
 def shrink(x: Float[Array, "b h w c"], size: int) -> Float[Array, "b s s c"]:
-    """Equation 1: as images of a data set are made smaller, by Lanczos' window."""
+    """Equation 1, with the Lanczos window by which data sets make images smaller.
+
+    Args:    size: s, the side of the small images in pixels.
+    """
     shape = (len(x), size, size, x.shape[-1])
     return jax.image.resize(x, shape, "lanczos3", antialias=True)
 
@@ -40,11 +44,13 @@ def beside(
     noise: Noise,
     amount: Float[Array, ""] | Float[Array, "b"] | None,
 ) -> Beside:
-    """Equations 2 and 3: a condition, and the image that a network sees beside x_t.
+    """A condition with the image that the network sees beside x_t, equations 2 and 3.
 
-    Args: keys: one an example.  cond: any condition or None, passed on.
-          shape: (h, w, c) of x_t.  amount: a, of all examples or of each; None for a
-          network that was trained without.
+    Args:    keys: one per example.  low: the small images.
+             cond: any condition, or None.
+             shape: (h, w, c) of x_t.  schedule, noise: of equation 2.
+             amount: a, f[] or f[b]; None if the network was trained without it.
+    Returns: Beside, whose image is f[b, h, w, c], or f[b, h, w, c + 1] with a.
     """
     size = (len(low), *shape[:2], low.shape[-1])
     if amount is None:

@@ -1,10 +1,11 @@
-"""Weights of the squared x0-error at each noise level.
+"""How much the error of x0 counts at each noise level.
 
 (1)  loss = weight(c) |x0_hat - x0|^2
 (2)       = weight(c) / native(c) |out - target|^2       predictions.py, eq. 4
 
-The loss is computed by the second line, so `native` (the plain error of what the
-network predicts) divides nothing. Each name in `__all__` can be chosen by a config.
+The loss is computed by the second line. For `native`, the plain error of the network's
+output, the factor is 1 and nothing is divided. Each name in `__all__` can be chosen by
+a config.
 """
 
 from collections.abc import Callable
@@ -23,12 +24,18 @@ Weight = Callable[[Coeffs], Float[Array, "*b"]] | None
 
 
 def native() -> Weight:
-    """The plain error of the network's target: no reweighting."""
+    """The plain error of the network's output, |out - target|^2, without a weight.
+
+    Returns: None, which `target_factor` reads as a factor of 1.
+    """
     return None
 
 
 def x0() -> Weight:
-    """weight = 1: the plain error of x0."""
+    """weight = 1, the plain error of x0.
+
+    Returns: Weight, Coeffs of f[b] -> f[b].
+    """
     return Partial(_x0)
 
 
@@ -37,20 +44,25 @@ def _x0(c: Coeffs) -> Float[Array, "*b"]:
 
 
 def eps() -> Weight:
-    """weight = snr: the plain error of eps (L_simple), whatever is predicted."""
+    """weight = snr, the plain error of eps (L_simple), whatever the network predicts.
+
+    Returns: Weight, Coeffs of f[b] -> f[b].
+    Source:  Ho et al. 2020, arXiv:2006.11239, eq. 14.
+    """
     return Partial(_min_snr, float("inf"))
 
 
 def elbo() -> Weight:
-    """weight = -snr log_snr' / 2: the continuous-time bound, in nats.
+    """weight = -snr log_snr' / 2, the continuous-time variational bound in nats.
 
-    Source: Kingma et al. 2021 (VDM), arXiv:2107.00630, eq. 17.
+    Returns: Weight, Coeffs of f[b] -> f[b].
+    Source:  Kingma et al. 2021 (VDM), arXiv:2107.00630, eq. 17.
     """
     return Partial(_elbo)
 
 
 def _elbo(c: Coeffs) -> Float[Array, "*b"]:
-    # log_snr' = 2 (alpha' / alpha - sigma' / sigma), times snr: alpha divides nothing
+    # -snr log_snr' / 2 = snr (sigma' / sigma - alpha' / alpha), not dividing by alpha
     snr, root = jnp.exp(c.log_snr), jnp.exp(0.5 * c.log_snr)
     return snr * c.d_sigma / c.sigma - root * c.d_alpha / c.sigma
 
@@ -58,9 +70,10 @@ def _elbo(c: Coeffs) -> Float[Array, "*b"]:
 def min_snr(gamma: float = 5.0) -> Weight:
     """weight = min(snr, gamma).
 
-    Args:   gamma: no unit.
-    Errors: ValueError for gamma <= 0.
-    Source: Hang et al. 2023, arXiv:2303.09556, eq. 6.
+    Args:    gamma: the largest weight, no unit.
+    Returns: Weight, Coeffs of f[b] -> f[b].
+    Errors:  ValueError if gamma <= 0.
+    Source:  Hang et al. 2023, arXiv:2303.09556, eq. 6.
     """
     require(gamma > 0, f"gamma must be > 0, got {gamma=}")
     return Partial(_min_snr, gamma)
@@ -71,10 +84,11 @@ def _min_snr(gamma: float | Array, c: Coeffs) -> Float[Array, "*b"]:
 
 
 def sigmoid(bias: float = 2.0) -> Weight:
-    """weight = snr sigmoid(bias - log_snr): eps error weighted by a sigmoid.
+    """weight = snr sigmoid(bias - log_snr), a sigmoid times the error of eps.
 
-    Args:   bias: a log-SNR.
-    Source: Kingma & Gao 2023, arXiv:2303.00848; Hoogeboom et al., arXiv:2410.19324.
+    Args:    bias: the log-SNR at which the sigmoid is 1/2.
+    Returns: Weight, Coeffs of f[b] -> f[b].
+    Source:  Kingma & Gao 2023, arXiv:2303.00848; Hoogeboom et al., arXiv:2410.19324.
     """
     return Partial(_sigmoid, bias)
 
@@ -84,11 +98,12 @@ def _sigmoid(bias: float | Array, c: Coeffs) -> Float[Array, "*b"]:
 
 
 def edm(sigma_data: float = 0.5) -> Weight:
-    """weight = snr + 1 / sigma_data^2.
+    """weight = snr + 1 / sigma_data^2, EDM's weight.
 
-    Args:   sigma_data: standard deviation of the data, in model units.
-    Errors: ValueError for sigma_data <= 0.
-    Source: Karras et al. 2022, arXiv:2206.00364, table 1.
+    Args:    sigma_data: standard deviation of the data, in model units.
+    Returns: Weight, Coeffs of f[b] -> f[b].
+    Errors:  ValueError if sigma_data <= 0.
+    Source:  Karras et al. 2022, arXiv:2206.00364, table 1.
     """
     require(sigma_data > 0, f"sigma_data must be > 0, got {sigma_data=}")
     return Partial(_edm, sigma_data)
@@ -99,10 +114,14 @@ def _edm(sigma_data: float | Array, c: Coeffs) -> Float[Array, "*b"]:
 
 
 def target_factor(weight: Weight, row: Row, c: Coeffs) -> Float[Array, "*b"]:
-    """weight / native of equation 2: what multiplies |out - target|^2.
+    """The factor of |out - target|^2 in the loss: weight / native of equation 2.
 
-    0 where the output does not depend on x0 (det = 0 or sigma = 0): x0 has no error
-    then.
+    The factor is 0 where the output does not determine x0 (det = 0 or sigma = 0), since
+    x0 has no error there.
+
+    Args:    weight: a Weight, or None for a factor of 1.
+             row: the prediction's (a, b), f[b] each.  c: Coeffs of f[b].
+    Returns: f[b].
     """
     a, b = row
     if weight is None:

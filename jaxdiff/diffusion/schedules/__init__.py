@@ -1,13 +1,13 @@
-"""Noise schedules: how much signal and how much noise a time holds.
+"""Noise schedules: the amounts of signal and of noise at each time.
 
 (1)  x_t = alpha(t) x0 + sigma(t) eps,      t in [0, 1];  t = 0 is data, t = 1 is noise
 (2)  log_snr(t) = 2 log(alpha(t) / sigma(t))       strictly decreasing; t_of inverts it
 
-A schedule is a value: its functions are `Partial`s whose leaves are the parameters, so
-one passes through jit, vmap and grad like an array. Ends are exact where the source has
-them exact: sigma(0) = 0 for the tables, the sigmoid, the linear mix and EDM, and
-alpha(1) = 0 for the linear mix. A file holds a family, each formula under its maker.
-Each name in `__all__` can be chosen by a config.
+A schedule is a value: its functions are `Partial`s whose leaves are its parameters, so
+it passes through jit, vmap and grad like an array. The ends are exact where they are
+exact in the source: sigma(0) = 0 for the tables, the sigmoid, the linear mix and EDM,
+and alpha(1) = 0 for the linear mix. Each file holds a family, with every formula under
+its maker. Each name in `__all__` can be chosen by a config.
 """
 
 from jaxdiff.diffusion.schedules.angles import angle, cosine

@@ -1,4 +1,4 @@
-"""Schedules whose angle is linear in time: alpha = cos(a), sigma = sin(a)."""
+"""Schedules with alpha = cos(a) and sigma = sin(a) for an angle a linear in t."""
 
 import jax.numpy as jnp
 import numpy as np
@@ -10,10 +10,11 @@ from jaxdiff.diffusion.types import Schedule
 
 
 def cosine(min_log_snr: float = -20.0, max_log_snr: float = 20.0) -> Schedule:
-    """log_snr = -2 log tan(a), cut at the given log-SNRs.
+    """log_snr = -2 log tan(a), between the given log-SNRs.
 
-    Errors: ValueError unless min_log_snr < max_log_snr.
-    Source: Salimans & Ho 2022, arXiv:2202.00512, appendix.
+    Args:    min_log_snr, max_log_snr: at t = 1 and at t = 0, in nats.
+    Errors:  ValueError unless min_log_snr < max_log_snr.
+    Source:  Salimans & Ho 2022, arXiv:2202.00512, appendix.
     """
     low, high = min_log_snr, max_log_snr
     require(low < high, f"need min_log_snr < max_log_snr, got {low} and {high}")
@@ -22,11 +23,14 @@ def cosine(min_log_snr: float = -20.0, max_log_snr: float = 20.0) -> Schedule:
 
 
 def angle(min_signal_rate: float = 0.02, max_signal_rate: float = 0.95) -> Schedule:
-    """a from acos(max_signal_rate) to acos(min_signal_rate).
+    """a runs from acos(max_signal_rate) to acos(min_signal_rate).
 
-    sigma(0) is not 0: the cleanest image still holds sqrt(1 - max^2) noise.
-    Errors: ValueError unless 0 < min_signal_rate < max_signal_rate <= 1.
-    Source: Keras example "Denoising Diffusion Implicit Models" (diffusion angles).
+    sigma(0) is not 0: the cleanest image still has noise of sqrt(1 -
+    max_signal_rate^2).
+
+    Args:    min_signal_rate, max_signal_rate: alpha at t = 1 and at t = 0, no unit.
+    Errors:  ValueError unless 0 < min_signal_rate < max_signal_rate <= 1.
+    Source:  Keras example "Denoising Diffusion Implicit Models" (diffusion angles).
     """
     low, high = min_signal_rate, max_signal_rate
     fits = 0 < low < high <= 1
@@ -37,7 +41,7 @@ def angle(min_signal_rate: float = 0.02, max_signal_rate: float = 0.95) -> Sched
 def _between(start: float, end: float) -> Schedule:
     """a = start + t (end - start), in radians."""
     span = end - start
-    # the cosine as a sine of the complement, which keeps its digits near alpha = 0
+    # cos(a) is computed as sin(pi / 2 - a), which stays precise near alpha = 0
     alpha = Partial(_alpha, float(np.pi / 2 - end), span)
     sigma = Partial(_sigma, start, span)
     return from_alpha_sigma(alpha, sigma, Partial(_t, start, span))

@@ -1,4 +1,4 @@
-"""Variance-preserving schedules whose log alpha(t)^2 is a closed form in t."""
+"""Variance-preserving schedules with a closed form of log alpha(t)^2."""
 
 import jax
 import jax.numpy as jnp
@@ -10,10 +10,11 @@ from jaxdiff.diffusion.types import Schedule
 
 
 def linear_log_snr(start: float = 13.3, end: float = -5.0) -> Schedule:
-    """log_snr linear in t, from start to end.
+    """log_snr falls linearly in t, from start to end.
 
-    Errors: ValueError unless start > end.
-    Source: Kingma et al. 2021 (VDM), arXiv:2107.00630, eq. 18.
+    Args:    start, end: log-SNR at t = 0 and at t = 1, in nats.
+    Errors:  ValueError unless start > end.
+    Source:  Kingma et al. 2021 (VDM), arXiv:2107.00630, eq. 18.
     """
     require(start > end, f"the log-SNR must fall, got {start=} and {end=}")
     return from_log_alpha_bar(Partial(_line, start, end), Partial(_line_t, start, end))
@@ -34,8 +35,9 @@ def _line_t(
 def vp_sde(beta_min: float = 0.1, beta_max: float = 20.0) -> Schedule:
     """log alpha = -t^2 (beta_max - beta_min) / 4 - t beta_min / 2.
 
-    Errors: ValueError unless 0 < beta_min < beta_max.
-    Source: Song et al. 2021, arXiv:2011.13456, eq. 32-33.
+    Args:    beta_min, beta_max: the rate beta at t = 0 and at t = 1, no unit.
+    Errors:  ValueError unless 0 < beta_min < beta_max.
+    Source:  Song et al. 2021, arXiv:2011.13456, eq. 32-33.
     """
     rises = (beta_min > 0) & (beta_max > beta_min)
     require(rises, f"need 0 < beta_min < beta_max, got {beta_min=}, {beta_max=}")
@@ -52,7 +54,7 @@ def _sde(
 def _sde_t(
     beta_min: float | Array, beta_max: float | Array, value: Float[Array, "*b"]
 ) -> Float[Array, "*b"]:
-    # the quadratic's root in the form that does not cancel near t = 0
+    # this form of the quadratic's root does not cancel near t = 0
     root = jnp.sqrt(beta_min**2 - 2 * (beta_max - beta_min) * value)
     return -2 * value / (beta_min + root)
 
@@ -61,8 +63,10 @@ def sigmoid(gain: float = 6.0, shift: float = 0.5, stop: float = 0.99996) -> Sch
     """sigma^2 = stop (y - y(0)) / (y(1) - y(0)),  y = sigmoid(gain (2t - 1 + shift)).
 
     sigma(0) = 0 exactly.
-    Errors: ValueError unless gain > 0 and 0 < stop < 1.
-    Source: the tabular model of the README.
+
+    Args:    gain, shift: slope and place of the sigmoid, no unit.  stop: sigma(1)^2.
+    Errors:  ValueError unless gain > 0 and 0 < stop < 1.
+    Source:  the tabular diffusion article of the README.
     """
     fits = (gain > 0) & (stop > 0) & (stop < 1)
     require(fits, f"need gain > 0 and 0 < stop < 1, got {gain=}, {stop=}")

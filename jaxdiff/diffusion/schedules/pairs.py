@@ -1,7 +1,7 @@
-"""A schedule from two of its functions, the rest by equation 2 of the folder.
+"""Schedules made from two of their functions; the rest follows from eq. 2 of __init__.
 
-The functions stand at module level here and in the families: jit compares Partials by
-their function, so that schedules of one maker share their programs.
+Functions here and in the families stand at module level, because jit compares Partials
+by their function: schedules of one maker then share compiled programs.
 """
 
 import jax
@@ -13,9 +13,10 @@ from jaxdiff.diffusion.types import Curve, Schedule
 
 
 def from_alpha_sigma(alpha: Curve, sigma: Curve, t_of: Curve) -> Schedule:
-    """A schedule from alpha and sigma; log_snr is infinite at exact ends.
+    """A schedule from alpha and sigma. log_snr is infinite at exact ends.
 
-    Args: alpha, sigma: Partials of t.  t_of: Partial of log_snr, the inverse.
+    Args:    alpha, sigma: Partials of t f[...].
+             t_of: Partial of log_snr f[...], the inverse of log_snr.
     """
     return Schedule(alpha, sigma, Partial(_log_ratio, alpha, sigma), t_of)
 
@@ -25,12 +26,13 @@ def _log_ratio(alpha: Curve, sigma: Curve, t: Float[Array, "*b"]) -> Float[Array
 
 
 def from_log_alpha_bar(log_bar: Curve, t_of: Curve) -> Schedule:
-    """The variance-preserving schedule of log alpha(t)^2.
+    """A variance-preserving schedule from log_bar = log alpha(t)^2.
 
     alpha = e^(log_bar / 2),  sigma = sqrt(1 - e^log_bar),
     log_bar = -log(1 + e^-log_snr)
 
-    Args: log_bar: Partial of t, from 0 down.  t_of: Partial of log_bar, its inverse.
+    Args:    log_bar: Partial of t f[...], falling from 0.
+             t_of: Partial of log_bar f[...], the inverse of log_bar.
     """
     return from_alpha_sigma(
         Partial(_bar_alpha, log_bar),
@@ -44,7 +46,7 @@ def _bar_alpha(log_bar: Curve, t: Float[Array, "*b"]) -> Float[Array, "*b"]:
 
 
 def _bar_sigma(log_bar: Curve, t: Float[Array, "*b"]) -> Float[Array, "*b"]:
-    # 0 - x, not -x: minus zero at t = 0 would turn the root's derivative negative
+    # 0 - x, not -x: at t = 0, sqrt(-0.0) would have the derivative -inf
     return jnp.sqrt(0.0 - jnp.expm1(log_bar(t)))
 
 

@@ -1,4 +1,4 @@
-"""Schedules of powers of time, exact at their ends: rectified flow's and EDM's."""
+"""Schedules that are powers of t, exact at their ends: rectified flow and EDM."""
 
 import jax
 import jax.numpy as jnp
@@ -10,7 +10,7 @@ from jaxdiff.diffusion.types import Schedule
 
 
 def linear_mix() -> Schedule:
-    """alpha = 1 - t, sigma = t: rectified flow's straight path.
+    """alpha = 1 - t, sigma = t, the straight path of rectified flow.
 
     Source: Liu et al. 2022, arXiv:2209.03003; Lipman et al. 2022, arXiv:2210.02747.
     """
@@ -26,10 +26,11 @@ def _mix_t(log_snr: Float[Array, "*b"]) -> Float[Array, "*b"]:
 
 
 def edm(sigma_max: float = 80.0, rho: float = 7.0) -> Schedule:
-    """alpha = 1, sigma = sigma_max t^rho: equal steps in t are Karras' steps in sigma.
+    """alpha = 1, sigma = sigma_max t^rho; equal steps in t are Karras steps in sigma.
 
-    Errors: ValueError unless sigma_max > 0 and rho > 0.
-    Source: Karras et al. 2022, arXiv:2206.00364, eq. 5 with sigma_min = 0.
+    Args:    sigma_max: sigma(1), in model units.  rho: no unit.
+    Errors:  ValueError unless sigma_max > 0 and rho > 0.
+    Source:  Karras et al. 2022, arXiv:2206.00364, eq. 5 with sigma_min = 0.
     """
     positive = (sigma_max > 0) & (rho > 0)
     require(positive, f"need sigma_max > 0 and rho > 0, got {sigma_max=}, {rho=}")

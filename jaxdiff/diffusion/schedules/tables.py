@@ -3,7 +3,8 @@
 (1)  alpha_bar[i] = prod_{j <= i} (1 - beta[j])
 (2)  alpha((i + 1) / T)^2 = alpha_bar[i],  alpha(0) = 1
 
-A respaced sampler is the same schedule on fewer times (grids.py): no table is rebuilt.
+A respaced sampler uses the same schedule at fewer times (grids.py), so no table is
+computed again.
 """
 
 import jax.numpy as jnp
@@ -19,9 +20,10 @@ Table = np.ndarray
 
 
 def from_alpha_bar(alpha_bar: ArrayLike) -> Schedule:
-    """The schedule of a table alpha_bar[T] (eq. 2), log-linear between its entries.
+    """The schedule through a table of alpha_bar (eq. 2), log-linear in between.
 
-    Errors: ValueError unless the table falls strictly inside (0, 1).
+    Args:    alpha_bar: f64[T], no unit.
+    Errors:  ValueError unless the table falls strictly inside (0, 1).
     """
     table = np.asarray(alpha_bar, np.float64)
     falls = table.ndim == 1 and np.all(np.diff(table) < 0)
@@ -48,12 +50,12 @@ def _table_t(
 
 
 def to_alpha_bar(betas: Table) -> Table:
-    """Equation 1: f64[T] -> f64[T]."""
+    """Equation 1, f64[T] -> f64[T]."""
     return np.cumprod(1.0 - betas)
 
 
 def zero_terminal_snr(bar: Table) -> Table:
-    """Shift and stretch sqrt(alpha_bar) so that its last is 0 and its first is kept.
+    """Shift and stretch sqrt(alpha_bar) so that it ends at 0 and its first entry stays.
 
     Source: Lin et al. 2023, arXiv:2305.08891, algorithm 1.
     """
@@ -64,11 +66,11 @@ def zero_terminal_snr(bar: Table) -> Table:
 def linear_beta(
     num_steps: int = 1000, beta_start: float = 1e-4, beta_end: float = 0.02
 ) -> Schedule:
-    """DDPM's table: betas linear in the step.
+    """DDPM's table: betas that are linear in the step.
 
-    Args:   num_steps: T.  beta_start, beta_end: of T = 1000; see `linear_betas`.
-    Errors: ValueError for fewer than 2 steps, or unless the betas rise inside (0, 1).
-    Source: Ho et al. 2020, arXiv:2006.11239, section 4.
+    Args:    num_steps: T.  beta_start, beta_end: for T = 1000; see `linear_betas`.
+    Errors:  ValueError for fewer than 2 steps, or unless the betas rise inside (0, 1).
+    Source:  Ho et al. 2020, arXiv:2006.11239, section 4.
     """
     betas = linear_betas(num_steps, beta_start, beta_end)
     return from_alpha_bar(to_alpha_bar(betas))
@@ -79,8 +81,9 @@ def linear_betas(
 ) -> Table:
     """Equally spaced betas, f64[T].
 
-    The ends belong to T = 1000 and are scaled by 1000 / T, so that other T end in
-    nearly the same noise (Nichol & Dhariwal 2021, arXiv:2102.09672).
+    beta_start and beta_end are meant for T = 1000. They are multiplied by 1000 / T, so
+    that tables of other lengths end at nearly the same noise (Nichol & Dhariwal 2021,
+    arXiv:2102.09672).
     """
     _check(num_steps)
     scale = 1000 / num_steps
@@ -96,10 +99,12 @@ def linear_betas(
 def scaled_linear_beta(
     num_steps: int = 1000, beta_start: float = 0.00085, beta_end: float = 0.012
 ) -> Schedule:
-    """Betas linear in their square root.
+    """Latent diffusion's table: betas whose square roots are linear in the step.
 
-    Errors: ValueError for fewer than 2 steps, or betas that do not rise inside (0, 1).
-    Source: Rombach et al. 2022, arXiv:2112.10752.
+    Args:    num_steps: T.  beta_start, beta_end: the ends, no unit.
+    Errors:  ValueError for fewer than 2 steps, or if the betas do not rise inside (0,
+             1).
+    Source:  Rombach et al. 2022, arXiv:2112.10752.
     """
     betas = scaled_linear_betas(num_steps, beta_start, beta_end)
     return from_alpha_bar(to_alpha_bar(betas))
@@ -118,10 +123,11 @@ def scaled_linear_betas(num_steps: int, beta_start: float, beta_end: float) -> T
 def cosine_beta(
     num_steps: int = 1000, s: float = 0.008, max_beta: float = 0.999
 ) -> Schedule:
-    """alpha_bar ~ cos^2((t + s) / (1 + s) pi / 2), with betas of at most max_beta.
+    """alpha_bar ~ cos^2((t + s) / (1 + s) pi / 2), with no beta above max_beta.
 
-    Errors: ValueError for fewer than 2 steps, s < 0, or max_beta outside (0, 1).
-    Source: Nichol & Dhariwal 2021, arXiv:2102.09672, eq. 17.
+    Args:    num_steps: T.  s: offset at t = 0, no unit.  max_beta: no unit.
+    Errors:  ValueError for fewer than 2 steps, s < 0, or max_beta outside (0, 1).
+    Source:  Nichol & Dhariwal 2021, arXiv:2102.09672, eq. 17.
     """
     return from_alpha_bar(to_alpha_bar(cosine_betas(num_steps, s, max_beta)))
 

@@ -1,4 +1,4 @@
-"""Solvers: one file each, `solvers.NAME.make(schedule)`, imported when first used."""
+"""Solvers: one file each, with `solvers.NAME.make(schedule)`, imported on first use."""
 
 from importlib import import_module
 from importlib.util import find_spec

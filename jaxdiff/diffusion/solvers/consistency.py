@@ -8,15 +8,15 @@ from jaxdiff.diffusion.moves import denoise_at
 from jaxdiff.diffusion.sampling import make_solver
 from jaxdiff.diffusion.types import BoundDenoise, Schedule, Solver, StepNoise
 
-# It does not approximate an ODE: exact for a model that gives the end of its path.
+# It approximates no ODE: it is exact for a model that predicts the end of the path.
 ORDER = None
 
 
 def make(schedule: Schedule) -> Solver:
-    """x_s = alpha_s x0 + sigma_s z: jump to the end of the path, and noise it again.
+    """x_s = alpha_s x0 + sigma_s z: jump to the end of the path, then add noise again.
 
-    Args:    schedule: the one the denoiser was trained with. Its x0 is to be the end of
-             the path through x_t, not the mean of the data given x_t.
+    Args:    schedule: the one the denoiser was trained with. The denoiser's x0 must be
+             the end of the path through x_t, not the mean of the data given x_t.
     Returns: Solver without memory, one denoiser call a step.
     Source:  Song et al. 2023, arXiv:2303.01469, algorithm 1.
     """

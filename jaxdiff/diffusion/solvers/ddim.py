@@ -41,7 +41,7 @@ def _step(
     here, there = level(schedule, t), level(schedule, s)
     den = denoise(x, t)
     eps = noise_of(den, x, *here)
-    # up and down as shares of sigma_s: sqrt(1 - share^2) stays exact at eta = 0
+    # up and down are shares of sigma_s, because sqrt(1 - share^2) is exact at eta = 0
     share = ancestral_share(eta, here, there)
     down = jnp.sqrt((1 - share) * (1 + share))
     return there[0] * den.x0 + there[1] * (down * eps + share * noise()), state

@@ -11,21 +11,22 @@ from jaxdiff.diffusion.types import BoundDenoise, Schedule, Solver, StepNoise
 
 ORDER = 1
 
-# as a fraction between the small and the large variance; None is the network's
+# The fraction between the small and the large variance; None takes the network's.
 FRACTIONS = {"small": 0.0, "large": 1.0, "learned": None}
 
 
 def make(schedule: Schedule, *, variance: str = "small") -> Solver:
-    """Draw from p(x_s | x_t): the posterior at the estimate of x0.
+    """Draw x_s from p(x_s | x_t), the posterior at the estimate of x0.
 
     x_s = of_x_t x_t + of_x0 x0 + exp(log_var) mean_shift + exp(log_var / 2) z
 
-    of posterior.py, eq. 2 and 4; mean_shift as in guidance.py, eq. 3, or 0.
+    The coefficients and log_var are those of posterior.py, eq. 2 and 4. mean_shift is
+    that of guidance.py, eq. 3, or 0. The step to 0 adds no noise.
 
-    Args:    schedule: the one the denoiser was trained with, on any subset of times.
-             variance: "small" (beta_tilde; the same as DDIM with eta = 1), "large"
+    Args:    schedule: the one the denoiser was trained with; any subset of its times.
+             variance: "small" (beta_tilde, the same as DDIM with eta = 1), "large"
              (beta) or "learned" (the denoiser gives var_frac).
-    Returns: Solver without memory, one denoiser call a step; no noise in the step to 0.
+    Returns: Solver without memory, one denoiser call a step.
     Errors:  ValueError for another variance.
     Source:  Ho et al. 2020, arXiv:2006.11239, algorithm 2; Nichol & Dhariwal 2021,
              arXiv:2102.09672, eq. 15.

@@ -21,15 +21,15 @@ ORDER = 3
 
 
 def make(schedule: Schedule, *, order: int = 3) -> Solver:
-    """The polynomial in log(sigma / alpha) through the newest eps, integrated exactly.
+    """Integrate the polynomial in log(sigma / alpha) through the newest eps exactly.
 
     eps <- mean over the step in lam, weighted by sigma / alpha = e^-lam
 
     Args:    schedule: the one the denoiser was trained with.  order: 1 (DDIM) to 4.
-    Returns: Solver that remembers `order` noises, one denoiser call a step; the first
-             steps and that to 0 are of lower order.
+    Returns: Solver that remembers `order` noises, one denoiser call a step. The first
+             steps and the step to 0 have lower order.
     Errors:  ValueError for another order.
-    Source:  Zhang & Chen 2023, arXiv:2204.13902, with their "log rho".
+    Source:  Zhang & Chen 2023, arXiv:2204.13902, the variant in log rho.
     """
     require(1 <= order <= 4, f"order must be from 1 to 4, got {order=}")
     return make_solver(Partial(_step, schedule), make_memory(order))
@@ -50,7 +50,7 @@ def _step(
     eps = noise_at(x, x0, here)
     past = remember(past, eps, half_log_snr(here))
     to = half_log_snr(there)
-    # from pure noise no signal can be worked out of eps: x0 stays
+    # at alpha = 0, eps does not determine x0, so the step is taken with x0 alone
     mean = mean_over(past, to, past.nodes[0] - to) - eps
     full = (there[1] > 0) & (here[0] > 0)
     safe = jnp.where(here[0] > 0, here[0], 1.0)

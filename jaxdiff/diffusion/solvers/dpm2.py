@@ -21,17 +21,18 @@ ORDER = 2
 
 
 def make(schedule: Schedule, *, eta: float | Float[Array, ""] = 0.0) -> Solver:
-    """The noise half way in log sigma stands for that of the whole step.
+    """Midpoint method: eps half way in log(sigma / alpha) serves for the whole step.
 
-    x_m = move to where lam is (lam_t + lam_s) / 2;   x_s with eps(x_m), moves.py eq. 1
+    x_m = move to lam_m = (lam_t + lam_s) / 2;  x_s = move with eps(x_m), moves.py eq. 1
 
     Args:    schedule: the one the denoiser was trained with.
              eta: no unit, in [0, 1]; 0 is deterministic, 1 ancestral (moves.py, eq. 3).
-    Returns: Solver without memory, two denoiser calls a step; one in the step to 0 and
-             from pure noise. With noise, the order is that of the law.
+    Returns: Solver without memory. It makes two denoiser calls a step, but one in the
+             step to 0 and in the step from pure noise. With noise, the order is weak:
+             that of the distribution of x_s.
     Errors:  ValueError if eta is outside [0, 1].
-    Source:  Lu et al. 2022, arXiv:2206.00927, algorithm 1, in sigma / alpha as Karras
-             et al. 2022, arXiv:2206.00364, write it.
+    Source:  Lu et al. 2022, arXiv:2206.00927, algorithm 1, in terms of sigma / alpha
+             as in Karras et al. 2022, arXiv:2206.00364.
     """
     require((eta >= 0) & (eta <= 1), f"eta must be in [0, 1], got {eta=}")
     return make_solver(Partial(_step, schedule, eta))
@@ -56,7 +57,8 @@ def _step(
 
     def middle(where: Where) -> Array:
         m = time_at(schedule, 0.5 * (half_log_snr(here) + half_log_snr(down)))
-        m = where(m, t)  # the others stay at t, where there is noise
+        # where this is off the result is not used, and at t it is finite
+        m = where(m, t)
         mid = level(schedule, m)
         y, y0 = denoise_at(denoise, schedule, move(x, x0, here, mid), m)
         span = down[1] - down[0] * here[1] / jnp.where(here[0] > 0, here[0], 1.0)

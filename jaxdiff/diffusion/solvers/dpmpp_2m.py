@@ -7,11 +7,11 @@ ORDER = 2
 
 
 def make(schedule: Schedule) -> Solver:
-    """`dpmpp_2m_sde` without noise.
+    """DPM-Solver++(2M), which is `dpmpp_2m_sde` without noise.
 
     Args:    schedule: the one the denoiser was trained with.
-    Returns: Solver that remembers one estimate, one denoiser call a step; the first
-             step and that to 0 are of order 1.
+    Returns: Solver that remembers one estimate, one denoiser call a step. The first
+             step and the step to 0 have order 1.
     Source:  Lu et al. 2022, arXiv:2211.01095, algorithm 2.
     """
     return dpmpp_2m_sde.make(schedule, eta=0.0)

@@ -20,18 +20,19 @@ ORDER = 2
 
 
 def make(schedule: Schedule, *, eta: float | Float[Array, ""] = 1.0) -> Solver:
-    """One step of moves.py eq. 3 with x0 extrapolated from the step before.
+    """One move with noise (moves.py, eq. 3), with x0 extrapolated from the last step.
 
     x0 <- x0 + h / (2 h_before) (x0 - x0_before),   share = sqrt(1 - e^(-2 eta h))
 
     Args:    schedule: the one the denoiser was trained with.
-             eta: no unit, >= 0; 0 is the ODE, 1 the SDE whose first order is ancestral.
-    Returns: Solver that remembers one estimate, one denoiser call a step; the first
-             step and that to 0 are of order 1. With noise, the order is that of the
-             law: x0_before holds the step's noise one step late, and all but the last
-             of these delays cancel.
+             eta: no unit, >= 0; 0 solves the ODE, 1 the SDE whose first order is
+             ancestral sampling.
+    Returns: Solver that remembers one estimate, one denoiser call a step. The first
+             step and the step to 0 have order 1. With noise, the order is weak:
+             x0_before contains the noise of a step one step late, and all of these
+             delays but the last cancel in the distribution.
     Errors:  ValueError if eta is negative.
-    Source:  Lu et al. 2022, arXiv:2211.01095, algorithm 2 and appendix on SDEs.
+    Source:  Lu et al. 2022, arXiv:2211.01095, algorithm 2 and the appendix on SDEs.
     """
     require(eta >= 0, f"eta must be at least 0, got {eta=}")
     return make_solver(Partial(_step, schedule, eta), make_memory(1))

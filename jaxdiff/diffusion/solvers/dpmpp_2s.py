@@ -19,14 +19,15 @@ ORDER = 2
 
 
 def make(schedule: Schedule, *, eta: float | Float[Array, ""] = 0.0) -> Solver:
-    """The data estimate half way in lam stands for that of the whole step.
+    """The estimate of x0 half way in lam serves for the whole step.
 
-    x_m = move to where lam is (lam_t + lam_s) / 2;   x_s with x0(x_m), moves.py eq. 1
+    x_m = move to lam_m = (lam_t + lam_s) / 2;   x_s = move with x0(x_m), moves.py eq. 1
 
     Args:    schedule: the one the denoiser was trained with.
              eta: no unit, in [0, 1]; 0 is deterministic, 1 ancestral (moves.py, eq. 3).
-    Returns: Solver without memory, two denoiser calls a step; one in the step to 0 and
-             from pure noise. With noise, the order is that of the law.
+    Returns: Solver without memory. It makes two denoiser calls a step, but one in the
+             step to 0 and in the step from pure noise. With noise, the order is weak:
+             that of the distribution of x_s.
     Errors:  ValueError if eta is outside [0, 1].
     Source:  Lu et al. 2022, arXiv:2211.01095, algorithm 1 with r = 1/2.
     """
@@ -52,7 +53,8 @@ def _step(
 
     def middle(where: Where) -> Array:
         m = time_at(schedule, 0.5 * (half_log_snr(here) + half_log_snr(down)))
-        m = where(m, t)  # the others stay at t, where there is noise
+        # where this is off the result is not used, and at t it is finite
+        m = where(m, t)
         y = move(x, x0, here, level(schedule, m))
         return denoise_at(denoise, schedule, y, m)[1]
 

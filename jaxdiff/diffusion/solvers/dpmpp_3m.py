@@ -7,11 +7,11 @@ ORDER = 3
 
 
 def make(schedule: Schedule) -> Solver:
-    """`dpmpp_3m_sde` without noise.
+    """DPM-Solver++(3M), which is `dpmpp_3m_sde` without noise.
 
     Args:    schedule: the one the denoiser was trained with.
-    Returns: Solver that remembers two estimates, one denoiser call a step; the first
-             two steps and that to 0 are of lower order.
+    Returns: Solver that remembers two estimates, one denoiser call a step. The first
+             two steps and the step to 0 have lower order.
     Source:  Lu et al. 2022, arXiv:2211.01095, section 4.
     """
     return dpmpp_3m_sde.make(schedule, eta=0.0)

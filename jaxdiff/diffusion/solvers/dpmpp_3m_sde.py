@@ -21,18 +21,20 @@ ORDER = 2
 
 
 def make(schedule: Schedule, *, eta: float | Float[Array, ""] = 1.0) -> Solver:
-    """One step of moves.py eq. 3 with the mean of the parabola through three x0.
+    """One move with noise (moves.py, eq. 3), with a parabola through three estimates.
 
-    x0 <- mean over the step in lam, weighted by e^((1 + eta) lam): exactly the integral
-    of the variation of constants. (The code that came with the paper, and all that
-    follow it, give the parabola's quadratic term half this weight, which makes their
-    third order a second.)
+    x0 <- mean of the parabola over the step in lam, weighted by e^((1 + eta) lam)
+
+    This is exactly the integral in the variation-of-constants formula. The code
+    published with the paper, and everything derived from it, gives the quadratic term
+    half of this weight, which reduces the method from third order to second.
 
     Args:    schedule: the one the denoiser was trained with.
-             eta: no unit, >= 0; 0 is the ODE, 1 the SDE whose first order is ancestral.
-    Returns: Solver that remembers two estimates, one denoiser call a step; the first
-             two steps and that to 0 are of lower order. Of order 3 without noise; with
-             it of order 2, in law, as dpmpp_2m_sde.
+             eta: no unit, >= 0; 0 solves the ODE, 1 the SDE whose first order is
+             ancestral sampling.
+    Returns: Solver that remembers two estimates, one denoiser call a step. The first
+             two steps and the step to 0 have lower order. The order is 3 without noise;
+             with noise it is 2, and weak, as for dpmpp_2m_sde.
     Errors:  ValueError if eta is negative.
     Source:  Lu et al. 2022, arXiv:2211.01095, eq. 9 with a polynomial of degree two.
     """

@@ -19,12 +19,12 @@ def make(
     churn_high: float = float("inf"),
     churn_noise: float = 1.0,
 ) -> Solver:
-    """Straight on along the noise, moves.py eq. 1; without churn it is DDIM.
+    """A straight step along eps, moves.py eq. 1. Without churn it is DDIM.
 
     Args:    schedule: the one the denoiser was trained with.
              churn, churn_low, churn_high, churn_noise: see moves.Churn.
     Returns: Solver without memory, one denoiser call a step.
-    Errors:  ValueError for a negative churn.
+    Errors:  ValueError if a churn field is negative.
     Source:  Karras et al. 2022, arXiv:2206.00364, algorithm 2 without its second half.
     """
     churned = make_churn(churn, churn_low, churn_high, churn_noise)

@@ -7,9 +7,10 @@ ORDER = 1
 
 
 def make(schedule: Schedule, *, eta: float = 1.0) -> Solver:
-    """Euler down to sigma sqrt(1 - share^2), then noise: DDIM with this eta.
+    """An Euler step down to sigma sqrt(1 - share^2), then noise: DDIM with this eta.
 
-    In x / alpha DDIM's step is Euler's in sigma / alpha, and the shares are equal.
+    In x / alpha, DDIM's step is Euler's step in sigma / alpha, and the shares are
+    equal.
 
     Args:    schedule: the one the denoiser was trained with.  eta: no unit, in [0, 1].
     Returns: Solver without memory, one denoiser call a step.

@@ -20,8 +20,8 @@ from jaxdiff.diffusion.types import BoundDenoise, Schedule, Solver, StepNoise
 
 ORDER = 2
 
-# y = x / (alpha + f sigma), a function of u = sigma / (alpha + f sigma) with slope
-# eps - f x0: this is f
+# The f of each frame: y = x / (alpha + f sigma), as a function of
+# u = sigma / (alpha + f sigma), has the slope eps - f x0.
 FRAMES = {"ve": 0.0, "flow": 1.0}
 
 
@@ -34,15 +34,16 @@ def make(
     churn_noise: float = 1.0,
     frame: str = "ve",
 ) -> Solver:
-    """Euler's step, then again with the mean of the slopes at both its ends.
+    """Euler's step, taken again with the mean of the slopes at its two ends.
 
     Args:    schedule: the one the denoiser was trained with.
              churn, churn_low, churn_high, churn_noise: see moves.Churn.
-             frame: in which the path is straight to second order, "ve" (sigma / alpha,
-             EDM) or "flow" (sigma / (alpha + sigma), where velocities are averaged).
-    Returns: Solver without memory, two denoiser calls a step; one in the step to 0, and
-             in "ve" also from pure noise, which is infinitely far there.
-    Errors:  ValueError for a negative churn or another frame.
+             frame: the variable in which the slopes are averaged: "ve" (sigma / alpha,
+             as in EDM) or "flow" (sigma / (alpha + sigma), an average of velocities).
+    Returns: Solver without memory. It makes two denoiser calls a step, but one in the
+             step to 0 and, in the frame "ve", one from pure noise, where sigma / alpha
+             is infinite.
+    Errors:  ValueError for a negative churn field or another frame.
     Source:  Karras et al. 2022, arXiv:2206.00364, algorithm 2.
     """
     require(frame in FRAMES, f"frame must be one of {', '.join(FRAMES)}, got {frame=}")
@@ -69,7 +70,7 @@ def _step(
     full = (there[1] > 0) & (size_t > 0)
 
     def again(where: Where) -> Array:
-        # the others stay at t, where there is noise
+        # where this is off the result is not used, and at t it is finite
         y, y0 = denoise_at(denoise, schedule, where(first, x), where(s, t))
         safe = jnp.where(size_t > 0, size_t, 1.0)
         span = there[1] - size_s * here[1] / safe

@@ -21,12 +21,12 @@ ORDER = 4
 
 
 def make(schedule: Schedule, *, order: int = 4) -> Solver:
-    """Adams-Bashforth: the polynomial in sigma / alpha through the newest eps.
+    """Adams-Bashforth: integrate the polynomial in sigma / alpha through the last eps.
 
     Args:    schedule: the one the denoiser was trained with.  order: 1 (DDIM) to 4.
-    Returns: Solver that remembers `order` noises, one denoiser call a step; the first
-             steps and that to 0 are of lower order. From pure noise, infinitely far in
-             sigma / alpha, it starts after the first step.
+    Returns: Solver that remembers `order` noises, one denoiser call a step. The first
+             steps and the step to 0 have lower order. From pure noise, where sigma /
+             alpha is infinite, it starts to remember after the first step.
     Errors:  ValueError for another order.
     Source:  k-diffusion's sample_lms.
     """

@@ -21,8 +21,8 @@ from jaxdiff.diffusion.types import BoundDenoise, Schedule, Solver, StepNoise
 
 ORDER = 2
 
-# Adams-Bashforth for even steps, row k from k + 1 noises, newest first. The first
-# step's second noise is the one at its end, of which it takes the mean.
+# Adams-Bashforth weights for equal steps; row k is for k + 1 noises, newest first. The
+# first step instead takes the mean of the noises at its two ends.
 TABLE = np.array(
     [
         [1.0, 0.0, 0.0, 0.0],
@@ -34,14 +34,14 @@ TABLE = np.array(
 
 
 def make(schedule: Schedule) -> Solver:
-    """Adams-Bashforth's mean of the newest eps, moved as DDIM does.
+    """DDIM's step with the Adams-Bashforth mean of the newest eps.
 
     x_s = alpha_s / alpha_t (x_t - sigma_t eps) + sigma_s eps
 
-    Args:    schedule: the one the denoiser was trained with; steps even in its t.
-    Returns: Solver that remembers four noises, one denoiser call a step and two in the
-             first; the step to 0, and the one from pure noise, are DDIM's.
-    Source:  Liu et al. 2022, arXiv:2202.09778, eq. 12-13; the start as in latent
+    Args:    schedule: the one the denoiser was trained with; steps are equal in t.
+    Returns: Solver that remembers four noises. It makes one denoiser call a step and
+             two in the first. The step to 0 and the step from pure noise are DDIM's.
+    Source:  Liu et al. 2022, arXiv:2202.09778, eq. 12-13; the first step as in latent
              diffusion's PLMS.
     """
     return make_solver(Partial(_step, schedule), make_memory(4))
@@ -65,7 +65,7 @@ def _step(
     full = (there[1] > 0) & (here[0] > 0)
 
     def start(where: Where) -> Array:
-        # the others stay at t, where there is noise
+        # where this is off the result is not used, and at t it is finite
         y, y0 = denoise_at(denoise, schedule, where(first, x), where(s, t))
         return 0.5 * (eps + noise_at(y, y0, where(there, here)))
 

@@ -1,4 +1,4 @@
-"""Restart sampling: back to more noise, and down again."""
+"""Restart sampling: noise is added again, and the same steps are repeated."""
 
 from functools import partial
 
@@ -26,17 +26,17 @@ def make(
     num_steps: int = 4,
     rho: float | Float[Array, ""] = 7.0,
 ) -> Solver:
-    """Heun's method that goes back up to `high` when it first reaches `low`.
+    """Heun's method, which goes back up to `high` when it first reaches `low`.
 
-    The noise added on the way up removes errors that the steps down have accumulated.
+    The noise added on the way up removes errors accumulated on the way down.
 
     Args:    schedule: the one the denoiser was trained with.
-             low, high: sigma / alpha. The first step that ends at low or below is
-             followed, `repeats` times, by adding noise up to high and `num_steps` of
-             Karras' steps down again, with this rho.
-    Returns: Solver without memory, two denoiser calls a step as heun, and about
-             2 repeats num_steps more at the restarts.
-    Errors:  ValueError unless 0 < low < high, and for less than one repeat or step.
+             low, high: of sigma / alpha. After the first step that ends at low or
+             below, noise is added up to high, and `num_steps` Karras steps with this
+             rho lead down again; this is done `repeats` times.
+    Returns: Solver without memory. It makes two denoiser calls a step, as heun, and
+             about 2 repeats num_steps more at the restart.
+    Errors:  ValueError unless 0 < low < high, repeats >= 1 and num_steps >= 1.
     Source:  Xu et al. 2023, arXiv:2306.14878, algorithm 1 with one interval.
     """
     require((low > 0) & (low < high), f"need 0 < low < high, got {low=}, {high=}")
@@ -45,7 +45,7 @@ def make(
         f"repeats and num_steps must be at least 1, got {repeats=}, {num_steps=}",
     )
     inner, interval = heun.make(schedule), (low, high, rho)
-    # as shapes: a scan has a static length
+    # the numbers are kept as shapes, because the length of a scan is static
     counts = jnp.arange(repeats), jnp.linspace(0, 1, num_steps + 1)
     step = Partial(_step, schedule, inner, interval, counts)
     return make_solver(step, inner.init)
@@ -67,7 +67,7 @@ def _step(
     repeats, places = counts
     x, state = inner.step(denoise, noise, x, t, s, state)
     ratio_t, ratio_s = (jnp.exp(-half_log_snr(level(schedule, u))) for u in (t, s))
-    # from the data itself no schedule could name the noise to add
+    # no restart from s = 0: sigma / alpha = 0 is not on the schedule
     crosses = (ratio_s <= low) & (low < ratio_t) & (s > 0)
     bottom = jnp.where(crosses, ratio_s, low)[None]
     places = expand(places, bottom)

@@ -1,4 +1,4 @@
-"""UniPC: a predictor, and a corrector at no further call."""
+"""UniPC: a predictor with a corrector that costs no further denoiser call."""
 
 from typing import NamedTuple
 
@@ -28,9 +28,11 @@ ORDER = 3
 
 
 class State(NamedTuple):
-    """x f[b, ...], t f[b, 1, ..., 1]: where the last step began.
+    """Where the last step began, and the estimates so far.
 
-    past: the estimates so far, the one from there newest
+    x:    f[b, ...] at the beginning of the last step
+    t:    f[b, 1, ..., 1], its time
+    past: the estimates of x0, that at (x, t) newest
     """
 
     x: Array
@@ -39,16 +41,17 @@ class State(NamedTuple):
 
 
 def make(schedule: Schedule, *, order: int = 2) -> Solver:
-    """The x0 estimated at x_s corrects the step to s before the next one starts there.
+    """The estimate of x0 at x_s first corrects the step that led to s.
 
     x0 <- mean over the step in lam, weighted by e^lam, of the polynomial through the
-    newest `order` estimates; the corrector's through the one at its end as well. Of two
-    points, the mean is taken half way (B(h) = e^h - 1, "bh2").
+    newest `order` estimates. The polynomial of the corrector also goes through the
+    estimate at the end of the step. With two points, the mean is the value half way
+    (B(h) = e^h - 1, the variant "bh2").
 
     Args:    schedule: the one the denoiser was trained with.
-             order: of the predictor, 1 to 3; the corrector's is one higher.
-    Returns: Solver that remembers `order` estimates, one denoiser call a step; the
-             first steps and that to 0 are of lower order.
+             order: that of the predictor, 1 to 3; the corrector's is one higher.
+    Returns: Solver that remembers `order` estimates, one denoiser call a step. The
+             first steps and the step to 0 have lower order.
     Errors:  ValueError for another order.
     Source:  Zhao et al. 2023, arXiv:2302.04867, algorithms 5 and 6 in data prediction.
     """
@@ -85,7 +88,7 @@ def _step(
 
 
 def _mean(past: Past, to: Array, new: Array | None) -> Array:
-    # through two points the mean is taken half way, which is a = 0
+    # with two points the mean is the value half way, which is a = 0
     points = past.count + (new is not None)
     a = jnp.where(points == 2, 0.0, to - past.nodes[0])
     return mean_over(past, to, a, new)
