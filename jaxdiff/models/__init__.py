@@ -1,1 +1,1 @@
-"""Networks f(x, t, cond) -> out: each file with a `make` can be named by a config."""
+"""Networks f(x, t, cond) -> out. A config can name each file that has a `make`."""

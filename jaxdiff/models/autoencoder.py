@@ -1,13 +1,15 @@
-"""Images to a small latent and back: for itself, or as latent diffusion's first stage.
+"""Autoencoders, which map images to a small latent and back.
+
+An autoencoder is trained for itself, or as the first stage of latent diffusion.
 
 encoder: stem conv3 -> per level: `num_blocks` x residual, then down (except at the
-         last) -> norm, swish -> latent
+         last level) -> norm, swish -> latent
 decoder: latent -> per level from the coarsest: `num_blocks` x residual, then up (except
-         at the finest) -> norm, swish, conv3
+         at the finest level) -> norm, swish, conv3
 
-Between the two lies either a feature map (a 3x3 convolution on each side) or a flat
-vector (a matrix on each side). Level i has h / 2^i by w / 2^i pixels, so that n
-multipliers make maps 2^(n - 1) times smaller.
+The latent is either a feature map, with a 3x3 convolution on each side, or a flat
+vector, with a matrix on each side. Level i has h / 2^i by w / 2^i pixels, so n
+multipliers give maps 2^(n - 1) times smaller than the image.
 """
 
 import math
@@ -58,9 +60,9 @@ class Down(nn.Module):
 class Up(nn.Module):
     """The decoder: a latent map or vector to images.
 
-    The output is not squashed into [-1, 1]: it is the mean of a normal, black and white
-    are its commonest values, and tanh reaches those two only at infinity. Whoever shows
-    an image clips it anyway (Source.decode).
+    The output is not squashed into [-1, 1]. It is the mean of a normal distribution
+    whose most common values are black and white, and tanh would reach those only at
+    infinity. Images are clipped when they are shown (Source.decode).
     """
 
     shape: tuple[int, int, int]
@@ -90,7 +92,7 @@ class Up(nn.Module):
 class Autoencoder(nn.Module):
     """encode: x -> mean and log-variance of z;   decode: z -> x, in model units.
 
-    Both are float32. Without `variational` there is no log-variance: it is None.
+    Both are float32. Without `variational`, the log-variance is None.
     Source: Kingma & Welling 2014, arXiv:1312.6114 (variational); Rombach et al. 2022,
     arXiv:2112.10752 (as a first stage).
     """
@@ -124,7 +126,7 @@ class Autoencoder(nn.Module):
         return self.decoder(z).astype(jnp.float32)
 
     def __call__(self, x: Float[Array, "b h w c"]) -> Float[Array, "b h w c"]:
-        """There and back through the mean; what a first initialisation runs."""
+        """Encode and decode through the mean; initialisation runs this."""
         return self.decode(self.encode(x)[0])
 
 
@@ -148,12 +150,13 @@ def make(
     Args:
         variational: the encoder gives a log-variance beside the mean.
         channels, multipliers: level i has channels * multipliers[i] channels and maps
-            of h / 2^i by w / 2^i pixels.  num_blocks: residual blocks a level, on each
-            way.
-        latent_size: numbers of a flat latent f32[b, latent_size]; or 0, and
-        latent_channels: of a latent map f32[b, h', w', latent_channels] of the coarsest
-            level's size; the other is 0.
+            of h / 2^i by w / 2^i pixels.
+        num_blocks: residual blocks per level, in the encoder and in the decoder.
+        latent_size: length of a flat latent f32[b, latent_size]; 0 for a map.
+        latent_channels: channels of a latent map f32[b, h', w', latent_channels] of the
+            coarsest level's size; 0 for a flat latent.
         dtype: of the arithmetic, "float32" or "bfloat16"; parameters are float32.
+    Returns: Autoencoder, with methods encode and decode.
     Errors:  ValueError for every combination that cannot be built.
     """
     shape, multipliers = tuple(shape), tuple(multipliers)

@@ -1,4 +1,4 @@
-"""The smallest U-Net that works: six convolutions, additive skips, blind to t."""
+"""The smallest U-Net that works: six convolutions, additive skips, no time input."""
 
 import flax.linen as nn
 
@@ -10,7 +10,7 @@ __all__ = ["BasicUNet", "make"]
 
 
 def conv(x: Float[Array, "b h w c"], features: int, name: str) -> nn.Conv:
-    """A 5x5 convolution for x that starts as PyTorch's would."""
+    """A 5x5 convolution of x with PyTorch's initialisation."""
     init = fan_in_uniform(25 * x.shape[-1])
     return nn.Conv(
         features, (5, 5), padding=2, kernel_init=init, bias_init=init, name=name
@@ -20,22 +20,23 @@ def conv(x: Float[Array, "b h w c"], features: int, name: str) -> nn.Conv:
 def max_pool(x: Float[Array, "b h w c"]) -> Float[Array, "b h/2 w/2 c"]:
     """Maximum over 2x2 windows.
 
-    By reshape: the backward pass of a reduce-window is far slower on a CPU.
+    It is written as a reshape, because the backward pass of a reduce-window is far
+    slower on a CPU.
     """
     b, h, w, c = x.shape
     return x.reshape(b, h // 2, 2, w // 2, 2, c).max((2, 4))
 
 
 class BasicUNet(nn.Module):
-    """Down 32, 64, 64 and up 64, 32, c channels; swish after every convolution.
+    """Convolutions with 32, 64, 64 channels down and 64, 32, c up, each with swish.
 
-    Max-pooling after the first two convolutions, nearest doubling and the addition of
-    the map from before the pooling ahead of the last two. 309,057 parameters for one
-    channel. `t` and `cond` are ignored: the network must see for itself how far x is
-    from data. The last swish keeps the output above -0.28.
+    Max-pooling follows the first two convolutions. Before each of the last two, the map
+    is doubled (nearest neighbour) and the map from before the pooling is added. One
+    channel gives 309,057 parameters. `t` and `cond` are ignored: the network must infer
+    from x how far x is from data. The last swish keeps the output above -0.28.
 
-    Weights and biases start as PyTorch's do, since published losses of this network
-    are to be matched, and flax's default start gives others.
+    Weights and biases start as PyTorch's, because published losses of this network are
+    to be matched; flax's default initialisation gives other losses.
     Source: the Hugging Face diffusion course, unit 1, "Diffusion from scratch".
     """
 
@@ -64,7 +65,7 @@ class BasicUNet(nn.Module):
 
 
 def make(*, shape: tuple[int, ...], num_classes: int = 0) -> BasicUNet:
-    """Build a BasicUNet for images of `shape` (h, w, c); labels are ignored.
+    """Build a BasicUNet for images of `shape` (h, w, c). Labels are ignored.
 
     Errors:  ValueError if height or width cannot be halved twice.
     """

@@ -1,7 +1,7 @@
-"""The pieces of a U-Net: group norm, residual block, attention, resampling.
+"""The parts of a U-Net: group norm, residual block, attention, resampling.
 
-Parameters are float32 always; `dtype` is that of the convolutions and matrix
-products. Norms and the softmax are computed in float32 whatever `dtype` is.
+Parameters are always float32. `dtype` is that of the convolutions and matrix products;
+norms and the softmax are computed in float32.
 """
 
 import math
@@ -36,7 +36,7 @@ ZERO = nn.initializers.zeros_init()
 def conv(
     features: int, kernel: int, dtype: Any, name: str, *, stride: int = 1, zero=False
 ) -> nn.Conv:
-    """Convolution padded by kernel // 2 on every side, also when it strides."""
+    """A convolution padded by kernel // 2 on every side, also with a stride."""
     return nn.Conv(
         features,
         (kernel, kernel),
@@ -51,19 +51,19 @@ def conv(
 def num_groups(channels: int) -> int:
     """The largest divisor of `channels` that is at most min(32, channels / 4).
 
-    32 for every width of the published networks (multiples of 32 from 128 up); groups
-    of about four channels in small ones.
+    It is 32 for every width of the published networks (multiples of 32 from 128 up);
+    small networks get groups of about four channels.
     """
     most = max(1, min(32, channels // 4))
     return next(n for n in range(most, 0, -1) if channels % n == 0)
 
 
 def group_mean(x: Float[Array, "b h w c"]) -> Float[Array, "b c"]:
-    """Mean over space and group, written to every channel of the group.
+    """The mean over space and group, written to every channel of the group.
 
-    Over space first: the channels lie side by side in memory, so that pass is a plain
-    vector sum (on a CPU flax's norm takes two to three times as long), and what is left
-    is as small as (b, c).
+    The mean over space comes first. Channels are adjacent in memory, so that pass is a
+    plain vector sum (on a CPU flax's norm takes two to three times as long), and its
+    result is only (b, c).
     """
     b, c = x.shape[0], x.shape[-1]
     n = num_groups(c)
@@ -72,7 +72,7 @@ def group_mean(x: Float[Array, "b h w c"]) -> Float[Array, "b c"]:
 
 
 def normalize(x: Float[Array, "b h w c"]) -> Float[Array, "b h w c"]:
-    """Group normalisation that learns nothing: (x - mean) / sqrt(var + 1e-5), f32."""
+    """Group normalisation without parameters, (x - mean) / sqrt(var + 1e-5), f32."""
     x = x.astype(jnp.float32)
     x = x - group_mean(x)[:, None, None, :]
     return x * jax.lax.rsqrt(group_mean(x * x) + 1e-5)[:, None, None, :]
@@ -83,7 +83,7 @@ class GroupNorm(nn.Module):
 
     y = (x - mean) / sqrt(var + 1e-5) scale + bias,   then   y (1 + gain) + shift
 
-    mean and var run over space and the channels of a group (`num_groups`).
+    mean and var are taken over space and the channels of a group (`num_groups`).
     Source: Wu & He 2018, arXiv:1803.08494.
     """
 
@@ -129,10 +129,10 @@ RESAMPLE = {"": lambda x: x, "down": halve, "up": double}
 
 
 class Downsample(nn.Module):
-    """Halve the image: a 3x3 convolution of stride 2, or the mean of 2x2 windows.
+    """Halve the image by a 3x3 convolution of stride 2, or by the mean of 2x2 windows.
 
-    The convolution is padded by one pixel on all four sides (as in ADM; DDPM pads only
-    the far ones).
+    The convolution is padded by one pixel on all four sides, as in ADM; DDPM pads only
+    the far sides.
     """
 
     learned: bool
@@ -158,7 +158,7 @@ class Upsample(nn.Module):
 
 
 class ResBlock(nn.Module):
-    """Residual block that may take an embedding, and may halve or double the image.
+    """A residual block that may take an embedding, and may halve or double the image.
 
     h = conv3(R swish(norm x));   e = W swish(emb)
     "add":         h = conv3_0(drop swish(norm(h + e)))
@@ -166,8 +166,8 @@ class ResBlock(nn.Module):
     no `emb`:      h = conv3_0(drop swish(norm(h)))
     out = S(R x) + h
 
-    R resamples without parameters (`resample` is "", "down" or "up"); conv3_0 starts
-    at zero; S is a 1x1 convolution where the width changes and the identity elsewhere.
+    R resamples without parameters (`resample` is "", "down" or "up"). conv3_0 starts at
+    zero. S is a 1x1 convolution if the width changes, and the identity otherwise.
     Source: Ho et al. 2020, arXiv:2006.11239 (add); Nichol & Dhariwal 2021,
     arXiv:2102.09672 (scale_shift); BigGAN, arXiv:1809.11096 (resampling inside).
     """
@@ -199,7 +199,7 @@ class ResBlock(nn.Module):
         h = nn.Dropout(self.dropout)(nn.silu(h), deterministic=not train)
         h = conv(self.features, 3, self.dtype, "conv_out", zero=True)(h)
         if x.shape[-1] != self.features:
-            # A matrix product per pixel: the 1x1 convolution by its faster name.
+            # A 1x1 convolution, which runs faster as a matrix product per pixel.
             x = nn.Dense(
                 self.features, kernel_init=INIT, dtype=self.dtype, name="skip"
             )(x)
@@ -214,7 +214,7 @@ class ResBlock(nn.Module):
 def attend(
     q: Float[Array, "b n k d"], k: Float[Array, "b m k d"], v: Float[Array, "b m k d"]
 ) -> Float[Array, "b n k d"]:
-    """softmax(q k' / sqrt(d)) v for each of k heads; logits and softmax in float32."""
+    """softmax(q k' / sqrt(d)) v in each head, with logits and softmax in float32."""
     scale = 1.0 / math.sqrt(q.shape[-1])
     logits = jnp.einsum("bnkd,bmkd->bknm", q * scale, k, preferred_element_type="f4")
     weights = jax.nn.softmax(logits, axis=-1).astype(v.dtype)  # (b, k, n, m)
@@ -224,9 +224,10 @@ def attend(
 class Attention(nn.Module):
     """Self-attention over pixels with a residual connection.
 
-    out = x + W_0 attend(q, k, v),   [q, k, v] = W norm(x),   W_0 starts at zero
+    out = x + W_0 attend(q, k, v),   [q, k, v] = W norm(x)
 
-    The width of `qkv` is laid out as (3, heads, d): all queries, all keys, all values.
+    W_0 starts at zero. The width of `qkv` is laid out as (3, heads, d): all queries,
+    all keys, all values.
     Source: Ho et al. 2020, arXiv:2006.11239; arXiv:1706.03762, section 3.2.
     """
 
@@ -246,7 +247,7 @@ class Attention(nn.Module):
 
 
 class Blocks(NamedTuple):
-    """How every block of one network is built: the choices that all levels share."""
+    """The choices that all blocks of one network share."""
 
     embedding: str = "scale_shift"
     resblock_updown: bool = False
@@ -265,7 +266,7 @@ class Blocks(NamedTuple):
         )
 
     def attention(self, features: int, name: str) -> nn.Module:
-        """Attention in `num_heads` heads, or in heads `head_channels` wide."""
+        """Attention with `num_heads` heads, or with heads `head_channels` wide."""
         make = nn.remat(Attention) if self.remat else Attention
         return make(
             self.num_heads or features // self.head_channels, self.dtype, name=name

@@ -1,6 +1,6 @@
-"""A classifier of noisy images: the U-Net's way down, then attention pooling.
+"""A classifier of noisy images: the encoder of the U-Net, then attention pooling.
 
-The published one for 64x64 images, with `shape` and `num_classes` left out:
+The published network for 64x64 images, without `shape` and `num_classes`:
 
     ADM classifier  channels=128, multipliers=(1, 2, 3, 4), num_blocks=4,
                     attention=(32, 16, 8), num_heads=0, head_channels=64,
@@ -23,11 +23,11 @@ __all__ = ["AttentionPool", "Classifier", "make"]
 
 
 class AttentionPool(nn.Module):
-    """All pixels as one vector: what their mean attends to.
+    """Pool all pixels into one vector: the mean pixel attends to all of them.
 
     tokens = [mean(x), x_1 ... x_n] + position;   out = attend(q(tokens_0), k, v)
 
-    `position` is learned, so the size of the image is that of the first call.
+    `position` is learned, so the size of the images is fixed by the first call.
     Source: Radford et al. 2021 (CLIP), arXiv:2103.00020; Dhariwal & Nichol 2021,
     arXiv:2105.05233.
     """
@@ -53,8 +53,8 @@ class Classifier(nn.Module):
 
     logits = W AttentionPool(swish(norm(Encoder(x_t, emb(t)))))
 
-    With `features` it returns the pooled vector instead, f32[b, c]: what a Frechet
-    distance compares. `cond` is ignored: the label is what the network predicts.
+    With `features` it returns the pooled vector f32[b, c] instead, which Frechet
+    distances compare. `cond` is ignored, since the label is what the network predicts.
     Source: Dhariwal & Nichol 2021, arXiv:2105.05233, section 4.
     """
 
@@ -97,7 +97,7 @@ class Classifier(nn.Module):
         h = nn.silu(GroupNorm(make.dtype, name="norm")(h))  # (b, h', w', c')
         heads = make.num_heads or h.shape[-1] // make.head_channels
         pooled = AttentionPool(heads, make.dtype, name="pool")(h)  # (b, c')
-        # a uniform guess at the start
+        # the network starts with equal probabilities
         zero = nn.initializers.zeros_init()
         logits = nn.Dense(self.num_classes, kernel_init=zero, name="out")(pooled)
         return (pooled if features else logits).astype(jnp.float32)
@@ -121,9 +121,10 @@ def make(
     dtype: str = "float32",
     remat: bool = False,
 ) -> Classifier:
-    """Build a classifier for images of `shape` (h, w, c); the fields as unet.make's.
+    """Build a classifier for images of `shape` (h, w, c), with the fields of unet.make.
 
-    Errors: ValueError for every combination that cannot be built, and without classes.
+    Returns: Classifier, f(x_t, t) -> logits f32[b, num_classes].
+    Errors:  ValueError for every combination that cannot be built, and without classes.
     """
     if num_classes < 2:
         raise ValueError(

@@ -1,4 +1,4 @@
-"""Scalars and class labels as vectors: what a network is given besides its input."""
+"""Embeddings: the time and the class label as vectors."""
 
 import math
 from typing import Any
@@ -17,13 +17,16 @@ __all__ = [
     "waves",
 ]
 
-# The sine-first form spaces the frequencies over half - 1, so that the last is exactly
-# 1/max_period; the cosine-first form over half, so that it is never reached.
+# "sin_cos" spaces the frequencies over half - 1, so the last is exactly 1 / max_period;
+# "cos_sin" spaces them over half, so that frequency is never reached.
 STYLES = ("sin_cos", "cos_sin")
 
 
 def check_style(style: str) -> str:
-    """Return `style`, or raise ValueError if `fourier` does not know it."""
+    """Return `style` if it is one of STYLES.
+
+    Errors: ValueError otherwise.
+    """
     if style not in STYLES:
         raise ValueError(
             f"time_embedding must be one of {', '.join(STYLES)}, got {style=}"
@@ -43,8 +46,9 @@ def fourier(
     "sin_cos": n = half - 1, [sin(w t), cos(w t)]
     "cos_sin": n = half,     [cos(w t), sin(w t)]
 
-    Args:    t: in the units the caller likes, w_0 = 1 radian per unit.
+    Args:    t: in any unit; w_0 = 1 radian per unit.
              dim: even and at least 4.  style: one of STYLES.
+    Returns: f[b, dim].
     Source:  Ho et al. 2020, arXiv:2006.11239 (sin_cos); Dhariwal & Nichol 2021,
              arXiv:2105.05233 (cos_sin); both after arXiv:1706.03762, section 3.5.
     """
@@ -59,10 +63,12 @@ def fourier(
 def waves(
     v: Float[Array, "b"], dim: int, low: float = 1.0, high: float = 1000.0
 ) -> Float[Array, "b {dim}"]:
-    """[sin(2 pi f v), cos(2 pi f v)] at dim / 2 frequencies from low to high.
+    """[sin(2 pi f v), cos(2 pi f v)] at dim / 2 frequencies f from low to high.
 
-    Args:    v: about [0, 1].  dim: even and at least 4.  low, high: periods per unit
-             of v, spaced geometrically, both reached.
+    Args:    v: about in [0, 1].  dim: even and at least 4.
+             low, high: the first and last frequency, in periods per unit of v; they are
+             spaced geometrically.
+    Returns: f[b, dim].
     Source:  Keras example "Denoising Diffusion Implicit Models".
     """
     spaced = jnp.linspace(math.log(low), math.log(high), dim // 2, dtype=jnp.float32)
@@ -71,14 +77,14 @@ def waves(
 
 
 class Conditioning(nn.Module):
-    """One vector from the scalar t and, if there are classes, the label.
+    """One vector for the time t and, if there are classes, the label.
 
     emb = W2 swish(W1 fourier(t)) + table[cond],   f32[b, 4 channels]
 
-    The table has `num_classes` rows and, with `null_class`, one more, number
-    `num_classes`: "no label". It stands in when `cond` is None, and may be given as a
-    label among others. Without classes `cond` is ignored. A label outside the table
-    gives NaN, not some other label's row.
+    The table has `num_classes` rows. With `null_class` it has one more, row
+    `num_classes`, which means "no label": it is used if `cond` is None, and may be
+    given like any other label. Without classes, `cond` is ignored. A label outside the
+    table gives NaN, not the row of another label.
     """
 
     channels: int
@@ -111,9 +117,9 @@ class Conditioning(nn.Module):
 def label_rows(
     labels: Int[Array, "b"] | None, b: int, num_classes: int, null_class: bool
 ) -> Int[Array, "b"]:
-    """The rows of a table of labels: one for each label, or "no label" for None.
+    """The row of the label table for each example; None gives the "no label" row.
 
-    Errors: ValueError for None where the table has no such row.
+    Errors: ValueError for None if the table has no such row.
     """
     if labels is not None:
         return labels

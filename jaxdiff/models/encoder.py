@@ -1,4 +1,4 @@
-"""The half of the U-Net that goes down, with the middle: `unet.py` adds the way up."""
+"""The encoder of the U-Net, its way down and its middle; `unet.py` adds the decoder."""
 
 from typing import Any
 
@@ -11,7 +11,7 @@ __all__ = ["Encoder", "check_levels", "widths"]
 
 
 def widths(channels: int, multipliers: tuple[int | float, ...]) -> list[int]:
-    """The number of channels of every level, finest first."""
+    """The number of channels of each level, finest first."""
     return [int(channels * m) for m in multipliers]
 
 
@@ -21,7 +21,10 @@ def check_levels(
     multipliers: tuple[int | float, ...],
     num_blocks: int,
 ) -> None:
-    """Raise ValueError, with the cure, for levels that cannot be built for `shape`."""
+    """Check that the levels can be built for `shape`.
+
+    Errors: ValueError, with the cure.
+    """
     if len(shape) != 3:
         raise ValueError(f"this network needs images (h, w, c), got {shape=}")
     if num_blocks < 1:
@@ -41,15 +44,14 @@ def check_levels(
 
 
 class Encoder(nn.Module):
-    """Stem, levels of residual blocks each half as large as the one before, middle.
+    """Stem, levels of residual blocks, each half the size of the last, and middle.
 
-    stem conv3 -> per level: `num_blocks` x (residual [attention]), then down (except
-    at the last) -> residual, attention, residual
+    stem conv3 -> per level: `num_blocks` x (residual [attention]), then down (except at
+    the last level) -> residual, attention, residual
 
-    Attention stands after each residual block of the levels whose feature map has a
-    *height* listed in `attention`, and always in the middle.
-    Returns the middle's output and every feature map on the way, the stem's first:
-    the skips of a U-Net.
+    Attention follows each residual block of the levels whose feature map has a *height*
+    listed in `attention`; the middle always has it. Returns the output of the middle,
+    and every feature map on the way, that of the stem first: the skips of a U-Net.
     """
 
     channels: int

@@ -1,14 +1,14 @@
-"""Inception-v3 as the Frechet distance's literature uses it: 2048 features of an image.
+"""Inception-v3 as FID is defined with: 2048 features of an image.
 
     x in [0, 1] -> show: three channels, 299x299, [-1, 1]
       -> stem (35, 35, 192) -> 3 of A (35, 35, 288) -> B, 4 of C (17, 17, 768)
       -> D, 2 of E (8, 8, 2048) -> mean: features f[2048] -> logits f[1008]
 
-The parts are called as in the published weights (pt_inception-2015-12-05), so that the
-path of a number here is its name there: interop/inception.py. That network was trained
-in 2015, and differs from Inception-v3 as it is trained today: a mean over 3x3 pixels is
-of those that lie in the image, in the last block that mean is a maximum, and there are
-1008 outputs.
+The parts have the names of the published weights (pt_inception-2015-12-05), so the path
+of a parameter here is its name there (interop/inception.py). That network was trained
+in 2015 and differs from today's Inception-v3: the mean over 3x3 pixels counts only
+pixels inside the image, the last block has a maximum instead of that mean, and there
+are 1008 outputs.
 Source: Szegedy et al. 2015, arXiv:1512.00567; Heusel et al. 2017, arXiv:1706.08500.
 """
 
@@ -27,13 +27,14 @@ SIDE, FEATURES, CLASSES = 299, 2048, 1008
 
 
 def show(x: Float[Array, "b h w c"]) -> Float[Array, "b 299 299 3"]:
-    """Images in [0, 1], of any size, grey or coloured, as the network sees them.
+    """The network's input for images in [0, 1] of any size, grey or coloured: 2 y - 1.
 
-    2 y - 1, where y is x bilinearly between the centres of pixels, and beyond the last
-    the edge; made smaller it is not smoothed first. So does torch's F.interpolate(x,
-    (299, 299), mode="bilinear", align_corners=False); published distances hang on that.
+    y is x, resized bilinearly between pixel centres, with the edge continued outwards
+    and no smoothing before it is made smaller. This matches torch's F.interpolate(x,
+    (299, 299), mode="bilinear", align_corners=False), on which published distances
+    depend.
 
-    Errors: ValueError for other than 1 or 3 channels.
+    Errors: ValueError unless there are 1 or 3 channels.
     """
     b, _, _, c = x.shape
     if c not in (1, 3):
@@ -43,7 +44,7 @@ def show(x: Float[Array, "b h w c"]) -> Float[Array, "b 299 299 3"]:
 
 
 class Conv(nn.Module):
-    """relu(norm(conv(x))), normalised by the statistics of its training."""
+    """relu(norm(conv(x))), where norm uses the statistics stored in training."""
 
     width: int
     size: tuple[int, int]
@@ -53,7 +54,7 @@ class Conv(nn.Module):
     @nn.compact
     def __call__(self, x: Float[Array, "b h w c"]) -> Float[Array, "b h2 w2 d"]:
         stride = (self.stride, self.stride)
-        # an accelerator's default rounds what it multiplies, and so every feature
+        # accelerators round the factors by default, which would change every feature
         conv = partial(nn.Conv, use_bias=False, precision=jax.lax.Precision.HIGHEST)
         x = conv(self.width, self.size, stride, self.padding, name="conv")(x)
         norm = nn.BatchNorm(use_running_average=True, epsilon=1e-3, name="bn")
@@ -61,12 +62,12 @@ class Conv(nn.Module):
 
 
 def _reduce(width, size, name):
-    """A convolution by two without padding."""
+    """A convolution of stride 2 without padding."""
     return Conv(width, (size, size), 2, "VALID", name=name)
 
 
 def _chain(x, name, *parts):
-    """name_1, name_2 ... one after the other; parts are (width, height and width)."""
+    """Convolutions name_1, name_2, ... in a row; parts are (width, (height, width))."""
     for i, (width, size) in enumerate(parts, 1):
         x = Conv(width, size, name=f"{name}_{i}")(x)
     return x
@@ -89,7 +90,7 @@ def _halve(x):
 
 
 class A(nn.Module):
-    """pooled: channels of the branch that pools."""
+    """A block at 35x35. pooled: the channels of the branch with the pooling."""
 
     pooled: int
 
@@ -104,7 +105,7 @@ class A(nn.Module):
 
 
 class B(nn.Module):
-    """Half the size."""
+    """A block that halves the size, from 35x35 to 17x17."""
 
     @nn.compact
     def __call__(self, x: Float[Array, "b h w c"]) -> Float[Array, "b h2 w2 d"]:
@@ -117,7 +118,7 @@ class B(nn.Module):
 
 
 class C(nn.Module):
-    """inner: channels between the convolutions of a row and of a column."""
+    """A block at 17x17. inner: the channels between row and column convolutions."""
 
     inner: int
 
@@ -135,7 +136,7 @@ class C(nn.Module):
 
 
 class D(nn.Module):
-    """Half the size again."""
+    """A block that halves the size, from 17x17 to 8x8."""
 
     @nn.compact
     def __call__(self, x: Float[Array, "b h w c"]) -> Float[Array, "b h2 w2 d"]:
@@ -149,7 +150,7 @@ class D(nn.Module):
 
 
 class E(nn.Module):
-    """pool: the mean, or in the last block the maximum."""
+    """A block at 8x8. pool: the mean, or in the last block the maximum."""
 
     pool: Any
 
@@ -169,10 +170,11 @@ class E(nn.Module):
 
 
 class Inception(nn.Module):
-    """Logits f32[b, 1008] of images in [0, 1]; with `features` what they are linear in.
+    """Logits f32[b, 1008] of images in [0, 1]; with `features`, f32[b, 2048] instead.
 
-    logits = W features, without the bias that was trained: so the Inception score has
-    been taken since it was defined. `t` and `cond` are not used: images are clean.
+    logits = W features, without the trained bias: Inception scores have been computed
+    this way since they were defined. `t` and `cond` are ignored, since the images are
+    clean.
     Source: Salimans et al. 2016, arXiv:1606.03498, whose code leaves the bias out.
     """
 

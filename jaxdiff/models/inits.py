@@ -1,4 +1,4 @@
-"""Starting values that flax does not have."""
+"""Initialisers that flax does not have."""
 
 import math
 
@@ -11,8 +11,9 @@ __all__ = ["fan_in_uniform"]
 def fan_in_uniform(fan_in: int) -> Initializer:
     """Uniform in +-1 / sqrt(fan_in), for weights *and* biases: PyTorch's default.
 
-    flax initialises biases from their shape alone, which does not hold `fan_in`; so the
-    caller gives it: kernel height * kernel width * input channels.
+    flax initialises a bias from its shape alone, which does not determine fan_in.
+
+    Args: fan_in: kernel height * kernel width * input channels.
     """
     bound = 1.0 / math.sqrt(fan_in)
 

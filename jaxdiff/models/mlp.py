@@ -1,4 +1,4 @@
-"""A residual perceptron for tables: rows in, rows out."""
+"""A residual perceptron for the rows of a table."""
 
 import flax.linen as nn
 
@@ -10,22 +10,23 @@ __all__ = ["MLP", "make"]
 
 
 def linear(x: Float[Array, "b d"], features: int, name: str) -> nn.Dense:
-    """A linear layer for x that starts as PyTorch's would."""
+    """A linear layer for x with PyTorch's initialisation."""
     init = fan_in_uniform(x.shape[-1])
     return nn.Dense(features, kernel_init=init, bias_init=init, name=name)
 
 
 class MLP(nn.Module):
-    """Residual perceptron; t and the label are added once, after the input layers.
+    """A residual perceptron; t and the label are added once, after the input layers.
 
     F(x) = L swish(norm(L x))
     e = L gelu(L fourier(t)) [+ table[cond]]
     h = F(x) + e;   h = h + F(h), `num_blocks` times;   out = L h
 
-    L: linear with bias, started as PyTorch's (the published program's).  norm: layer
-    norm over `hidden`, epsilon 1e-5.  gelu: the exact one, x Phi(x).  fourier: sin_cos
-    of t as it comes, unscaled: for t in [0, 1] only the first few frequencies move.
-    With `null_class` the table has one more row, number `num_classes`: "no label".
+    L:       linear with bias, initialised as in PyTorch, as in the published program
+    norm:    layer norm over `hidden`, epsilon 1e-5
+    gelu:    the exact one, x Phi(x)
+    fourier: sin_cos of t, not rescaled; in [0, 1] only the first few frequencies vary
+    table:   `num_classes` rows; with `null_class` one more, which means "no label"
     """
 
     columns: int
@@ -73,8 +74,12 @@ def make(
 ) -> MLP:
     """Build an MLP for rows of `shape` (columns,).
 
-    Errors:  ValueError for a shape that is not a row's, an odd or tiny `hidden`
-             (the embedding of t has as many dimensions), or a null class alone.
+    Args:    hidden: width of the layers, and of the embedding of t.
+             num_blocks: residual blocks.  num_classes: 0 without labels.
+             null_class: the label table has one more row, for "no label".
+    Returns: MLP, f(x f32[b, columns], t f32[b], cond i32[b]) -> f32[b, columns].
+    Errors:  ValueError for another shape, an odd `hidden` or one below 4, negative
+             numbers, or a null class without classes.
     """
     shape = tuple(shape)
     if len(shape) != 1:

@@ -1,10 +1,10 @@
-"""The residual U-Net of the Keras DDIM example: it reads the noise variance as a map.
+"""The residual U-Net of the Keras DDIM example. It reads the noise variance as a map.
 
 (1)  e = waves(v),  32 numbers, the same at every pixel
 (2)  h = [conv1(x), e]
-(3)  down, every level but the last:  `num_blocks` x (block, kept), mean of 2x2
+(3)  down, each level but the last:  `num_blocks` x (block, skip), mean of 2x2
 (4)  the last level:  `num_blocks` x block
-(5)  up, in reverse:  bilinear 2x, `num_blocks` x (concatenate what was kept, block)
+(5)  up, in reverse:  bilinear 2x, `num_blocks` x (concatenate a skip, block)
 (6)  out = conv1_0(h), which starts at zero
 """
 
@@ -26,17 +26,17 @@ WAVES = 32
 
 
 def pointwise(features: int, dtype: Any, name: str, *, zero=False) -> nn.Dense:
-    """A 1x1 convolution by its faster name: a matrix product per pixel."""
+    """A 1x1 convolution, which runs faster as a matrix product per pixel."""
     init = ZERO if zero else INIT
     return nn.Dense(features, kernel_init=init, dtype=dtype, name=name)
 
 
 class Block(nn.Module):
-    """S(x) + conv3(swish(conv3(norm(x)))); S is 1x1 where widths differ.
+    """S(x) + conv3(swish(conv3(norm(x)))), where S is 1x1 if the width changes.
 
-    The norm learns nothing. The original's is a batch norm; a group norm has as few
-    parameters (none) and keeps the network a function of its arguments: no running
-    averages, and an image's output does not depend on the batch it is in.
+    The norm has no parameters. The original has a batch norm; a group norm has as few
+    parameters (none) and keeps the network a function of its arguments. There are no
+    running averages, and the output for an image does not depend on its batch.
     """
 
     features: int
@@ -55,19 +55,19 @@ class Block(nn.Module):
 
 
 def double_linear(x: Float[Array, "b h w c"]) -> Float[Array, "b 2*h 2*w c"]:
-    """Bilinear upsampling: new pixels lie at a quarter between the old, 3 : 1.
+    """Bilinear upsampling: new pixels lie a quarter of the way between old ones, 3 : 1.
 
-    At the border, where one of the two is missing, the other stands for both.
+    At the border, where one of the two is missing, the other takes its place.
     """
     b, h, w, c = x.shape
     return jax.image.resize(x, (b, 2 * h, 2 * w, c), "bilinear")
 
 
 class ResidualUNet(nn.Module):
-    """Equations 1 to 6; v is the noise variance sigma^2, in [0, 1].
+    """The network of equations 1 to 6; v is the noise variance sigma^2, in [0, 1].
 
-    With widths (32, 64, 96, 128), two blocks and images of three channels it has about
-    1.95 million parameters. `cond` is ignored.
+    With widths (32, 64, 96, 128), two blocks and three channels it has about 1.95
+    million parameters. `cond` is ignored.
     Source: Keras example "Denoising Diffusion Implicit Models" (A. Béres, 2022).
     """
 
@@ -127,13 +127,14 @@ def make(
     """Build a ResidualUNet for images of `shape` (h, w, c).
 
     Args:
-        num_classes: must be 0, the network reads no labels.
+        num_classes: must be 0, because the network takes no labels.
         channels, multipliers: level i has channels * multipliers[i] channels and maps
             of h / 2^i by w / 2^i pixels; the last level is the middle.
-        num_blocks: residual blocks a level.
-        learned_variance: twice the output channels.
+        num_blocks: residual blocks per level.
+        learned_variance: doubles the output channels.
         extra_channels: channels of x beyond c, e.g. an image to condition on.
         dtype: of the arithmetic, "float32" or "bfloat16"; parameters are float32.
+    Returns: ResidualUNet, f(x, v f32[b], cond) -> f32[b, h, w, c], or 2 c channels.
     Errors:  ValueError for labels, and for sizes that cannot be halved so often.
     """
     shape, multipliers = tuple(shape), tuple(multipliers)

@@ -1,6 +1,6 @@
-"""The U-Net of DDPM, improved DDPM and ADM, one network with their choices as fields.
+"""The U-Net of DDPM, improved DDPM and ADM: one network with their choices as fields.
 
-Published ones, with `shape` and `num_classes` of the data set left out:
+The published networks, without `shape` and `num_classes`, which depend on the data:
 
     DDPM CIFAR-10  channels=128, multipliers=(1, 2, 2, 2), num_blocks=2,
                    attention=(16,), num_heads=1, embedding="add"
@@ -24,15 +24,15 @@ __all__ = ["UNet", "check", "make"]
 
 
 class UNet(nn.Module):
-    """Encoder, middle, and a decoder that reads the encoder's maps in reverse.
+    """Encoder, middle, and a decoder that takes the encoder's maps in reverse.
 
     decoder, per level from the coarsest: (`num_blocks` + 1) x (concatenate a skip,
     residual [attention]), then up (except at the last) -> norm, swish, conv3
 
     The last convolution starts at zero, and with it the whole output. x has
-    `in_channels`, the output `out_channels`; the output is float32. With `train` and
-    dropout > 0 the rng stream "dropout" is needed. `cond` is ignored without classes;
-    see `Conditioning` for labels.
+    `in_channels` channels; the output has `out_channels` and is float32. With `train`
+    and dropout > 0 the rng stream "dropout" is needed. `cond` is ignored without
+    classes; see `Conditioning` for labels.
     Source: Ho et al. 2020, arXiv:2006.11239; Nichol & Dhariwal 2021, arXiv:2102.09672;
     Dhariwal & Nichol 2021, arXiv:2105.05233.
     """
@@ -103,7 +103,10 @@ def check(
     attention: tuple[int, ...],
     blocks: Blocks,
 ) -> None:
-    """Raise ValueError, with the cure, for what the encoder cannot be built from."""
+    """Check that the encoder can be built from these fields.
+
+    Errors: ValueError, with the cure.
+    """
     if channels < 4 or channels % 2:
         raise ValueError(f"channels must be even and at least 4, got {channels=}")
     check_levels(shape, channels, multipliers, num_blocks)
@@ -162,19 +165,21 @@ def make(
     Args:
         shape, num_classes: of the data; 0 classes is an unconditional network.
         channels, multipliers: level i has channels * multipliers[i] channels and maps
-            of h / 2^i by w / 2^i pixels.  num_blocks: residual blocks a level.
+            of h / 2^i by w / 2^i pixels.  num_blocks: residual blocks per level.
         attention: heights of the feature maps that get attention, e.g. (16, 8). The
-            middle has it always.
+            middle always has it.
         num_heads, head_channels: number of heads, or their width; the other is 0.
-        embedding: how t and the label enter the residual blocks, "scale_shift", "add".
-        resblock_updown: resample inside residual blocks; otherwise by separate layers,
+        embedding: how t and the label enter residual blocks, "scale_shift" or "add".
+        resblock_updown: resample inside residual blocks; otherwise in separate layers,
             with a 3x3 convolution if `conv_resample`.
-        learned_variance: twice the output channels.
-        null_class: one more label, number `num_classes`: "no label".
+        dropout: share of features dropped in each block in training.
+        learned_variance: doubles the output channels.
+        null_class: one more label, number `num_classes`, which means "no label".
         time_embedding: "sin_cos" or "cos_sin", see `embeddings.fourier`.
         extra_channels: channels of x beyond c, e.g. an image to condition on.
         dtype: of the arithmetic, "float32" or "bfloat16"; parameters are float32.
-        remat: recompute blocks in the backward pass: less memory, more time.
+        remat: recompute blocks in the backward pass, which saves memory and costs time.
+    Returns: UNet, f(x, t f32[b], cond i32[b]) -> f32[b, h, w, c], or 2 c channels.
     Errors:  ValueError for every combination that cannot be built.
     """
     if dtype not in ("float32", "bfloat16"):

@@ -4,12 +4,12 @@
 (2)  z = mean + sqrt(var) eps,   eps ~ N(0, I) by the key of the example
 (3)  KL = sum of (mean^2 + var - 1 - log var) / 2
 (4)  -log p(x) <= -log p(x | z) + log q(z | x) - log p(z),   z of equation 2
-     the first two terms are the decoder's and the encoder's; p(z) is any model of the
-     codes, the autoencoder's N(0, I) or another one (latent diffusion)
+     The first two terms come from the decoder and the encoder. p(z) is any model of the
+     codes: the autoencoder's N(0, I), or another one (latent diffusion).
 
-Both terms are in nats and summed over an example's values, divided by nothing: only so
-is kl_weight = 1 minus the bound on log p(x), up to a constant, where p(x | z) is normal
-with variance 1 (mse). Another variance v of p(x | z) is kl_weight = v.
+Both terms of (1) are in nats, summed over an example's values and not divided. Only
+then is the loss with kl_weight = 1 minus the bound on log p(x), up to a constant, for
+normal p(x | z) of variance 1 (mse). Another variance v of p(x | z) is kl_weight = v.
 """
 
 from typing import NamedTuple
@@ -28,7 +28,9 @@ from jaxdiff.tasks.task import Apply, Task
 
 
 class Coder(NamedTuple):
-    """encode: x f32[b, ...] -> mean, log_var f32[b, *latent]; log_var None if plain
+    """A trained autoencoder.
+
+    encode: x f32[b, ...] -> mean, log_var f32[b, *latent]; log_var is None if plain
     decode: z f32[b, *latent] -> x f32[b, ...], in model units, unbounded
     """
 
@@ -43,12 +45,16 @@ def make(
     kl_weight: float,
     distance: Distance,
 ) -> Task:
-    """The task of equation 1; metrics: reconstruction and, with a log_var, kl, in nats.
+    """The task of equation 1.
 
-    Args: network: with methods encode and decode, as a Coder's; its call goes through
-          both.  kl_weight: with a plain network 0, its codes having no density.
-          distance: losses.py, value by value.
-    Errors: ValueError if kl_weight is negative.
+    Its metrics are `reconstruction` and, with a log-variance, `kl`, both in nats.
+
+    Args:    network: has methods encode and decode like a Coder; its call runs both.
+             shape: of one x.
+             kl_weight: 0 for a plain network, whose codes have no density.
+             distance: see losses.py.
+    Returns: Task whose model is a Coder.
+    Errors:  ValueError if kl_weight is negative.
     """
     require(kl_weight >= 0, f"kl_weight must be at least 0, got {kl_weight}")
 
@@ -75,19 +81,22 @@ def make(
 
 
 def sample_code(keys: Array, mean: Array, log_var: Array) -> Array:
-    """Equation 2; keys: one an example."""
+    """Draw z, equation 2. keys: one per example."""
     eps = rng.draw(jax.random.normal, keys, mean.shape[1:])
     return mean + jnp.exp(log_var / 2) * eps
 
 
 @jax.jit
 def decode_normal(coder: Coder, keys: Array, like: Array) -> Array:
-    """Decoded draws of N(0, I), f32[n, ...] for n keys; like: codes f32[b, *latent]."""
+    """Decoded draws of N(0, I), f32[n, ...].
+
+    Args: keys: n of them.  like: codes f32[b, *latent], for their shape.
+    """
     return coder.decode(rng.draw(jax.random.normal, keys, like.shape[1:]))
 
 
 class Share(NamedTuple):
-    """The terms of equation 4 without p(z), for each example.
+    """The terms of equation 4 other than p(z), for each example.
 
     z:       f32[b, *latent], drawn
     decoder: f32[b], -log p(x | z) in nats
@@ -102,10 +111,12 @@ class Share(NamedTuple):
 def share(
     keys: Array, coder: Coder, x: Array, decoder: Decoder, log_std: float | Array
 ) -> Share:
-    """One draw of equation 4 without p(z); p(x | z) has its centre at coder.decode(z).
+    """One draw of the terms of equation 4 other than p(z).
 
-    Args:   keys: one an example.  decoder, log_std: of p(x | z), value by value.
-    Errors: ValueError for a plain autoencoder, whose codes have no density.
+    Args:    keys: one per example.  x: f32[b, ...] in model units.
+             decoder, log_std: p(x | z), elementwise, around coder.decode(z).
+    Returns: Share.
+    Errors:  ValueError for a plain autoencoder, whose codes have no density.
     """
     mean, log_var = coder.encode(x)
     if log_var is None:
@@ -118,7 +129,7 @@ def share(
 
 
 def kl_to_standard(mean: Array, log_var: Array) -> Float[Array, "b"]:
-    """Equation 3 of each example."""
+    """KL(N(mean, var) || N(0, I)) of each example in nats, equation 3."""
     zero = jnp.zeros_like(mean)
     return _sum(kl_normal(mean, log_var, zero, zero))
 

@@ -19,8 +19,10 @@ from jaxdiff.tasks.task import Apply, Task
 
 
 class Classify(NamedTuple):
-    """logits:   (x_t f32[b, ...], t f32[] or f32[b]) -> f32[b, num_classes]
-    features: the same -> f32[b, c], the vector that the logits are linear in
+    """A trained classifier.
+
+    logits:   (x_t f32[b, ...], t f32[] or f32[b]) -> f32[b, num_classes]
+    features: the same arguments -> f32[b, c], the vector that the logits are linear in
     """
 
     logits: Callable
@@ -35,15 +37,16 @@ def make(
     time_feature: Callable,
     sigma_data: float,
 ) -> Task:
-    """The task of predicting the class of x_t, by cross-entropy in nats.
+    """The task of predicting the class of x_t, with cross-entropy in nats as the loss.
 
-    The labels are the condition of the data, i32[b]. The network is not given them.
+    The labels are the condition of the data, i32[b], which the network does not get.
 
-    Args: network: f(x f32[b, *shape], t_feature f32[b]) -> logits.
-          objective: its schedule, times and noise make x_t, which is x0 itself with
-          times="constant(t=0.0)" and a schedule that starts at the data.
-          time_feature, sigma_data: as for the diffusion task.
-    Source: Dhariwal & Nichol 2021, arXiv:2105.05233, section 4 and appendix H.
+    Args:    network: f(x f32[b, *shape], t_feature f32[b]) -> logits.
+             objective: its schedule, times and noise make x_t. With
+             times="constant(t=0.0)" and a schedule that starts at the data, x_t is x0.
+             time_feature, sigma_data: as for the diffusion task.
+    Returns: Task whose model is a Classify.
+    Source:  Dhariwal & Nichol 2021, arXiv:2105.05233, section 4 and appendix H.
     """
     scale = sigma_data or None
 

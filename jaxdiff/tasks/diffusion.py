@@ -1,4 +1,4 @@
-"""Training a denoiser: a network, an objective and what the network is shown."""
+"""Training a denoiser, from a network, an objective and the network's inputs."""
 
 from collections.abc import Callable
 from functools import partial
@@ -29,17 +29,21 @@ def make(
     low_size: int = 0,
     augment: float = 0.0,
 ) -> Task:
-    """The task of predicting what `objective` names from x_t.
+    """The task of predicting the target of `objective` from x_t.
 
-    Args:   network: f(x f32[b, *shape], t_feature f32[b], cond).
-            example_cond: a batch of one condition; None for a network without.
-            null: the condition that means "none", see conditions.py.
-            cond_dropout: share of examples that are trained with it; 0 for a model
-            that is never without its condition.
-            time_feature: inputs.py.  sigma_data: scales x_t to unit variance; 0 is off.
-            low_size: side of the small image that an upsampler is conditioned on, 0 for
-            none.  augment: the most that it is noised (upsampling.py).
-    Errors: ValueError for a null that is missing, or that is not as the example is.
+    Args:    network: f(x f32[b, *shape], t_feature f32[b], cond).
+             shape: of one x0.  example_cond: a batch of one condition, for its shapes;
+             None for a network without.
+             null: the condition that means "none", see conditions.py.
+             cond_dropout: share of examples trained with `null`; 0 for a model that
+             always has its condition.
+             time_feature: see inputs.py.
+             sigma_data: scales x_t to variance 1 for data of this standard deviation,
+             in model units; 0 is off.
+             low_size: side of the small image that an upsampler is conditioned on; 0
+             for other models.  augment: the most noise on it (upsampling.py).
+    Returns: Task whose model is a Denoise.
+    Errors:  ValueError if `null` is needed and missing, or does not match the example.
     """
     drops = example_cond is not None and cond_dropout > 0
     null, scale = null if drops else None, sigma_data or None
@@ -48,7 +52,7 @@ def make(
         f"{cond_dropout=} needs a null, the condition that means none, which these "
         "data do not have; set it to 0",
     )
-    jax.eval_shape(conditions.null_like, null, example_cond)  # a null that does not fit
+    jax.eval_shape(conditions.null_like, null, example_cond)  # raises for a mismatch
 
     def init(key):
         extra = upsampling.extra_channels(shape, augment) if low_size else 0

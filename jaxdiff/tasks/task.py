@@ -1,4 +1,4 @@
-"""What a task is: everything that a training run needs of it, and what it is for."""
+"""The type of a task: what training needs, and what the parameters are for."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -11,22 +11,23 @@ from jaxdiff.train.step import Loss
 
 
 class Task(NamedTuple):
-    """What is trained, and what becomes of it.
+    """What is trained.
 
     init:  key -> params
-    loss:  (params, Keys, batch, Context) -> (f32[b], {name: f32[b]}); batch as from a
-           Source, Context as from the training step (train/step.py)
-    model: params -> what they are for, a value (a Partial):
-           "denoiser": a Denoise, whose condition is that of the data or None, and of
-           an upsampler conditions.Beside
+    loss:  (params, Keys, batch, Context) -> (f32[b], {name: f32[b]}). The batch comes
+           from a Source, and the Context from the training step (train/step.py).
+    model: params -> a value (a Partial), by kind:
+           "denoiser": a Denoise. Its condition is that of the data, or None; that of an
+           upsampler is conditions.Beside.
            "autoencoder": a Coder, see tasks/autoencoder.py
            "classifier": a Classify, see tasks/classifier.py
-    kind:  which of these
-    is_upsampler: whether x_t is denoised beside a small image, which a sampler needs
-    null:  the condition that means "none" (conditions.py), shaped as that of one
-           example; None where the model has not learned to do without its condition
-    example_cond: a batch of one condition, for shapes; None where the model takes none
-    frozen: a tree of arrays that the loss reads and nothing trains: teachers, targets
+    kind:  one of these
+    is_upsampler: whether x_t is denoised beside a small image, which a sampler must
+                  supply
+    null:  the condition that means "none" (conditions.py), for one example; None if the
+           model has not learned to do without its condition
+    example_cond: a batch of one condition, for shapes; None if the model takes none
+    frozen: a tree of arrays that the loss reads but nothing trains, such as a teacher
     """
 
     init: Callable
@@ -39,16 +40,16 @@ class Task(NamedTuple):
     frozen: PyTree = None
 
     def cond_of(self, batch: dict[str, Any]) -> PyTree:
-        """The condition of a batch, as the model takes it: None if it takes none."""
+        """The condition of a batch as the model takes it; None if it takes none."""
         return None if self.example_cond is None else batch["cond"]
 
 
 @dataclass(frozen=True)
 class Apply:
-    """network.apply, equal for networks of equal fields.
+    """network.apply as a value: equal for networks with equal fields.
 
-    jit recognises a Partial by its function: a bound method, or one of functools, is
-    equal to itself alone, and each load of a run would compile its sampler anew.
+    jit recognises a Partial by its function. A bound method, or one of functools, is
+    equal only to itself, so each load of a run would compile its sampler again.
 
     features: call the network with features=True, for features instead of its output.
     """

@@ -24,9 +24,10 @@ ITEM, CHECKSUMS = "default", "checksums"
 def open_manager(
     directory: Path, *, keep_last: int | None, keep_every: int = 0
 ) -> Manager:
-    """Checkpoints under `directory`, one folder a step.
+    """Checkpoints under `directory`, one folder per step.
 
-    keep_last: newest ones kept, None: all.  keep_every: multiples kept for good.
+    Args: keep_last: how many of the newest to keep; None keeps all.
+          keep_every: multiples of this step are kept for good; 0 for none.
     """
     # named handlers: orbax would infer them from the newest folder, even an empty one
     registry, standard = Registry(), ocp.StandardCheckpointHandler()
@@ -43,18 +44,18 @@ def open_manager(
 
 
 def save(manager: Manager, state: TrainState) -> None:
-    """`save_tree` of a state at its step."""
+    """Save a state at its step, by `save_tree`."""
     save_tree(manager, int(state.step), state)
 
 
 def save_tree(manager: Manager, step: int, tree: PyTree) -> None:
-    """Start writing arrays; returns once they are copied, so donation is safe.
+    """Start to write arrays; returns when they are copied, so buffers can be donated.
 
     A failure to write is raised by the next call or by `manager.close()`.
     """
     if jax.process_count() == 1:
-        # one device has all; of several orbax has each write a slice, and compiles one
-        # for every shape
+        # one device holds everything; with several, orbax lets each write a slice, and
+        # compiles a program for every shape
         tree = jax.tree.map(_on_one_device, tree)
     about = {CHECKSUMS: checksums(tree)}
     manager.save(step, args=ocp.args.StandardSave(tree, custom_metadata=about))
@@ -121,17 +122,19 @@ def _on_one_device(a: Any) -> Any:
 def restore(
     manager: Manager, like: TrainState, step: int | None = None
 ) -> TrainState | None:
-    """The newest whole checkpoint, or the one at `step`; None where there is none.
+    """The newest complete checkpoint, or the one at `step`; None if there is none.
 
-    One that cannot be read (cut short by a full disk, say) is passed over in favour of
-    the one before, with a warning that names it; it is kept under another name.
+    A checkpoint that cannot be read (cut short by a full disk, for example) is skipped
+    in favour of the one before. A warning names it, and it is kept under another name.
+
+    Args:   like: a state of the same shapes.
     Errors: ValueError if there are checkpoints and none of them can be read.
     """
     return _newest_whole(manager, partial(restore_tree, manager, like=like), step)
 
 
 def restore_part(manager: Manager, like: dict[str, PyTree]) -> dict[str, PyTree] | None:
-    """As `restore`, of some fields of the state alone: the rest is not even read."""
+    """Like `restore`, for some fields of the state; the others are not read at all."""
 
     def read(step: int) -> Any:
         abstract = _here(like)
@@ -189,8 +192,9 @@ def restore_tree(manager: Manager, step: int, like: PyTree) -> Any:
 
 
 def _here(like: PyTree) -> PyTree:
-    """Shapes with the devices of `like`, or the first one of this machine: from shapes
-    alone orbax asks for the devices that wrote them.
+    """Shapes on the devices of `like`, or on this machine's first device.
+
+    With shapes alone, orbax would need the devices that wrote the checkpoint.
     """
     first = jax.sharding.SingleDeviceSharding(jax.local_devices()[0])
     return jax.tree.map(
@@ -202,7 +206,7 @@ def _here(like: PyTree) -> PyTree:
 
 
 def drop_after(manager: Manager, step: int) -> None:
-    """Set aside checkpoints newer than `step`: they were passed over as damaged.
+    """Set aside checkpoints newer than `step`, which were skipped as damaged.
 
     They are renamed to STEP.damaged (STEP.damaged2 ...), not deleted, and their steps
     can be saved again.

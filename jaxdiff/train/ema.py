@@ -2,11 +2,13 @@
 
 (1)  ema <- beta(n) ema + (1 - beta(n)) params          n = 1 after the first step
 
-Each name in `__all__` can be chosen by a config and gives beta: n -> f32[]. The average
-starts at the initial parameters; warm-ups make it forget them, so none is read biased.
+Each name in `__all__` can be chosen by a config and makes beta: n -> f32[]. The average
+starts at the initial parameters. Decays that warm up forget these, so no bias has to be
+corrected.
 
-Several are kept side by side as a tuple, the run's own first: from snapshots of two
-`power` averages one of any width is put together after training (`reconstruct`).
+Several averages are kept side by side as a tuple, the run's own first. From snapshots
+of two `power` averages, one of any width is reconstructed after training
+(`reconstruct`).
 """
 
 from collections.abc import Callable
@@ -24,15 +26,21 @@ Decay = Callable[[Int[Array, ""]], Float[Array, ""]]
 
 
 def constant(decay: float = 0.999) -> Decay:
-    """beta = decay: the initial parameters keep the share decay^n; for long runs."""
+    """beta = decay, for long runs: the initial parameters keep the share decay^n.
+
+    Errors: ValueError unless 0 <= decay < 1.
+    """
     require(0 <= decay < 1, f"decay must be in [0, 1), got {decay=}")
     return Partial(_constant, decay)
 
 
 def warmup(decay: float = 0.9999, exponent: float = 0.75) -> Decay:
-    """beta = min(decay, 1 - (1 + n)^-exponent): forgets the initial parameters.
+    """beta = min(decay, 1 - (1 + n)^-exponent), which forgets the initial parameters.
 
-    3/4 reaches .999 at 10 thousand steps and .9999 at 215; 2/3 is for longer runs.
+    An exponent of 3/4 reaches .999 after 10 thousand steps and .9999 after 215
+    thousand; 2/3 is for longer runs.
+
+    Errors: ValueError unless 0 <= decay < 1 and 0 < exponent <= 1.
     """
     require(0 <= decay < 1, f"decay must be in [0, 1), got {decay=}")
     require(0 < exponent <= 1, f"exponent must be in (0, 1], got {exponent=}")
@@ -42,6 +50,8 @@ def warmup(decay: float = 0.9999, exponent: float = 0.75) -> Decay:
 def half_life(images: float = 500_000.0, batch_size: int = 512) -> Decay:
     """beta = .5^(batch / min(half_life, .05 images seen)), all counted in images.
 
+    Args:   images: the half-life.  batch_size: examples per step.
+    Errors: ValueError if images <= 0.
     Source: Karras et al. 2022, arXiv:2206.00364, appendix F.
     """
     require(images > 0, f"images must be > 0, got {images=}")
@@ -49,31 +59,34 @@ def half_life(images: float = 500_000.0, batch_size: int = 512) -> Decay:
 
 
 def power(width: float = 0.1) -> Decay:
-    """beta = (1 - 1/n)^(gamma + 1): an average as wide as `width` of all training.
+    """beta = (1 - 1/n)^(gamma + 1): the average's width is a share of the training.
 
+    Args:   width: standard deviation of the profile relative to its end, see
+            `gamma_of`.
     Source: Karras et al. 2024, arXiv:2312.02696, eq. 127.
     """
     return Partial(_power, gamma_of(width))
 
 
 def start(params: PyTree, powers: int = 0) -> PyTree:
-    """The averages at step 0: *copies*, for the training step donates its buffers.
+    """The averages at step 0: *copies*, since the training step donates its buffers.
 
-    powers: how many there are beside the run's own; for 0 it is not in a tuple.
+    Args:    powers: number of averages beside the run's own.
+    Returns: a tree like params, or with powers > 0 a tuple of 1 + powers of them.
     """
     first, *others = (jax.tree.map(jnp.copy, params) for _ in range(1 + powers))
     return (first, *others) if others else first
 
 
 def primary(ema: PyTree) -> PyTree:
-    """The run's own average, of those of a state."""
+    """The run's own average, out of those of a state."""
     return ema[0] if isinstance(ema, tuple) else ema
 
 
 def advance(
     ema: PyTree, params: PyTree, n: Int[Array, ""], decay: Decay | tuple[Decay, ...]
 ) -> PyTree:
-    """Equation 1 of one average, or of several with a decay each."""
+    """One step of one average, or of a tuple of averages with a decay each."""
     if not isinstance(decay, tuple):
         return update(ema, params, decay(n))
     both = zip(ema, decay, strict=True)
@@ -81,14 +94,16 @@ def advance(
 
 
 def update(ema: PyTree, params: PyTree, beta: Float[Array, ""]) -> PyTree:
-    """Equation 1, kept in the parameters' own precision."""
+    """Equation 1, in the precision of the parameters."""
     return jax.tree.map(lambda e, p: e + (1 - beta) * (p - e), ema, params)
 
 
 def gamma_of(width: float) -> float:
-    """The exponent whose profile has that standard deviation relative to its end.
+    """The exponent gamma of the power profile with this relative standard deviation.
 
-    width^2 = (gamma + 1) / ((gamma + 2)^2 (gamma + 3)).
+    width^2 = (gamma + 1) / ((gamma + 2)^2 (gamma + 3))
+
+    Errors: ValueError unless 0 < width < 12^-1/2.
     """
     require(0 < width < 12**-0.5, f"width must be in (0, {12**-0.5:.4f}), got {width=}")
     w = width**-2
@@ -101,8 +116,8 @@ def reconstruct(
 ) -> np.ndarray:
     """Weights of stored snapshots whose sum is nearest to another power profile.
 
-    Args:    times, gammas: f64[n], when each snapshot was taken and of which profile;
-             time, gamma: of the profile to put together.
+    Args:    times, gammas: f64[n], the step and the profile of each snapshot.
+             time, gamma: those of the average to reconstruct.
     Returns: f64[n]; ema = sum_i weights[i] snapshot[i].
     Source:  Karras et al. 2024, arXiv:2312.02696, algorithm 3 (least squares on the
              profiles' inner products, eq. 125).
@@ -114,7 +129,10 @@ def reconstruct(
 
 
 def _inner(t_a, gamma_a, t_b, gamma_b):
-    """Integral of two profiles' product: (g + 1) t^g / t_end^(g + 1) up to min(t)."""
+    """The integral, from 0 to min(t_a, t_b), of the product of two power profiles.
+
+    A profile is (gamma + 1) t^gamma / t_end^(gamma + 1), for t up to t_end.
+    """
     first = np.minimum(t_a, t_b)
     log = gamma_a * np.log(first / t_a) + gamma_b * np.log(first / t_b)
     scale = (gamma_a + 1) * (gamma_b + 1) / (gamma_a + gamma_b + 1)

@@ -1,6 +1,8 @@
-"""Learning-rate schedules: each name in `__all__` can be chosen by a config.
+"""Learning-rate schedules. Each name in `__all__` can be chosen by a config.
 
-All take the run's number of steps and may rise linearly over `warmup` steps first.
+Every maker takes the peak, the run's number of steps, and `warmup`, the number of steps
+over which the rate first rises linearly from 0. It raises ValueError unless peak > 0
+and warmup >= 0.
 """
 
 import jax.numpy as jnp
@@ -14,7 +16,7 @@ LrSchedule = optax.Schedule
 
 
 def constant(peak: float, num_steps: int, warmup: int = 0) -> LrSchedule:
-    """peak, after a linear rise over `warmup` steps."""
+    """The peak throughout."""
     del num_steps
     return _warmed(optax.constant_schedule(peak), peak, warmup)
 
@@ -22,7 +24,7 @@ def constant(peak: float, num_steps: int, warmup: int = 0) -> LrSchedule:
 def cosine(
     peak: float, num_steps: int, warmup: int = 0, end: float = 0.0
 ) -> LrSchedule:
-    """Half a cosine from peak to end at the last step, after `warmup` steps of rise."""
+    """Half a cosine from peak to `end` at the last step."""
     left = max(num_steps - warmup, 1)
     fall = optax.cosine_decay_schedule(peak, left, alpha=end / peak)
     return _warmed(fall, peak, warmup)
@@ -31,7 +33,7 @@ def cosine(
 def linear(
     peak: float, num_steps: int, warmup: int = 0, end: float = 0.0
 ) -> LrSchedule:
-    """A straight line from peak to end at the last step, after `warmup` steps."""
+    """A straight line from peak to `end` at the last step."""
     left = max(num_steps - warmup, 1)
     return _warmed(optax.linear_schedule(peak, end, left), peak, warmup)
 
@@ -39,7 +41,11 @@ def linear(
 def inverse_sqrt(
     peak: float, num_steps: int, warmup: int = 0, hold: int = 70_000
 ) -> LrSchedule:
-    """peak / sqrt(max(n / hold, 1)). Karras et al. 2024, arXiv:2312.02696, eq. 67."""
+    """peak / sqrt(max(n / hold, 1)), constant for the first `hold` steps.
+
+    Errors: ValueError if hold <= 0.
+    Source: Karras et al. 2024, arXiv:2312.02696, eq. 67.
+    """
     del num_steps
     require(hold > 0, f"hold must be > 0, got {hold=}")
 

@@ -1,4 +1,4 @@
-"""Optimisers: optax, by name. Each name in `__all__` can be chosen by a config."""
+"""Optimisers from optax. Each name in `__all__` can be chosen by a config."""
 
 import optax
 
@@ -13,7 +13,10 @@ Optimizer = optax.GradientTransformation
 def adam(
     lr: LrSchedule, b1: float = 0.9, b2: float = 0.999, eps: float = 1e-8
 ) -> Optimizer:
-    """Kingma & Ba 2015, arXiv:1412.6980."""
+    """Adam.
+
+    Source: Kingma & Ba 2015, arXiv:1412.6980.
+    """
     return optax.adam(lr, b1, b2, eps)
 
 
@@ -24,11 +27,17 @@ def adamw(
     b2: float = 0.999,
     eps: float = 1e-8,
 ) -> Optimizer:
-    """Adam with decoupled weight decay. Loshchilov & Hutter 2019, arXiv:1711.05101."""
+    """Adam with decoupled weight decay.
+
+    Source: Loshchilov & Hutter 2019, arXiv:1711.05101.
+    """
     return optax.adamw(lr, b1, b2, eps, weight_decay=weight_decay)
 
 
 def clipped(tx: Optimizer, max_norm: float) -> Optimizer:
-    """Scale gradients down to a global norm of at most max_norm; 0 leaves them."""
+    """Scale gradients to a global norm of at most max_norm; 0 leaves them as they are.
+
+    Errors: ValueError if max_norm < 0.
+    """
     require(max_norm >= 0, f"clip_norm must be >= 0 (0 is off), got {max_norm=}")
     return optax.chain(optax.clip_by_global_norm(max_norm), tx) if max_norm else tx

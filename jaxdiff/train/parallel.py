@@ -1,7 +1,7 @@
-"""Data parallelism: the one file that uses pmap.
+"""Data parallelism. This is the one file that uses pmap.
 
-The state is given whole and comes back whole (in_axes and out_axes None): no copies to
-make, none to undo. Only the batch is split, on the axis in front.
+The state goes in whole and comes out whole (in_axes and out_axes are None), so it is
+never replicated or collected. Only the batch is split, along its first axis.
 """
 
 from collections.abc import Callable, Sequence
@@ -22,12 +22,15 @@ Devices = Sequence[Any]  # of jax.Device
 def pmap_step(step: Callable, devices: Devices, frozen: PyTree = None) -> Callable:
     """(state, batch, key) -> (state, metrics) over devices.
 
-    batch leaves [d, k, b / d, ...] as from `shard`. The state's buffers are donated.
-    frozen: what every step is given whole beside them, such as a teacher; it is put on
-    every device once, here, and never donated.
-    A call returns when the call before it is done: the devices are never idle, and
-    never far behind. XLA's CPU devices need that, for they share a few threads: with
-    many calls under way all of them come to wait in all-reduces that cannot meet.
+    Args:    step: see train/step.py.  devices: those to split the batch over.
+             frozen: a tree that every step gets whole, such as a teacher. It is put on
+             every device once, here, and never donated.
+    Returns: a function of batches whose leaves are [d, k, b / d, ...], as from `shard`.
+             It donates the state's buffers.
+
+    A call returns when the call before it is done, so devices are never idle, and never
+    far behind. XLA's CPU devices depend on this: they share a few threads, and with
+    many calls in flight these would all wait in all-reduces that can never complete.
     """
     mapped = jax.pmap(
         step,
@@ -49,9 +52,9 @@ def pmap_step(step: Callable, devices: Devices, frozen: PyTree = None) -> Callab
 
 
 def replicate(tree: PyTree, devices: Devices) -> PyTree:
-    """Put a tree on every device, as `pmap_step` gives it back: it compiles once.
+    """Put a tree on every device as `pmap_step` returns it: nothing compiles twice.
 
-    The arrays keep their shapes: this is a placement, not a leading axis.
+    The arrays keep their shapes; no leading axis is added.
     """
     mesh = Mesh(np.array(devices), (AXIS,))
     return jax.device_put(tree, NamedSharding(mesh, PartitionSpec()))
@@ -63,16 +66,20 @@ def any_process(flag: bool) -> bool:
 
 
 def pmap_map(f: Callable, devices: Devices, split: Sequence[bool]):
-    """f over devices; arguments with split[i] lead with [d, b / d, ...], others whole.
+    """Map f over devices.
 
-    Outputs lead with [d, ...].
+    Args:    split: for each argument, whether it is [d, b / d, ...] or passed whole.
+    Returns: a function whose outputs are [d, ...].
     """
     axes = tuple(0 if one else None for one in split)
     return jax.pmap(f, in_axes=axes, devices=list(devices))
 
 
 def shard(batch: PyTree, num_devices: int, axis: int = 0) -> PyTree:
-    """Split every leaf's `axis` b into num_devices parts, moved in front: [d, ...]."""
+    """Split `axis` of every leaf into num_devices parts, and move these to the front.
+
+    [..., b, ...] -> [d, ..., b / d, ...]
+    """
 
     def split(leaf):
         shape = leaf.shape
@@ -88,7 +95,10 @@ def unshard(tree: PyTree) -> PyTree:
 
 
 def check_divides(batch_size: int, accumulate: int, num_devices: int) -> None:
-    """ValueError unless every device gets whole micro-batches of one size."""
+    """Check that every device gets whole micro-batches of one size.
+
+    Errors: ValueError, with the nearest batch size that does.
+    """
     parts = num_devices * accumulate
     require(
         batch_size % parts == 0,

@@ -1,4 +1,4 @@
-"""The training state: arrays only, so the state is the checkpoint."""
+"""The training state. It holds arrays only, so the state is the checkpoint."""
 
 from typing import Any
 
@@ -13,10 +13,16 @@ from jaxdiff.train import ema as averaging
 
 @flax.struct.dataclass
 class TrainState:
-    """step, i32[], counts optimiser steps done; ema is the running average of params,
-    or a tuple of several, the run's own first (ema.py).
+    """The state after `step` optimiser steps.
 
-    No field has an array's type: JAX and orbax also fill the tree with placeholders.
+    step:      i32[]
+    params:    the network's parameters
+    ema:       their running average, or a tuple of several, the run's own first
+               (ema.py)
+    opt_state: of the optimiser
+
+    No field has an array's type, because JAX and orbax also put placeholders in the
+    tree.
     """
 
     step: Any
@@ -28,7 +34,7 @@ class TrainState:
 def init_state(
     params: PyTree, tx: optax.GradientTransformation, powers: int = 0
 ) -> TrainState:
-    """A state at step 0. powers: averages kept beside the run's own."""
+    """The state at step 0. powers: the number of averages beside the run's own."""
     return TrainState(
         step=jnp.zeros((), jnp.int32),
         params=params,
@@ -45,5 +51,5 @@ def all_finite(tree: PyTree) -> Any:
 
 
 def num_params(params: PyTree) -> int:
-    """How many numbers; also of shapes from `jax.eval_shape`."""
+    """The number of parameters; also from the shapes of `jax.eval_shape`."""
     return sum(leaf.size for leaf in jax.tree.leaves(params))

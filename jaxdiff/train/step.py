@@ -1,10 +1,10 @@
-"""The training step, read in one breath, and nothing about devices but an axis's name.
+"""The training step. It depends on devices only through the name of an axis.
 
 (1)  grads = mean over the global batch of d loss_i / d params
 (2)  params <- params + tx(grads);   ema <- beta(n) ema + (1 - beta(n)) params
 
-Example i of the global batch draws from fold_in(fold_in(seed, step), i), whichever
-device holds it, so the split into devices or micro-batches changes no draw.
+Example i of the global batch draws from fold_in(fold_in(seed, step), i) on whichever
+device it is, so splitting the batch over devices or micro-batches changes no draw.
 """
 
 from collections.abc import Callable
@@ -24,11 +24,11 @@ Metrics = dict[str, Float[Array, "..."]]
 
 
 class Context(NamedTuple):
-    """What a loss may look at beside its batch; none of it is differentiated.
+    """What a loss may use beside its batch. None of it is differentiated.
 
-    step:   optimiser steps done before this one.
-    ema:    the run's own average of the parameters, before this step.
-    frozen: the task's arrays that are not trained, or None.
+    step:   the number of optimiser steps done before this one
+    ema:    the run's own average of the parameters, before this step
+    frozen: arrays of the task that are not trained, or None
     """
 
     step: Int[Array, ""]
@@ -49,14 +49,16 @@ def make_train_step(
     axis: str | None,
     accumulate: int = 1,
 ) -> Step:
-    """One optimiser step a slice of the leading axis of its batch.
+    """One optimiser step for each slice of the leading axis of the batch.
 
     Args:    loss: (params, keys, batch, context) -> (f32[b], metrics of f32[b]).
+             tx: the optimiser.  decay: of each average, see ema.py.
              axis: the pmap axis to average over, or None for a single device.
              accumulate: micro-batches whose gradients are averaged; divides b.
-    Returns: (state, batch, key, frozen=None) -> (state, metrics). batch's leaves are
-             [k, b, ...]: k optimiser steps in one call, in a scan, for models so small
-             that dispatch would dominate. metrics' are f32[k]. frozen is the context's.
+    Returns: (state, batch, key, frozen=None) -> (state, metrics). The batch's leaves
+             are [k, b, ...], for k optimiser steps in one call: a scan, for models so
+             small that dispatch would dominate. The metrics are f32[k]. `frozen` is
+             passed to the context.
     """
 
     def grad_of(params, context, keys, batch):
