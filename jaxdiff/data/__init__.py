@@ -1,1 +1,1 @@
-"""Data sets as sources read by index: one file a kind, each with a make()."""
+"""Data sets, as sources that are read by index. Each file has a make()."""

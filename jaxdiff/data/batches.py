@@ -1,9 +1,9 @@
-"""The loader. The law: a batch is a function of (seed, step) alone.
+"""The loader, whose law is that a batch is a function of (seed, step) alone.
 
-Row j of step i is at position p = i batch_size + j of an endless list: epoch
-p // len(source), and in it example permutation(seed, epoch)[p % len(source)]. So the
-step is all there is to save, any step can be made first, and any number of processes
-reads the same batches, each of them other rows.
+Row j of step i is at position p = i batch_size + j of an endless list. Its epoch is p
+// len(source), and its example is permutation(seed, epoch)[p % len(source)]. So the
+step is all that has to be saved, any step can be made first, and any number of
+processes reads the same batches, each of them other rows.
 """
 
 from collections.abc import Iterator
@@ -14,7 +14,7 @@ import numpy as np
 
 from jaxdiff.data.source import Batch, Source, map_arrays
 
-# Third word of Philox's counter: what a stream of random numbers is for.
+# The streams of random numbers, told apart by the last word of Philox's counter.
 SHUFFLE, FLIP = 0, 1
 
 
@@ -36,15 +36,16 @@ def batches(
     """The batches of steps start ... stop - 1, made ahead of time in threads.
 
     Args:    batch_size: rows of the global batch, over all processes.
-             seed: 0 to 2^64 - 1.  stack: steps put on a leading axis.
-             flip: mirror each image left-right with probability one half.
-             process_index, process_count: this process gets rows
-             process_index * b ... with b = batch_size / process_count.
-             num_threads: 0 to load on demand.  prefetch: items made ahead.
-    Returns: iterator of {"x": f32[k, b, *shape], "cond": a tree whose arrays are
-             [k, b, ...], or None} with k = stack, also for 1; fewer in the last item
-             if stack does not divide stop - start. Threads end when it is dropped or
-             closed.
+             seed: 0 to 2^64 - 1.  stack: number of steps put on a leading axis.
+             flip: mirror each image left to right with probability one half.
+             process_index, process_count: this process gets the b rows from
+             process_index * b on, where b = batch_size / process_count.
+             shuffle: in another order each epoch.
+             num_threads: 0 loads on demand.  prefetch: number of items made ahead.
+    Returns: iterator of {"x": f32[k, b, *shape], "cond": a tree whose arrays are [k, b,
+             ...], or None} with k = stack, also for 1. The last item has fewer steps if
+             stack does not divide stop - start. The threads end when the iterator is
+             dropped or closed.
     Errors:  ValueError for an argument out of range.
     """
     make = partial(
@@ -103,7 +104,7 @@ def batch_at(
 
 
 def examples(place: np.ndarray, n: int, seed: int, shuffle: bool) -> np.ndarray:
-    """Positions in the endless list -> indices of examples, both i64[...]."""
+    """The indices of the examples at positions of the endless list, both i64[...]."""
     epoch, index = np.divmod(place, n)
     if not shuffle:
         return index
@@ -116,14 +117,14 @@ def examples(place: np.ndarray, n: int, seed: int, shuffle: bool) -> np.ndarray:
 
 @lru_cache(maxsize=4)
 def permutation(seed: int, epoch: int, n: int) -> np.ndarray:
-    """The order i64[n] of an epoch; kept, since all batches of an epoch need it."""
+    """The order i64[n] of an epoch, cached because all of its batches need it."""
     order = _generator(seed, epoch, SHUFFLE).permutation(n)
     order.flags.writeable = False
     return order
 
 
 def flips(seed: int, step: int, batch_size: int) -> np.ndarray:
-    """bool[batch_size]: which rows of a step's global batch are mirrored."""
+    """Which rows of a step's global batch are mirrored, bool[batch_size]."""
     return _generator(seed, step, FLIP).random(batch_size) < 0.5
 
 

@@ -8,11 +8,11 @@ from jaxdiff.data.source import Source
 
 
 def make(labels: tuple[int, ...] = (), low: float = -1.0) -> Source:
-    """The digits as x f32[b, 8, 8, 1] = raw / 8 - 1 with low = -1.
+    """scikit-learn's digits as x f32[b, 8, 8, 1]; with low = -1, x = raw / 8 - 1.
 
     Args:   labels: digits to keep, in the order of the new classes; () for all ten.
-            low: model value of black, white is 1.
-    Errors: ValueError for a label outside 0..9 or twice, or low >= 1.
+            low: model value of black; white is 1.
+    Errors: ValueError for a label outside 0..9 or given twice, or for low >= 1.
     """
     names = tuple(str(k) for k in range(10))
     images.check_labels(labels, 10)

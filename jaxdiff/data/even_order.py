@@ -1,4 +1,4 @@
-"""The order of real images in which any first n hold the classes as all do."""
+"""An order of real images whose first n, for any n, have the classes of the set."""
 
 import numpy as np
 from tqdm import tqdm
@@ -6,23 +6,24 @@ from tqdm import tqdm
 from jaxdiff.data.batches import permutation
 from jaxdiff.data.source import Source
 
-# Labels read at once.
+# How many labels are read at once.
 BATCH = 1024
 
 
 def even_order(
     source: Source, num: int | None = None, seed: int = 0, label: int | None = None
 ) -> np.ndarray:
-    """Which images, in turn, i64[m]: `num`, drawn by the seed, or all.
+    """The indices of images in an order with even classes, i64[m]: `num`, or all.
 
-    Any first n have the classes in the proportion of all m, as samples requested class
-    by class have: n drawn blindly can be further from the data than generated ones.
+    The seed draws which images. The first n, for any n, have the classes in the
+    proportion of all m, like samples requested class by class. n images drawn without
+    regard to class can be further from the data than generated ones.
 
-    Args:   label: of this class alone.
+    Args:   num: None takes all.  label: take only this class.
     Errors: ValueError if there are fewer than num, or num is less than 4.
     """
     index = permutation(seed, 0, len(source))
-    # without a label, those of the chosen examples alone are read
+    # unless a label is given, only the chosen examples are read
     read = index[: num or len(index)] if label is None else index
     labels = np.zeros(len(read), np.int32)
     if source.num_classes:

@@ -1,4 +1,4 @@
-"""A folder of pictures: path/*.png without labels, or path/CLASS/*.png with them."""
+"""A folder of pictures: path/*.png without labels, or path/CLASS/*.png with labels."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -21,18 +21,18 @@ def make(
     low: float = -1.0,
     checksum: str = "",
 ) -> Source:
-    """Every picture of a folder, decoded now into one uint8 array.
+    """Every picture of a folder, decoded at once into one uint8 array.
 
-    Args:   path: holds pictures, or folders of pictures: the classes, sorted by name.
-            size: side or (height, width) in pixels, by Pillow's antialiased LANCZOS;
-            0 for pictures that are all of one size.
-            crop: cut the centred part of the goal's aspect first; else squeeze.
-            channels: 3 for RGB, 1 for grey; transparency is laid on white.
-            low: model value of black, white is 1.
-            checksum: what the files must have; "" for any.
+    Args:   path: holds pictures, or one folder of pictures per class, sorted by name.
+            size: side or (height, width) in pixels, by Pillow's antialiased LANCZOS; 0
+            if all pictures have one size.
+            crop: cut the centre to the target's aspect first; otherwise squeeze.
+            channels: 3 for RGB, 1 for grey; transparent parts become white.
+            low: model value of black; white is 1.
+            checksum: that of the files; "" accepts any.
     Errors: FileNotFoundError if there is no such folder. ValueError if it holds no
             pictures, one that cannot be decoded, pictures of different size (without
-            `size`), more than 4 GiB of them, or another checksum.
+            `size`), or more than 4 GiB of them, or if the checksum differs.
     """
     goal = images.target_size(size)
     images.ranges(low, 255.0)
@@ -64,7 +64,7 @@ def make(
 
 
 def find(path: str) -> tuple[list[Path], np.ndarray | None, tuple[str, ...]]:
-    """The pictures sorted by class and name, i32[n] labels or None, class names."""
+    """The pictures sorted by class and name, labels i32[n] or None, class names."""
     root = Path(path).expanduser()
     if not root.is_dir():
         raise FileNotFoundError(
@@ -101,7 +101,10 @@ def find(path: str) -> tuple[list[Path], np.ndarray | None, tuple[str, ...]]:
 def read_file(
     file: Path, goal: tuple[int, int] | None, crop: bool, channels: int
 ) -> np.ndarray:
-    """One picture as uint8[h, w, channels]; ValueError naming the file if broken."""
+    """One picture as uint8[h, w, channels].
+
+    Errors: ValueError that names the file if it is broken.
+    """
     try:
         with Image.open(file) as image:
             image.load()

@@ -1,4 +1,4 @@
-"""From picture files and bytes to uint8 arrays, and from those to a Source."""
+"""Pictures as uint8 arrays, and sources made from such arrays."""
 
 import os
 from collections.abc import Callable, Sequence
@@ -15,9 +15,9 @@ Maps = tuple[Callable[[np.ndarray], np.ndarray], Callable[[np.ndarray], np.ndarr
 
 
 def ranges(low: float, peak: float) -> Maps:
-    """(encode, decode): data units [0, peak] <-> model units [low, 1], both f32.
+    """(encode, decode) between data units [0, peak] and model units [low, 1], both f32.
 
-    Errors: ValueError if low is not finite and below 1.
+    Errors: ValueError unless low is finite and below 1.
     """
     if not (np.isfinite(low) and low < 1):
         raise ValueError(
@@ -46,8 +46,9 @@ def from_array(
 ) -> Source:
     """A source held in memory.
 
-    Args: pixels uint8[n, h, w, c] in [0, peak]; labels i[n] or None; class_names one a
-          class (none without labels); low: what black becomes in model units.
+    Args: pixels: uint8[n, h, w, c] in [0, peak].  labels: i[n], or None.
+          class_names: one per class; none without labels.
+          low: value of black in model units.  peak: value of white in data units.
     """
     encode, decode = ranges(low, peak)
     labels = None if labels is None else labels.astype(np.int32)
@@ -71,14 +72,14 @@ def from_array(
 def standardise(
     source: Source, mean: Sequence[float] = (), std: Sequence[float] = ()
 ) -> Source:
-    """The same images with x' = (v - mean) / std, where v is 0 for black, 1 for white.
+    """The same images as x' = (v - mean) / std, where v is 0 for black and 1 for white.
 
-    Of codes (latents.py), which have neither, v is the code itself.
+    Codes (latents.py) have no black or white; v is then the code itself.
 
-    Args:   mean, std: one number a channel; () to measure them here, which reads every
-            image once. They are the result's `moments`.
-    Errors: ValueError for a number of them that is not the channels', one of the two
-            alone, or a deviation that is not positive.
+    Args:   mean, std: one number per channel. () measures them, which reads every image
+            once. They become the `moments` of the result.
+    Errors: ValueError if there is not one number per channel, if only one of the two is
+            given, or if a deviation is not positive.
     """
     if bool(mean) != bool(std):
         raise ValueError(f"mean and std go together, got {mean=}, {std=}; give both")
@@ -116,8 +117,8 @@ def standardise(
 def moments(source: Source) -> Moments:
     """Mean and standard deviation of each channel over all pixels of all images.
 
-    In units of 0 for black and 1 for white (of codes as they are), summed in float64 a
-    batch at a time, with a progress bar if that takes over a second.
+    Black is 0 and white is 1; codes are taken as they are. The sums are float64, a
+    batch at a time, with a progress bar if they take over a second.
     """
     black, white = _ends(source)
     total, squares = np.zeros((2, source.shape[-1]))
@@ -129,19 +130,22 @@ def moments(source: Source) -> Moments:
         squares += np.square(v).sum((0, 1, 2))
     count = len(source) * source.shape[0] * source.shape[1]
     mean = total / count
-    # rounding may leave a constant channel a little below 0
+    # rounding may make the variance of a constant channel slightly negative
     std = np.sqrt(np.maximum(squares / count - mean**2, 0.0))
     return tuple(mean.tolist()), tuple(std.tolist())
 
 
 def _ends(source: Source) -> tuple[np.float64, np.float64]:
-    """Where 0 and 1 of the units of `moments` are, in model units."""
+    """Where 0 and 1 in the units of `moments` are in model units."""
     black, white = source.bounds or (0.0, 1.0)
     return np.float64(black), np.float64(white)
 
 
 def check_labels(labels: Sequence[int], num_classes: int) -> None:
-    """ValueError unless `labels` are different classes out of range(num_classes)."""
+    """Check that `labels` are different classes out of range(num_classes).
+
+    Errors: ValueError if they are not.
+    """
     if labels and not num_classes:
         raise ValueError(
             f"labels={tuple(labels)}, but the data set has no labels; use labels=()"
@@ -159,8 +163,8 @@ def keep_labels(
 ) -> tuple[np.ndarray, np.ndarray, tuple[str, ...]]:
     """Keep the examples of some classes; class i of the result is labels[i].
 
-    Args:    all_labels i[n]; labels: classes to keep, () for all.
-    Returns: index i64[m] of the kept examples, their new labels i32[m], class names.
+    Args:    all_labels: i[n].  labels: the classes to keep; () for all.
+    Returns: indices i64[m] of the kept examples, their new labels i32[m], class names.
     """
     if not labels:
         return np.arange(len(all_labels)), all_labels.astype(np.int32), (*class_names,)
@@ -171,7 +175,10 @@ def keep_labels(
 
 
 def target_size(size: int | Sequence[int]) -> tuple[int, int] | None:
-    """The config field `size` as (height, width); None for 0: as stored."""
+    """The config field `size` as (height, width); None for 0: as stored.
+
+    Errors: ValueError for another form.
+    """
     pair = (size, size) if isinstance(size, int) else tuple(size)
     if pair == (0, 0):
         return None
@@ -183,11 +190,10 @@ def target_size(size: int | Sequence[int]) -> tuple[int, int] | None:
 
 
 def fit(image: Image.Image, size: tuple[int, int] | None, crop: bool) -> Image.Image:
-    """Resize to (height, width) with Pillow's LANCZOS.
+    """Resize to (height, width) with Pillow's LANCZOS, whose window avoids aliasing.
 
-    Its window widens as the picture shrinks, so nothing aliases.
-    crop: first cut the largest centred part that has the goal's aspect; without it
-    the picture is squeezed.
+    Args: size: None leaves the image as it is.  crop: first cut the largest central
+          part with the target's aspect; otherwise the picture is squeezed.
     """
     if size is None or (image.height, image.width) == size:
         return image
@@ -202,9 +208,9 @@ def fit(image: Image.Image, size: tuple[int, int] | None, crop: bool) -> Image.I
 
 
 def to_channels(image: Image.Image, channels: int) -> Image.Image:
-    """Turn upright, lay transparency on white, make grey (1) or RGB (3).
+    """Turn upright, fill transparent parts with white, make grey (1) or RGB (3).
 
-    Errors: ValueError for more than 8 bits a value, which Pillow would cut off.
+    Errors: ValueError for more than 8 bits per value, which Pillow would cut off.
     """
     if image.mode.startswith(("I", "F")):
         raise ValueError(f"has Pillow mode {image.mode}, more than 8 bits a value")
@@ -216,13 +222,13 @@ def to_channels(image: Image.Image, channels: int) -> Image.Image:
 
 
 def convert(image: Image.Image, channels: int) -> Image.Image:
-    """Grey (1) or RGB (3), without a copy where it is that already."""
+    """Grey (1) or RGB (3); without a copy if the picture is that already."""
     mode = {1: "L", 3: "RGB"}[channels]
     return image if image.mode == mode else image.convert(mode)
 
 
 def to_array(image: Image.Image) -> np.ndarray:
-    """uint8[h, w, c], c = 1 for grey."""
+    """uint8[h, w, c], with c = 1 for grey."""
     pixels = np.asarray(image)
     return pixels if pixels.ndim == 3 else pixels[..., None]
 
@@ -232,8 +238,10 @@ def fill(
 ) -> np.ndarray:
     """All n pictures as uint8[n, *shape], read in threads, with a progress bar.
 
-    read: i64[b] -> uint8[b, *shape]. Pillow decodes without Python's lock, so threads
-    help; the bar shows itself only when the work takes over a second.
+    Pillow releases Python's lock while it decodes, so threads help. The bar appears
+    only if the work takes over a second.
+
+    Args: read: i64[b] -> uint8[b, *shape].  desc: the text of the bar.
     """
     out = np.empty((n, *shape), np.uint8)
     chunks = [np.arange(i, min(i + 32, n)) for i in range(0, n, 32)]

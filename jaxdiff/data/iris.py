@@ -13,7 +13,7 @@ def make(columns: tuple[str, ...] = (), rounded: bool = True) -> Source:
 
     Args:   columns: which of "sepal length (cm)", "sepal width (cm)", "petal length
             (cm)", "petal width (cm)", "class" to keep, in this order; () for all.
-            rounded: decode lengths to the data's tenths of a centimetre.
+            rounded: decode lengths to tenths of a centimetre, like the data.
     Errors: ValueError for a column that Iris does not have.
     """
     iris: Any = load_iris()

@@ -1,9 +1,8 @@
-"""The codes of a first stage as a data set: images are encoded once, and kept.
+"""The codes of a first stage as a data set: images are encoded once, codes are kept.
 
-FOLDER/CHECKSUM/codes.npy and their conditions: labels.npy, or of other conditions each
-array in turn, cond-0.npy, cond-1.npy, ... They are read by index from the disk, so that
-a large data set needs no memory. Another encoder has another checksum, and so other
-codes.
+FOLDER/CHECKSUM/ holds codes.npy and the conditions: labels.npy, or for other conditions
+one file per array, cond-0.npy, cond-1.npy, ... All are read from disk by index, so a
+large data set needs no memory. Another encoder has another checksum, hence other codes.
 """
 
 import shutil
@@ -18,12 +17,14 @@ from tqdm import tqdm
 
 from jaxdiff.data.source import Batch, Source, map_arrays
 
-# Images encoded or decoded at once.
+# How many images are encoded or decoded at once.
 CHUNK = 250
 
 
 class FirstStage(NamedTuple):
-    """source:   the images
+    """The autoencoder whose codes are the data.
+
+    source:   the images
     encode:   f32[b, *source.shape] in model units -> f32[b, *latent]
     decode:   the inverse of encode, as far as there is one
     checksum: of the encoder and of what it encodes
@@ -38,10 +39,10 @@ class FirstStage(NamedTuple):
 
 
 def make(first_stage: FirstStage, checksum: str = "") -> Source:
-    """Codes as model units, as the encoder gives them; decoded, they are images.
+    """The codes of the first stage, in the encoder's units. Decoded, they are images.
 
-    Args:   checksum: what the first stage must have; "" for any.
-    Errors: ValueError for another checksum.
+    Args:   checksum: that of the first stage; "" accepts any.
+    Errors: ValueError if the checksum differs.
     """
     if checksum not in ("", first_stage.checksum):
         raise ValueError(
@@ -76,12 +77,12 @@ def make(first_stage: FirstStage, checksum: str = "") -> Source:
 
 
 def encode(first_stage: FirstStage, kept: Path) -> None:
-    """Write the codes of every image to the folder `kept`, which is whole or not there.
+    """Write the codes of every image to the folder `kept`, which is complete or absent.
 
-    With a progress bar if it takes over a second.
+    A progress bar appears if this takes over a second.
     """
     source, part = first_stage.source, kept.with_suffix(".part")
-    shutil.rmtree(part, ignore_errors=True)  # of a run that was cut short
+    shutil.rmtree(part, ignore_errors=True)  # left by a run that was cut short
     part.mkdir(parents=True)
     stores = None
     starts = range(0, len(source), CHUNK)
@@ -101,7 +102,7 @@ def encode(first_stage: FirstStage, kept: Path) -> None:
 
 
 def _cond_files(source: Source, folder: Path) -> Iterator[Path]:
-    """Where the arrays of the condition are kept, in the order of `map_arrays`."""
+    """The files of the condition's arrays, in the order of `map_arrays`."""
     if source.num_classes:
         return iter([folder / "labels.npy"])
     return (folder / f"cond-{i}.npy" for i in count())
@@ -124,7 +125,10 @@ def _stores(folder: Path, source: Source, batch: Batch) -> list[np.memmap]:
 
 
 def in_chunks(function: Callable, x: np.ndarray) -> np.ndarray:
-    """function(x) by CHUNK rows at once, the last filled up: one shape to compile."""
+    """function(x), computed by CHUNK rows at a time.
+
+    The last chunk is filled up, so that only one shape is compiled.
+    """
     x = np.asarray(x, np.float32)
     out = []
     for i in range(0, len(x), CHUNK):

@@ -1,8 +1,8 @@
-"""How the columns of a table become the columns of x, and back.
+"""How the columns of a table become columns of x, and back.
 
-A numeric column is one column of x; a categorical column is as many as it has
-categories (one-hot). Every column of x is standardised: (value - mean) / std with the
-population std, one-hot columns too, so that noise of one scale fits them all.
+A numeric column is one column of x. A categorical column is one-hot, with one column of
+x per category. Every column of x is standardised, one-hot columns too, as (value -
+mean) / std with the population std, so that noise of one scale suits them all.
 """
 
 import difflib
@@ -17,11 +17,11 @@ Columns = Mapping[str, np.ndarray]
 
 @dataclass(frozen=True)
 class Column:
-    """One column of the table: x[:, start:stop] holds it.
+    """One column of the table, which is x[:, start:stop].
 
-    categories: sorted, one a column of x; () for a numeric column.
-    decimals:   numeric columns: digits after the point, to which decode rounds; None
-                for none.
+    categories: sorted, one per column of x; () for a numeric column
+    decimals:   of a numeric column: digits after the point that decode rounds to; None
+                does not round
     """
 
     name: str
@@ -33,7 +33,7 @@ class Column:
 
 @dataclass(frozen=True)
 class Layout:
-    """The whole table: its columns in order, and f64[d] mean and std of raw x."""
+    """The whole table: its columns in order; mean and std f64[d] of x in data units."""
 
     columns: tuple[Column, ...]
     mean: np.ndarray
@@ -45,11 +45,14 @@ class Layout:
 
     @property
     def width(self) -> int:
-        """Number of columns of x."""
+        """The number of columns of x."""
         return len(self.mean)
 
     def __getitem__(self, name: str) -> Column:
-        """The column called `name`; a ValueError gives the nearest name."""
+        """The column called `name`.
+
+        Errors: ValueError with the nearest name.
+        """
         for column in self.columns:
             if column.name == name:
                 return column
@@ -65,7 +68,7 @@ def decode(
 ) -> dict[str, np.ndarray]:
     """f[b, d] in model units -> {name: f64[b] in data units, or str[b] by argmax}.
 
-    rounded: numbers to their column's decimals, as the data was when written down.
+    rounded: round numbers to their column's decimals, as the data were written down.
     """
     raw = np.asarray(x, np.float64) * layout.std + layout.mean
     out = {}
@@ -83,11 +86,11 @@ def decode(
 def encode_rows(
     layout: Layout, columns: Mapping[str, Any]
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Known columns -> x and which of its columns are known; the inverse of decode.
+    """Known columns as x, and which columns of x are known; the inverse of decode.
 
     Args:
-        columns: {name: b values, or one value for all rows}; numbers, or text that
-            reads as a number, for numeric columns, category names for the others.
+        columns: {name: b values, or one value for all rows}. Numeric columns take
+            numbers, or text that reads as a number; the others take category names.
             Columns of the table that are left out are unknown.
     Returns: x f32[b, d] in model units, 0 where unknown; known bool[d].
     Errors:  ValueError for a column or category that the table does not have, a
@@ -135,7 +138,7 @@ def _numbers(column: Column, value: np.ndarray) -> np.ndarray:
 
 
 def as_number(value: Any) -> float | None:
-    """The finite number that `value` is or reads as; None where there is none."""
+    """The finite number that `value` is, or reads as; None if there is none."""
     if isinstance(value, str) and "_" in value:
         return None  # float() would read "1_000" as a thousand
     try:

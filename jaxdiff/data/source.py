@@ -1,8 +1,8 @@
-"""What every data set looks like to the rest of the program.
+"""The interface of a data set to the rest of the program.
 
 A source is read by index, a whole batch at a time, and gives values in model units
-(images about [-1, 1], table columns standardised). `decode` takes model units back to
-the units of the data.
+(images about in [-1, 1], table columns standardised). `decode` takes them back to the
+units of the data.
 """
 
 import hashlib
@@ -36,26 +36,25 @@ class Source:
     """A data set of known size, read by index.
 
     load:         i64[b] -> {"x": f32[b, *shape] in model units, "cond": the condition}.
-                  The condition is None, an array that leads with b, or a tree of such
-                  arrays (dicts, tuples, NamedTuples, None). With num_classes > 0 it is
-                  the class label, i32[b].
+                  The condition is None, an array whose first axis is b, or a tree of
+                  such arrays (dicts, tuples, NamedTuples, None). With num_classes > 0
+                  it is the class label, i32[b].
     size:         number of examples.
     shape:        of one x: (h, w, c) for images, (columns,) for tables.
     decode:       f32[b, *shape] -> data units: an array for images (f32[b, h, w, c],
                   clipped to [0, peak]), a dict of columns for tables.
     num_classes:  0 unless the condition is a class label.
-    class_names:  one a class, for titles and legends.
-    null:         of a condition other than a label: the one that means "none", shaped
-                  as that of one example. Of a label it is num_classes.
-    peak:         the data units' value for white (255, or 16 for the 8x8 digits);
-                  0 for tables.
-    bounds:       pixels only: model units of black and of white, one number for all
-                  channels or f32[c]; None for tables and for codes of images.
-    moments:      images standardised by channel (images.py): their mean and standard
+    class_names:  one per class, for titles and legends.
+    peak:         white in data units (255, or 16 for the 8x8 digits); 0 for tables.
+    bounds:       of pixels: black and white in model units, one number for all channels
+                  or f32[c]; None for tables and for codes of images.
+    moments:      of images standardised by channel (images.py): their mean and standard
                   deviation, c numbers each, where 0 is black and 1 is white; else ().
     checksum:     of the files that the examples were read from, or of the encoder
-                  whose codes they are (latents.py); "" where they cannot change.
-    layout:       tables only: which columns of x belong to which column of the table.
+                  whose codes they are (latents.py); "" if they cannot change.
+    layout:       of tables: which columns of x belong to which column of the table.
+    null:         of a condition other than a label: the one that means "none", for one
+                  example. For a label it is num_classes.
     """
 
     load: Callable[[np.ndarray], Batch]
@@ -78,7 +77,7 @@ class Source:
         return self.load(np.asarray(index))
 
     def encode(self, values: np.ndarray) -> np.ndarray:
-        """Pixels f32[b, h, w, c] in data units -> model units, undoing decode."""
+        """Pixels f32[b, h, w, c] in data units -> model units; undoes decode."""
         assert self.bounds is not None, "pixels have bounds"
         black, white = self.bounds
         v = np.asarray(values, np.float32) / np.float32(self.peak)
@@ -96,16 +95,16 @@ class Source:
     def labels_of(self, batch: Batch) -> np.ndarray | None:
         """The class labels i32[b] of a batch; None if its condition is something else.
 
-        For titles, legends and classifiers: what only hands a condition on takes it
-        as it is.
+        This is for titles, legends and classifiers. Code that only passes a condition
+        on takes it as it is.
         """
         return batch["cond"] if self.num_classes else None
 
 
 def take(source: Source, index: np.ndarray) -> Source:
-    """The examples i64[n] of a source, in that order, in the same model units.
+    """The examples i64[n] of a source, in that order and in the same model units.
 
-    Errors: ValueError for no examples, or for one that the source does not have.
+    Errors: ValueError if there are none, or for one that the source does not have.
     """
     index = np.asarray(index)
     if not len(index) or index.min() < 0 or index.max() >= len(source):
@@ -119,26 +118,26 @@ def take(source: Source, index: np.ndarray) -> Source:
 def of_files(
     source: Source, files: Sequence[Path], root: Path, checksum: str
 ) -> Source:
-    """The source with the checksum of its files: of their bytes, and names under root.
+    """The source with the checksum of its files, of their bytes and names under root.
 
-    Errors: ValueError if that is not `checksum`, unless it is "".
+    Errors: ValueError if `checksum` differs from it and is not "".
     """
     digest = hashlib.sha256()
     for file in files:
         digest.update(file.relative_to(root).as_posix().encode())
         digest.update(file.read_bytes())
-    found = digest.hexdigest()[:16]
-    if checksum not in ("", found):
+    actual = digest.hexdigest()[:16]
+    if checksum not in ("", actual):
         raise ValueError(
-            f"data.checksum={checksum}, but {root} has {found} now: these are not the "
+            f"data.checksum={checksum}, but {root} has {actual} now: these are not the "
             "data that the run was trained on. Give them as they were (data.path), or "
             "train anew in another --workdir"
         )
-    return replace(source, checksum=found)
+    return replace(source, checksum=actual)
 
 
 def as_pixels(source: Source) -> Source:
-    """The same images, codes decoded; as model units 0 is black and 1 white."""
+    """The same images, with black 0 and white 1 as model units; codes are decoded."""
     assert source.is_image, "tables have no pixels"
 
     def load(index: np.ndarray) -> Batch:
@@ -157,7 +156,7 @@ def as_pixels(source: Source) -> Source:
 
 
 def map_arrays(f: Callable[..., Any], tree: Any, *rest: Any) -> Any:
-    """f of every array of a condition, and of those in its place in trees like it.
+    """f of every array of a condition, with the matching arrays of trees like it.
 
     The order is that of `jax.tree`, which data cannot import: keys are sorted.
     """

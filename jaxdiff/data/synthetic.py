@@ -1,4 +1,4 @@
-"""Made-up data for smoke tests: any shape, no files, a function of the seed."""
+"""Synthetic data for smoke tests: any shape, no files, a function of the seed."""
 
 from dataclasses import replace
 
@@ -17,13 +17,13 @@ def make(
 ) -> Source:
     """Pictures of a bright blob whose place shows its class, or a table of numbers.
 
-    Example i is of class i mod num_classes. It is made from (seed, i) when it is read;
-    nothing is stored. A `shape` of one axis gives a table of that many numeric
-    columns, whose means show the class.
+    Example i has class i mod num_classes. It is made from (seed, i) when it is read,
+    and nothing is stored. A `shape` of one axis gives a table of that many numeric
+    columns, whose means depend on the class.
 
     Args:   shape: (h, w, c), or (columns,).  num_classes: 0 for no labels.
             num_examples: number of examples.  seed: 0 to 2^63 - 1.
-            low: model value of black, white is 1 (images only).
+            low: model value of black; white is 1 (images only).
     Errors: ValueError for a shape, a number or a seed out of range.
     """
     if len(shape) not in (1, 3) or min(shape) < 1:
@@ -64,7 +64,7 @@ def _blobs(
     shape: tuple[int, ...],
     seed: int,
 ) -> np.ndarray:
-    """f32[b, h, w, c] in [0, 255]: blobs on a circle, jittered, with a little noise."""
+    """Blobs on a circle, jittered, with a little noise: f32[b, h, w, c] in [0, 255]."""
     h, w, c = shape
     draws = uniforms(seed, index, 2 + h * w * c)
     angle = 2 * np.pi * label / max(len(names), 1)
@@ -94,10 +94,11 @@ def _table(columns: int, names: tuple[str, ...], size: int, seed: int) -> Source
 
 
 def uniforms(seed: int, index: np.ndarray, n: int) -> np.ndarray:
-    """f64[b, n] in [0, 1), each a function of (seed, index[b], n's position) alone.
+    """f64[b, n] in [0, 1), each a function of (seed, index, position) alone.
 
-    SplitMix64 (Steele et al. 2014) as a hash of a counter: it works on all examples
-    at once, where one numpy Generator per example would cost microseconds each.
+    SplitMix64 (Steele et al. 2014) serves as the hash of a counter. It runs on all
+    examples at once, whereas a numpy Generator per example would cost microseconds
+    each.
     """
     key = _mix(np.array([seed], np.uint64))
     row = _mix(key + np.asarray(index).astype(np.uint64))[:, None]

@@ -1,6 +1,6 @@
 """Tables of numeric and categorical columns: any CSV, dict of arrays or DataFrame.
 
-A column whose every value reads as a finite number is numeric; any other is
+A column is numeric if all its values read as finite numbers. Any other column is
 categorical and becomes one column of x per category. See layout.py.
 """
 
@@ -21,7 +21,7 @@ from jaxdiff.data.source import Source
 
 MISSING = frozenset({"", "na", "n/a", "nan", "null", "?"})
 
-# A number mistyped once would turn its whole column into one category a row.
+# One mistyped number would turn its whole column into a category per row.
 MAX_CATEGORIES = 256
 
 # A column that needs more digits than this after the point counts as unrounded.
@@ -38,11 +38,10 @@ def make(
 
     Args:   path: UTF-8 text, comma separated.
             columns: those to keep, in this order; () for all.
-            rounded: see from_columns.  checksum: what the file must have; "" for any.
+            rounded: see from_columns.  checksum: that of the file; "" accepts any.
     Errors: FileNotFoundError if there is no such file. ValueError for an empty file, a
-            missing header or value, ragged rows, a header name that is empty or
-            doubled, an unknown column, whatever from_columns refuses, and another
-            checksum.
+            missing header or value, ragged rows, an empty or repeated header name, an
+            unknown column, whatever from_columns refuses, and another checksum.
     """
     data, lines = read_csv(path)
     source = from_columns(
@@ -98,13 +97,13 @@ def from_columns(
 
 
 def take(source: Source, index: np.ndarray) -> Source:
-    """The rows i64[n] of a table, in that order, standardised by themselves alone.
+    """The rows i64[n] of a table, in that order, standardised by these rows alone.
 
-    So that rows held out have no part in what a model learns, not even in its units.
-    The columns keep all their categories and decimals.
+    Rows that are held out then have no part in what a model learns, not even in its
+    units. The columns keep all their categories and decimals.
 
-    Errors: ValueError where source.take has one, or for a column or a category that
-            is the same in each of these rows.
+    Errors: ValueError as for source.take, or for a column or a category that is the
+            same in each of these rows.
     """
     layout = source.layout
     if layout is None:
@@ -114,7 +113,7 @@ def take(source: Source, index: np.ndarray) -> Source:
     spread = np.ptp(raw, axis=0)
     for column in layout.columns:
         block = slice(column.start, column.stop)
-        # x is float32: what is equal in the table is equal in x, bit for bit
+        # values that are equal in the table are equal in x, bit for bit
         if not spread[block].all():
             flat = int(np.argmin(spread[block]))
             which = f" {column.categories[flat]!r}" if column.categories else ""
@@ -126,7 +125,7 @@ def take(source: Source, index: np.ndarray) -> Source:
 
 
 def _standardised(columns: tuple[Column, ...], raw: np.ndarray) -> Source:
-    """raw f64[n, d] in data units."""
+    """A source from raw f64[n, d] in data units."""
     layout = Layout(columns, raw.mean(axis=0), raw.std(axis=0))
     x = ((raw - layout.mean) / layout.std).astype(np.float32)
     return Source(
@@ -153,7 +152,7 @@ def select(data: Mapping[str, Any], columns: Sequence[str]) -> dict[str, Any]:
 
 
 def read_csv(path: str) -> tuple[dict[str, list[str]], list[int]]:
-    """{header name: its cells, stripped} and each row's line in the file, from 1."""
+    """{header name: its cells, stripped}, and each row's line in the file, from 1."""
     if not Path(path).is_file():
         raise FileNotFoundError(
             f"path: there is no file {path!r} (looked from {Path.cwd()}); give the "
@@ -208,7 +207,7 @@ def _check_header(path: str, header: list[str]) -> None:
 
 
 def _plain(values: Any) -> list[Any]:
-    """Python numbers and strings, out of an array, a list or a Series."""
+    """Python numbers and strings from an array, a list or a Series."""
     return np.asarray(values).tolist() if hasattr(values, "dtype") else list(values)
 
 
@@ -236,7 +235,7 @@ def _decimals(numbers: np.ndarray) -> int | None:
 def _parse(
     name: str, values: list[Any], name_row: Callable[[int], str], where: str
 ) -> tuple[tuple[str, ...], np.ndarray]:
-    """() and f64[n, 1] numbers, or sorted categories and their one-hot f64[n, k]."""
+    """() and numbers f64[n, 1], or sorted categories and their one-hot f64[n, k]."""
     numbers = [None if isinstance(v, bool) else layouts.as_number(v) for v in values]
     if None not in numbers:
         return (), np.array(numbers, np.float64)[:, None]

@@ -17,7 +17,7 @@ from tqdm import tqdm
 from jaxdiff.data import images
 from jaxdiff.data.source import Batch, Source
 
-# Below this the whole split is decoded once and kept; above it is read as it is needed.
+# A smaller split is decoded once and kept; a larger one is read as it is needed.
 MAX_BYTES = 512 * 2**20
 
 
@@ -30,17 +30,17 @@ def make(
     crop: bool = True,
     low: float = -1.0,
 ) -> Source:
-    """A prepared TFDS data set with a feature "image" and maybe a "label".
+    """A prepared TFDS data set with a feature "image" and perhaps a "label".
 
-    Args:   dataset: a name as TFDS has it: "mnist", "imagenet_resized/64x64:0.1.0".
-            split: TFDS's split language: "train[:80%]+validation[:80%]".
-            data_dir: where it was prepared; "" for the environment's TFDS_DATA_DIR,
-            or TFDS's default ~/tensorflow_datasets.
+    Args:   dataset: a TFDS name: "mnist", "imagenet_resized/64x64:0.1.0".
+            split: in TFDS's split language: "train[:80%]+validation[:80%]".
+            data_dir: where it was prepared; "" for the environment's TFDS_DATA_DIR, or
+            TFDS's default ~/tensorflow_datasets.
             labels: classes to keep, in the order of the new classes; () for all.
-            size: side or (height, width) in pixels, by Pillow's antialiased LANCZOS;
-            0 as stored.
-            crop: cut the centred part of the goal's aspect first; else squeeze.
-            low: model value of black, white is 1.
+            size: side or (height, width) in pixels, by Pillow's antialiased LANCZOS; 0
+            as stored.
+            crop: cut the centre to the target's aspect first; otherwise squeeze.
+            low: model value of black; white is 1.
     Errors: FileNotFoundError if the data set is not there (nothing is downloaded or
             written). ValueError for a name, split or label that does not exist, files
             that are not ArrayRecord, or images of different size without `size`.
@@ -103,7 +103,7 @@ def _builder(dataset: str, data_dir: str) -> Any:
 
 
 def _image_shape(builder: Any, goal: Any) -> tuple[int, tuple[int, int, int]]:
-    """Channels as stored, and (h, w, c) after the resize."""
+    """The channels as stored, and (h, w, c) after the resize."""
     features, name = dict(builder.info.features.items()), builder.info.full_name
     feature = features.get("image")
     if not isinstance(feature, tfds.features.Image) or feature.np_dtype != np.uint8:
@@ -155,7 +155,7 @@ def _open(builder: Any, split: str) -> Any:
 
 
 def _features(records: Any, index: np.ndarray) -> list[Any]:
-    """The feature maps of some records, unparsed images inside."""
+    """The feature maps of some records, with images not yet decoded."""
     raw = records.__getitems__(index.tolist())
     parse = tf_example_pb2.Example.FromString  # pyright: ignore
     return [parse(r).features.feature for r in raw]
@@ -176,6 +176,6 @@ def _decode(
     png: bytes, channels: int, goal: tuple[int, int] | None, crop: bool
 ) -> np.ndarray:
     with Image.open(io.BytesIO(png)) as image:
-        # TFDS has checked the mode and ignores a photo's rotation mark: so does this.
+        # TFDS has checked the mode, and ignores a photo's rotation mark as this does.
         plain = images.convert(image, channels)
         return images.to_array(images.fit(plain, goal, crop))

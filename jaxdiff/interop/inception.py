@@ -1,7 +1,8 @@
-"""The published Inception-v3 read from a safetensors file, without torch.
+"""The published Inception-v3, read from a safetensors file without torch.
 
 The names are those of the state dict that the pytorch-fid project publishes as
-pt_inception-2015-12-05-6726825d.pth. CONVERT makes the file of it, where torch is.
+pt_inception-2015-12-05-6726825d.pth. CONVERT makes the safetensors file, on a machine
+that has torch.
 """
 
 from functools import lru_cache
@@ -21,8 +22,8 @@ CONVERT = (
     "'pt_inception-2015-12-05-6726825d.pth', weights_only=True), "
     "'inception.safetensors')\""
 )
-# What the leaves of the module are called there, and where its axes come from: torch
-# keeps (out, in, height, width) and (out, in).
+# The published name of each leaf of the module, and the order of its axes there: torch
+# stores (out, in, height, width) and (out, in).
 LEAVES = {
     "kernel": "weight",
     "scale": "weight",
@@ -31,46 +32,52 @@ LEAVES = {
     "var": "running_var",
 }
 AXES = {1: (0,), 2: (1, 0), 4: (2, 3, 1, 0)}
-# Names that are told at once, of those that are wrong.
-TOLD = 3
+# How many wrong names an error lists.
+MOST_NAMES = 3
 
 
 def load(path: Path) -> tuple[Inception, PyTree]:
     """The network and its variables, f32.
 
-    Numbers it has no use for may be there: of the auxiliary classifier (AuxLogits), how
-    many batches a norm has seen (num_batches_tracked), and fc.bias.
+    The file may hold arrays that the network does not use: the auxiliary classifier
+    (AuxLogits), the numbers of batches that norms have seen (num_batches_tracked), and
+    fc.bias.
 
-    Errors: FileNotFoundError for no file; ValueError for one of another format, for
-            names that are missing or unknown and for other shapes; all say how to
-            convert the published file. ValueError without the package safetensors.
+    Errors: FileNotFoundError if there is no file. ValueError for another format, for
+            missing or unknown names and for other shapes; the message gives the command
+            that converts the published file. ValueError without the package
+            safetensors.
     """
-    found = {name: a for name, a in read(path).items() if not _unused(name)}
-    want, tree = _wanted()
+    stored = {name: a for name, a in read(path).items() if not _unused(name)}
+    expected, tree = _expected()
     for what, names in (
-        ("lacks", [name for name in want if name not in found]),
-        ("has the unknown", [name for name in found if name not in want]),
+        ("lacks", [name for name in expected if name not in stored]),
+        ("has the unknown", [name for name in stored if name not in expected]),
     ):
-        others = f" and {len(names) - TOLD} more" if len(names) > TOLD else ""
+        rest = len(names) - MOST_NAMES
+        others = f" and {rest} more" if rest > 0 else ""
         require(
             not names,
-            f"{path} is not the Inception that Frechet distances are taken with: it "
-            f"{what} {', '.join(names[:TOLD])}{others}; {CONVERT}",
+            f"{path} is not the Inception that FID is defined with: it "
+            f"{what} {', '.join(names[:MOST_NAMES])}{others}; {CONVERT}",
         )
     arrays = []
-    for name, shape in want.items():
-        a, axes = found[name], AXES[len(shape)]
-        expected = tuple(shape[i] for i in np.argsort(axes))
+    for name, shape in expected.items():
+        a, axes = stored[name], AXES[len(shape)]
+        their_shape = tuple(shape[i] for i in np.argsort(axes))
         require(
-            a.shape == expected,
-            f"{path}: {name} must be of shape {expected}, got {a.shape}; {CONVERT}",
+            a.shape == their_shape,
+            f"{path}: {name} must be of shape {their_shape}, got {a.shape}; {CONVERT}",
         )
         arrays.append(jnp.asarray(np.float32(a.transpose(axes))))
     return Inception(), jax.tree.unflatten(tree, arrays)
 
 
 def read(path: Path) -> dict[str, np.ndarray]:
-    """Every array of a safetensors file by its name. Errors: as `load`."""
+    """Every array of a safetensors file by its name.
+
+    Errors: as for `load`.
+    """
     try:
         from safetensors import SafetensorError
         from safetensors.numpy import load_file
@@ -90,19 +97,19 @@ def read(path: Path) -> dict[str, np.ndarray]:
 
 
 @lru_cache
-def _wanted():
-    """Name -> shape of the module's numbers, in its own order of axes, and their tree.
+def _expected():
+    """Name -> shape of the module's parameters, with its order of axes, and their tree.
 
     (params, Mixed_5b, branch1x1, conv, kernel) is Mixed_5b.branch1x1.conv.weight.
     """
     x = jnp.zeros((1, SIDE, SIDE, 3))
     like = jax.eval_shape(Inception().init, jax.random.key(0), x)
     leaves, tree = jax.tree.flatten_with_path(like)
-    want = {}
+    expected = {}
     for keys, leaf in leaves:
         _, *parts, last = (key.key for key in keys)
-        want[".".join([*parts, LEAVES[last]])] = leaf.shape
-    return want, tree
+        expected[".".join([*parts, LEAVES[last]])] = leaf.shape
+    return expected, tree
 
 
 def _unused(name):

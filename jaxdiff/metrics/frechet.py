@@ -1,12 +1,12 @@
-"""The Frechet distance between the normal laws that fit two sets of features.
+"""The Frechet distance between normal distributions fitted to two sets of features.
 
 (1)  d^2 = |m1 - m2|^2 + tr(C1 + C2 - 2 (C1^1/2 C2 C1^1/2)^1/2)
 (2)  tr (C1^1/2 C2 C1^1/2)^1/2 = the sum of the singular values of C1^1/2 C2^1/2
 
-Of Inception's features this is FID. Equation 2 needs the roots of two symmetric
-matrices only, which exist and are real however singular the covariances are.
-The estimate is biased: it falls with the number of rows, so that only distances of
-equal counts can be compared; `kernel.py` has one without bias.
+With Inception's features this is FID. Equation 2 needs only the square roots of two
+symmetric matrices, which are real even if the covariances are singular. The estimate is
+biased: it falls with the number of rows, so only distances of equal counts can be
+compared. `kernel.py` has an estimate without bias.
 Source: Heusel et al. 2017, arXiv:1706.08500; Dowson & Landau 1982.
 """
 
@@ -20,7 +20,9 @@ from jaxdiff.arrays import require
 
 
 class Moments(NamedTuple):
-    """count:   rows seen
+    """The moments of a set of features.
+
+    count:   number of rows
     mean:    f64[d]
     scatter: f64[d, d], the sum of (x - mean)(x - mean)' over the rows
     """
@@ -31,7 +33,7 @@ class Moments(NamedTuple):
 
 
 def fit(features: np.ndarray) -> Moments:
-    """The moments of f[n, d], n >= 1, summed in float64.
+    """The moments of features f[n, d], n >= 1, summed in float64.
 
     Errors: ValueError for another shape, and for features that are not finite.
     """
@@ -52,7 +54,7 @@ def fit(features: np.ndarray) -> Moments:
 
 
 def merge(a: Moments, b: Moments) -> Moments:
-    """The moments of the rows of both.
+    """The moments of the rows of both sets.
 
     S = S_a + S_b + (m_b - m_a)(m_b - m_a)' n_a n_b / n
 
@@ -67,9 +69,9 @@ def merge(a: Moments, b: Moments) -> Moments:
 
 
 def gather(parts: Iterable[np.ndarray]) -> Moments:
-    """The moments of all rows of parts f[n_i, d], one part in memory at a time.
+    """The moments of all rows of parts f[n_i, d], with one part in memory at a time.
 
-    Errors: ValueError where there is no part, and as `fit` and `merge`.
+    Errors: ValueError if there is no part, and as for `fit` and `merge`.
     """
     fitted = (fit(part) for part in parts)
     first = next(fitted, None)
@@ -79,7 +81,7 @@ def gather(parts: Iterable[np.ndarray]) -> Moments:
 
 
 def distance(a: Moments, b: Moments) -> float:
-    """Equation 1, in the square of the features' unit; covariances divide by n - 1.
+    """d^2 of equation 1, in the square of the features' unit; covariances use n - 1.
 
     Errors: ValueError for fewer than two rows, or features of different width.
     """
@@ -91,12 +93,12 @@ def distance(a: Moments, b: Moments) -> float:
     of_a, of_b = (m.scatter / (m.count - 1) for m in (a, b))
     across = np.linalg.svd(_root(of_a) @ _root(of_b), compute_uv=False).sum()
     off = a.mean - b.mean
-    # rounding may leave the distance of a law to itself a little below 0
+    # rounding may make the distance of a distribution to itself slightly negative
     return max(0.0, float(off @ off + np.trace(of_a) + np.trace(of_b) - 2 * across))
 
 
 def too_few(rows: int, width: int) -> str:
-    """A warning if so many rows span no covariance of `width` features, or ""."""
+    """A warning if so many rows cannot span a covariance of `width` features, or ""."""
     if rows > width:
         return ""
     return (
@@ -106,7 +108,7 @@ def too_few(rows: int, width: int) -> str:
 
 
 def _root(cov):
-    """The symmetric root; eigenvalues that rounding took below 0 are 0."""
+    """The symmetric square root; eigenvalues that rounding made negative count as 0."""
     values, vectors = np.linalg.eigh(cov)
     return (vectors * np.sqrt(np.maximum(values, 0.0))) @ vectors.T
 

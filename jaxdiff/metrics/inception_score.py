@@ -1,9 +1,9 @@
-"""The Inception score: whether a classifier is sure of each image, and of none for all.
+"""The Inception score: each image has a certain class, and all classes occur.
 
 (1)  exp(mean over x of KL(p(c | x) || p(c))),  p(c) the mean of p(c | x)
 
-From 1 (every image says the same) to the number of classes. It knows nothing of the
-data, and so nothing of what is missing.
+It lies between 1 (every image gives the same p) and the number of classes. It does not
+depend on the real data, so it cannot show what is missing.
 Source: Salimans et al. 2016, arXiv:1606.03498, section 4; ten parts.
 """
 
@@ -16,17 +16,19 @@ from jaxdiff.arrays import require
 
 
 class Score(NamedTuple):
-    """The mean over parts of the images, and its standard error."""
+    """The mean of the score over parts of the images, and its standard error."""
 
     value: float
     error: float
 
 
 def inception_score(probabilities: np.ndarray, parts: int = 10, seed: int = 0) -> Score:
-    """Equation 1 of p(c | x), f[n, classes] whose rows sum to 1, by parts.
+    """The score of equation 1, as the mean over equal parts of the images.
 
-    Rows are shuffled first: samples often come class by class.
-    Errors: ValueError for rows that are no probabilities, or fewer than two a part.
+    Rows are shuffled first, because samples often come class by class.
+
+    Args:   probabilities: p(c | x), f[n, classes], rows with sum 1.
+    Errors: ValueError for rows that are no probabilities, or fewer than two per part.
     """
     p = np.asarray(probabilities, np.float64)
     require(

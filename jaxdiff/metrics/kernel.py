@@ -1,11 +1,12 @@
-"""KID, the squared MMD of two sets of features with a cubic kernel, without bias.
+"""KID: the squared MMD of two sets of features with a cubic kernel, without bias.
 
 (1)  k(x, y) = (x.y / d + 1)^3,   d the number of features
 (2)  mmd2 = mean_{i != j} k(x_i, x_j) + mean_{i != j} k(y_i, y_j)
             - 2 mean_{ij} k(x_i, y_j)
 
-Its mean over draws is 0 for sets of one law, and so it may come out below 0; unlike the
-Frechet distance it needs no large sets. Published KIDs are of Inception's features.
+For two sets from one distribution its expectation is 0, so a value can be negative.
+Unlike the Frechet distance it needs no large sets. Published KIDs use Inception's
+features.
 Source: Binkowski et al. 2018, arXiv:1801.01401; Gretton et al. 2012, lemma 6.
 """
 
@@ -15,12 +16,12 @@ import numpy as np
 
 from jaxdiff.arrays import require
 
-# Rows of a block of KID, and how many blocks there should be.
+# KID uses at most BLOCK rows per block, and BLOCKS blocks if there are enough rows.
 BLOCK, BLOCKS = 100, 10
 
 
 class Estimate(NamedTuple):
-    """Mean over blocks, its standard error, and how many blocks there were."""
+    """The mean over blocks, its standard error, and the number of blocks."""
 
     value: float
     error: float
@@ -28,13 +29,13 @@ class Estimate(NamedTuple):
 
 
 def polynomial(x: np.ndarray, y: np.ndarray) -> np.ndarray:
-    """Equation 1 for all pairs: f[n, d], f[m, d] -> f64[n, m]."""
+    """The kernel of equation 1 for all pairs: f[n, d], f[m, d] -> f64[n, m]."""
     x, y = (np.asarray(a, np.float64) for a in (x, y))
     return (x @ y.T / x.shape[1] + 1.0) ** 3
 
 
 def squared_mmd(x: np.ndarray, y: np.ndarray) -> float:
-    """Equation 2 of f[n, d] and f[m, d], in float64; n, m >= 2.
+    """mmd2 of equation 2, for f[n, d] and f[m, d], in float64; n, m >= 2.
 
     Errors: ValueError for other shapes.
     """
@@ -47,13 +48,13 @@ def squared_mmd(x: np.ndarray, y: np.ndarray) -> float:
 
 
 def block_mmd(x: np.ndarray, y: np.ndarray, size: int = 100, seed: int = 0) -> Estimate:
-    """Equation 2 over blocks of `size` rows of each set that share none.
+    """mmd2 of equation 2, as the mean over disjoint blocks of `size` rows of each set.
 
-    The blocks' values are independent, so their spread gives the standard error, and
-    the cost is linear in the number of rows. Rows are shuffled first; those of the last
-    part of a block are left out.
+    The values of the blocks are independent, so their spread gives the standard error,
+    and the cost is linear in the number of rows. Rows are shuffled first; rows that do
+    not fill a block are left out.
 
-    Args:   size: rows a block, at least 2; min(n, m) must hold two blocks.
+    Args:   size: rows per block, at least 2; min(n, m) must hold two blocks.
     Errors: ValueError for other shapes or sizes.
     Source: Zaremba et al. 2013, arXiv:1307.1954 (B-tests).
     """
@@ -75,14 +76,14 @@ def block_mmd(x: np.ndarray, y: np.ndarray, size: int = 100, seed: int = 0) -> E
 def kid(
     generated: np.ndarray, real: np.ndarray, seed: int = 0, *, rescale: bool = True
 ) -> dict[str, Any]:
-    """block_mmd of f[n, d] and f[m, d] as `kid`, `kid_error` and `kid_block`.
+    """block_mmd of f[n, d] and f[m, d], as `kid`, `kid_error` and `kid_block`.
 
-    Blocks have at most BLOCK rows, so that there are BLOCKS; None where a set is too
-    small for two blocks of two.
+    Blocks have at most BLOCK rows, so that there are BLOCKS of them if possible. All
+    three are None if a set is too small for two blocks of two.
 
-    Args: rescale: divide both by the root mean square of the real features. The kernel
-          needs values about 1, and a classifier's features are of any scale; those of
-          Inception are taken as they are.
+    Args: rescale: divide both sets by the root mean square of the real features. The
+          kernel needs values of about 1, and a classifier's features have any scale;
+          Inception's features are taken as they are.
     """
     smaller = min(len(generated), len(real))
     size = max(2, min(BLOCK, smaller // BLOCKS))
@@ -94,7 +95,10 @@ def kid(
 
 
 def check_pair(x: np.ndarray, y: np.ndarray, least: int = 1) -> None:
-    """ValueError unless these are two sets of features of one width, of enough rows."""
+    """Check that these are two sets of features of one width, with enough rows.
+
+    Errors: ValueError if they are not.
+    """
     require(
         np.ndim(x) == np.ndim(y) == 2 and np.shape(x)[1] == np.shape(y)[1],
         "features must be two arrays (rows, d) of the same d, got shapes "

@@ -1,4 +1,4 @@
-"""How near codes are to the unit normal, and decoded images to real ones."""
+"""How near codes are to the unit normal, and how near images are to real ones."""
 
 from collections.abc import Iterable
 
@@ -12,7 +12,7 @@ def aggregate(
 
     m = avg mean_i,   S = avg (mean_i - m)(mean_i - m)' + diag(avg var_i)
 
-    Args: mean: codes f[n, d].  var: of each number of a code f[n, d], None for 0.
+    Args: mean: codes f[n, d].  var: their variances f[n, d]; None is 0.
     """
     mean = np.asarray(mean, np.float64)
     m = mean.mean(0)
@@ -22,7 +22,7 @@ def aggregate(
 
 
 def kl_to_standard(mean: np.ndarray, cov: np.ndarray) -> float:
-    """KL(N(mean, cov) || N(0, I)) in nats; f[d], f[d, d].
+    """KL(N(mean, cov) || N(0, I)) in nats, for f[d] and f[d, d].
 
     (tr cov + mean' mean - d - log det cov) / 2; infinite for a degenerate covariance.
     """
@@ -36,7 +36,7 @@ def nearest(x: np.ndarray, parts: Iterable[np.ndarray]) -> np.ndarray:
     """Euclidean distance of each x f[n, d] to the nearest row of any part f[m, d]."""
     best = np.full(len(x), np.inf)
     for part in parts:
-        # |x - p|^2 but for |x|^2: it finds the row, whose distance is then exact
-        found = np.argmin((part**2).sum(1)[None] - 2 * x @ part.T, axis=1)
-        best = np.minimum(best, np.linalg.norm(x - part[found], axis=1))
+        # |x - p|^2 without |x|^2 finds the nearest row; its distance is then exact
+        rows = np.argmin((part**2).sum(1)[None] - 2 * x @ part.T, axis=1)
+        best = np.minimum(best, np.linalg.norm(x - part[rows], axis=1))
     return best

@@ -1,15 +1,15 @@
-"""Fidelity and variety apart, by who lies among whose neighbours.
+"""Fidelity and variety as separate numbers, by nearest neighbours.
 
-B_k(x_i): the ball around x_i through its k-th nearest other of its own set.
+B_k(x_i) is the ball around x_i through its k-th nearest neighbour in its own set.
 
 (1)  precision = share of generated y_j in some B_k(x_i), x real
      recall    = share of real x_i in some B_k(y_j)
 (2)  density   = mean over j of the number of B_k(x_i) that hold y_j, divided by k
      coverage  = share of B_k(x_i) that hold some y_j
 
-Precision and recall trust the outliers of either set; density and coverage use the
-balls of real data alone. For two sets of n of one law the mean of density is 1 and that
-of coverage 1 - (n-1)...(n-k) / ((2n-1)...(2n-k)).
+Precision and recall depend on the outliers of both sets; density and coverage use the
+balls of the real data only. For two sets of n from one distribution, the expectation of
+density is 1 and that of coverage is 1 - (n-1)...(n-k) / ((2n-1)...(2n-k)).
 Source: Kynkaanniemi et al. 2019, arXiv:1904.06991, k = 3; Naeem et al. 2020,
 arXiv:2002.09797, k = 5, lemma 2.
 """
@@ -37,9 +37,9 @@ class DensityCoverage(NamedTuple):
 def precision_recall(
     real: np.ndarray, generated: np.ndarray, k: int = 3
 ) -> PrecisionRecall:
-    """Equation 1 of features f[n, d] and f[m, d].
+    """Precision and recall, equation 1, of features f[n, d] and f[m, d].
 
-    Errors: ValueError for other shapes, or sets of no more than k.
+    Errors: ValueError for other shapes, or for sets of k rows or fewer.
     """
     return PrecisionRecall(
         float((_holding(real, generated, k)[0] > 0).mean()),
@@ -50,9 +50,9 @@ def precision_recall(
 def density_coverage(
     real: np.ndarray, generated: np.ndarray, k: int = 5
 ) -> DensityCoverage:
-    """Equation 2 of features f[n, d] and f[m, d].
+    """Density and coverage, equation 2, of features f[n, d] and f[m, d].
 
-    Errors: ValueError for other shapes, or a real set of no more than k.
+    Errors: ValueError for other shapes, or for a real set of k rows or fewer.
     """
     balls, held = _holding(real, generated, k)
     return DensityCoverage(float(balls.mean() / k), float(held.mean()))

@@ -1,9 +1,9 @@
-"""Wasserstein distances on a line: of projections, and of a table's columns.
+"""Wasserstein distances on a line: of projections, and of the columns of a table.
 
-(1)  W1(a, b) = integral of |F_a - F_b|: how far the mass of one has to be moved
+(1)  W1(a, b) = integral of |F_a - F_b|, how far the mass of a must move to become b
 (2)  sliced = mean over directions v, uniform on the sphere, of W1(x.v, y.v)
-(3)  of a column: W1 divided by the real column's standard deviation; of text, the share
-     of rows that would have to say something else (total variation)
+(3)  of a numeric column: W1 divided by the real column's standard deviation; of text:
+     the share of rows that would have to change (total variation)
 Source: Bonneel et al. 2015, "Sliced and Radon Wasserstein barycenters".
 """
 
@@ -16,22 +16,22 @@ from jaxdiff.metrics.two_sample import Columns
 
 
 def sliced(x: np.ndarray, y: np.ndarray, num: int = 200, seed: int = 0) -> float:
-    """Equation 2 of f[n, d] and f[m, d] over `num` directions.
+    """The sliced distance, equation 2, of f[n, d] and f[m, d] over `num` directions.
 
     Errors: ValueError for other shapes.
     """
     check_pair(x, y)
     v = np.random.default_rng(seed).normal(size=(np.shape(x)[1], num))
     v /= np.linalg.norm(v, axis=0)
-    sides = (np.asarray(a, np.float64) @ v for a in (x, y))
-    pairs = zip(*(side.T for side in sides), strict=True)
+    projected = (np.asarray(a, np.float64) @ v for a in (x, y))
+    pairs = zip(*(p.T for p in projected), strict=True)
     return float(np.mean([wasserstein_distance(a, b) for a, b in pairs]))
 
 
 def columns(real: Columns, generated: Columns) -> dict[str, float]:
-    """Equation 3, column -> distance; 0 is the same law.
+    """The distance of each column, equation 3; 0 means the same distribution.
 
-    Errors: ValueError for tables of different columns.
+    Errors: ValueError for tables with different columns.
     """
     require(
         [*real] == [*generated],
@@ -41,9 +41,9 @@ def columns(real: Columns, generated: Columns) -> dict[str, float]:
 
 
 def correlation_gap(real: Columns, generated: Columns) -> float:
-    """The mean |difference| of the correlations of every two columns of numbers.
+    """The mean |difference| between the correlations of all pairs of numeric columns.
 
-    Errors: ValueError for fewer than two columns of numbers.
+    Errors: ValueError for fewer than two numeric columns.
     """
     names = [name for name, v in real.items() if np.asarray(v).dtype.kind in "fiu"]
     require(len(names) >= 2, f"correlations need two columns of numbers, got {names}")
@@ -59,6 +59,6 @@ def _column(real, generated):
     real, generated = np.asarray(real), np.asarray(generated)
     if real.dtype.kind in "fiu":
         return float(wasserstein_distance(real, generated) / real.std())
-    kinds = np.union1d(real, generated)
-    shares = [(a[:, None] == kinds).mean(axis=0) for a in (real, generated)]
+    values = np.union1d(real, generated)
+    shares = [(a[:, None] == values).mean(axis=0) for a in (real, generated)]
     return float(np.abs(shares[0] - shares[1]).sum() / 2)

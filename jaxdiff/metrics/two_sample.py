@@ -1,4 +1,4 @@
-"""Is the generated table like the real one? Two questions put to a random forest."""
+"""Two tests by random forests of how much a generated table resembles the real one."""
 
 from collections.abc import Mapping
 
@@ -10,13 +10,13 @@ Columns = Mapping[str, np.ndarray]
 
 
 def as_features(*tables: Columns) -> list[np.ndarray]:
-    """Tables of the same columns as f64[n, columns]; text by its sorted place."""
+    """Tables with the same columns as f64[n, columns]; text becomes its sorted rank."""
     features = []
     for name in tables[0]:
         values = [np.asarray(table[name]) for table in tables]
         if values[0].dtype.kind not in "fiu":
-            kinds = np.unique(np.concatenate(values))
-            values = [np.searchsorted(kinds, v) for v in values]
+            texts = np.unique(np.concatenate(values))
+            values = [np.searchsorted(texts, v) for v in values]
         features.append(values)
     return [
         np.stack(parts, 1).astype(np.float64) for parts in zip(*features, strict=True)
@@ -26,9 +26,11 @@ def as_features(*tables: Columns) -> list[np.ndarray]:
 def two_sample_accuracy(
     real: np.ndarray, generated: np.ndarray, seed: int = 0
 ) -> float:
-    """How well a forest tells real rows from generated: .5 is perfect, 1 hopeless.
+    """The accuracy with which a forest separates real from generated rows.
 
-    Args:    real, generated: f[n, columns], [m, columns].
+    .5 is perfect (it guesses), 1 is hopeless.
+
+    Args:    real, generated: f[n, columns], f[m, columns].
     Returns: accuracy on held-out rows, mean over five folds.
     Source:  Lopez-Paz & Oquab 2017, arXiv:1610.06545, with a random forest.
     """
@@ -46,7 +48,7 @@ def train_on_generated(
     real_labels: np.ndarray,
     seed: int = 0,
 ) -> float:
-    """Accuracy on the real rows of a forest that saw generated rows only.
+    """Accuracy on the real rows of a forest that was trained on generated rows only.
 
     Source: "train on synthetic, test on real", Esteban et al. 2017, arXiv:1706.02633.
     """

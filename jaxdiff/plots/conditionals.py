@@ -1,4 +1,4 @@
-"""What is inferred from what: columns given others, and how well that is done."""
+"""Pictures of columns inferred from other columns, and of how good the inference is."""
 
 from pathlib import Path
 
@@ -15,12 +15,12 @@ GENERATED, REAL = styles.COLOURS[0], styles.COLOURS[1]
 
 
 def save_given(path: Path, title: str, generated: Table, real: Table | None) -> None:
-    """Each free column of the generated rows, beside the same of the real ones.
+    """Draw each free column of the generated rows, beside the same of the real rows.
 
-    Numbers as histograms with their 5-95 % interval shaded, text as bars.
+    Numbers are histograms with their 5-95 % interval shaded; text is bars.
 
-    generated: {column: f[n] or str[n]}, the free ones.  real: rows that match, with at
-    least these columns, or None.  title: what was fixed.
+    Args: title: what was given.  generated: {column: f[n] or str[n]}, the free ones.
+          real: the rows that match, with at least these columns, or None.
     """
     across = 2 if len(generated) == 4 else min(len(generated), ACROSS)
     down = -(-len(generated) // across)
@@ -50,19 +50,20 @@ def save_given(path: Path, title: str, generated: Table, real: Table | None) -> 
 
 def save_inference(
     path: Path,
-    kinds: list[str],
+    classes: list[str],
     confusion: np.ndarray,
     coverage: dict[str, np.ndarray],
     nominal: float,
     target: str,
 ) -> None:
-    """The confusion matrix, and the coverage of intervals by column and class.
+    """Draw the confusion matrix, and the coverage of intervals by column and class.
 
-    confusion: i64[k, k], rows of each true class by the class inferred.
-    coverage: {column: f[k]}, shares of rows left out within their interval.
-    nominal: the share that the intervals are for.  target: the column of the classes.
+    Args: confusion: i64[k, k], true classes in rows, inferred ones in columns.
+          coverage: {column: f[k]}, shares of left-out rows within their interval.
+          nominal: the share that the intervals are meant to hold.
+          target: the column of the classes.
     """
-    k = len(kinds)
+    k = len(classes)
     figure = Figure(figsize=(11.5, 4.6), layout="constrained")
     left, right = figure.subplots(1, 2, width_ratios=(1, 1.7))
     shares = confusion / confusion.sum(axis=1, keepdims=True)
@@ -70,17 +71,17 @@ def save_inference(
     for i, j in np.ndindex(k, k):
         colour = "white" if shares[i, j] > 0.5 else "black"
         left.text(j, i, str(confusion[i, j]), ha="center", va="center", color=colour)
-    left.set_xticks(range(k), kinds, fontsize=9)
-    left.set_yticks(range(k), kinds, fontsize=9, rotation=90, va="center")
+    left.set_xticks(range(k), classes, fontsize=9)
+    left.set_yticks(range(k), classes, fontsize=9, rotation=90, va="center")
     left.set_xlabel(f"{target} inferred from the other columns")
     left.set_ylabel(f"true {target}")
     accuracy = np.trace(confusion) / confusion.sum()
     left.set_title(f"accuracy {accuracy:.3f} on {confusion.sum()} rows left out")
     width = 0.8 / k
-    for i, style in enumerate(styles.of_classes(kinds).values()):
+    for i, style in enumerate(styles.of_classes(classes).values()):
         at = np.arange(len(coverage)) + (i - (k - 1) / 2) * width
         heights = [shares[i] for shares in coverage.values()]
-        right.bar(at, heights, 0.92 * width, color=style["color"], label=kinds[i])
+        right.bar(at, heights, 0.92 * width, color=style["color"], label=classes[i])
     right.axhline(
         nominal, color="black", linestyle="dashed", label=f"nominal {nominal:g}"
     )
@@ -116,8 +117,11 @@ def _histogram(axis, values, **style):
 
 
 def _bins(values):
-    """Edges half-way between values as they are written: no bin holds two and its
-    neighbour one, as tenths of a centimetre in bins of .15 would."""
+    """Edges half-way between values as they are written.
+
+    Tenths of a centimetre in bins of .15 would give one bin two values and the next
+    one.
+    """
     written = np.unique(values.round(9))
     if len(written) == 1:
         return written[0] + np.array([-0.5, 0.5])
@@ -129,18 +133,18 @@ def _bins(values):
 
 
 def _bars(axis, values, others):
-    kinds = np.unique(values if others is None else np.concatenate([values, others]))
+    texts = np.unique(values if others is None else np.concatenate([values, others]))
     pairs = [("generated", values, GENERATED)]
     if others is not None:
         pairs.append((_real(others), others, REAL))
     width = 0.8 / len(pairs)
     for i, (label, some, colour) in enumerate(pairs):
-        shares = [float(np.mean(some == kind)) for kind in kinds]
-        at = np.arange(len(kinds)) + (i - (len(pairs) - 1) / 2) * width
+        shares = [float(np.mean(some == text)) for text in texts]
+        at = np.arange(len(texts)) + (i - (len(pairs) - 1) / 2) * width
         bars = axis.bar(at, shares, 0.92 * width, color=colour, alpha=0.7, label=label)
         axis.bar_label(bars, [f"{share:.0%}" for share in shares], fontsize=9)
-    axis.set_xticks(range(len(kinds)), kinds)
-    axis.set_xlim(-0.75, len(kinds) - 0.25)
+    axis.set_xticks(range(len(texts)), texts)
+    axis.set_xlim(-0.75, len(texts) - 0.25)
     axis.set_ylim(0, 1.12)
 
 

@@ -1,4 +1,4 @@
-"""Curves: the loss of a run, and a schedule's signal and noise."""
+"""Curves: losses, named lines, heat maps, grids of times, and schedules."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 
 from jaxdiff.plots import styles
 
-# A logarithmic axis over less than this has too few round numbers to read.
+# A logarithmic axis over a smaller ratio than this has too few ticks to read.
 DECADE = 10.0
 
 
@@ -20,9 +20,10 @@ def save_loss(
     *,
     name: str = "training loss",
 ) -> None:
-    """The losses over optimiser steps; on a logarithmic axis where they span decades.
+    """Draw losses over optimiser steps, on a logarithmic axis if they span decades.
 
-    steps: the last of those that each loss is the mean of.  name: what the loss is.
+    Args: steps: the last step of those that each loss is the mean of.
+          name: what the loss is.
     """
     figure = Figure(figsize=(7, 4), layout="constrained")
     axis = figure.subplots()
@@ -45,7 +46,7 @@ def save_lines(
     title: str = "",
     log: bool = False,
 ) -> None:
-    """Named lines, name -> x f[n], y f[n]; with `log` on logarithmic axes."""
+    """Draw named lines, name -> (x f[n], y f[n]); with `log` on logarithmic axes."""
     figure = Figure(figsize=(8, 5), layout="constrained")
     axis = figure.subplots()
     for name, style in styles.of_lines([*named]).items():
@@ -70,7 +71,7 @@ def save_heat(
     columns: Sequence[str],
     title: str = "",
 ) -> None:
-    """Values f[r, c] written in cells, coloured by `colours` from -limit to limit."""
+    """Draw values f[r, c] in cells, coloured by `colours` from -limit to limit."""
     size = 1.5 + 0.9 * len(columns) + 0.08 * max(map(len, rows)), 1 + 0.3 * len(rows)
     figure = Figure(figsize=size, layout="constrained")
     axis = figure.subplots()
@@ -89,9 +90,9 @@ def save_heat(
 
 
 def save_grids(path: Path, rows: Sequence[dict[str, Any]]) -> None:
-    """Where each grid's times are, and its error beside; a panel a number of steps.
+    """Draw where each grid's times are, with its error; one panel per number of steps.
 
-    rows: of grid, steps, error and times.
+    Args: rows: dicts with grid, steps, error and times.
     """
     steps = list(dict.fromkeys(row["steps"] for row in rows))
     figure = Figure(figsize=(9, 3.2 * len(steps)), layout="constrained")
@@ -119,10 +120,10 @@ def save_schedules(
     named: dict[str, np.ndarray],
     others: dict[str, np.ndarray],
 ) -> None:
-    """alpha, sigma and log-SNR over t, f[3, n] each; `others` as thin lines upon it.
+    """Draw alpha, sigma and log-SNR over t, f[3, n] each; `others` are thin lines.
 
-    The axes are those of `named`: of another whose noise is far larger (EDM's reaches
-    80) the rest leaves the panel, and the legend says where to.
+    The axes fit `named`. A line of `others` with far more noise (EDM's reaches 80)
+    leaves the panel, and the legend gives its end.
     """
     figure = Figure(figsize=(12, 4.4), layout="constrained")
     axes = figure.subplots(1, 3)

@@ -17,10 +17,12 @@ def save_codes(
     *,
     axes_names: tuple[str, str],
 ) -> None:
-    """Scatter plots side by side; circles at 1, 2 and 3 deviations of N(0, I).
+    """Draw scatter plots side by side, with circles at 1, 2, 3 deviations of N(0, I).
 
-    panels: title -> f[n, 2].  labels: str[n], the class of every row of each.
-    Each panel has limits of its own: one space can be many times as wide as another.
+    Each panel has its own limits, because one space can be many times as wide as
+    another.
+
+    Args: panels: title -> f[n, 2].  labels: str[n], the class of each row.
     """
     figure = Figure(figsize=(6.6 * len(panels), 6.9), layout="constrained")
     axes = figure.subplots(1, len(panels), squeeze=False)[0]
@@ -28,7 +30,7 @@ def save_codes(
         for name, style in styles.of_classes(sorted({*labels})).items():
             points = codes[labels == name]
             axis.scatter(*points.T, s=7, alpha=0.5, linewidths=0, **style)
-            # more classes than colours: the name stands among its points
+            # there are more classes than colours, so names are written among the points
             text = axis.text(
                 *np.median(points, axis=0), name, fontsize=12, ha="center", va="center"
             )

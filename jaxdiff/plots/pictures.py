@@ -1,4 +1,4 @@
-"""Images as people look at them: 8-bit pixels, grids and labelled strips."""
+"""Images for people: 8-bit pixels, grids and labelled strips."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -7,31 +7,31 @@ import numpy as np
 from matplotlib.figure import Figure
 from PIL import Image
 
-# Width in inches of an image in a strip: a column's name fits above it.
+# Width of an image in a strip, in inches, so that a column's name fits above it.
 CELL = 0.85
 
 
 def to_uint8(values: np.ndarray, peak: float) -> np.ndarray:
     """Data units in [0, peak] to pixels: round(255 v / peak), clipped.
 
-    Rounding, not EDM's floor(127.5 x + 128): the choice moves every Frechet distance a
-    little, so it is made once, here.
+    This rounds, unlike EDM's floor(127.5 x + 128). The choice moves every Frechet
+    distance a little, so it is made in one place.
     """
     return np.clip(np.rint(values * (255.0 / peak)), 0, 255).astype(np.uint8)
 
 
 def squeeze(image: np.ndarray) -> np.ndarray:
-    """u8[h, w, 1] to u8[h, w], which Pillow calls grey; colour stays."""
+    """u8[h, w, 1] to u8[h, w], which Pillow reads as grey; colour is unchanged."""
     return image[..., 0] if image.shape[-1] == 1 else image
 
 
 def tile(
     images: np.ndarray, *, columns: int | None = None, gap: int = 1, scale: int = 0
 ) -> np.ndarray:
-    """u8[n, h, w, c] -> one picture, row by row on white, small images enlarged.
+    """One picture of u8[n, h, w, c], row by row on white, with small images enlarged.
 
-    columns: images a row, by default about as many as rows.
-    scale: whole factor of enlargement; 0 makes images 48 pixels or more.
+    Args: columns: images per row; by default about as many as rows.
+          scale: a whole factor of enlargement; 0 makes images 48 pixels or more.
     """
     n, h, w, c = images.shape
     columns = min(columns or int(np.ceil(np.sqrt(n))), n)
@@ -46,7 +46,7 @@ def tile(
 
 
 def save_grid(path: Path, images: np.ndarray, *, columns: int | None = None) -> None:
-    """Write `tile(images)` as a PNG; u8[n, h, w, c]."""
+    """Write `tile(images)` of u8[n, h, w, c] as a PNG."""
     path.parent.mkdir(parents=True, exist_ok=True)
     Image.fromarray(squeeze(tile(images, columns=columns))).save(path)
 
@@ -60,16 +60,16 @@ def save_rows(
     cell: float = CELL,
     group: int = 1,
 ) -> None:
-    """Named rows of images over named columns: strips of steps, noise levels, times.
+    """Draw named rows of images under named columns: steps, noise levels, times.
 
-    rows: name -> u8[n, h, w, c]; the cells that a shorter row lacks stay white.
-    columns: a name for each of the longest row's images, or none.
-    cell: width of an image in inches.  group: rows that belong together.
+    Args: rows: name -> u8[n, h, w, c]; the cells that a shorter row lacks stay white.
+          columns: a name for each image of the longest row, or none.
+          cell: inches per image.  group: number of rows drawn close together.
     """
     n = max(len(images) for images in rows.values())
     blank = np.full_like(next(iter(rows.values()))[:1], 255)
     cells = [np.concatenate([r, *[blank] * (n - len(r))]) for r in rows.values()]
-    # one sheet in one axis: an axis for each of a hundred cells takes many seconds
+    # all cells are one image in one axis, because a hundred axes take many seconds
     strips = [tile(row, columns=n, gap=2)[2:] for row in cells]
     high, wide = strips[0].shape[0], strips[0].shape[1] / n
     space = np.full_like(strips[0][: high // 6], 255)
@@ -92,7 +92,7 @@ def save_rows(
     if title:
         axis.set_title(title, fontsize=11, pad=10)
     path.parent.mkdir(parents=True, exist_ok=True)
-    # the figure is the images alone; "tight" adds what room the names need
+    # the figure has the size of the images; "tight" adds the room that names need
     figure.savefig(path, dpi=110, bbox_inches="tight", pad_inches=0.15)
 
 
@@ -105,9 +105,10 @@ def save_estimates(
     columns: Sequence[str],
     title: str,
 ) -> None:
-    """Two rows an image: what a network was given, and below it what it made of it.
+    """Draw two rows per image: the network's input x_t, and below, its estimate of x0.
 
-    x_t: u8[t, n, h, w, c].  x0: the same, or of fewer times.  names: n different ones.
+    Args: x_t: u8[t, n, h, w, c].  x0: the same, or for fewer times.
+          names: n different ones.
     """
     rows = {}
     for i, name in enumerate(names):

@@ -1,4 +1,4 @@
-"""Sheets of images one below the other, a class in each column if all have labels."""
+"""Sheets of images one below the other, with a class per column if all have labels."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -9,12 +9,17 @@ import numpy as np
 
 from jaxdiff.plots import pictures
 
-# Columns, and rows of a sheet.
+# The columns and rows of a sheet.
 ACROSS, DOWN = 10, 3
 
 
 class Sheet(NamedTuple):
-    """name: beside it.  pixels: u8[n, h, w, c].  labels: i32[n], None if not known"""
+    """The images of one row of sheets.
+
+    name:   drawn beside it
+    pixels: u8[n, h, w, c]
+    labels: i32[n], or None if they are not known
+    """
 
     name: str
     pixels: np.ndarray
@@ -24,21 +29,24 @@ class Sheet(NamedTuple):
 def save_sheets(
     path: Path, sheets: Sequence[Sheet], class_names: Sequence[str], title: str = ""
 ) -> None:
-    """title: the class, if all images are of one; then columns are not of classes."""
+    """Draw the sheets.
+
+    title: the class, if all images are of one; columns are then unnamed.
+    """
     classes = [] if title else common_classes([sheet.labels for sheet in sheets])
     strips = {}
     for sheet in sheets:
         for i, strip in enumerate(strips_of(sheet, classes)):
-            # names are keys: the rows around the middle one have blanks for names
+            # names are keys, so the rows around the middle one are named by blanks
             strips[sheet.name if i == DOWN // 2 else " " * len(strips)] = strip
-    # as many letters as fit above an image
+    # 12 letters fit above an image
     wrap = {"width": 12, "break_long_words": False, "break_on_hyphens": False}
     columns = [fill(class_names[k], **wrap) for k in classes]
     pictures.save_rows(path, strips, columns=columns, title=title, group=DOWN)
 
 
 def common_classes(labels: Sequence[np.ndarray | None]) -> list[int]:
-    """Up to ACROSS classes that all have, evenly chosen; [] if one has no labels."""
+    """Up to ACROSS classes in all sets, evenly chosen; [] if a set has no labels."""
     known = [{*some.tolist()} for some in labels if some is not None]
     shared = sorted(set.intersection(*known)) if len(known) == len(labels) else []
     at = np.linspace(0, len(shared) - 1, min(ACROSS, len(shared)))
@@ -46,7 +54,7 @@ def common_classes(labels: Sequence[np.ndarray | None]) -> list[int]:
 
 
 def strips_of(sheet: Sheet, classes: Sequence[int]) -> np.ndarray:
-    """u8[DOWN, columns, h, w, c]: a class a column, or without classes as they come.
+    """u8[DOWN, columns, h, w, c]: a class per column, or without classes in order.
 
     Missing images are white.
     """

@@ -1,4 +1,4 @@
-"""Colours that colour-blind people tell apart, and for each class a marker as well."""
+"""Colours for colour-blind readers too, with a marker per class."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -18,7 +18,7 @@ DASHES = ("solid", "dashed", "dotted")
 
 
 def of_classes(names: Sequence[str]) -> dict[str, dict[str, Any]]:
-    """Colour and marker of each class: 49 differ before any pair is used again."""
+    """Colour and marker of each class; 49 pairs differ before one is used again."""
     n = len(COLOURS)
     return {
         name: {"color": COLOURS[i % n], "marker": MARKERS[(i + i // n) % n]}
@@ -27,7 +27,7 @@ def of_classes(names: Sequence[str]) -> dict[str, dict[str, Any]]:
 
 
 def of_lines(names: Sequence[str]) -> dict[str, dict[str, Any]]:
-    """Colour and dashes of each line; black is left for the one that matters."""
+    """Colour and dashes of each line; black is kept for the line that matters."""
     n = len(COLOURS) - 1
     return {
         name: {"color": COLOURS[i % n], "linestyle": DASHES[i // n % len(DASHES)]}

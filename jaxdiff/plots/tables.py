@@ -1,4 +1,4 @@
-"""Tables as pair plots: every numeric column against every other, coloured by class."""
+"""Pair plots of tables: every numeric column against every other, coloured by class."""
 
 from pathlib import Path
 
@@ -17,14 +17,17 @@ Table = dict[str, np.ndarray]
 
 
 def save_pairs(path: Path, panels: dict[str, Table]) -> None:
-    """Pair plots side by side. panels: title -> {column: values f[n] or str[n]}.
+    """Draw pair plots side by side.
 
-    Numeric columns are plotted (the first MOST_COLUMNS); the first column of text gives
-    the colours. Panels share their axes' limits, so that they can be compared.
+    Numeric columns are plotted, at most MOST_COLUMNS. The first column of text gives
+    the colours. All panels share the limits of their axes, so that they can be
+    compared.
+
+    Args: panels: title -> {column: values f[n] or str[n]}.
     """
     first = next(iter(panels.values()))
     names = numeric(first)[:MOST_COLUMNS]
-    kinds = _kinds(first, *panels.values())
+    classes = _class_styles(first, *panels.values())
     n = max(len(names), 1)
     side = max(1.7 * n, 3.2)  # inches: one small panel still has room for its title
     figure = Figure(figsize=(side * len(panels), side + 0.7), layout="constrained")
@@ -33,13 +36,13 @@ def save_pairs(path: Path, panels: dict[str, Table]) -> None:
     for part, (title, columns) in zip(parts, panels.items(), strict=True):
         part.suptitle(f"{title}: {len(next(iter(columns.values())))} rows")
         axes = part.subplots(n, n, squeeze=False)
-        groups = {kind: _of_kind(columns, columns, kind) for kind in kinds}
+        groups = {label: _of_class(columns, columns, label) for label in classes}
         for i, row in enumerate(names):
             for j, column in enumerate(names):
                 axes[i, j].set(xlim=limits[column], ylim=limits[row])
-                _draw(axes[i, j], row, column, groups, kinds)
+                _draw(axes[i, j], row, column, groups, classes)
                 _label(axes[i, j], row * (j == 0), column * (i == n - 1))
-    _legend(figure, kinds, _text(first), "outside lower center", ncols=5)
+    _legend(figure, classes, _text(first), "outside lower center", ncols=5)
     path.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(path, dpi=110)
 
@@ -47,14 +50,16 @@ def save_pairs(path: Path, panels: dict[str, Table]) -> None:
 def save_scatters(
     path: Path, panels: dict[str, Table], colours: Table, *, title: str = ""
 ) -> None:
-    """Two numeric columns of each panel, those closest to a line, on shared axes.
+    """Draw two numeric columns of each panel, on shared axes.
 
-    panels: title -> table.  The first one chooses the columns: the most correlated.
-    colours: a table of the same rows, whose first column of text gives the colours: the
-    panels' own may have been destroyed.
+    The first panel chooses the columns: the most correlated ones.
+
+    Args: panels: title -> table.
+          colours: a table of the same rows, whose first column of text gives the
+          colours; the panels' own text may have been destroyed by noise.
     """
     x, y = _correlated(next(iter(panels.values())))
-    kinds = _kinds(colours)
+    classes = _class_styles(colours)
     across = min(len(panels), ACROSS)
     down = -(-len(panels) // across)
     figure = Figure(figsize=(3.3 * across, 3.1 * down + 0.4), layout="constrained")
@@ -62,8 +67,8 @@ def save_scatters(
     for axis in axes.flat[len(panels) :]:
         axis.set_visible(False)
     for axis, (name, columns) in zip(axes.flat, panels.items(), strict=False):
-        for kind, style in kinds.items():
-            rows = _of_kind(columns, colours, kind)
+        for label, style in classes.items():
+            rows = _of_class(columns, colours, label)
             axis.scatter(rows[x], rows[y], s=14, alpha=0.7, **style)
         axis.set_title(name, fontsize=10)
         axis.grid(alpha=0.3)
@@ -71,43 +76,43 @@ def save_scatters(
         figure.suptitle(title, fontsize=11)
     figure.supxlabel(x, fontsize=10)
     figure.supylabel(y, fontsize=10)
-    _legend(figure, kinds, _text(colours), "outside right upper")
+    _legend(figure, classes, _text(colours), "outside right upper")
     path.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(path, dpi=110)
 
 
 def numeric(table: Table) -> list[str]:
-    """The names of the columns of numbers."""
+    """The names of the numeric columns."""
     return [name for name, v in table.items() if np.asarray(v).dtype.kind in "fiu"]
 
 
-def _draw(axis, row, column, groups, kinds):
-    """Points of all classes; on the diagonal histograms, with a y axis of their own."""
+def _draw(axis, row, column, groups, classes):
+    """Draw points of all classes, or on the diagonal histograms on a second y axis."""
     if row == column:
         counts = axis.twinx()
         counts.set_yticks([])
-        low, high = axis.get_xlim()  # of all panels: their bins are the same
+        low, high = axis.get_xlim()  # panels share limits and bins
         bins = np.linspace(low, high, 21)
-        for kind, columns in groups.items():
-            colour = kinds[kind]["color"]
+        for label, columns in groups.items():
+            colour = classes[label]["color"]
             counts.hist(columns[column], bins=bins, alpha=0.5, color=colour)
         return
-    for kind, columns in groups.items():
-        style = {"s": 9, "alpha": 0.6, "linewidths": 0, **kinds[kind]}
+    for label, columns in groups.items():
+        style = {"s": 9, "alpha": 0.6, "linewidths": 0, **classes[label]}
         axis.scatter(columns[column], columns[row], **style)
 
 
 def _label(axis, row, column):
-    """Names and numbers at the left and lower edges alone: "" for none."""
+    """Label the left and lower edges only; "" is no label."""
     axis.tick_params(labelsize=7, labelleft=bool(row), labelbottom=bool(column))
     axis.set_xlabel(column, fontsize=8)
     axis.set_ylabel(row, fontsize=8)
 
 
-def _legend(figure, kinds, title, where, ncols=1):
-    if len(kinds) > 1:
-        marks = [Line2D([], [], linestyle="", label=k, **v) for k, v in kinds.items()]
-        ncols = min(ncols, len(kinds))
+def _legend(figure, classes, title, where, ncols=1):
+    if len(classes) > 1:
+        marks = [Line2D([], [], linestyle="", label=k, **v) for k, v in classes.items()]
+        ncols = min(ncols, len(classes))
         figure.legend(handles=marks, title=title, loc=where, ncols=ncols, fontsize=9)
 
 
@@ -115,30 +120,30 @@ def _correlated(table):
     names = numeric(table)
     z = np.stack([table[name] - np.mean(table[name]) for name in names])
     z /= np.maximum(np.linalg.norm(z, axis=1, keepdims=True), np.finfo(float).tiny)
-    # of equals the first pair
+    # argmax takes the first of equal pairs
     pair = np.argmax(np.triu(np.abs(z @ z.T), k=1))
     return [names[i] for i in np.unravel_index(pair, (len(names),) * 2)]
 
 
 def _text(table):
-    """The first column of text, which gives the colours; None where all are numbers."""
+    """The first column of text, which gives the colours; None if there is none."""
     numbers = {*numeric(table)}
     return next((name for name in table if name not in numbers), None)
 
 
-def _kinds(first, *tables):
-    """The styles of the classes in any of the tables; of one class "" without text."""
+def _class_styles(first, *tables):
+    """The style of each class in any of the tables; without text, of one class ""."""
     column = _text(first)
     if column is None:
         return styles.of_classes([""])
-    found = {str(k) for table in (first, *tables) for k in table[column]}
-    return styles.of_classes(sorted(found))
+    labels = {str(k) for table in (first, *tables) for k in table[column]}
+    return styles.of_classes(sorted(labels))
 
 
-def _of_kind(table, colours, kind):
-    """The rows of `table` where `colours`, a table of as many, has the class `kind`."""
+def _of_class(table, colours, label):
+    """The rows of `table` whose class is `label` in `colours`, a table of as many."""
     column = _text(colours)
-    rows = slice(None) if column is None else colours[column] == kind
+    rows = slice(None) if column is None else colours[column] == label
     return {name: values[rows] for name, values in table.items()}
 
 
