@@ -6,9 +6,9 @@
     solver = jaxdiff.solvers.heun.make(schedule)
     x = jaxdiff.sample(seeds, denoise, solver, ts, x_T)
 
-The public names are those of `__init__.pyi`. Each is imported when it is first used, so
-that `import jaxdiff` costs nothing, and a schedule needs no flax and no data set.
-README.md shows the way in.
+The public names are those in `__init__.pyi`. Each is imported on first use, so that
+`import jaxdiff` costs nothing, and a schedule needs neither flax nor a data set.
+README.md is the introduction.
 """
 
 import ast
@@ -22,7 +22,7 @@ __version__ = "0.1.0"
 
 @cache
 def _homes() -> dict[str, str]:
-    """Each public name, and the module that `__init__.pyi` imports it from."""
+    """The public names, each with the module that `__init__.pyi` imports it from."""
     stub = ast.parse(Path(__file__).with_suffix(".pyi").read_text())
     return {
         alias.name: str(node.module)

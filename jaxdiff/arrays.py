@@ -1,4 +1,4 @@
-"""The array types of every signature, and the one way shapes are made to meet."""
+"""The array types of all signatures, and the one way in which shapes are matched."""
 
 from jax.core import Tracer
 from jaxtyping import Array, Bool, Float, Int, Key, PyTree, Shaped, UInt8
@@ -21,22 +21,22 @@ __all__ = [
 def expand(a: Shaped[Array, "*b"], like: Shaped[Array, "*s"]) -> Shaped[Array, "*r"]:
     """Append axes of length one until `a` has the rank of `like`.
 
-    A time is f32[] or f32[b]; both then multiply an f32[b, ...] without silent
-    rank promotion (the suite runs with promotion forbidden).
+    A time is f32[] or f32[b]. After this it multiplies an f32[b, ...] without implicit
+    rank promotion, which the tests forbid.
     """
     return a.reshape(a.shape + (1,) * (like.ndim - a.ndim))
 
 
 def mean_of_each(a: Float[Array, "b ..."]) -> Float[Array, "b"]:
-    """The mean of each example's values."""
+    """The mean over the values of each example, f[b, ...] -> f[b]."""
     return a.mean(axis=tuple(range(1, a.ndim)))
 
 
 def require(condition: object, message: str) -> None:
-    """Raise ValueError(message) unless the condition holds: how makers check arguments.
+    """Raise ValueError(message) unless the condition holds; makers check arguments so.
 
-    Under `jax.vmap` or `jax.grad` of a maker the condition is a tracer, which cannot
-    be looked at; then nothing is checked. Join conditions with `&`, not `and`.
+    Under `jax.vmap` or `jax.grad` of a maker, the condition is a tracer without a
+    value, and nothing is checked. Join conditions with `&`, not `and`.
     """
     if not isinstance(condition, Tracer) and not condition:
         raise ValueError(message)

@@ -1,4 +1,4 @@
-"""From a config to objects: the only reader of a ConfigDict."""
+"""From a config to objects. Other readers of a config read their command's block."""
 
 import inspect
 from collections.abc import Callable
@@ -36,10 +36,13 @@ from jaxdiff.train import ema, lr_schedules, optim
 
 
 def make_source(config: ConfigDict, first_stage: FirstStage | None = None) -> Source:
-    """The data set; reads what it must to know its size, shape and classes.
+    """The data set. This reads as much of it as size, shape and classes need.
 
-    Every image of it, where it is to be standardised by what is not given.
-    first_stage: for data.name="latents", the autoencoder whose codes are the data.
+    If it is to be standardised by moments that are not given, every image is read.
+
+    Args:   first_stage: for data.name="latents", the autoencoder whose codes are the
+            data.
+    Errors: ValueError for a field that does not fit the data.
     """
     d = config.data
     source = from_block(data_home, d.to_dict(), first_stage=first_stage)
@@ -52,7 +55,7 @@ def make_source(config: ConfigDict, first_stage: FirstStage | None = None) -> So
 
 
 def measured(config: ConfigDict, source: Source) -> ConfigDict:
-    """The config with what was measured of its source, for a run to keep."""
+    """The config with what was measured of its source, for a run to store."""
     config = config.copy_and_resolve_references()
     if source.moments:
         config.data.mean, config.data.std = source.moments
@@ -70,6 +73,7 @@ def make_noise(config: ConfigDict) -> noises.Noise:
 
 
 def make_objective(config: ConfigDict, source: Source, schedule: Schedule) -> Objective:
+    """The training objective of a denoiser."""
     d = config.diffusion
     return Objective(
         **_noising(config, schedule),
@@ -84,7 +88,7 @@ def make_objective(config: ConfigDict, source: Source, schedule: Schedule) -> Ob
 
 
 def _noising(config, schedule):
-    """The fields of an Objective that define x_t."""
+    """The fields of an Objective that determine x_t."""
     d = config.diffusion
     return {
         "schedule": schedule,
@@ -95,7 +99,7 @@ def _noising(config, schedule):
 
 
 def takes_cond(config: ConfigDict) -> bool:
-    """Whether the model is given the condition of its data, if they have one."""
+    """Whether the model takes the condition of its data, if they have one."""
     choices = ("label", "none")
     condition = config.diffusion.condition
     require(
@@ -106,7 +110,7 @@ def takes_cond(config: ConfigDict) -> bool:
 
 
 def num_labels(config: ConfigDict, source: Source) -> int:
-    """Classes that the model distinguishes: the data's, or 0 without labels."""
+    """The number of classes that the model distinguishes; 0 without labels."""
     return source.num_classes if takes_cond(config) else 0
 
 
@@ -117,6 +121,7 @@ def make_task(
 
     schedule: gives that of make_schedule, which is built once for a run; a task without
             noise does not call it.
+    Errors: ValueError for an unknown task, and for fields that do not fit together.
     """
     known = members(task_home)
     require(config.task in known, f"task: no {config.task!r}{hint(config.task, known)}")
@@ -163,7 +168,7 @@ def _diffusion(config, source, schedule):
 
 
 def _check_low(config, source):
-    """What an upsampler's network needs more than others."""
+    """What the network of an upsampler needs beyond that of other models."""
     d, shape = config.diffusion, source.shape
     require(
         len(shape) == 3 and 0 < d.low_size < min(shape[:2]) and shape[0] == shape[1],
@@ -176,7 +181,10 @@ def _check_low(config, source):
 
 
 def _check_takes(config, field, lacks, parameter=""):
-    """ValueError unless the network takes what a field of diffusion needs."""
+    """Check that the network takes what a field of diffusion needs.
+
+    Errors: ValueError if it does not.
+    """
     require(
         _takes(config, parameter or field),
         f"model.name={config.model.name!r} {lacks}, which "
@@ -192,7 +200,7 @@ def _takes(config, parameter):
 def _classifier(config, source, schedule):
     return pick(task_home, "classifier")(
         _network(config, source, "classifier", num_classes=source.num_classes),
-        # x_t alone: what a denoiser predicts of it is no field of a classifier
+        # only x_t is used, so prediction, weight and distance are fixed
         Objective(
             **_noising(config, schedule()),
             prediction=predictions.x0(),
@@ -217,14 +225,14 @@ def _autoencoder(config, source, schedule):
 
 
 def _network(config, source, kind, **derived):
-    """config.model's network, which must be one of that kind."""
+    """The network of config.model, which must be one for that kind of task."""
     name = config.model.name
     of_name = name if name in ("classifier", "autoencoder") else "denoiser"
     require(of_name == kind, f"model.name={name!r} is not for task={config.task!r}")
     return from_block(model_home, config.model.to_dict(), shape=source.shape, **derived)
 
 
-# How a task is made of a config: one function for each file of jaxdiff/tasks.
+# Makes each task from a config: one function per file of jaxdiff/tasks.
 TASKS = {
     "diffusion": _diffusion,
     "classifier": _classifier,
@@ -243,7 +251,7 @@ def make_solver(config: ConfigDict, schedule: Schedule) -> Solver:
 
 
 def make_grid(config: ConfigDict, schedule: Schedule, num_steps: int = 0) -> grids.Grid:
-    """num_steps: other than the sampler's own, or 0."""
+    """The grid of the sampler. num_steps: other than the sampler's own, or 0."""
     s = config.sampler
     return choose(grids, s.grid)(schedule, num_steps or s.num_steps)
 
@@ -257,7 +265,7 @@ def make_edit(config: ConfigDict) -> Edit:
 
 
 def make_decoder(source: Source) -> likelihood.Decoder:
-    """p(x0 | x_s) of a bound's last step: of levels of pixels, or a density."""
+    """p(x0 | x_s) of a bound's last step: over the levels of pixels, or a density."""
     if source.bounds is None:
         return likelihood.density()
     return likelihood.levels(*source.bounds, num=int(source.peak) + 1)
@@ -271,6 +279,6 @@ def make_optimizer(config: ConfigDict) -> tuple[optim.Optimizer, Callable]:
 
 
 def make_ema(config: ConfigDict) -> ema.Decay | tuple[ema.Decay, ...]:
-    """Of the run's own average, and then of those of train.ema_widths, if any."""
+    """The decay of the run's average; with train.ema_widths, a tuple of all decays."""
     first, widths = choose(ema, config.train.ema)(), config.train.ema_widths
     return (first, *map(ema.power, widths)) if widths else first

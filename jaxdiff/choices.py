@@ -1,8 +1,8 @@
 """Choices by name, and the objects that they make.
 
-A choice is a name in a home, which is a module or a package. Its members are the makers
-in its `__all__`, or, of a package without one, its files with a `make`. So a new file
-or function can be chosen at once, and nothing is registered.
+A choice is a name in a home, which is a module or a package. The members of a home are
+the makers in its `__all__` or, for a package without one, its files with a `make`. A
+new file or function can therefore be chosen at once; nothing is registered.
 """
 
 import ast
@@ -30,7 +30,10 @@ def members(home: Home) -> dict[str, Callable]:
 
 
 def pick(home: Home, name: str) -> Callable:
-    """The maker called `name`. Errors: ValueError that names the nearest and all."""
+    """The maker called `name`.
+
+    Errors: ValueError with the nearest name and all names.
+    """
     if hasattr(home, "__all__"):
         if name in home.__all__:
             return getattr(home, name)
@@ -45,8 +48,8 @@ def pick(home: Home, name: str) -> Callable:
 def choose(home: Home, spec: str) -> Callable:
     """The maker of a spec "name" or "name(field=value, ...)", with its fields bound.
 
-    Errors: ValueError for a spec of another form, an unknown name or field, or a value
-    of another type than the maker's annotation.
+    Errors: ValueError for a malformed spec, an unknown name or field, or a value of
+            another type than the maker's annotation.
     """
     name, fields = parse(home, spec)
     maker = pick(home, name)
@@ -54,7 +57,10 @@ def choose(home: Home, spec: str) -> Callable:
 
 
 def parse(home: Home, spec: str) -> tuple[str, dict[str, Any]]:
-    """Name and fields of a spec. Errors: ValueError for one of another form."""
+    """The name and the fields of a spec.
+
+    Errors: ValueError for a malformed spec.
+    """
     try:
         call = ast.parse(spec, mode="eval").body
         if isinstance(call, ast.Name):
@@ -71,20 +77,20 @@ def parse(home: Home, spec: str) -> tuple[str, dict[str, Any]]:
 
 
 def respec(home: Home, spec: str, **others: Any) -> str:
-    """The spec with other values of some fields."""
+    """The spec with other values for some of its fields."""
     name, fields = parse(home, spec)
     text = ", ".join(f"{k}={v!r}" for k, v in {**fields, **others}.items())
     return f"{name}({text})"
 
 
 def fields_of(home: Home, spec: str, kind: type) -> list[str]:
-    """The fields of that type that the maker of a spec takes."""
+    """The fields of type `kind` that the maker of a spec takes."""
     takes = _types(pick(home, parse(home, spec)[0]))
     return [field for field, taken in takes.items() if taken is kind]
 
 
 def from_block(home: Home, block: Mapping[str, Any], **derived: Any) -> Any:
-    """Make what `block.name` names from those of the block's fields that it takes."""
+    """Call the maker named by `block.name` with those of the fields that it takes."""
     maker = pick(home, block["name"])
     fields = {k: v for k, v in block.items() if k != "name"}
     takes = inspect.signature(maker).parameters
@@ -108,7 +114,7 @@ def _fitted(maker, fields, name):
 
 
 def _types(maker):
-    """Field -> type, of those that a spec can give."""
+    """Field -> type, for the fields that a spec can set."""
     return {
         k: kind
         for k, p in inspect.signature(maker).parameters.items()
@@ -118,7 +124,7 @@ def _types(maker):
 
 
 def hint(name: str, known: Iterable[str]) -> str:
-    """The end of an error about an unknown name: the nearest, and all there are."""
+    """The end of an error about an unknown name: the nearest name, and all names."""
     known = list(known)
     near = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
     did = f"; did you mean {near[0]!r}?" if near else "."

@@ -1,8 +1,8 @@
-"""Which fields of a config its choices take: nothing that is set is ignored.
+"""Which fields of a config are taken by its choices. Nothing that is set is ignored.
 
-Of the blocks data and model the chosen maker takes what its signature has. Of the rest
-TASKS says what only some tasks take, NEEDS and SWITCHES what a field hangs on. Every
-other field is always taken.
+In the blocks data and model, the maker that is chosen takes the fields in its
+signature. For the rest, TASKS lists what only some tasks take, and NEEDS and SWITCHES
+what a field depends on. Every other field is always taken.
 """
 
 import inspect
@@ -21,14 +21,14 @@ from jaxdiff.data.source import Source
 from jaxdiff.schema import flat, get_config
 
 HOMES = {"data": data_home, "model": model_home}
-# The fields that the others hang on.
+# The fields that decide which others are taken.
 CHOICES = ("task", "data.name", "model.name")
 
-# Fields of config.data that are not a maker's: build.py and the training loop read them
-# for whatever source.
+# Fields of config.data that no maker takes: build.py and the training loop read them,
+# for every source.
 OF_ANY_DATA = ("standardise", "mean", "std", "flip")
 
-# What x_t is, and what the network is given of t.
+# What determines x_t, and the network's input for t.
 NOISED = tuple(
     f"diffusion.{name}"
     for name in (
@@ -40,24 +40,27 @@ EVALUATED = tuple(
     f"train.{name}"
     for name in ("evaluate_every", "num_evaluate", "evaluate_steps", "features")
 )
-# Task -> the blocks and fields that it takes, of those that not every task does.
+# Task -> the blocks and fields that it takes, of those that some tasks do not take.
 TASKS: dict[str, tuple[str, ...]] = {
     "diffusion": ("diffusion", "sampler", "train.num_preview", *EVALUATED),
     "classifier": (*NOISED, "sampler.ema"),
     "autoencoder": ("autoencoder", "sampler.ema", "train.num_preview"),
 }
 
-# What the data are where they are no images of pixels, before they are read.
+# What the data are, and which sources are not pixels, before they are read.
 ROWS, CODES, PIXELS = "rows of a table", "codes of an autoencoder", "images of pixels"
 KINDS = {"iris": ROWS, "table": ROWS, "latents": CODES}
 
-# Networks that are not given the time.
+# Networks that ignore the time.
 BLIND = ("basic_unet",)
 
 
 class Chosen(NamedTuple):
-    """A config, and what is known of its data: their kind, and whether they have class
-    labels or another condition.
+    """A config with what is known of its data.
+
+    kind:        ROWS, CODES or PIXELS
+    labelled:    whether the data have class labels
+    conditioned: whether they have class labels or another condition
     """
 
     config: ConfigDict
@@ -67,14 +70,19 @@ class Chosen(NamedTuple):
 
     @property
     def conditional(self) -> bool:
-        """Whether the model is given the condition, and can be taught to do without."""
+        """Whether the model gets the condition, and can be trained to do without it."""
         given = self.conditioned and self.config.diffusion.condition == "label"
         network = takes("model", self.config.model.name)
         return given and bool(network & {"null_class", "example_cond"})
 
 
 class Need(NamedTuple):
-    """When a field is taken, what it needs in words, and a cure in words or ""."""
+    """What a field depends on.
+
+    holds: whether the field is taken
+    words: what it needs, for a message
+    cure:  what to do instead, or ""
+    """
 
     holds: Callable[[Chosen], Any]
     words: str
@@ -102,7 +110,7 @@ NEEDS: dict[str, Need] = {
     "data.flip": PIXELS_ONLY,
     "model.conv_resample": Need(
         lambda c: not c.config.model.resblock_updown,
-        "resampling by layers of their own",
+        "resampling in separate layers",
         "set model.resblock_updown=False",
     ),
     "diffusion.stratified": Need(
@@ -134,7 +142,7 @@ NEEDS: dict[str, Need] = {
     "sampler.resample": KNOWN,
 }
 
-# Fields that count only where another one is set.
+# Fields that count only if another field is set.
 SWITCHES = {
     "data.crop": "data.size",
     "data.mean": "data.standardise",
@@ -167,63 +175,67 @@ def takes(block: str, name: str) -> frozenset[str]:
 
 
 def taken(config: ConfigDict, source: Source | None = None) -> set[str]:
-    """Every field that the config's choices take. source, Errors: see `untaken`."""
+    """Every field that the choices of the config take.
+
+    source, Errors: see `untaken`.
+    """
     chosen = _chosen(config, source)
     return {field for field in flat(config) if not _refusal(chosen, field)}
 
 
 def untaken(config: ConfigDict, source: Source | None = None) -> dict[str, str]:
-    """{field: why} of the fields that differ from their defaults and nothing takes.
+    """The fields that differ from their defaults but are not taken, {field: why}.
 
-    source: of config.data, where it has been read; what the data are is known for sure
-            only then.
+    source: of config.data, if it has been read; only then is it certain what the data
+            are.
     Errors: ValueError for an unknown task, data source or network, or a field that is
             not in the schema.
     """
     pick(task_home, config.task)
     default, chosen = flat(get_config()), _chosen(config, source)
-    found = {}
+    unused = {}
     for field, value in flat(config).items():
         if field not in default:
             raise ValueError(f"config has no field {field!r}{hint(field, default)}")
         why = _refusal(chosen, field) if value != default[field] else ""
         if why:
-            found[field] = f"{field}={value!r}{why}"
-    return found
+            unused[field] = f"{field}={value!r}{why}"
+    return unused
 
 
 def check(
     config: ConfigDict, source: Source | None = None, stored: ConfigDict | None = None
 ) -> list[str]:
-    """ValueError for the first field that is set and that nothing takes.
+    """Check that every field that is set is taken.
 
-    source: see `untaken`.  stored: a run's own config. Fields that have its value are
-            not refused.
-    Returns: the names of these.
+    Args:    source: see `untaken`.
+             stored: a run's own config; fields with its value are not refused.
+    Returns: the names of these fields.
+    Errors:  ValueError for the first field that is set and not taken.
     """
-    found, values = untaken(config, source), flat(config)
+    unused, values = untaken(config, source), flat(config)
     old = flat(stored) if stored else {}
-    same = [field for field in found if field in old and old[field] == values[field]]
-    refused = [found[field] for field in found if field not in same]
+    same = [field for field in unused if field in old and old[field] == values[field]]
+    refused = [unused[field] for field in unused if field not in same]
     require(not refused, "".join(refused[:1]))
     return same
 
 
 def settle(config: ConfigDict, flags: Collection[str] = ()) -> list[str]:
-    """Put the fields that nothing takes back at their defaults, and name them.
+    """Set the fields that are not taken back to their defaults, and return their names.
 
-    flags: fields that somebody set by hand, which stay.
+    flags: fields that somebody set by hand, which are left alone.
     """
     default, reset = flat(get_config()), []
-    # a field may hang on one that was put back
-    while found := [field for field in untaken(config) if field not in flags]:
-        config.update_from_flattened_dict({field: default[field] for field in found})
-        reset += found
+    # a field may depend on one that was set back
+    while unused := [field for field in untaken(config) if field not in flags]:
+        config.update_from_flattened_dict({field: default[field] for field in unused})
+        reset += unused
     return reset
 
 
 def varied(config: ConfigDict, field: str) -> ConfigDict:
-    """The config with another value of that number, if there is one and it is taken."""
+    """The config with another value of a numeric field, if it then takes it."""
     if field not in flat(config):
         return config
     other = config.copy_and_resolve_references()
@@ -247,19 +259,19 @@ def _chosen(config, source):
 
 
 def _refusal(chosen, field):
-    """Why a field is not taken and the cure, after "field=value"; "" if it is taken."""
+    """Why a field is not taken, and the cure, after "field=value"; "" if taken."""
     config = chosen.config
     block, _, name = field.partition(".")
     tasks = [task for task, row in TASKS.items() if field in row or block in row]
     if tasks and config.task not in tasks:
         return _other("task", "task", config.task, tasks, tasks)
     if block in HOMES and name not in ("name", *OF_ANY_DATA):
-        home, own = HOMES[block], config[block].name
-        if name not in takes(block, own):
+        home, maker = HOMES[block], config[block].name
+        if name not in takes(block, maker):
             others = [other for other in members(home) if name in takes(block, other)]
-            # networks called as a task are for that one alone
-            fit = [other for other in others if not {own, other} & {*TASKS}]
-            return _other(block, f"{block}.name", own, others, fit)
+            # a network with the name of a task is for that task only
+            fit = [other for other in others if not {maker, other} & {*TASKS}]
+            return _other(block, f"{block}.name", maker, others, fit)
     need = NEEDS.get(field)
     if need and not need.holds(chosen):
         cure = f", or {need.cure}" if need.cure else ""
@@ -270,11 +282,11 @@ def _refusal(chosen, field):
     return ""
 
 
-def _other(what, field, own, others, fit):
-    """Why and cure where other tasks, data sources or networks take a field."""
+def _other(what, field, name, others, fit):
+    """Why and cure, if other tasks, data sources or networks take a field."""
     verb = "takes" if len(others) == 1 else "take"
     cure = f", or choose {field}={fit[0]}" if fit else ""
     return (
-        f": {what} {own!r} does not take it; {', '.join(others)} {verb} it. "
+        f": {what} {name!r} does not take it; {', '.join(others)} {verb} it. "
         f"Leave it out{cure}"
     )

@@ -4,7 +4,7 @@
 (2)  sampling:  key_i = fold_in(seed, i),  i the number of the image
 (3)  stratum_i = (u + i / B) mod 1,  u ~ U[0, 1) one draw a step, B the global batch
 
-So neither the number of devices nor the split into batches changes a draw.
+Draws therefore do not depend on the number of devices or on how batches are split.
 """
 
 from collections.abc import Callable
@@ -19,9 +19,10 @@ Draw = Callable[..., Array]
 
 
 class Keys(NamedTuple):
-    """One batch's randomness; every leaf leads with the batch, so it shards with it.
+    """The randomness of one batch. Leaves lead with the batch, so they shard with it.
 
-    key: each example's own.  stratum: evenly spread over the global batch, in [0, 1).
+    key:     one per example
+    stratum: f[b] in [0, 1), spread evenly over the global batch
     """
 
     key: Key[Array, "b"]
@@ -29,19 +30,22 @@ class Keys(NamedTuple):
 
 
 def batch_keys(key: Key[Array, ""], index: Int[Array, "b"], total: int) -> Keys:
-    """Equations 1 and 3: `key` is the step's, `total` the size of the global batch."""
+    """The keys and strata of a step, equations 1 and 3.
+
+    Args: key: of the step.  index: rows in the global batch.  total: its size.
+    """
     shift = jax.random.uniform(jax.random.fold_in(key, total))
     stratum = (shift + index / total) % 1.0
     return Keys(split_by(key, index), stratum)
 
 
 def split_by(key: Key[Array, ""], index: Int[Array, "b"]) -> Key[Array, "b"]:
-    """One key per index; index i has the same key in every batch that holds it."""
+    """One key per index; index i gets the same key in every batch that contains it."""
     return jax.vmap(lambda i: jax.random.fold_in(key, i))(index)
 
 
 def fold(keys: Key[Array, "b"], data: int | Int[Array, ""]) -> Key[Array, "b"]:
-    """Fold the same number into every key: an independent stream for each."""
+    """Fold one number into every key, which gives each an independent stream."""
     return jax.vmap(lambda key: jax.random.fold_in(key, data))(keys)
 
 

@@ -189,8 +189,8 @@ def _guided(
     alpha, sigma = schedule.alpha(t), schedule.sigma(t)
     # without signal (alpha = 0) there is no slope to follow
     signal = alpha * jnp.where(variance > 0, variance, 1.0)
-    fixed = (alpha * signal + sigma**2) / jnp.where(alpha > 0, signal, 1.0)
-    length = jnp.where(variance > 0, fixed, _nearest(gap, linear.apply(towards)))
+    assumed = (alpha * signal + sigma**2) / jnp.where(alpha > 0, signal, 1.0)
+    length = jnp.where(variance > 0, assumed, _nearest(gap, linear.apply(towards)))
     length = jnp.where(alpha > 0, length, 0.0)
     x0 = agree(linear, x0 + expand(length, x0) * towards, values)
     return den._replace(x0=x0, eps=None)

@@ -80,13 +80,13 @@ def _step(
 
 def _beside(t: Float[Array, "..."], x: Float[Array, "b ..."]) -> Float[Array, "..."]:
     """A batch of times with trailing axes of length one; one time as it is."""
-    each = expand(t, x)
-    if t.ndim and each.shape != (len(x), *(1,) * (x.ndim - 1)):
+    times = expand(t, x)
+    if t.ndim and times.shape != (len(x), *(1,) * (x.ndim - 1)):
         raise ValueError(
             f"times must have shape () or ({len(x)},), one for each example of x "
             f"{x.shape}, got {t.shape}"
         )
-    return each if t.ndim else t
+    return times if t.ndim else t
 
 
 def _check_like(x: Array, new: Array, name: str) -> None:
