@@ -6,6 +6,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from jaxdiff.plots import styles
+from jaxdiff.plots.saving import save_figure
 
 Table = dict[str, np.ndarray]
 
@@ -44,8 +45,7 @@ def save_given(path: Path, title: str, generated: Table, real: Table | None) -> 
     figure.legend(
         unique.values(), unique.keys(), loc="outside lower center", ncols=4, fontsize=9
     )
-    path.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(path, dpi=110)
+    save_figure(path, figure)
 
 
 def save_inference(
@@ -94,8 +94,7 @@ def save_inference(
     figure.legend(
         *right.get_legend_handles_labels(), loc="outside lower right", ncols=k + 1
     )
-    path.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(path, dpi=110)
+    save_figure(path, figure)
 
 
 def _numbers(axis, values, others):

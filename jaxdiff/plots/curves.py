@@ -8,6 +8,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from jaxdiff.plots import styles
+from jaxdiff.plots.saving import save_figure
 
 # A logarithmic axis over a smaller ratio than this has too few ticks to read.
 DECADE = 10.0
@@ -34,7 +35,7 @@ def save_loss(
     axis.set_title(f"last: {losses[-1]:.4g}, lowest: {min(losses):.4g}", fontsize=10)
     axis.set(xlabel="optimiser step", ylabel=f"{name}, mean since the last point")
     axis.grid(alpha=0.3, which="both")
-    figure.savefig(path, dpi=110)
+    save_figure(path, figure)
 
 
 def save_lines(
@@ -57,8 +58,7 @@ def save_lines(
     axis.grid(alpha=0.3, which="both")
     many = len(named) > 6
     (figure.legend(loc="outside right upper") if many else axis.legend())
-    path.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(path, dpi=110)
+    save_figure(path, figure)
 
 
 def save_heat(
@@ -85,8 +85,7 @@ def save_heat(
     axis.set_yticks(range(len(rows)), rows)
     axis.tick_params(length=0)
     axis.set_title(title, fontsize=10)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(path, dpi=110)
+    save_figure(path, figure)
 
 
 def save_grids(path: Path, rows: Sequence[dict[str, Any]]) -> None:
@@ -111,7 +110,7 @@ def save_grids(path: Path, rows: Sequence[dict[str, Any]]) -> None:
         )
         axis.set_xlabel("time t (0 is data, 1 is noise)")
         axis.grid(alpha=0.3, axis="x")
-    figure.savefig(path, dpi=110)
+    save_figure(path, figure)
 
 
 def save_schedules(
@@ -146,7 +145,7 @@ def save_schedules(
     figure.legend(
         *axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=4
     )
-    figure.savefig(path, dpi=110)
+    save_figure(path, figure)
 
 
 def _finite(values):

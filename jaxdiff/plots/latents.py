@@ -8,6 +8,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Circle
 
 from jaxdiff.plots import styles
+from jaxdiff.plots.saving import save_figure
 
 
 def save_codes(
@@ -42,5 +43,4 @@ def save_codes(
         axis.set(xlabel=axes_names[0], ylabel=axes_names[1])
         axis.set_title(title, fontsize=11)
         axis.grid(alpha=0.3)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(path, dpi=110)
+    save_figure(path, figure)

@@ -5,7 +5,8 @@ from pathlib import Path
 
 import numpy as np
 from matplotlib.figure import Figure
-from PIL import Image
+
+from jaxdiff.plots.saving import save_figure, save_image, squeeze
 
 # Width of an image in a strip, in inches, so that a column's name fits above it.
 CELL = 0.85
@@ -18,11 +19,6 @@ def to_uint8(values: np.ndarray, peak: float) -> np.ndarray:
     distance a little, so it is made in one place.
     """
     return np.clip(np.rint(values * (255.0 / peak)), 0, 255).astype(np.uint8)
-
-
-def squeeze(image: np.ndarray) -> np.ndarray:
-    """u8[h, w, 1] to u8[h, w], which Pillow reads as grey; colour is unchanged."""
-    return image[..., 0] if image.shape[-1] == 1 else image
 
 
 def tile(
@@ -47,8 +43,7 @@ def tile(
 
 def save_grid(path: Path, images: np.ndarray, *, columns: int | None = None) -> None:
     """Write `tile(images)` of u8[n, h, w, c] as a PNG."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    Image.fromarray(squeeze(tile(images, columns=columns))).save(path)
+    save_image(path, tile(images, columns=columns))
 
 
 def save_rows(
@@ -91,9 +86,8 @@ def save_rows(
     axis.spines[:].set_visible(False)
     if title:
         axis.set_title(title, fontsize=11, pad=10)
-    path.parent.mkdir(parents=True, exist_ok=True)
     # the figure has the size of the images; "tight" adds the room that names need
-    figure.savefig(path, dpi=110, bbox_inches="tight", pad_inches=0.15)
+    save_figure(path, figure, bbox_inches="tight", pad_inches=0.15)
 
 
 def save_estimates(

@@ -7,6 +7,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from jaxdiff.plots import styles
+from jaxdiff.plots.saving import save_figure
 
 # A pair plot of more columns than this is too small to read.
 MOST_COLUMNS = 6
@@ -43,8 +44,7 @@ def save_pairs(path: Path, panels: dict[str, Table]) -> None:
                 _draw(axes[i, j], row, column, groups, classes)
                 _label(axes[i, j], row * (j == 0), column * (i == n - 1))
     _legend(figure, classes, _text(first), "outside lower center", ncols=5)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(path, dpi=110)
+    save_figure(path, figure)
 
 
 def save_scatters(
@@ -77,8 +77,7 @@ def save_scatters(
     figure.supxlabel(x, fontsize=10)
     figure.supylabel(y, fontsize=10)
     _legend(figure, classes, _text(colours), "outside right upper")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(path, dpi=110)
+    save_figure(path, figure)
 
 
 def numeric(table: Table) -> list[str]:

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from jaxdiff.plots import curves, pictures, tables
+from jaxdiff.plots import curves, pictures, saving, tables
 
 
 def test_to_uint8_rounds_and_clips():
@@ -22,8 +22,8 @@ def test_to_uint8_rounds_and_clips():
 
 
 def test_squeeze():
-    assert pictures.squeeze(np.zeros((2, 3, 1), np.uint8)).shape == (2, 3)
-    assert pictures.squeeze(np.zeros((2, 3, 3), np.uint8)).shape == (2, 3, 3)
+    assert saving.squeeze(np.zeros((2, 3, 1), np.uint8)).shape == (2, 3)
+    assert saving.squeeze(np.zeros((2, 3, 3), np.uint8)).shape == (2, 3, 3)
 
 
 def test_tile_by_hand():

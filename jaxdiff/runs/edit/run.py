@@ -1,12 +1,11 @@
 """Editing images with a trained run: all kinds by name, and what they write."""
 
 import numpy as np
-from PIL import Image
 
-from jaxdiff import files
 from jaxdiff.arrays import require
 from jaxdiff.choices import hint
 from jaxdiff.plots import pictures
+from jaxdiff.plots.saving import save_image
 from jaxdiff.runs import shards, workdir
 from jaxdiff.runs.edit import invert, known
 from jaxdiff.runs.edit.request import EditRequest, EditResult
@@ -74,6 +73,5 @@ def _write(request: EditRequest, result: EditResult) -> None:
     )
     if request.png:
         for i, image in enumerate(pixels.reshape(-1, *source.shape)):
-            with files.whole(out / f"{i:06d}.png") as part:
-                Image.fromarray(pictures.squeeze(image)).save(part)
+            save_image(out / f"{i:06d}.png", image)
     print(f"{result.summary}, in {out}")

@@ -11,7 +11,8 @@ from jaxdiff.arrays import require
 from jaxdiff.data import folder as picture_folder
 from jaxdiff.data import images
 from jaxdiff.data.source import Columns, Source
-from jaxdiff.plots.pictures import squeeze, to_uint8
+from jaxdiff.plots.pictures import to_uint8
+from jaxdiff.plots.saving import squeeze
 from jaxdiff.runs import shards
 
 

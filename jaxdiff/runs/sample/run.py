@@ -7,7 +7,6 @@ from typing import Any, NamedTuple
 
 import jax
 import numpy as np
-from PIL import Image
 from tqdm import tqdm
 
 from jaxdiff import files
@@ -16,6 +15,7 @@ from jaxdiff.data import given as given_columns
 from jaxdiff.data.given import GivenColumns
 from jaxdiff.data.source import Source
 from jaxdiff.plots import conditionals, pictures
+from jaxdiff.plots.saving import save_image
 from jaxdiff.runs import shards
 from jaxdiff.runs.experiment import Experiment
 from jaxdiff.runs.lock import locked
@@ -234,8 +234,7 @@ def write_pngs(
         if labels is not None:
             # "T-shirt/top" is a class, not a folder
             name += "_" + source.class_names[labels[k]].replace("/", "-")
-        with files.whole(out / f"{name}.png") as part:
-            Image.fromarray(pictures.squeeze(image)).save(part)
+        save_image(out / f"{name}.png", image)
 
 
 def _write_table(path, values):
