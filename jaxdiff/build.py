@@ -1,6 +1,7 @@
 """From a config to objects. Other readers of a config read their command's block."""
 
 import inspect
+import math
 from collections.abc import Callable
 
 from ml_collections import ConfigDict
@@ -253,7 +254,9 @@ def make_solver(config: ConfigDict, schedule: Schedule) -> Solver:
 def make_grid(config: ConfigDict, schedule: Schedule, num_steps: int = 0) -> grids.Grid:
     """The grid of the sampler. num_steps: other than the sampler's own, or 0."""
     s = config.sampler
-    return choose(grids, s.grid)(schedule, num_steps or s.num_steps)
+    return choose(grids, s.grid, {"num_steps": "sampler.num_steps"})(
+        schedule, num_steps or s.num_steps
+    )
 
 
 def make_rule(config: ConfigDict) -> Rule:
@@ -274,7 +277,9 @@ def make_decoder(source: Source) -> likelihood.Decoder:
 def make_optimizer(config: ConfigDict) -> tuple[optim.Optimizer, Callable]:
     """The optimiser, and its learning-rate schedule for the log."""
     t = config.train
-    lr = choose(lr_schedules, t.lr)(num_steps=t.num_steps)
+    spec = f"constant(peak={t.lr})" if _is_number(t.lr) else t.lr
+    given = {"num_steps": "train.num_steps"}
+    lr = choose(lr_schedules, spec, given)(num_steps=t.num_steps)
     return optim.clipped(choose(optim, t.optimizer)(lr), t.clip_norm), lr
 
 
@@ -282,3 +287,10 @@ def make_ema(config: ConfigDict) -> ema.Decay | tuple[ema.Decay, ...]:
     """The decay of the run's average; with train.ema_widths, a tuple of all decays."""
     first, widths = choose(ema, config.train.ema)(), config.train.ema_widths
     return (first, *map(ema.power, widths)) if widths else first
+
+
+def _is_number(text):
+    try:
+        return math.isfinite(float(text))
+    except ValueError:
+        return False

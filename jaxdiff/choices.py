@@ -9,15 +9,17 @@ import ast
 import difflib
 import importlib.util
 import inspect
+import math
 import pkgutil
 from collections.abc import Callable, Iterable, Mapping
 from functools import partial
-from types import ModuleType
+from types import MappingProxyType, ModuleType
 from typing import Any, get_args
 
 from jaxdiff.arrays import require
 
 Home = ModuleType
+EMPTY = inspect.Parameter.empty
 
 
 def members(home: Home) -> dict[str, Callable]:
@@ -45,15 +47,31 @@ def pick(home: Home, name: str) -> Callable:
     raise ValueError(f"{home.__name__} has no {name!r}{hint(name, known)}")
 
 
-def choose(home: Home, spec: str) -> Callable:
+def choose(
+    home: Home, spec: str, given: Mapping[str, str] = MappingProxyType({})
+) -> Callable:
     """The maker of a spec "name" or "name(field=value, ...)", with its fields bound.
 
-    Errors: ValueError for a malformed spec, an unknown name or field, or a value of
-            another type than the maker's annotation.
+    given:  fields that the caller sets -> the field of the config that they are from.
+    Errors: ValueError for a malformed spec, an unknown name or field, one that is
+            missing or among `given`, and for a value of another type than the maker's
+            annotation or that is not finite.
     """
     name, fields = parse(home, spec)
     maker = pick(home, name)
-    return partial(maker, **_fitted(maker, fields, name))
+    for field in fields:
+        require(
+            field not in given,
+            f"{name}({field}=...): {given.get(field)} sets {field}; leave it out here",
+        )
+    bound = _fitted(maker, fields, name)
+    parameters = inspect.signature(maker).parameters
+    for field in _types(maker):
+        require(
+            field in bound or field in given or parameters[field].default is not EMPTY,
+            f"{spec!r} lacks {field}: write {name}({field}=...)",
+        )
+    return partial(maker, **bound)
 
 
 def parse(home: Home, spec: str) -> tuple[str, dict[str, Any]]:
@@ -70,9 +88,11 @@ def parse(home: Home, spec: str) -> tuple[str, dict[str, Any]]:
             fields = {str(k.arg): ast.literal_eval(k.value) for k in call.keywords}
             return call.func.id, fields
         raise SyntaxError
-    except (SyntaxError, ValueError):
+    # what ast raises for odd literals and for very long ones
+    except (SyntaxError, ValueError, TypeError, RecursionError, MemoryError):
         raise ValueError(
-            f"{spec!r} is not 'name' or 'name(field=value, ...)' for {home.__name__}"
+            f"{spec[:80]!r} is not 'name' or 'name(field=value, ...)' for "
+            f"{home.__name__}"
         ) from None
 
 
@@ -110,6 +130,10 @@ def _fitted(maker, fields, name):
             raise ValueError(
                 f"{name}({field}=...) must be of type {kind.__name__}, got {value!r}"
             )
+        require(
+            kind is not float or math.isfinite(fields[field]),
+            f"{name}({field}=...) must be a finite number, got {value!r}",
+        )
     return fields
 
 

@@ -92,16 +92,16 @@ def run(
             fail(f"{words[-1]!r} is not a flag; flags look like --config=configs/x.py")
         import jax
 
+        from jaxdiff import ranges
+
         config = flags.FLAGS["config"].value if "config" in flags.FLAGS else None
         if "ema" in flags.FLAGS and flags.FLAGS["ema"].value is not None:
             config.sampler.ema = flags.FLAGS["ema"].value
         if config is not None:
-            # before the first use of a device; GPUs and TPUs are as many as there are
-            devices = config.train.cpu_devices
-            if devices < 1:
-                fail(f"train.cpu_devices must be at least 1, got {devices}")
-            jax.config.update("jax_num_cpu_devices", devices)
             with user_errors():
+                ranges.check(config)
+                # before the first use of a device; GPUs are as many as there are
+                jax.config.update("jax_num_cpu_devices", config.train.cpu_devices)
                 _check_config(config, varied())
         try:
             main(*words)

@@ -9,7 +9,7 @@ import pytest
 import jaxdiff.data
 import jaxdiff.models
 from jaxdiff import choices
-from jaxdiff.diffusion import schedules, solvers
+from jaxdiff.diffusion import grids, schedules, solvers
 from jaxdiff.train import ema, lr_schedules, optim
 
 
@@ -79,7 +79,28 @@ def test_the_type_of_a_solvers_field_is_checked_too():
 
 
 def test_fields_reach_the_maker():
-    lr = choices.choose(lr_schedules, "cosine(peak=1, warmup=10)")(num_steps=110)
+    given = {"num_steps": "train.num_steps"}
+    lr = choices.choose(lr_schedules, "cosine(peak=1, warmup=10)", given)(num_steps=110)
     np.testing.assert_allclose([lr(5), lr(10), lr(60)], [0.5, 1.0, 0.5], atol=1e-6)
     beta = choices.choose(ema, "constant(decay=0.25)")()(jnp.asarray(1))
     assert float(beta) == 0.25
+
+
+@pytest.mark.parametrize(
+    ("home", "spec", "words"),
+    [
+        (lr_schedules, "cosine", r"'cosine' lacks peak: write cosine\(peak=...\)"),
+        (lr_schedules, "constant(warmup=10)", "lacks peak"),
+        (grids, "karras(num_steps=40)", r"sampler\.num_steps sets num_steps; leave it"),
+        (solvers, "ddim(eta=1e999)", "must be a finite number, got inf"),
+        (solvers, "ddim(eta=nan)", "is not 'name' or"),
+        (solvers, "ddim(eta={[]:1})", "is not 'name' or"),
+        (solvers, "ddim(eta=" + "-" * 100_000 + "1)", "is not 'name' or"),
+        (solvers, "(" * 100_000, "is not 'name' or"),
+    ],
+)
+def test_what_cannot_be_made_is_said(home, spec, words):
+    given = {"num_steps": "sampler.num_steps"}
+    with pytest.raises(ValueError, match=words) as error:
+        choices.choose(home, spec, given)
+    assert len(str(error.value)) < 300

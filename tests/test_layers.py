@@ -41,6 +41,7 @@ RULES: dict[str, set[str]] = {
     },
     "jaxdiff.choices": {"jaxdiff.arrays"},
     "jaxdiff.schema": {"ml_collections"},
+    "jaxdiff.ranges": {"ml_collections", "jaxdiff.arrays", "jaxdiff.schema"},
     "jaxdiff.fields": {
         *("ml_collections", "jaxdiff.arrays", "jaxdiff.choices", "jaxdiff.data"),
         *("jaxdiff.models", "jaxdiff.schema", "jaxdiff.tasks"),
@@ -63,7 +64,7 @@ RULES: dict[str, set[str]] = {
             *F1,
         ),
         *("jaxdiff.build", "jaxdiff.choices", "jaxdiff.data", "jaxdiff.diffusion"),
-        *("jaxdiff.fields", "jaxdiff.files", "jaxdiff.schema"),
+        *("jaxdiff.fields", "jaxdiff.files", "jaxdiff.ranges", "jaxdiff.schema"),
         *("jaxdiff.metrics", "jaxdiff.plots", "jaxdiff.tasks", "jaxdiff.train"),
         "jaxdiff.interop",
     },
@@ -210,8 +211,8 @@ def test_only_parallel_says_pmap():
 
 
 def test_only_the_builder_and_the_runs_know_configs():
-    """A ConfigDict is made of schema.py, checked by fields.py and read in build.py;
-    runs pass it and read their own blocks.
+    """A ConfigDict is made of schema.py, checked by fields.py and ranges.py, and read
+    in build.py; runs pass it and read their own blocks.
     """
     knows = {
         home_of(NAMES[path])
@@ -219,8 +220,8 @@ def test_only_the_builder_and_the_runs_know_configs():
         if any(within(name, "ml_collections") for name in imports(path))
     }
     assert knows == {
-        *("jaxdiff.schema", "jaxdiff.build", "jaxdiff.fields", "jaxdiff.runs"),
-        *("configs", "launch"),
+        *("jaxdiff.schema", "jaxdiff.build", "jaxdiff.fields", "jaxdiff.ranges"),
+        *("jaxdiff.runs", "configs", "launch"),
     }
 
 

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 from ml_collections import ConfigDict
 
-from jaxdiff import build
+from jaxdiff import build, ranges
 from jaxdiff.arrays import require
 from jaxdiff.data.source import Source
 from jaxdiff.diffusion import editing, guidance, sampling
@@ -123,6 +123,7 @@ def make_sampler(
 
 def _check(config: ConfigDict, task: Task) -> None:
     """ValueError for fields of config.sampler that are out of range, or do not fit."""
+    ranges.check(config, "sampler")
     s = config.sampler
     require(
         task.kind == "denoiser",
@@ -134,14 +135,6 @@ def _check(config: ConfigDict, task: Task) -> None:
         f"sampler.guidance={s.guidance} needs a model trained with labels and "
         "diffusion.label_dropout > 0; set sampler.guidance=1.0",
     )
-    require(s.batch_size >= 1, f"sampler.batch_size must be >= 1, got {s.batch_size}")
-    require(
-        s.known_steps >= 0, f"sampler.known_steps must be >= 0, got {s.known_steps}"
-    )
-    require(
-        0 <= s.quantile <= 1,
-        f"sampler.quantile must be from 0 (off) to 1, got {s.quantile}",
-    )
     most = config.diffusion.augment
     require(
         0 <= s.augment <= most,
@@ -149,7 +142,7 @@ def _check(config: ConfigDict, task: Task) -> None:
         "to which the upsampler was trained",
     )
     require(
-        len(s.interval) in (0, 2),
+        len(s.interval) in (0, 2) and s.interval == (*sorted(s.interval),),
         f"sampler.interval must be (low, high) or (), got {s.interval}",
     )
     form = s.classifier_form

@@ -105,7 +105,10 @@ def gamma_of(width: float) -> float:
 
     Errors: ValueError unless 0 < width < 12^-1/2.
     """
-    require(0 < width < 12**-0.5, f"width must be in (0, {12**-0.5:.4f}), got {width=}")
+    require(
+        1e-6 <= width < 12**-0.5,
+        f"width must be in [1e-6, {12**-0.5:.4f}), got {width=}",
+    )
     w = width**-2
     roots = np.roots([1.0, 7.0, 16.0 - w, 12.0 - w])
     return float(roots.real.max())

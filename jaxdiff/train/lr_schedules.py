@@ -13,6 +13,7 @@ from jaxdiff.arrays import require
 __all__ = ["constant", "cosine", "inverse_sqrt", "linear"]
 
 LrSchedule = optax.Schedule
+LARGEST = 3e38
 
 
 def constant(peak: float, num_steps: int, warmup: int = 0) -> LrSchedule:
@@ -25,6 +26,7 @@ def cosine(
     peak: float, num_steps: int, warmup: int = 0, end: float = 0.0
 ) -> LrSchedule:
     """Half a cosine from peak to `end` at the last step."""
+    _check(peak, warmup)
     left = max(num_steps - warmup, 1)
     fall = optax.cosine_decay_schedule(peak, left, alpha=end / peak)
     return _warmed(fall, peak, warmup)
@@ -55,9 +57,16 @@ def inverse_sqrt(
     return _warmed(fall, peak, warmup)
 
 
-def _warmed(schedule, peak, warmup):
-    require(peak > 0, f"the learning rate must be > 0, got {peak=}")
+def _check(peak, warmup):
+    require(
+        0 < peak < LARGEST,
+        f"the learning rate must be > 0 and finite in float32, got {peak=}",
+    )
     require(warmup >= 0, f"warmup must be >= 0 steps, got {warmup=}")
+
+
+def _warmed(schedule, peak, warmup):
+    _check(peak, warmup)
     if not warmup:
         return schedule
     rise = optax.linear_schedule(0.0, peak, warmup)

@@ -15,8 +15,10 @@ def adam(
 ) -> Optimizer:
     """Adam.
 
+    Errors: ValueError unless b1 and b2 are in [0, 1) and eps > 0.
     Source: Kingma & Ba 2015, arXiv:1412.6980.
     """
+    _check(b1, b2, eps)
     return optax.adam(lr, b1, b2, eps)
 
 
@@ -29,9 +31,17 @@ def adamw(
 ) -> Optimizer:
     """Adam with decoupled weight decay.
 
+    Errors: as `adam`, and ValueError if weight_decay < 0.
     Source: Loshchilov & Hutter 2019, arXiv:1711.05101.
     """
+    _check(b1, b2, eps)
+    require(weight_decay >= 0, f"weight_decay must be >= 0, got {weight_decay=}")
     return optax.adamw(lr, b1, b2, eps, weight_decay=weight_decay)
+
+
+def _check(b1, b2, eps):
+    require(0 <= b1 < 1 and 0 <= b2 < 1, f"b1, b2 must be in [0, 1), got {b1=}, {b2=}")
+    require(eps > 0, f"eps must be > 0, got {eps=}")
 
 
 def clipped(tx: Optimizer, max_norm: float) -> Optimizer:

@@ -46,7 +46,10 @@ TRAIN = {
         (IRIS, "--config.train.cpu_devices=2", "--config.train.batch_size=5"),
         "batch_size=5 must divide by devices .* 2 x 1; .*: 4",
     ),
-    "no devices": ((IRIS, "--config.train.cpu_devices=0"), "must be at least 1, got 0"),
+    "no devices": (
+        (IRIS, "--config.train.cpu_devices=0"),
+        "must be from 1 to 256, got 0",
+    ),
     "no steps": ((IRIS, "--config.train.num_steps=0"), "num_steps must be at least 1"),
     "negative rate": ((IRIS, "--config.train.lr=constant(peak=-1.0)"), "must be > 0"),
     "seed": ((IRIS, "--config.seed=-1"), "seed must be from 0"),

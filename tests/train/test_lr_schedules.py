@@ -83,3 +83,24 @@ def test_clipping_by_hand():
         )
     with pytest.raises(ValueError, match="clip_norm must be >= 0"):
         optim.clipped(optax.identity(), -1.0)
+
+
+@pytest.mark.parametrize("peak", [0.0, -1.0, 1e39, float("nan")])
+@pytest.mark.parametrize("name", lr_schedules.__all__)
+def test_a_peak_is_positive_and_finite(name, peak):
+    with pytest.raises(ValueError, match="the learning rate must be > 0 and finite"):
+        getattr(lr_schedules, name)(peak=peak, num_steps=10)
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda lr: optim.adam(lr, b1=2.0),
+        lambda lr: optim.adam(lr, eps=0.0),
+        lambda lr: optim.adamw(lr, b2=-0.1),
+        lambda lr: optim.adamw(lr, weight_decay=-1.0),
+    ],
+)
+def test_moments_are_averages(make):
+    with pytest.raises(ValueError, match="must be"):
+        make(lambda n: 0.1)

@@ -36,10 +36,6 @@ def make_measure(run: Experiment) -> Measure | None:
         "train.evaluate_every is for models that make data by themselves: for no "
         "classifier, autoencoder or upsampler; set it to 0",
     )
-    for name, least in (("num_evaluate", 2), ("evaluate_steps", 0)):
-        require(
-            t[name] >= least, f"train.{name} must be at least {least}, got {t[name]}"
-        )
     steps = t.evaluate_steps or config.sampler.num_steps
     sampler = run.with_sampler(num_steps=steps).sampler()
     index, cond = np.arange(t.num_evaluate), run.conditions(t.num_evaluate)

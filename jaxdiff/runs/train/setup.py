@@ -10,7 +10,7 @@ import jax
 from ml_collections import ConfigDict
 from tqdm import tqdm
 
-from jaxdiff import build, choices, fields
+from jaxdiff import build, choices, fields, ranges
 from jaxdiff.arrays import PyTree, require
 from jaxdiff.data.batches import batches
 from jaxdiff.data.source import Batch, Source
@@ -23,11 +23,7 @@ from jaxdiff.train import optim, parallel
 from jaxdiff.train.state import TrainState, init_state, num_params
 from jaxdiff.train.step import make_train_step
 
-# Fields of config.train that must be at least 1, and those that steps_per_call divides.
-POSITIVE = (
-    *("batch_size", "num_steps", "steps_per_call", "accumulate"),
-    *("log_every", "checkpoint_every", "keep_last", "num_preview"),
-)
+# Fields of config.train that steps_per_call divides.
 EVERY = (
     *("log_every", "sample_every", "checkpoint_every"),
     *("snapshot_every", "evaluate_every"),
@@ -69,7 +65,8 @@ def prepare(
     unused = fields.check(config, stored=stored)
     if unused:
         tqdm.write(f"note: nothing takes {', '.join(unused)}", file=sys.stderr)
-    _check_ranges(config.train)
+    ranges.check(config)
+    _check_steps(config.train)
     experiment = Experiment(config, workdir, source)
     fields.check(config, experiment.source, stored)
     experiment = experiment.measured()
@@ -95,10 +92,8 @@ def prepare(
     return run
 
 
-def _check_ranges(t: ConfigDict) -> None:
-    """ValueError for fields of config.train that are out of range, or do not fit."""
-    for name in POSITIVE:
-        require(t[name] >= 1, f"train.{name} must be at least 1, got {t[name]}")
+def _check_steps(t: ConfigDict) -> None:
+    """ValueError for fields of config.train that do not fit together."""
     require(
         bool(t.ema_widths) == (t.snapshot_every >= 1),
         f"train.ema_widths={t.ema_widths} and train.snapshot_every={t.snapshot_every} "
