@@ -11,7 +11,7 @@ from ml_collections import ConfigDict
 from PIL import Image
 
 from configs import base
-from jaxdiff import build, choices, fields, schema
+from jaxdiff import build, choices, fields, ranges, schema
 from jaxdiff.runs import workdir
 from jaxdiff.runs.experiment import open_run
 from jaxdiff.runs.train import loop, setup
@@ -270,7 +270,12 @@ class Reads:
                 for n in ("keys", "to_dict", "update", "__eq__", "items")
             ),
             (ConfigDict, "copy_and_resolve_references"),
-            *((fields, "check"), (schema, "identity"), (schema, "upgrade")),
+            *(
+                (fields, "check"),
+                (ranges, "check"),
+                (schema, "identity"),
+                (schema, "upgrade"),
+            ),
             *((workdir, n) for n in ("recall", "check_same", "differing")),
         ):
             monkeypatch.setattr(home, name, self._silent(getattr(home, name)))
@@ -349,6 +354,8 @@ def test_what_is_taken_is_what_is_read(task, named, tmp_path, monkeypatch):
             open_run(tmp_path / name, config)
         if run.experiment.task.kind == "denoiser":
             run.experiment.sampler().wrap(lambda *_: None)  # guided, with its base
+            if "sampler.known" in fields.taken(config):
+                run.experiment.sampler(mask=np.ones(run.experiment.source.shape, bool))
     assert reads.fields - taken <= IDLE
     assert taken - reads.fields == OF_THE_MACHINE
 

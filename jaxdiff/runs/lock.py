@@ -21,7 +21,8 @@ LOCK, OWNER = ".lock", ".lock.json"
 
 @contextlib.contextmanager
 def locked(folder: Path) -> Iterator[None]:
-    """Inside, no other process writes to the folder, which is made.
+    """Inside, no other process writes to the folder. It is made, and stays if anything
+    is written.
 
     Of several processes of one run, the first locks it.
     Errors: ValueError that names the host, process and start of who writes already.
@@ -29,6 +30,7 @@ def locked(folder: Path) -> Iterator[None]:
     if jax.process_index():
         yield
         return
+    made = not folder.exists()
     folder.mkdir(parents=True, exist_ok=True)
     lock = FileLock(folder / LOCK, timeout=0)
     try:
@@ -55,6 +57,9 @@ def locked(folder: Path) -> Iterator[None]:
         yield
     finally:
         (folder / OWNER).unlink(missing_ok=True)
+        if made and is_empty(folder):  # nothing was written
+            (folder / LOCK).unlink()
+            folder.rmdir()
         lock.release()
 
 

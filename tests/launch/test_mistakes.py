@@ -104,7 +104,7 @@ TRAIN = {
         (IRIS, "--config.diffusion.learned_variance=True"),
         "model.name='mlp' gives no variance.*use 'unet'",
     ),
-    "quantile": ((DIGITS, "--config.sampler.quantile=1.5"), "from 0 .off. to 1"),
+    "quantile": ((DIGITS, "--config.sampler.quantile=1.5"), "from 0 to 1"),
     "unprepared data set": (
         (
             "--config=configs/mnist_linear.py",

@@ -33,9 +33,11 @@ def test_a_second_writer_is_told_who_the_first_is(tmp_path):
         assert "written by another process" in refused(tmp_path / "out")
         with locked(tmp_path / "other"):
             pass
+    assert not (tmp_path / "out").exists()  # nothing was written
     with locked(tmp_path / "out"):
-        pass
-    assert is_empty(tmp_path / "out")
+        (tmp_path / "out" / "a").write_text("a")
+    (tmp_path / "out" / "a").unlink()
+    assert is_empty(tmp_path / "out") and (tmp_path / "out" / lock.LOCK).exists()
     files.check_out(tmp_path / "out", force=False)
 
 
