@@ -49,6 +49,11 @@ def fail(message: str) -> None:
     sys.exit(2)
 
 
+def define_seed(text: str) -> flags.FlagHolder[int]:
+    """--seed, of 64 bits."""
+    return flags.DEFINE_integer("seed", 0, text, lower_bound=0, upper_bound=2**63 - 1)
+
+
 def define_stored_config(argv: list[str]) -> None:
     """Let --config.… override the config stored in --workdir; before parsing."""
     _end_on_signals()

@@ -29,13 +29,7 @@ LABEL = flags.DEFINE_integer("label", None, "One class only, of samples and of d
 NUM_REAL = flags.DEFINE_integer(
     "num_real", None, "Real images, drawn by the seed; by default all.", lower_bound=4
 )
-SEED = flags.DEFINE_integer(
-    "seed",
-    0,
-    "Of the order of the real images, and of the blocks of KID.",
-    lower_bound=0,
-    upper_bound=2**63 - 1,
-)
+SEED = cli.define_seed("Of the order of the real images, and of the blocks of KID.")
 FORCE = flags.DEFINE_bool("force", False, "Write into a folder that is not empty.")
 
 

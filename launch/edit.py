@@ -33,7 +33,7 @@ RESIZE = flags.DEFINE_bool("resize", False, "Bring pictures to the needed size."
 NUM = flags.DEFINE_integer(
     "num", None, "Results of each image (4); images from end to end of interpolate (8)."
 )
-SEED = flags.DEFINE_integer("seed", 0, "Result i depends on (seed, i) and its image.")
+SEED = cli.define_seed("Result i depends on (seed, i) and its image.")
 LABEL = flags.DEFINE_integer(
     "label", None, "The class to draw; by default the data's own, or none."
 )

@@ -40,7 +40,7 @@ FEATURES = flags.DEFINE_string(
 IMAGES = flags.DEFINE_string("images", None, "Pictures to evaluate instead of samples.")
 NUM = flags.DEFINE_integer("num", 10_000, "Samples.")
 NUM_REAL = flags.DEFINE_integer("num_real", 0, "Real examples; 0 for all.")
-SEED = flags.DEFINE_integer("seed", 0, "Of samples, noises and splits.")
+SEED = cli.define_seed("Of samples, noises and splits.")
 ESTIMATES = flags.DEFINE_list(
     "estimates",
     ["continuous", "discrete"],

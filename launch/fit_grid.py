@@ -21,7 +21,7 @@ STEPS = flags.DEFINE_list("steps", ["5", "10"], "Numbers of steps, each a grid."
 NUM = flags.DEFINE_integer(
     "num", 200, "Samples it is fitted to, and as many to test it on."
 )
-SEED = flags.DEFINE_integer("seed", 0, "Of the noise.")
+SEED = cli.define_seed("Of the noise.")
 FORCE = flags.DEFINE_bool("force", False, "Write into a folder that is not empty.")
 
 

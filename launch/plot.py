@@ -42,13 +42,7 @@ FEATURES = flags.DEFINE_string(
     "all but guidance also the file of Inception's weights (README).",
 )
 OUT = flags.DEFINE_string("out", None, "Folder for KIND.png.")
-SEED = flags.DEFINE_integer(
-    "seed",
-    0,
-    "The seed of noise, samples and the choice of real images.",
-    lower_bound=0,
-    upper_bound=2**63 - 1,
-)
+SEED = cli.define_seed("The seed of noise, samples and the choice of real images.")
 NUM = flags.DEFINE_integer(
     "num",
     None,

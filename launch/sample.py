@@ -23,7 +23,7 @@ from launch import cli
 WORKDIR = flags.DEFINE_string("workdir", None, "The run to sample from.")
 OUT = flags.DEFINE_string("out", None, "Folder for grid.png, samples.npz and the rest.")
 NUM = flags.DEFINE_integer("num", 100, "How many samples.")
-SEED = flags.DEFINE_integer("seed", 0, "Sample i depends on (seed, i) alone.")
+SEED = cli.define_seed("Sample i depends on (seed, i) alone.")
 LABEL = flags.DEFINE_integer("label", None, "One class only; by default all, evenly.")
 PNG = flags.DEFINE_bool("png", False, "Also write every image as a PNG of its own.")
 FIX = flags.DEFINE_multi_string(

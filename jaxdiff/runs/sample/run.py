@@ -25,6 +25,8 @@ from jaxdiff.runs.shared_pictures import save_samples
 
 # Samples in a file by default: as many as fit into memory.
 SHARD = 10_000
+# Samples of one command: their numbers and labels are held in memory.
+MOST = 100_000_000
 # Images in grid.png, at most; from several files, fewer of each; in a row of a sweep.
 MOST_IN_GRID, MOST_OF_FILES, MOST_IN_ROW = 400, 100, 20
 
@@ -70,6 +72,7 @@ def prepare(
     Errors: ValueError, FileNotFoundError.
     """
     require(num >= 1, f"--num must be at least 1, got {num}")
+    require(num <= MOST, f"--num must be at most {MOST:,}, got {num}")
     require(shard >= 1, f"--shard must be at least 1, got {shard}")
     source = run.source
     record = {
