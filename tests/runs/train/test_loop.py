@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import threading
 from dataclasses import replace
@@ -13,7 +14,7 @@ from absl import logging
 
 from jaxdiff.data import batches
 from jaxdiff.runs import workdir
-from jaxdiff.runs.train import loop, setup, stopping
+from jaxdiff.runs.train import loop, setup, stopping, watch
 from jaxdiff.train import parallel
 from tests.runs.conftest import assert_same, at, numbers, read_state
 
@@ -332,9 +333,39 @@ def test_metrics_are_one_object_a_line(whole):
     for row in rows:
         assert {"loss", "lr", "grad_norm", "examples_per_second"} < set(row)
         assert row["lr"] == pytest.approx(1e-2)
+        assert row["epoch"] == row["step"] * 8 / 40  # a batch of 8, 40 examples
         assert row["loss"] > 0 and row["grad_norm"] > 0
     assert all(row["examples_per_second"] > 0 for row in rows)
+    seconds = [row["seconds"] for row in rows]
+    assert 0 < seconds[0] and seconds == sorted(seconds)
     assert list((whole[0] / "tensorboard").glob("events.*"))
+
+
+def test_without_a_terminal_each_line_of_the_log_is_printed(tmp_path, whole, capsys):
+    folder = tmp_path / "run"
+    loop.run(at(whole[1], folder, num_steps=4))
+    first, *steps, last = capsys.readouterr().out.splitlines()
+    assert first.startswith(f"{folder}: ") and first.endswith("steps 0 to 4")
+    assert [line.split(":")[0] for line in steps] == ["step 2 of 4", "step 4 of 4"]
+    assert re.search(r": loss \d\.\d{4}, [\d,]+ examples/s, 0 s left", steps[-1])
+    assert re.match(r"finished at step 4 after \d+ s; more", last)
+    loop.run(at(whole[1], folder, num_steps=4))
+    resuming, finished = capsys.readouterr().out.splitlines()
+    assert resuming.endswith("at step 4") and finished.startswith("finished at step 4")
+    seconds = [row["seconds"] for row in workdir.read_metrics(folder)]
+    loop.run(at(whole[1], folder, num_steps=8))
+    out = capsys.readouterr().out
+    assert "\r" not in out and "steps 4 to 8" in out
+    later = [row["seconds"] for row in workdir.read_metrics(folder)]
+    assert later[:2] == seconds and later[2] > later[1]  # of all its commands together
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [(4.6, "5 s"), (200, "3 min 20 s"), (7500, "2 h 5 min"), (4e5, "111 h 6 min")],
+)
+def test_times_in_words(seconds, text):
+    assert watch._time(seconds) == text
 
 
 def test_the_first_logged_loss_is_the_mean_of_its_steps(tmp_path, whole):

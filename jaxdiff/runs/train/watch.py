@@ -1,0 +1,172 @@
+"""What is seen of a training run: its log, its bar or its lines."""
+
+import sys
+import time
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import jax
+import numpy as np
+from tqdm import tqdm
+
+from jaxdiff.runs import shards
+from jaxdiff.runs import workdir as files
+from jaxdiff.runs.train.setup import Run
+
+# Metrics of the steps since the last line of the log, of a run that was stopped.
+INTERVAL = "interval.npz"
+
+
+class Span(NamedTuple):
+    """The steps of one call, before < step <= last, of a run that has `end`."""
+
+    before: int
+    last: int
+    end: int
+
+    def crosses(self, every: int) -> bool:
+        """Whether one of them is a multiple of `every`; of 0 none is."""
+        return every > 0 and self.last // every > self.before // every
+
+    def due(self, every: int) -> bool:
+        """The same, and always at the end of the run."""
+        return self.crosses(every) or self.last >= self.end
+
+
+class Watch:
+    """Gathers the metrics of steps, and at intervals checks, logs and shows them."""
+
+    def __init__(self, run: Run, step: int, writes: bool) -> None:
+        t, workdir = run.experiment.config.train, run.experiment.path
+        self.writes, self._run, self._interval = writes, run, workdir / INTERVAL
+        self._log = files.Log(workdir, step) if writes else None
+        self._bar = tqdm(
+            total=t.num_steps,
+            initial=step,
+            desc="training",
+            unit="step",
+            disable=None if writes else True,
+        )
+        rows = files.read_metrics(workdir) if writes else []
+        self._before = rows[-1].get("seconds", 0.0) if rows else 0.0
+        self._began = time.perf_counter()
+        self._end, self._last, self._batch = t.num_steps, step, t.batch_size
+        self._pending = self._kept(step)
+        self._flushed = step - sum(len(row["loss"]) for row in self._pending)
+        self._start: float | None = None  # after the first call, which compiles
+        self._timed = 0  # steps since then
+
+    def begin(self, parameters: int) -> None:
+        """Say what is trained, where and on what."""
+        if self._last >= self._end:
+            return
+        devices = jax.devices()
+        self._say(
+            f"{self._run.experiment.workdir}: {parameters:,} parameters on "
+            f"{len(devices)} x {devices[0].device_kind}, steps {self._last:,} to "
+            f"{self._end:,}"
+        )
+
+    def finish(self) -> None:
+        """Say that the run is finished, and how it goes on."""
+        spent = _time(time.perf_counter() - self._began)
+        self._say(
+            f"finished at step {self._last:,} after {spent}; more train.num_steps "
+            "continue it"
+        )
+
+    def _say(self, text: str) -> None:
+        if self.writes:
+            tqdm.write(text)
+            sys.stdout.flush()  # of a batch job it is a file
+
+    def add(self, metrics: dict[str, Any]) -> Span:
+        """Note the metrics f32[k] of a call, still on the device; returns its steps."""
+        k = len(metrics["loss"])
+        if self._start is None:
+            jax.block_until_ready(metrics)
+            self.restart()
+        else:
+            self._timed += k
+        self._pending.append(metrics)
+        before, self._last = self._last, self._last + k
+        self._bar.update(k)
+        return Span(before, self._last, self._end)
+
+    def flush(self, measure: Callable[[], dict[str, float]] = dict) -> None:
+        """Write one line for the steps since the last, and of what is measured now.
+
+        Errors: FloatingPointError for a loss or gradient that is not finite.
+        """
+        if not self._pending:
+            return
+        values = self._values()
+        self._check_finite(values)
+        means = {k: float(np.mean(v, dtype=np.float64)) for k, v in values.items()}
+        seconds = time.perf_counter() - (self._start or 0.0)
+        examples = self._timed * self._batch
+        means["lr"] = float(self._run.lr(self._last - 1))
+        means["epoch"] = self._last * self._batch / len(self._run.experiment.source)
+        means["seconds"] = self._before + time.perf_counter() - self._began
+        means["examples_per_second"] = rate = examples / seconds if examples else 0.0
+        if self._log:
+            self._log.write(self._last, means | measure())
+        self._bar.set_postfix(loss=f"{means['loss']:.4f}", refresh=False)
+        if not sys.stderr.isatty():  # where there is no bar
+            text = f"step {self._last:,} of {self._end:,}: loss {means['loss']:.4f}"
+            if rate:
+                left = (self._end - self._last) * self._batch / rate
+                text += f", {rate:,.0f} examples/s, {_time(left)} left"
+            self._say(text)
+        self._pending, self._flushed = [], self._last
+        self.restart()
+
+    def keep(self) -> None:
+        """Write what `flush` would average, for the run that resumes at this step.
+
+        Errors: FloatingPointError, as `flush`.
+        """
+        if self._pending and self.writes:
+            values = self._values()
+            self._check_finite(values)
+            shards.write(self._interval, {"step": self._last, **values})
+
+    def _kept(self, step: int) -> list[dict[str, Any]]:
+        """What was kept at that step; of a run stopped elsewhere, nothing."""
+        if not self._interval.is_file():
+            return []
+        with np.load(self._interval) as file:
+            values = dict(file)
+        return [values] if values.pop("step") == step else []
+
+    def _values(self) -> dict[str, np.ndarray]:
+        rows = jax.device_get(self._pending)
+        return {k: np.concatenate([row[k] for row in rows]) for k in rows[0]}
+
+    def _check_finite(self, values: dict[str, np.ndarray]) -> None:
+        finite = np.isfinite(values["loss"]) & np.isfinite(values["grad_norm"])
+        if not finite.all():
+            first = self._flushed + 1
+            what = "gradient" if np.isfinite(values["loss"]).all() else "loss"
+            raise FloatingPointError(
+                f"the {what} is not finite at step {first + int(np.argmin(finite))} "
+                f"(steps {first} to {self._last})"
+            )
+
+    def restart(self) -> None:
+        """Time from now on: what went before was not training."""
+        self._start, self._timed = time.perf_counter(), 0
+
+    def close(self) -> None:
+        self._bar.close()
+        if self._log:
+            self._log.close()
+
+
+def _time(seconds: int | float) -> str:
+    """ "5 s", "3 min 20 s", "2 h 5 min"."""
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    if hours:
+        return f"{hours:,} h {minutes} min"
+    return f"{minutes} min {rest} s" if minutes else f"{rest} s"
