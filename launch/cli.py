@@ -122,7 +122,7 @@ def _end_on_signals() -> None:
     """A signal ends the command with one line, also while Python waits for XLA: a
     thread reads its number from a pipe at once. The training loop has its own handlers.
     """
-    from jaxdiff.runs.train.stopping import SIGNALS
+    from jaxdiff.stopping import SIGNALS
 
     receive, send = os.pipe()
     os.set_blocking(send, False)

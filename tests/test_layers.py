@@ -20,6 +20,8 @@ RULES: dict[str, set[str]] = {
     "jaxdiff.arrays": {"jax", "jaxtyping"},
     "jaxdiff.rng": {"jax", "jaxdiff.arrays"},
     "jaxdiff.files": set(),
+    "jaxdiff.lock": {"jax", "filelock"},
+    "jaxdiff.stopping": set(),
     "jaxdiff.diffusion": {"jax", "numpy", "scipy", "jaxtyping", *F1},
     "jaxdiff.diffusion.types": {"jax", "jaxdiff.arrays"},
     "jaxdiff.diffusion.density": {
@@ -64,7 +66,8 @@ RULES: dict[str, set[str]] = {
             *F1,
         ),
         *("jaxdiff.build", "jaxdiff.choices", "jaxdiff.data", "jaxdiff.diffusion"),
-        *("jaxdiff.fields", "jaxdiff.files", "jaxdiff.ranges", "jaxdiff.schema"),
+        *("jaxdiff.fields", "jaxdiff.files", "jaxdiff.lock", "jaxdiff.ranges"),
+        *("jaxdiff.schema", "jaxdiff.stopping"),
         *("jaxdiff.metrics", "jaxdiff.plots", "jaxdiff.tasks", "jaxdiff.train"),
         "jaxdiff.interop",
     },

@@ -12,8 +12,7 @@ ROOT = Path(__file__).parents[1]
 RUNS = ROOT / "jaxdiff" / "runs"
 # A room imports only from rooms on lower floors, and a file from its own room.
 FLOORS = (
-    {"lock", "batched", "shared_pictures"},
-    {"workdir", "shards"},
+    {"workdir", "shards", "batched", "shared_pictures"},
     {"first_stage"},
     {"sampler"},
     {"experiment"},

@@ -15,7 +15,7 @@ import numpy as np
 
 from jaxdiff import files, schema
 from jaxdiff.arrays import require
-from jaxdiff.runs.lock import is_empty
+from jaxdiff.lock import is_empty
 
 SAMPLES = "samples"
 

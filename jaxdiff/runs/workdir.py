@@ -14,7 +14,7 @@ from tensorboardX import SummaryWriter
 
 from jaxdiff import fields, files, schema
 from jaxdiff.arrays import require
-from jaxdiff.runs.lock import is_empty
+from jaxdiff.lock import is_empty
 
 CONFIG = "config.json"
 METRICS = "metrics.jsonl"

@@ -4,12 +4,12 @@ import numpy as np
 
 from jaxdiff.arrays import require
 from jaxdiff.choices import hint
+from jaxdiff.lock import locked
 from jaxdiff.plots import pictures
 from jaxdiff.plots.saving import save_image
 from jaxdiff.runs import shards, workdir
 from jaxdiff.runs.edit import invert, known
 from jaxdiff.runs.edit.request import EditRequest, EditResult
-from jaxdiff.runs.lock import locked
 
 # A kind checks its request before it draws anything.
 KINDS = {

@@ -14,11 +14,11 @@ from jaxdiff.arrays import PyTree, require
 from jaxdiff.data import given as given_columns
 from jaxdiff.data.given import GivenColumns
 from jaxdiff.data.source import Source
+from jaxdiff.lock import locked
 from jaxdiff.plots import conditionals, pictures
 from jaxdiff.plots.saving import save_image
 from jaxdiff.runs import shards
 from jaxdiff.runs.experiment import Experiment
-from jaxdiff.runs.lock import locked
 from jaxdiff.runs.sample import columns, sweep
 from jaxdiff.runs.sampler import Sampler
 from jaxdiff.runs.shared_pictures import save_samples

@@ -10,13 +10,13 @@ from pathlib import Path
 import jax
 from tqdm import tqdm
 
+from jaxdiff.lock import locked
 from jaxdiff.plots import curves
 from jaxdiff.runs import shared_pictures
 from jaxdiff.runs import workdir as files
-from jaxdiff.runs.lock import locked
 from jaxdiff.runs.train.setup import Run, updates
-from jaxdiff.runs.train.stopping import Stopped, noted
 from jaxdiff.runs.train.watch import Span, Watch
+from jaxdiff.stopping import Stopped, noted
 from jaxdiff.train import checkpoint, parallel, snapshots
 from jaxdiff.train.ema import primary
 from jaxdiff.train.state import TrainState, all_finite, num_params

@@ -12,9 +12,10 @@ import numpy as np
 import pytest
 from absl import logging
 
+from jaxdiff import stopping
 from jaxdiff.data import batches
 from jaxdiff.runs import workdir
-from jaxdiff.runs.train import loop, setup, stopping, watch
+from jaxdiff.runs.train import loop, setup, watch
 from jaxdiff.train import parallel
 from tests.runs.conftest import assert_same, at, numbers, read_state
 
