@@ -132,7 +132,8 @@ def draws_noise(
     x, keys = jnp.ones((2, 1)), jax.random.split(jax.random.key(0), 2)
     down = jnp.asarray(ts, x.dtype)
     ends = sampling.sample(keys, Partial(_unit, schedule), solver, down, x)
-    return not bool(jnp.array_equal(ends[0], ends[1], equal_nan=True))
+    # the two may round differently; noise differs by far more
+    return not bool(jnp.allclose(*ends, rtol=1e-5, atol=1e-6, equal_nan=True))
 
 
 def _unit(schedule: Schedule, x: Array, t: Times, cond: PyTree) -> Denoised:

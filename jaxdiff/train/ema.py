@@ -119,16 +119,21 @@ def reconstruct(
 ) -> np.ndarray:
     """Weights of stored snapshots whose sum is nearest to another power profile.
 
+    The least-squares solution is divided by its sum: weights that do not sum to 1 would
+    shrink every parameter.
+
     Args:    times, gammas: f64[n], the step and the profile of each snapshot.
              time, gamma: those of the average to reconstruct.
     Returns: f64[n]; ema = sum_i weights[i] snapshot[i].
     Source:  Karras et al. 2024, arXiv:2312.02696, algorithm 3 (least squares on the
-             profiles' inner products, eq. 125).
+             profiles' inner products, eq. 125), and the authors' released code for
+             the sum.
     """
     times, gammas = np.asarray(times, float), np.asarray(gammas, float)
     gram = _inner(times[:, None], gammas[:, None], times[None], gammas[None])
     goal = _inner(times, gammas, np.float64(time), np.float64(gamma))
-    return np.linalg.lstsq(gram, goal, rcond=None)[0]
+    weights = np.linalg.lstsq(gram, goal, rcond=None)[0]
+    return weights / weights.sum()
 
 
 def _inner(t_a, gamma_a, t_b, gamma_b):
