@@ -14,6 +14,9 @@ import numpy as np
 
 Columns = Mapping[str, np.ndarray]
 
+# Standard deviations from the mean that a given number may be.
+FARTHEST = 1e6
+
 
 @dataclass(frozen=True)
 class Column:
@@ -113,6 +116,13 @@ def encode_rows(
         encode = _one_hot if column.categories else _numbers
         raw[:, block] = encode(column, value)
         known[block] = True
+        far = np.abs(raw[:, block] - layout.mean[block]) / layout.std[block]
+        if far.max() > FARTHEST:
+            raise ValueError(
+                f"column {name!r}: {value[far.max(1).argmax()]} is "
+                f"{far.max():.2g} standard deviations from the data's mean, "
+                f"{layout.mean[block][0]:.4g}; give a number near the data's"
+            )
     return ((raw - layout.mean) / layout.std).astype(np.float32), known
 
 

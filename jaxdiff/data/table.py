@@ -126,7 +126,17 @@ def take(source: Source, index: np.ndarray) -> Source:
 
 def _standardised(columns: tuple[Column, ...], raw: np.ndarray) -> Source:
     """A source from raw f64[n, d] in data units."""
-    layout = Layout(columns, raw.mean(axis=0), raw.std(axis=0))
+    with np.errstate(over="ignore", invalid="ignore"):
+        layout = Layout(columns, raw.mean(axis=0), raw.std(axis=0))
+    good = np.isfinite(layout.mean) & np.isfinite(layout.std) & (layout.std > 0)
+    for column in columns:
+        if not good[column.start : column.stop].all():
+            values = raw[:, column.start]
+            raise ValueError(
+                f"column {column.name!r} has numbers from {values.min():g} to "
+                f"{values.max():g}, whose mean or deviation is out of range; divide "
+                "it by a power of ten"
+            )
     x = ((raw - layout.mean) / layout.std).astype(np.float32)
     return Source(
         load=lambda index: {"x": x[index], "cond": None},

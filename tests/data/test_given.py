@@ -35,6 +35,7 @@ def test_names_and_categories_may_hold_equals_signs():
         (["class=rose"], "no category 'rose'; it has: setosa, versicolor"),
         (["petal width (cm)=wide"], "is numeric, got .*'wide'.*; give a finite number"),
         (["petal width (cm)=nan"], "give a finite number"),
+        (["petal width (cm)=1e300"], "1e300 is .* standard deviations from the data's"),
         (["class=setosa", "class=virginica"], "column 'class' is given twice"),
     ],
 )

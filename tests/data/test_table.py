@@ -265,3 +265,9 @@ def test_the_checksum_is_of_the_content_and_not_of_the_place(csv_file, tmp_path)
     moved.write_text("a,b\n1.0,x\n2.5,y\n")
     with pytest.raises(ValueError, match=r"data\.checksum=\w+, but .*moved\.csv has"):
         table.make(str(moved), checksum=source.checksum)
+
+
+@pytest.mark.parametrize("values", [[1e300, -1e300, 1e308], [1e-320, 2e-320, 3e-320]])
+def test_moments_out_of_range_name_their_column(values):
+    with pytest.raises(ValueError, match=r"column 'a' has numbers from .* by a power"):
+        table.from_columns({"b": [1.0, 2.0, 4.0], "a": values})
