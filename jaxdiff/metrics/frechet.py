@@ -10,7 +10,7 @@ compared. `kernel.py` has an estimate without bias.
 Source: Heusel et al. 2017, arXiv:1706.08500; Dowson & Landau 1982.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from functools import reduce
 from typing import NamedTuple
 
@@ -78,6 +78,14 @@ def gather(parts: Iterable[np.ndarray]) -> Moments:
     if first is None:
         raise ValueError("no features to take moments of")
     return reduce(merge, fitted, first)
+
+
+def splits(parts: Sequence[Moments]) -> list[tuple[Moments, Moments]]:
+    """The moments of the first i parts and of the others, for i = 1 ... n - 1."""
+    return [
+        (reduce(merge, parts[:i]), reduce(merge, parts[: i - 1 : -1]))
+        for i in range(1, len(parts))
+    ]
 
 
 def distance(a: Moments, b: Moments) -> float:

@@ -7,22 +7,16 @@ depend on the real data, so it cannot show what is missing.
 Source: Salimans et al. 2016, arXiv:1606.03498, section 4; ten parts.
 """
 
-from typing import NamedTuple
-
 import numpy as np
 from scipy.special import rel_entr
 
 from jaxdiff.arrays import require
+from jaxdiff.metrics.averages import Average, average
 
 
-class Score(NamedTuple):
-    """The mean of the score over parts of the images, and its standard error."""
-
-    value: float
-    error: float
-
-
-def inception_score(probabilities: np.ndarray, parts: int = 10, seed: int = 0) -> Score:
+def inception_score(
+    probabilities: np.ndarray, parts: int = 10, seed: int = 0
+) -> Average:
     """The score of equation 1, as the mean over equal parts of the images.
 
     Rows are shuffled first, because samples often come class by class.
@@ -44,4 +38,4 @@ def inception_score(probabilities: np.ndarray, parts: int = 10, seed: int = 0) -
         np.exp(rel_entr(part, part.mean(0)).sum(1).mean())
         for part in np.array_split(p, parts)
     ]
-    return Score(float(np.mean(scores)), float(np.std(scores, ddof=1) / parts**0.5))
+    return average(scores)

@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from jaxdiff.arrays import require
+from jaxdiff.metrics.averages import average
 
 # KID uses at most BLOCK rows per block, and BLOCKS blocks if there are enough rows.
 BLOCK, BLOCKS = 100, 10
@@ -69,8 +70,7 @@ def block_mmd(x: np.ndarray, y: np.ndarray, size: int = 100, seed: int = 0) -> E
         for a in (x, y)
     )
     values = [squared_mmd(a, b) for a, b in zip(*parts, strict=True)]
-    error = np.std(values, ddof=1) / np.sqrt(blocks)
-    return Estimate(float(np.mean(values)), float(error), blocks)
+    return Estimate(*average(values), blocks)
 
 
 def kid(

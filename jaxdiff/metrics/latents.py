@@ -1,8 +1,33 @@
 """How near codes are to the unit normal, and how near images are to real ones."""
 
 from collections.abc import Iterable
+from typing import NamedTuple
 
 import numpy as np
+
+
+class Codes(NamedTuple):
+    """Codes of n images, flat; a variational encoder gives each a normal.
+
+    mean: f[n, d].  var: f[n, d], None for a plain encoder.  labels: i32[n] or None
+    """
+
+    mean: np.ndarray
+    var: np.ndarray | None
+    labels: np.ndarray | None
+
+    @property
+    def kl(self) -> float:
+        """KL to N(0, I) of the normal fitted to the aggregate posterior, nats."""
+        return kl_to_standard(*aggregate(self.mean, self.var))
+
+    @property
+    def plane(self) -> np.ndarray:
+        """f[n, 2]: the two numbers, or the first two principal components of more."""
+        if self.mean.shape[1] == 2:
+            return self.mean
+        off = self.mean - self.mean.mean(0)
+        return off @ np.linalg.svd(off, full_matrices=False)[2][:2].T
 
 
 def aggregate(

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import scipy.linalg
 
-from jaxdiff.metrics.frechet import Moments, distance, fit, gather, merge
+from jaxdiff.metrics.frechet import Moments, distance, fit, gather, merge, splits
 
 
 def normal(mean, cov, count=10):
@@ -83,6 +83,18 @@ def test_a_stream_is_one_shot():
         assert one.count == 101
         np.testing.assert_allclose(one.mean, whole.mean, rtol=1e-14)
         np.testing.assert_allclose(one.scatter, whole.scatter, rtol=1e-7, atol=1e-6)
+
+
+def test_splits_are_the_moments_before_and_after_each_cut():
+    x = np.random.default_rng(7).normal(1e3, 1.0, size=(30, 3))
+    cuts = (4, 11, 20)
+    found = splits([fit(part) for part in np.split(x, cuts)])
+    assert len(found) == 3
+    for cut, pair in zip(cuts, found, strict=True):
+        for got, rows in zip(pair, (x[:cut], x[cut:]), strict=True):
+            assert got.count == len(rows)
+            np.testing.assert_allclose(got.mean, fit(rows).mean, rtol=1e-14)
+            np.testing.assert_allclose(got.scatter, fit(rows).scatter, atol=1e-9)
 
 
 def test_float32_features_are_summed_in_float64():

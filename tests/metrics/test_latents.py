@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from jaxdiff.metrics.latents import aggregate, kl_to_standard, nearest
+from jaxdiff.metrics.latents import Codes, aggregate, kl_to_standard, nearest
 
 
 def test_kl_of_independent_normals_is_the_sum_of_their_kls():
@@ -38,6 +38,31 @@ def test_the_aggregate_has_the_moments_of_draws_of_the_mixture():
     np.testing.assert_array_less(np.abs(draws.mean(0) - m), 5 * spread / n**0.5)
     error = np.abs(np.cov(draws.T) - cov)
     np.testing.assert_array_less(error, 5 * 2 * np.outer(spread, spread) / n**0.5)
+
+
+def test_the_plane_of_a_deeper_code_is_that_of_most_variance():
+    rng = np.random.default_rng(0)
+    wide = rng.normal(size=(500, 2)) * [5.0, 3.0]
+    turn, _ = np.linalg.qr(rng.normal(size=(4, 4)))
+    codes = np.concatenate([wide, 1e-6 * rng.normal(size=(500, 2))], 1) @ turn
+    plane = Codes(codes, None, None).plane
+    # distances between points survive
+    np.testing.assert_allclose(
+        np.linalg.norm(plane[:-1] - plane[1:], axis=1),
+        np.linalg.norm(wide[:-1] - wide[1:], axis=1),
+        rtol=1e-3,
+        atol=1e-4,
+    )
+    # two numbers are the plane themselves
+    assert Codes(wide, None, None).plane is wide
+
+
+def test_kl_of_codes_is_that_of_the_normal_fitted_to_them():
+    rng = np.random.default_rng(1)
+    mean, var = rng.normal(size=(50, 3)), rng.uniform(0.1, 2, (50, 3))
+    for of_codes in (None, var):
+        want = kl_to_standard(*aggregate(mean, of_codes))
+        assert Codes(mean, of_codes, None).kl == want > 0
 
 
 def test_nearest_is_the_smallest_distance_over_all_parts():

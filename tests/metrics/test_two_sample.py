@@ -4,6 +4,7 @@ import numpy as np
 
 from jaxdiff.metrics.two_sample import (
     as_features,
+    table_accuracy,
     train_on_generated,
     two_sample_accuracy,
 )
@@ -29,6 +30,15 @@ def test_half_of_the_rows_displaced_costs_half_of_the_doubt():
     generated[:200] += 2.0
     best = 200 / 800 + 600 / 800 * 2 / 3
     assert 0.55 < two_sample_accuracy(real, generated) <= best + 0.04
+
+
+def test_tables_of_other_lengths_are_cut_to_one():
+    """Of 60 equal rows and 180: all would be told apart by their number alone."""
+    rng = np.random.default_rng(0)
+    real, generated = ({"a": rng.normal(size=n)} for n in (60, 180))
+    assert abs(table_accuracy(real, generated) - 0.5) < 4 * 0.046
+    apart = {"a": generated["a"] + 100.0}
+    assert table_accuracy(real, apart) == table_accuracy(apart, real) == 1.0
 
 
 def test_a_forest_taught_on_generated_rows_is_marked_on_real_ones():

@@ -1,0 +1,27 @@
+"""An average and its standard error, by hand."""
+
+import numpy as np
+import pytest
+
+from jaxdiff.metrics.averages import average
+
+
+def test_it_is_the_mean_and_its_error():
+    # deviations -2, 0, 2: a variance of 8 / 2, over three values
+    found = average([1, 3, 5])
+    assert found.value == 3 and found.error == pytest.approx((4 / 3) ** 0.5)
+    assert found.named("kid") == {"kid": 3, "kid_error": found.error}
+
+
+def test_shares_of_yes_and_no_are_binomial():
+    yes = np.arange(100) < 20
+    found = average(yes)
+    assert found.value == pytest.approx(0.2)
+    assert found.error == pytest.approx((0.2 * 0.8 / 99) ** 0.5)
+
+
+def test_single_precision_is_summed_in_double():
+    values = np.full(10**6, 0.1, np.float32)
+    values[0] = 1e6  # in single precision it would swallow the others
+    exact = (1e6 + (10**6 - 1) * float(np.float32(0.1))) / 10**6
+    assert average(values).value == pytest.approx(exact, rel=1e-12)
