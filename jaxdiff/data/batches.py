@@ -6,11 +6,13 @@ step is all that has to be saved, any step can be made first, and any number of
 processes reads the same batches, each of them other rows.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import lru_cache, partial
+from typing import Any
 
 import grain
 import numpy as np
+from tqdm import tqdm
 
 from jaxdiff.data.source import Batch, Source, map_arrays
 
@@ -121,6 +123,21 @@ def permutation(seed: int, epoch: int, n: int) -> np.ndarray:
     order = _generator(seed, epoch, SHUFFLE).permutation(n)
     order.flags.writeable = False
     return order
+
+
+def map_chunks(
+    function: Callable[[np.ndarray], Any], n: int, size: int, desc: str = ""
+) -> Any:
+    """What a function gives for 0 ... n - 1, taken `size` at a time: [n, ...].
+
+    Args: function: i64[size] -> a tree of arrays [size, ...]. The last number is
+          repeated to fill up its chunk, so that one shape compiles.
+          desc: of a progress bar, which shows itself where it takes over a second.
+    """
+    starts = tqdm(range(0, n, size), desc, delay=1.0, leave=False)
+    chunks = (np.minimum(np.arange(at, at + size), n - 1) for at in starts)
+    parts = [map_arrays(np.asarray, function(chunk)) for chunk in chunks]
+    return map_arrays(lambda *some: np.concatenate(some)[:n], *parts)
 
 
 def flips(seed: int, step: int, batch_size: int) -> np.ndarray:

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from PIL import Image
@@ -11,6 +12,21 @@ from jaxdiff.data.source import Source, of_files
 
 ENDINGS = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif")
 MAX_BYTES = 4 * 2**30
+
+
+class Pictures(NamedTuple):
+    """folder: where they are
+    pixels:  u8[n, h, w, c]
+    labels:  i32[n], or None where they are not known
+    resized: what was done to other sizes, as images.rescaled puts it
+    files:   n, the file of each picture, in order
+    """
+
+    folder: Path
+    pixels: np.ndarray
+    labels: np.ndarray | None
+    resized: str
+    files: Sequence[Path]
 
 
 def make(
@@ -63,6 +79,31 @@ def make(
     return of_files(source, files, Path(path).expanduser(), checksum)
 
 
+def read_like(path: Path, source: Source) -> Pictures:
+    """Every picture of a folder, brought to the size of a source's images.
+
+    Class folders have the names of the source's classes, or their numbers.
+    Errors: as `find`; ValueError that names the file for what is no picture or of
+            another aspect, and the folder for an unknown class.
+    """
+    files, labels, names = find(str(path))
+    if labels is not None:
+        labels = _class_numbers(path, names, source)[labels]
+    sizes = set()
+
+    def read(index: np.ndarray) -> np.ndarray:
+        some = []
+        for i in index:
+            pixels = read_file(files[i], None, False, source.shape[-1])
+            sizes.add(pixels.shape[:2])
+            some.append(images.rescale(pixels, source.shape, files[i]))
+        return np.stack(some)
+
+    pixels = images.fill(read, len(files), source.shape, f"decoding {path}")
+    resized = images.rescaled(sizes, source.shape)
+    return Pictures(path, pixels, labels, resized, files)
+
+
 def find(path: str) -> tuple[list[Path], np.ndarray | None, tuple[str, ...]]:
     """The pictures sorted by class and name, labels i32[n] or None, class names."""
     root = Path(path).expanduser()
@@ -96,6 +137,20 @@ def find(path: str) -> tuple[list[Path], np.ndarray | None, tuple[str, ...]]:
             f"({', '.join(ENDINGS)}); give path/*.png or path/CLASS/*.png"
         )
     return files, np.array(labels, np.int32), tuple(d.name for d in classes)
+
+
+def _class_numbers(path: Path, names: Sequence[str], source: Source) -> np.ndarray:
+    """Which class of the source each class folder holds, i32[folders]."""
+    known = {str(k): k for k in range(source.num_classes)}
+    # a folder cannot be called "T-shirt/top"
+    known |= {n.replace("/", "-"): k for k, n in enumerate(source.class_names)}
+    unknown = [name for name in names if name not in known]
+    if unknown:
+        raise ValueError(
+            f"{path} has the class folder {unknown[0]!r}; the data's classes are "
+            f"{', '.join(source.class_names[:20])}: use these names, or numbers from 0"
+        )
+    return np.array([known[name] for name in names], np.int32)
 
 
 def read_file(

@@ -1,9 +1,10 @@
 """Pictures as uint8 arrays, and sources made from such arrays."""
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 from PIL import Image, ImageOps
@@ -135,6 +136,16 @@ def moments(source: Source) -> Moments:
     return tuple(mean.tolist()), tuple(std.tolist())
 
 
+def mean_image(source: Source, most: int = 20_000) -> tuple[np.ndarray, int]:
+    """The mean f32[h, w, c] of up to `most` images evenly spread over the data, in
+    model units, and how many they are.
+    """
+    index = np.arange(0, len(source), -(-len(source) // most))
+    parts = np.array_split(index, -(-len(index) // 256))
+    total = sum(source[part]["x"].sum(0, dtype=np.float64) for part in parts)
+    return np.asarray(total / len(index), np.float32), len(index)
+
+
 def _ends(source: Source) -> tuple[np.float64, np.float64]:
     """Where 0 and 1 in the units of `moments` are in model units."""
     black, white = source.bounds or (0.0, 1.0)
@@ -205,6 +216,38 @@ def fit(image: Image.Image, size: tuple[int, int] | None, crop: bool) -> Image.I
         top = (image.height - h * scale) / 2
         box = (left, top, left + w * scale, top + h * scale)
     return image.resize((w, h), Image.Resampling.LANCZOS, box)
+
+
+def rescale(pixels: np.ndarray, shape: tuple[int, ...], file: Path) -> np.ndarray:
+    """u8[h, w, c] to a shape of the same aspect, with Pillow's BICUBIC.
+
+    Errors: ValueError for another aspect, naming the file that the picture is from.
+    """
+    (h, w), (high, wide) = pixels.shape[:2], shape[:2]
+    if (h, w) == (high, wide):
+        return pixels
+    if h * wide != w * high:
+        raise ValueError(
+            f"{file} is {w}x{h}, of another aspect than the data's {wide}x{high}; "
+            "crop it"
+        )
+    image = Image.fromarray(pixels[..., 0] if pixels.shape[-1] == 1 else pixels)
+    return to_array(image.resize((wide, high), Image.Resampling.BICUBIC))
+
+
+def rescaled(sizes: Iterable[tuple[int, int]], shape: tuple[int, ...]) -> str:
+    """What `rescale` did to pictures of these (height, width), in words.
+
+    "14x14, enlarged by bicubic", or "" if all had the size of the shape.
+    """
+    h, w = shape[:2]
+    others = sorted({*sizes} - {(h, w)})
+    if not others:
+        return ""
+    names = [f"{wide}x{high}" for high, wide in (others[0], others[-1])]
+    larger, smaller = others[-1][0] > h, others[0][0] < h
+    word = "resized" if larger and smaller else "reduced" if larger else "enlarged"
+    return f"{' to '.join(dict.fromkeys(names))}, {word} by bicubic"
 
 
 def to_channels(image: Image.Image, channels: int) -> Image.Image:

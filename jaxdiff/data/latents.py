@@ -15,6 +15,7 @@ from typing import NamedTuple
 import numpy as np
 from tqdm import tqdm
 
+from jaxdiff.data.batches import map_chunks
 from jaxdiff.data.source import Batch, Source, map_arrays
 
 # How many images are encoded or decoded at once.
@@ -130,8 +131,4 @@ def in_chunks(function: Callable, x: np.ndarray) -> np.ndarray:
     The last chunk is filled up, so that only one shape is compiled.
     """
     x = np.asarray(x, np.float32)
-    out = []
-    for i in range(0, len(x), CHUNK):
-        rows = np.minimum(np.arange(i, i + CHUNK), len(x) - 1)
-        out.append(np.asarray(function(x[rows]))[: len(x) - i])
-    return np.concatenate(out)
+    return map_chunks(lambda rows: function(x[rows]), len(x), CHUNK)

@@ -84,6 +84,12 @@ class Source:
         return np.asarray(black + (white - black) * v, np.float32)
 
     @property
+    def level_width(self) -> np.ndarray:
+        """Of a pixel's level in model units, f[] or f[c]; 0 for data without levels."""
+        low, high = self.bounds or (0.0, 0.0)
+        return np.asarray(np.subtract(high, low) / (self.peak or 1.0))
+
+    @property
     def is_image(self) -> bool:
         return self.peak > 0
 
@@ -91,6 +97,17 @@ class Source:
     def example_cond(self) -> Any:
         """The condition of the first example, as a batch of one."""
         return self.load(np.arange(1))["cond"]
+
+    def check_label(self, label: int) -> None:
+        """ValueError unless that is one of the classes."""
+        if not self.num_classes:
+            raise ValueError(f"there is no class {label}: the data have no labels")
+        last, names = self.num_classes - 1, enumerate(self.class_names)
+        if not 0 <= label <= last:
+            raise ValueError(
+                f"label must be from 0 to {last}, got {label}; classes: "
+                f"{', '.join(f'{i} {name}' for i, name in names)}"
+            )
 
     def labels_of(self, batch: Batch) -> np.ndarray | None:
         """The class labels i32[b] of a batch; None if its condition is something else.

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from jaxdiff.data import digits, iris, synthetic
-from jaxdiff.data.batches import batch_at, batches, flips, permutation
+from jaxdiff.data.batches import batch_at, batches, flips, map_chunks, permutation
 from jaxdiff.data.source import Source, map_arrays, take
 
 
@@ -233,3 +233,17 @@ def test_synthetic_examples_do_not_depend_on_their_batch():
     some = source[np.array([29, 3, 3])]
     assert (some["x"] == whole["x"][[29, 3, 3]]).all()
     assert (some["cond"] == np.array([29, 3, 3]) % 3).all()
+
+
+def test_chunks_are_of_one_size_and_give_what_all_at_once_would():
+    sizes = []
+
+    def of(index):
+        sizes.append(len(index))
+        return {"square": index**2, "pair": (index, np.stack([index, -index], 1))}
+
+    for n in (1, 8, 9, 20):
+        found = map_chunks(of, n, 8)
+        np.testing.assert_array_equal(found["square"], np.arange(n) ** 2)
+        np.testing.assert_array_equal(found["pair"][1][:, 1], -np.arange(n))
+    assert {*sizes} == {8} and len(sizes) == 1 + 1 + 2 + 3

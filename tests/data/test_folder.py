@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from jaxdiff.data import folder
+from jaxdiff.data import folder, synthetic
 
 
 def save(path, pixels, **options) -> None:
@@ -186,3 +186,51 @@ def test_the_checksum_is_of_the_content_and_not_of_the_place(tmp_path):
     (tmp_path / "here" / "b").rename(tmp_path / "here" / "c")  # another class
     with pytest.raises(ValueError, match=r"data\.checksum="):
         folder.make(here, checksum=checksum)
+
+
+# -- pictures like those of a source
+
+SOURCE = synthetic.make((6, 6, 1), 3, 12)
+LABELS = SOURCE[np.arange(12)]["cond"]
+PIXELS = np.rint(SOURCE.decode(SOURCE[np.arange(12)]["x"])).astype(np.uint8)
+
+
+def written(path, pixels, names=None):
+    """PNGs of u8[n, h, w, 1], in class folders where there are names of them."""
+    for i, image in enumerate(pixels):
+        save(path / (names[i] if names else "") / f"{i:02d}.png", image[..., 0])
+    return path
+
+
+@pytest.mark.parametrize("by_number", [True, False])
+def test_class_folders_by_name_or_number(tmp_path, by_number):
+    names = [str(k) if by_number else f"class {k}" for k in LABELS]
+    found = folder.read_like(written(tmp_path, PIXELS, names), SOURCE)
+    order = np.argsort(LABELS, kind="stable")
+    np.testing.assert_array_equal(found.pixels, PIXELS[order])
+    np.testing.assert_array_equal(found.labels, LABELS[order])
+
+
+def test_words_for_other_sizes(tmp_path):
+    large = PIXELS[:1].repeat(2, 1).repeat(2, 2)
+    found = folder.read_like(written(tmp_path / "large", large), SOURCE)
+    assert found.pixels.shape == (1, 6, 6, 1)
+    assert found.resized == "12x12, reduced by bicubic"
+    mixed = written(tmp_path / "mixed", [large[0], PIXELS[1, ::2, ::2]])
+    assert folder.read_like(mixed, SOURCE).resized == "3x3 to 12x12, resized by bicubic"
+
+
+def test_refuses_pictures(tmp_path):
+    written(tmp_path / "broken", PIXELS[:2])
+    whole = (tmp_path / "broken" / "01.png").read_bytes()
+    (tmp_path / "broken" / "01.png").write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(ValueError, match=r"01.png cannot be used as a picture"):
+        folder.read_like(tmp_path / "broken", SOURCE)
+    written(tmp_path / "wide", PIXELS[:1, :3])
+    with pytest.raises(ValueError, match=r"00.png is 6x3, of another aspect"):
+        folder.read_like(tmp_path / "wide", SOURCE)
+    written(tmp_path / "named", PIXELS[:2], ["class 0", "shoe"])
+    with pytest.raises(
+        ValueError, match=r"the class folder 'shoe'; the data's classes"
+    ):
+        folder.read_like(tmp_path / "named", SOURCE)

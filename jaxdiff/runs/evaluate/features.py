@@ -21,7 +21,7 @@ from tqdm import tqdm
 
 from jaxdiff import schema
 from jaxdiff.arrays import require
-from jaxdiff.data.even_order import even_order
+from jaxdiff.data.orders import even_order
 from jaxdiff.data.source import Source, as_pixels
 from jaxdiff.interop import inception
 from jaxdiff.metrics import frechet, kernel

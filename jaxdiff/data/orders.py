@@ -1,4 +1,4 @@
-"""An order of real images whose first n, for any n, have the classes of the set."""
+"""Which real examples, and in what order: for distances and for pictures."""
 
 import numpy as np
 from tqdm import tqdm
@@ -42,3 +42,23 @@ def even_order(
         rows = np.flatnonzero(labels == k)
         place[rows] = (np.arange(len(rows)) + 0.5) / len(rows)
     return index[np.argsort(place, kind="stable")]
+
+
+def classes_in_turn(labels: np.ndarray) -> np.ndarray:
+    """Places in i[n]: the first of every class, then the second of every class, ..."""
+    rank = [(labels[:i] == k).sum() for i, k in enumerate(labels)]
+    return np.lexsort((labels, rank))
+
+
+def pairs_of_classes(
+    source: Source, seed: int, num: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Up to num pairs of images of different classes, f32[n, h, w, c] each.
+
+    Drawn by the seed; any pairs where there are no labels.
+    """
+    order = permutation(seed, 1, len(source))[: 4 * num]
+    first, second = np.array_split(order, 2)
+    one, other = source[first[: len(second)]], source[second]
+    differ = one["cond"] != other["cond"] if source.num_classes else slice(None)
+    return one["x"][differ][:num], other["x"][differ][:num]
