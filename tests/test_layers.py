@@ -94,7 +94,7 @@ FLOORS = (
     {"weights", "denoisers", "grids", "analytic"},
     {"likelihood", "rules", "sampling", "upsampling", "moves"},
     {"density", "editing", "guidance", "inversion", "losses", "inverse_problems"},
-    {"solvers"},
+    {"solvers", "bpd"},
 )
 
 

@@ -87,12 +87,32 @@ def sample_code(keys: Array, mean: Array, log_var: Array) -> Array:
 
 
 @jax.jit
+def encode(coder: Coder, x: Array) -> tuple[Array, Array | None]:
+    """coder.encode, compiled once for all coders of a kind."""
+    return coder.encode(x)
+
+
+@jax.jit
+def decode(coder: Coder, z: Array) -> Array:
+    """coder.decode, compiled once for all coders of a kind."""
+    return coder.decode(z)
+
+
+@jax.jit
 def decode_normal(coder: Coder, keys: Array, like: Array) -> Array:
     """Decoded draws of N(0, I), f32[n, ...].
 
     Args: keys: n of them.  like: codes f32[b, *latent], for their shape.
     """
     return coder.decode(rng.draw(jax.random.normal, keys, like.shape[1:]))
+
+
+@jax.jit
+def decoding_error(keys: Array, coder: Coder, x: Array) -> Float[Array, "b"]:
+    """The mean square error of what is decoded of one draw of each example's code."""
+    z = sample_code(keys, *coder.encode(x))
+    error = jnp.square(coder.decode(z) - x)
+    return error.mean(tuple(range(1, x.ndim)))
 
 
 class Share(NamedTuple):
@@ -108,6 +128,7 @@ class Share(NamedTuple):
     encoder: Array
 
 
+@jax.jit
 def share(
     keys: Array, coder: Coder, x: Array, decoder: Decoder, log_std: float | Array
 ) -> Share:

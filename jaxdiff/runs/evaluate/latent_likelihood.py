@@ -14,9 +14,10 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxdiff import build, rng
+from jaxdiff.data.batches import map_chunks
 from jaxdiff.data.source import Source
 from jaxdiff.runs.experiment import Experiment
-from jaxdiff.tasks.autoencoder import Coder, sample_code, share
+from jaxdiff.tasks.autoencoder import Coder, Share, decoding_error, share
 
 # The draws of codes are apart from those of the bounds, which count from 0.
 STREAM = 2**31
@@ -39,16 +40,6 @@ class Stage(NamedTuple):
     log_std: float = float("nan")
 
 
-class Share(NamedTuple):
-    """Of each image: its code f32[n, *latent] in the second model's units, and the bpd
-    of the image that belong to the decoder and the encoder, f32[n].
-    """
-
-    codes: np.ndarray
-    decoder: np.ndarray
-    encoder: np.ndarray
-
-
 def make_stage(run: Experiment) -> Stage | None:
     """For a run whose data are codes that have a density; None for any other."""
     if run.config.data.name != "latents":
@@ -62,14 +53,17 @@ def make_stage(run: Experiment) -> Stage | None:
 
 def fit_deviation(stage: Stage, seed: int, index: np.ndarray) -> Stage:
     """The stage with the deviation that fits the images `index` i64[n] best."""
-    (errors,) = _in_chunks(_errors, stage, seed, index)
+    errors = _in_chunks(decoding_error, stage, seed, index)
     return stage._replace(log_std=float(0.5 * np.log(errors.mean(dtype=np.float64))))
 
 
 def measure(stage: Stage, seed: int, index: np.ndarray) -> Share:
-    """One draw of the code of each image, and the bpd beside those of the code."""
-    function = partial(_share, build.make_decoder(stage.images), stage.log_std)
-    z, *nats = _in_chunks(function, stage, seed, index)
+    """One draw of the code of each image, in the second model's units, and the bpd of
+    the image that belong to the decoder and the encoder.
+    """
+    decoder = build.make_decoder(stage.images)
+    part = partial(share, decoder=decoder, log_std=stage.log_std)
+    z, *nats = _in_chunks(part, stage, seed, index)
     repeats = z[0].size // stage.scale.size  # values of a code that share a scale
     nats[1] = nats[1] + repeats * np.log(stage.scale).sum()
     size = np.prod(stage.images.shape) * np.log(2.0)
@@ -78,7 +72,7 @@ def measure(stage: Stage, seed: int, index: np.ndarray) -> Share:
 
 def add_up(stage: Stage, share: Share, bpd: np.ndarray) -> dict[str, Any]:
     """The bpd of codes, f32[n], as SHARES of the bpd of their images, and the total."""
-    n, part = len(bpd), share.codes[0].size / np.prod(stage.images.shape)
+    n, part = len(bpd), share.z[0].size / np.prod(stage.images.shape)
     shares = bpd * part, share.decoder[:n], share.encoder[:n]
     parts = {**dict(zip(SHARES, shares, strict=True)), "total": sum(shares)}
     return {name: np.float32(value) for name, value in parts.items()}
@@ -86,26 +80,12 @@ def add_up(stage: Stage, share: Share, bpd: np.ndarray) -> dict[str, Any]:
 
 def _in_chunks(
     function: Callable[..., Any], stage: Stage, seed: int, index: np.ndarray
-) -> list[np.ndarray]:
-    """function(coder, keys, images) -> arrays f32[b, ...], of all of i64[n]."""
-    parts = []
-    for at in range(0, len(index), CHUNK):
-        some = index[at : at + CHUNK]
-        rows = some[np.minimum(np.arange(CHUNK), len(some) - 1)]
-        keys = rng.split_by(jax.random.key(seed), jnp.asarray(rows))
-        x = stage.images[rows]["x"]
-        arrays = function(stage.coder, rng.fold(keys, STREAM), x)
-        parts.append([np.asarray(a)[: len(some)] for a in arrays])
-    return [np.concatenate(some) for some in zip(*parts, strict=True)]
+) -> Any:
+    """function(keys, coder, images) -> arrays f32[b, ...], of all of i64[n]."""
 
+    def of(rows):
+        keys = rng.split_by(jax.random.key(seed), jnp.asarray(index[rows]))
+        x = jnp.asarray(stage.images[index[rows]]["x"])
+        return function(rng.fold(keys, STREAM), stage.coder, x)
 
-@jax.jit
-def _errors(coder, keys, x):
-    z = sample_code(keys, *coder.encode(x))
-    error = jnp.square(coder.decode(z) - x)
-    return (error.mean(tuple(range(1, x.ndim))),)
-
-
-@jax.jit
-def _share(decoder, log_std, coder, keys, x):
-    return share(keys, coder, x, decoder, log_std)
+    return map_chunks(of, len(index), CHUNK)

@@ -1,13 +1,8 @@
-"""How likely a run finds its data: two bounds and the flow's density, in bits per
-dimension (bpd), -log2 p(x) divided by the number of values of x.
+"""How likely a run finds its data, in bits per dimension (diffusion/bpd.py).
 
-Pixels lie on levels. A bound's decoder gives each level a probability of its own; the
-flow, which has a density, is given pixels spread evenly over their levels, so that its
-density times a level's width is a bound as well. Columns of a table and codes are
-numbers: their bpd are of densities in model units, and can be negative. If codes have a
-density of their own (a variational first stage), bpd are of the images: those of the
-code by the model, those of the image given its code by the decoder, and less what the
-choice of code gives away (tasks/autoencoder.py, equation 4).
+If the data are codes that have a density of their own (a variational first stage), bpd
+are of the images: those of the code by the model, those of the image given its code by
+the decoder, and less what the choice of code gives away (tasks/autoencoder.py, eq. 4).
 """
 
 from functools import lru_cache
@@ -21,17 +16,18 @@ from tqdm import tqdm
 
 from jaxdiff import build, rng, schema
 from jaxdiff.arrays import require
+from jaxdiff.choices import members
 from jaxdiff.data.batches import permutation
-from jaxdiff.diffusion import density, likelihood
-from jaxdiff.diffusion.types import Schedule
+from jaxdiff.diffusion import bpd
+from jaxdiff.metrics.averages import Average, average
 from jaxdiff.plots import curves
 from jaxdiff.runs import shards
 from jaxdiff.runs.evaluate import latent_likelihood as latent
 from jaxdiff.runs.experiment import Experiment
 from jaxdiff.train import parallel
 
-# Of so few values the exact divergence costs no more than a few probes.
-FEW = 16
+# The estimates by name, from the cheapest.
+ESTIMATES = members(bpd)
 # What a file of examples is called, and how many are in one.
 STEM, CHUNK = "bpd", 256
 
@@ -49,19 +45,6 @@ class Request(NamedTuple):
     out: Path
     resume: bool
     stage: latent.Stage | None
-
-
-class Model(NamedTuple):
-    """What is the same for all examples, a value.
-
-    cleanest: f32[].  width: of a level, f32[] or f32[c]; 0 if there are none
-    """
-
-    denoise: Any
-    schedule: Schedule
-    decoder: likelihood.Decoder
-    cleanest: Any
-    width: Any
 
 
 def prepare(
@@ -110,7 +93,7 @@ def prepare(
         "estimates": [name for name in ESTIMATES if name in estimates],
         "num": num,
         "steps": steps,
-        "cleanest": cleanest or float(np.min(_width(run.source))) / 4 or 0.01,
+        "cleanest": cleanest or float(run.source.level_width.min()) / 4 or 0.01,
         "seed": seed,
         "shard": min(CHUNK, num),
     }
@@ -150,15 +133,14 @@ def by_name(rows: list[dict[str, Any]]) -> dict[str, float]:
     values = {}
     for row in rows:
         name = f"bpd, {row['estimate']}"
-        values |= {name: row["bpd"], f"{name}_error": row["error"]}
+        values |= Average(row["bpd"], row["error"]).named(name)
         values |= {f"{name}: {k}": row[k] for k in latent.SHARES if k in row}
     return values
 
 
 def _row(estimate, arrays):
-    total = arrays[f"{estimate}_total"].astype(np.float64)
-    error = total.std(ddof=1) / np.sqrt(len(total))
-    row = {"estimate": estimate, "bpd": float(total.mean()), "error": float(error)}
+    mean, error = average(arrays[f"{estimate}_total"])
+    row = {"estimate": estimate, "bpd": mean, "error": error}
     names = ("ode_steps",) if estimate == "flow" else ("prior", "decoder")
     names += tuple(k for k in latent.SHARES if f"{estimate}_{k}" in arrays)
     return row | {k: float(arrays[f"{estimate}_{k}"].mean()) for k in names}
@@ -193,18 +175,22 @@ def _estimate(request, index):
     batch, share = source[index[rows]], None
     if stage:
         share = latent.measure(stage, record["seed"], index[rows])
-        batch["x"] = share.codes
+        batch["x"] = share.z
     cond = run.task.cond_of(batch)
     keys = rng.split_by(jax.random.key(record["seed"]), jnp.asarray(index[rows]))
     examples = parallel.shard((keys, jnp.asarray(batch["x"]), cond), len(devices))
-    decoder, width = build.make_decoder(source), jnp.asarray(_width(source), "f4")
-    model = Model(run.model, run.schedule, decoder, record["cleanest"], width)
-    leaves, structure = jax.tree.flatten(model)
-    leaves = parallel.replicate([*map(jnp.asarray, leaves)], devices)
+    model = bpd.Model(
+        run.model,
+        run.schedule,
+        build.make_decoder(source),
+        record["cleanest"],
+        jnp.asarray(source.level_width, jnp.float32),
+    )
+    model = parallel.replicate(jax.tree.map(jnp.asarray, model), devices)
     arrays = {}
     for name in record["estimates"]:
-        function = _pmapped(name, record["steps"], tuple(devices), structure)
-        for part, value in function(examples, leaves).items():
+        function = _pmapped(name, record["steps"], tuple(devices))
+        for part, value in function(examples, model).items():
             # (d, ..., b / d) -> (..., n)
             value = np.concatenate([*np.asarray(value)], axis=-1)[..., :n]
             arrays[f"{name}_{part}"] = value
@@ -215,61 +201,10 @@ def _estimate(request, index):
 
 
 @lru_cache
-def _pmapped(name, steps, devices, structure):
-    """One function for every run of a structure."""
+def _pmapped(name, steps, devices):
+    """One function for every run: those of one structure share a program."""
 
-    def one(examples, leaves):
-        model, (keys, x0, cond) = jax.tree.unflatten(structure, leaves), examples
-        return ESTIMATES[name](model, keys, x0, cond, steps)
+    def one(examples, model):
+        return ESTIMATES[name](model, *examples, steps)
 
     return parallel.pmap_map(one, devices, (True, False))
-
-
-def _continuous(model, keys, x0, cond, steps):
-    how = {"decoder": model.decoder, "num": steps, "cleanest": model.cleanest}
-    bound = likelihood.continuous(keys, model.denoise, model.schedule, x0, cond, **how)
-    first, last = likelihood.log_snrs(model.schedule, model.cleanest)
-    at = first + (jnp.arange(steps) + 0.5) / steps * (last - first)
-    return _parts(bound, at, x0)
-
-
-def _discrete(model, keys, x0, cond, steps):
-    ts = jnp.linspace(1, 0, steps + 1, dtype=x0.dtype)
-    args = keys, model.denoise, model.schedule, ts, x0, cond
-    bound = likelihood.discrete(*args, decoder=model.decoder)
-    at = jnp.maximum(model.schedule.log_snr(ts[:-2]), likelihood.NOISIEST)
-    return _parts(bound, at, x0)
-
-
-def _parts(bound, at, x0):
-    at = jnp.broadcast_to(at[:, None], (len(at), len(x0)))
-    return {**bound._asdict(), "total": bound.total, "at": at}
-
-
-def _flow(model, keys, x0, cond, steps):
-    del steps  # the ODE's are adaptive
-    shape, size = x0.shape[1:], x0[0].size
-    width = jnp.broadcast_to(model.width, shape)
-    spread = rng.draw(jax.random.uniform, rng.fold(keys, 0), shape) - 0.5
-    probes = density.draw_probes(rng.fold(keys, 1), shape) if size > FEW else None
-    flow = density.log_density(
-        model.denoise,
-        model.schedule,
-        x0 + spread * width[None],
-        cond,
-        probes=probes,
-        cleanest=model.cleanest,
-    )
-    nats = flow.log_p + jnp.log(jnp.where(width > 0, width, 1.0)).sum()
-    ode_steps = flow.steps.astype(x0.dtype)
-    return {"total": -nats / size / jnp.log(2.0), "ode_steps": ode_steps}
-
-
-# The estimates by name, from the cheapest.
-ESTIMATES = {"continuous": _continuous, "discrete": _discrete, "flow": _flow}
-
-
-def _width(source):
-    """Of a level, in model units: a number, or one a channel; 0 if there are none."""
-    low, high = source.bounds or (0.0, 0.0)
-    return (np.asarray(high) - np.asarray(low)) / (source.peak or 1.0)
