@@ -73,6 +73,11 @@ def load(path: Path) -> tuple[Inception, PyTree]:
     return Inception(), jax.tree.unflatten(tree, arrays)
 
 
+def is_weights(path: Path) -> bool:
+    """Whether a path is of a file of weights, there or not, rather than of a folder."""
+    return path.is_file() or path.suffix == SUFFIX
+
+
 def read(path: Path) -> dict[str, np.ndarray]:
     """Every array of a safetensors file by its name.
 

@@ -5,18 +5,14 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from jaxdiff.arrays import require
+from jaxdiff.data.folder import Pictures
 from jaxdiff.data.source import Source
+from jaxdiff.interop import inception
 from jaxdiff.metrics import frechet
 from jaxdiff.plots.sheets import Sheet, save_sheets
 from jaxdiff.runs import workdir as files
 from jaxdiff.runs.evaluate import folders
-from jaxdiff.runs.evaluate.features import (
-    Reference,
-    is_inception,
-    load_extractor,
-    to_pixels,
-)
-from jaxdiff.runs.evaluate.folders import Samples
+from jaxdiff.runs.evaluate.features import Reference, load_extractor, to_pixels
 
 # Real images that the picture may choose from.
 SHOWN = 512
@@ -26,7 +22,7 @@ class Request(NamedTuple):
     """What launch.compare does, checked: see `prepare`."""
 
     reference: Reference
-    samples: list[Samples]
+    samples: list[Pictures]
     out: Path
 
 
@@ -52,7 +48,7 @@ def prepare(
             raise FileNotFoundError(f"there is no folder {path} of samples")
     files.check_out(out, force)
     require(
-        is_inception(features) == (data is not None),
+        inception.is_weights(features) == (data is not None),
         f"--features={features} has no data of its own: give --data=WORKDIR, any run "
         "of the data that the images are to be like"
         if data is None
@@ -61,13 +57,7 @@ def prepare(
     extractor = load_extractor(features, data)
     source = extractor.source
     if label is not None:
-        require(source.num_classes, f"--label {label}: the real images have no labels")
-        names = ", ".join(f"{i} {n}" for i, n in enumerate(source.class_names))
-        require(
-            0 <= label < source.num_classes,
-            f"--label must be from 0 to {source.num_classes - 1}, got {label}; "
-            f"classes: {names}",
-        )
+        source.check_label(label)
     samples = [folders.read(path, source) for path in paths]
     if label is not None:
         samples = [folders.of_class(some, label) for some in samples]
@@ -94,17 +84,12 @@ def run(request: Request, command: str) -> list[dict[str, Any]]:
     for pair in pairs:
         folders.check_finite(*pair)
     rows = [_row(reference, *pair) for pair in pairs]
-    extractor, label = reference.extractor, reference.label
-    names = reference.source.class_names
+    label, names = reference.label, reference.source.class_names
     table = {
         "command": command,
-        "extractor": str(extractor.folder),
-        "extractor_step": extractor.step,
-        "features": features[0].shape[1],
-        "real_images": len(reference.index),
+        **reference.record,
         "label": None if label is None else f"{label} {names[label]}",
         "seed": reference.seed,
-        "pixels": "real and generated alike rounded to 8 bits",
         "rows": rows,
     }
     out.mkdir(parents=True, exist_ok=True)

@@ -9,7 +9,7 @@ import hashlib
 import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from functools import cached_property, partial, reduce
+from functools import cached_property, reduce
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -21,6 +21,7 @@ from tqdm import tqdm
 
 from jaxdiff import schema
 from jaxdiff.arrays import require
+from jaxdiff.data.batches import map_chunks
 from jaxdiff.data.orders import even_order
 from jaxdiff.data.source import Source, as_pixels
 from jaxdiff.interop import inception
@@ -76,26 +77,17 @@ class Extractor(NamedTuple):
         self, values: np.ndarray, peak: float = WHITE
     ) -> tuple[np.ndarray, np.ndarray]:
         """f32[n, d] and f32[n, classes] in one pass. Args, Errors: as `features`."""
-        # the parameters of both are the same: given once, XLA merges the two
-        leaves, tree = jax.tree.flatten(self.classify)
-        once = {id(leaf): leaf for leaf in leaves}
-        place = {key: i for i, key in enumerate(once)}
-        both = partial(_both, tree, tuple(place[id(leaf)] for leaf in leaves))
-        return self._replace(classify=[*once.values()])._apply(both, values, peak)
+        return self._apply(_both, values, peak)
 
     def _apply(self, function: Callable, values: np.ndarray, peak: float) -> Any:
         """function(classify, images in model units) -> arrays f[b, ...], of all."""
         self._check(values, peak)
-        parts, n, chunk = [], len(values), min(self.chunk, CHUNK)
-        bar = tqdm(total=n, desc="features", unit="img", delay=1.0, leave=False)
-        for at in range(0, n, chunk):
-            rows = np.minimum(np.arange(at, at + chunk), n - 1)
+
+        def of(rows):
             images = np.asarray(values[rows], np.float32) * (self.source.peak / peak)
-            part = function(self.classify, self.source.encode(images))
-            parts.append(jax.device_get(part))
-            bar.update(min(chunk, n - at))
-        bar.close()
-        return jax.tree.map(lambda *some: np.concatenate(some)[:n], *parts)
+            return function(self.classify, self.source.encode(images))
+
+        return map_chunks(of, len(values), min(self.chunk, CHUNK), "features")
 
     def _check(self, values: np.ndarray, peak: float) -> None:
         require(len(values) >= 1, "there is no image to take features of")
@@ -122,7 +114,7 @@ def load_extractor(
             for a run that is no classifier, or of images of another size, for Inception
             without a source of images, and for files as interop.inception.load.
     """
-    if is_inception(path):
+    if inception.is_weights(path):
         if source is None or not source.is_image:
             got = "a table" if source else "no data"
             raise ValueError(f"{name}={path} needs data that are images, got {got}")
@@ -141,11 +133,6 @@ def load_extractor(
         f"{source and source.shape}",
     )
     return Extractor(run.source, run.model, path, run.step)
-
-
-def is_inception(path: Path) -> bool:
-    """Whether it is a file of weights, there or not, instead of a run's folder."""
-    return path.is_file() or path.suffix == inception.SUFFIX
 
 
 class Seen(NamedTuple):
@@ -210,6 +197,17 @@ class Reference:
             return n, frechet.distance(*self._seen.splits[n])
         return n, frechet.distance(*map(frechet.fit, (real[:n], real[n:])))
 
+    @property
+    def record(self) -> dict[str, Any]:
+        """What the distances depend on, for the file of results."""
+        return {
+            "extractor": str(self.extractor.folder),
+            "extractor_step": self.extractor.step,
+            "features": self.real.shape[1],
+            "real_images": self._seen.moments.count,
+            "pixels": "real and generated alike rounded to 8 bits",
+        }
+
     @cached_property
     def checksum(self) -> str:
         """16 hexadecimal digits, of the data, their number and order, and the
@@ -249,10 +247,8 @@ class Reference:
         ends = sorted({min(n, m // 2) for n in self.sizes})
         cuts = zip([0, *ends], [*ends, m], strict=True)
         between = [frechet.gather(stream(*cut)) for cut in cuts]
-        merge, splits = partial(reduce, frechet.merge), {}
-        for i, n in enumerate(ends, 1):
-            splits[n] = merge(between[:i]), merge(between[: i - 1 : -1])
-        return Seen(np.concatenate(first), merge(between), splits)
+        splits = dict(zip(ends, frechet.splits(between), strict=True))
+        return Seen(np.concatenate(first), reduce(frechet.merge, between), splits)
 
     def _all(self) -> np.ndarray:
         """Features of all real images, from the workdir if it has them."""
@@ -287,10 +283,13 @@ def _labels(classify, x):
     return classify.logits(x, jnp.zeros(())).argmax(-1).astype(jnp.int32)
 
 
-@partial(jax.jit, static_argnums=(0, 1))
-def _both(tree, places, leaves, x):
-    classify, t = jax.tree.unflatten(tree, [leaves[i] for i in places]), jnp.zeros(())
-    return classify.features(x, t), jax.nn.softmax(classify.logits(x, t))
+@jax.jit
+def _both(classify, x):
+    """The numbers of the two are the same: given once, XLA merges what they share."""
+    features, t = classify.features, jnp.zeros(())
+    tree = jax.tree.structure(classify.logits)
+    logits = jax.tree.unflatten(tree, jax.tree.leaves(features))
+    return features(x, t), jax.nn.softmax(logits(x, t))
 
 
 def _size(shape):

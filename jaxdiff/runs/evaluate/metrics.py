@@ -8,8 +8,12 @@ import numpy as np
 from jaxdiff.arrays import require
 from jaxdiff.choices import hint
 from jaxdiff.data.source import Source
-from jaxdiff.metrics import neighbours, transport, two_sample
+from jaxdiff.metrics import transport
+from jaxdiff.metrics.averages import average
 from jaxdiff.metrics.inception_score import inception_score
+from jaxdiff.metrics.neighbours import density_coverage, precision_recall
+from jaxdiff.metrics.transport import correlation_gap, sliced
+from jaxdiff.metrics.two_sample import table_accuracy
 from jaxdiff.runs.evaluate.features import NEEDED, Extractor, Reference
 
 
@@ -30,6 +34,10 @@ class Pair(NamedTuple):
     labels: np.ndarray | None = None
     bpd: Any = None
 
+    @property
+    def both(self) -> tuple[Any, Any]:
+        return self.real, self.generated
+
 
 class Metric(NamedTuple):
     """data:    what it is for, of "images" and "tables"
@@ -46,67 +54,42 @@ class Metric(NamedTuple):
     samples: bool = True
 
 
-def _frechet(pair):
-    return {"frechet": pair.reference.frechet(pair.generated)}
-
-
 def _kid(pair):
     values = pair.reference.kid(pair.generated, pair.seed)
     return {name: values[name] for name in ("kid", "kid_error")}
 
 
-def _precision(pair):
-    return neighbours.precision_recall(pair.real, pair.generated)._asdict()
-
-
-def _density(pair):
-    return neighbours.density_coverage(pair.real, pair.generated)._asdict()
-
-
 def _inception(pair):
-    score = inception_score(pair.probabilities, seed=pair.seed)
-    return {"inception_score": score.value, "inception_score_error": score.error}
+    return inception_score(pair.probabilities, seed=pair.seed).named("inception_score")
 
 
 def _label_accuracy(pair):
     right = pair.probabilities.argmax(axis=1) == pair.labels
-    error = right.std(ddof=1) / len(right) ** 0.5
-    return {"label_accuracy": float(right.mean()), "label_accuracy_error": float(error)}
-
-
-def _sliced(pair):
-    return {"sliced": transport.sliced(pair.real, pair.generated, seed=pair.seed)}
+    return average(right).named("label_accuracy")
 
 
 def _columns(pair):
-    distances = transport.columns(pair.real, pair.generated)
+    distances = transport.columns(*pair.both)
     return {f"apart: {name}": value for name, value in distances.items()}
-
-
-def _correlations(pair):
-    return {"correlation_gap": transport.correlation_gap(pair.real, pair.generated)}
-
-
-def _two_sample(pair):
-    real, generated = two_sample.as_features(pair.real, pair.generated)
-    n = min(len(real), len(generated))  # as many of each: chance is one half
-    accuracy = two_sample.two_sample_accuracy(real[:n], generated[:n], pair.seed)
-    return {"two_sample_accuracy": accuracy}
 
 
 IMAGES, TABLES = ("images",), ("tables",)
 METRICS = {
-    "frechet": Metric(IMAGES, _frechet),
+    "frechet": Metric(IMAGES, lambda p: {"frechet": p.reference.frechet(p.generated)}),
     "kid": Metric(IMAGES, _kid),
-    "precision": Metric(IMAGES, _precision),
-    "density": Metric(IMAGES, _density),
+    "precision": Metric(IMAGES, lambda p: precision_recall(*p.both)._asdict()),
+    "density": Metric(IMAGES, lambda p: density_coverage(*p.both)._asdict()),
     "inception": Metric(IMAGES, _inception),
     "label_accuracy": Metric(IMAGES, _label_accuracy, labels=True),
-    "sliced": Metric(IMAGES, _sliced),
+    "sliced": Metric(IMAGES, lambda p: {"sliced": sliced(*p.both, seed=p.seed)}),
     "columns": Metric(TABLES, _columns),
-    "correlations": Metric(TABLES, _correlations, numbers=2),
-    "two_sample": Metric(TABLES, _two_sample),
-    "bpd": Metric(IMAGES + TABLES, lambda pair: pair.bpd, samples=False),
+    "correlations": Metric(
+        TABLES, lambda p: {"correlation_gap": correlation_gap(*p.both)}, numbers=2
+    ),
+    "two_sample": Metric(
+        TABLES, lambda p: {"two_sample_accuracy": table_accuracy(*p.both, seed=p.seed)}
+    ),
+    "bpd": Metric(IMAGES + TABLES, lambda p: p.bpd, samples=False),
 }
 
 

@@ -12,6 +12,7 @@ import numpy as np
 
 from jaxdiff.arrays import require
 from jaxdiff.data.batches import permutation
+from jaxdiff.data.folder import Pictures
 from jaxdiff.metrics import frechet
 from jaxdiff.runs.evaluate import folders, likelihood
 from jaxdiff.runs.evaluate.features import Reference, load_extractor
@@ -35,7 +36,7 @@ class Request(NamedTuple):
     run: Experiment
     metrics: list[str]
     sampling: sample.SampleRequest | None
-    images: folders.Samples | None
+    images: Pictures | None
     reference: Reference | None
     likelihood: likelihood.Request | None
     about: dict[str, Any]
@@ -212,13 +213,5 @@ def _features(request):
         np.concatenate(probabilities),
         None if labels[0] is None else np.concatenate(labels),
     )
-    settings = {
-        "extractor": str(extractor.folder),
-        "extractor_step": extractor.step,
-        "features": pair.generated.shape[1],
-        "images": len(pair.generated),
-        "real_images": len(pair.real),
-        "reference": reference.checksum,
-        "pixels": "real and generated alike rounded to 8 bits",
-    }
-    return pair, settings
+    settings = {"images": len(pair.generated), "reference": reference.checksum}
+    return pair, reference.record | settings

@@ -50,15 +50,6 @@ def test_the_peak_is_the_sources(tmp_path):
         read(saved(tmp_path, values=np.full((2, 8, 8, 1), 17.0)), source)
 
 
-@pytest.mark.parametrize("by_number", [True, False])
-def test_class_folders_by_name_or_number(tmp_path, by_number):
-    names = [str(k) if by_number else f"class {k}" for k in LABELS]
-    found = read(written(tmp_path, PIXELS, names), SOURCE)
-    order = np.argsort(LABELS, kind="stable")
-    np.testing.assert_array_equal(found.pixels, PIXELS[order])
-    np.testing.assert_array_equal(found.labels, LABELS[order])
-
-
 def test_plain_pictures(tmp_path):
     found = read(written(tmp_path, PIXELS), SOURCE)
     np.testing.assert_array_equal(found.pixels, PIXELS)
@@ -76,15 +67,6 @@ def test_another_size_is_enlarged_by_pillows_bicubic(tmp_path):
         found = read(folder, SOURCE)
         np.testing.assert_array_equal(found.pixels[0, ..., 0], truth)
         assert found.resized == "3x3, enlarged by bicubic"
-
-
-def test_words_for_other_sizes(tmp_path):
-    large = PIXELS[:1].repeat(2, 1).repeat(2, 2)
-    found = read(written(tmp_path / "large", large), SOURCE)
-    assert found.pixels.shape == (1, 6, 6, 1)
-    assert found.resized == "12x12, reduced by bicubic"
-    mixed = written(tmp_path / "mixed", [large[0], PIXELS[1, ::2, ::2]])
-    assert read(mixed, SOURCE).resized == "3x3 to 12x12, resized by bicubic"
 
 
 def test_colour_and_sides_that_differ(tmp_path):
@@ -139,19 +121,3 @@ def test_refuses_folders(tmp_path):
     (tmp_path / "samples.npz").write_bytes(b"PK cut short")
     with pytest.raises(ValueError, match=r"samples.npz cannot be read"):
         read(tmp_path, SOURCE)
-
-
-def test_refuses_pictures(tmp_path):
-    written(tmp_path / "broken", PIXELS[:2])
-    whole = (tmp_path / "broken" / "01.png").read_bytes()
-    (tmp_path / "broken" / "01.png").write_bytes(whole[: len(whole) // 2])
-    with pytest.raises(ValueError, match=r"01.png cannot be used as a picture"):
-        read(tmp_path / "broken", SOURCE)
-    written(tmp_path / "wide", PIXELS[:1, :3])
-    with pytest.raises(ValueError, match=r"00.png is 6x3, of another aspect"):
-        read(tmp_path / "wide", SOURCE)
-    written(tmp_path / "named", PIXELS[:2], ["class 0", "shoe"])
-    with pytest.raises(
-        ValueError, match=r"the class folder 'shoe'; the data's classes"
-    ):
-        read(tmp_path / "named", SOURCE)
