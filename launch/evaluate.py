@@ -56,6 +56,9 @@ CLEANEST = flags.DEFINE_float(
 )
 FORCE = flags.DEFINE_bool("force", False, "Write into a folder that is not empty.")
 
+# Flags that only the metric bpd takes.
+OF_BPD = ("estimates", "num_bpd", "steps", "cleanest")
+
 
 def main() -> None:
     from jaxdiff.runs.evaluate import run as evaluate
@@ -79,6 +82,10 @@ def main() -> None:
             steps=STEPS.value,
             cleanest=CLEANEST.value,
         )
+        unused = [n for n in OF_BPD if flags.FLAGS[n].present]
+        if unused and not request.likelihood:
+            chosen = ",".join(request.metrics)
+            cli.fail(f"--{unused[0]} is for the metric bpd, and not for {chosen}")
         command = " ".join(["python -m launch.evaluate", *sys.argv[1:]])
         cli.print_rows(evaluate.run(request, command))
 

@@ -12,6 +12,7 @@ import pytest
 from tests.launch.conftest import ROOT, environment, launch
 
 NUM = 6000  # six files of samples
+OF_BPD = ("estimates=flow", "num_bpd=1000", "steps=100", "cleanest=.1")
 
 
 def arguments(workdir, out):
@@ -64,6 +65,13 @@ def test_killed_and_resumed_it_gives_the_same_numbers(killed, trained, tmp_path)
                 *("launch.evaluate", f"--workdir={workdir}", f"--out={tmp_path / 'x'}"),
                 "--metrics=correlations",
             ),
+            **{
+                flag: (
+                    *("launch.evaluate", f"--workdir={workdir}", f"--{flag}"),
+                    *("--metrics=columns", f"--out={tmp_path / 'x'}"),
+                )
+                for flag in OF_BPD
+            },
             "other": (*arguments(workdir, killed), "--seed=1"),
         }
     )
@@ -80,6 +88,7 @@ def test_killed_and_resumed_it_gives_the_same_numbers(killed, trained, tmp_path)
         ("no features", "needs --features=PATH"),
         ("one column", "needs 2 columns of numbers, the data have 1"),
         ("other", "another seed"),
+        *((flag, f"{flag.split('=')[0]} is for the metric bpd") for flag in OF_BPD),
     ):
         assert done[name].status == 2, done[name]
         assert says in done[name].err and "Traceback" not in done[name].err
