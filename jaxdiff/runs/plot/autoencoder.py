@@ -2,14 +2,13 @@
 
 from functools import partial
 from pathlib import Path
-from typing import NamedTuple
 
-import jax
-import jax.numpy as jnp
 import numpy as np
 
 from jaxdiff.data.batches import permutation
+from jaxdiff.data.orders import pairs_of_classes
 from jaxdiff.metrics import latents
+from jaxdiff.metrics.averages import average
 from jaxdiff.plots import pictures
 from jaxdiff.plots.latents import save_codes
 from jaxdiff.runs.experiment import Experiment
@@ -21,7 +20,7 @@ from jaxdiff.runs.plot.spec import (
     real_images,
     save_figures,
 )
-from jaxdiff.tasks.autoencoder import decode_normal
+from jaxdiff.tasks.autoencoder import decode, decode_normal, encode
 
 # Images whose codes are drawn and measured; pairs whose middles are measured; images
 # coded or compared at once.
@@ -32,59 +31,28 @@ PLACES = np.linspace(0.0, 1.0, 5, dtype=np.float32)
 ACROSS = 10
 
 
-class Codes(NamedTuple):
-    """mean f32[n, d], flat;  var the same, None if plain;  labels i32[n] or None."""
-
-    mean: np.ndarray
-    var: np.ndarray | None
-    labels: np.ndarray | None
-
-    @property
-    def kl(self) -> float:
-        """KL to N(0, I) of the normal fitted to the aggregate posterior, nats."""
-        return latents.kl_to_standard(*latents.aggregate(self.mean, self.var))
-
-    @property
-    def plane(self) -> np.ndarray:
-        """f[n, 2]: the two numbers, or the first two principal components of more."""
-        if self.mean.shape[1] == 2:
-            return self.mean
-        off = self.mean - self.mean.mean(0)
-        return off @ np.linalg.svd(off, full_matrices=False)[2][:2].T
-
-
-def encode_data(run: Experiment, seed: int, num: int) -> Codes:
+def encode_data(run: Experiment, seed: int, num: int) -> latents.Codes:
     """The codes of `num` images that the seed chooses."""
     index = permutation(seed, 0, len(run.source))[:num]
     means, variances, labels = [], [], []
     for part in np.array_split(index, -(-len(index) // CHUNK)):
         batch = run.source[part]
-        mean, log_var = _encode(run.model, batch["x"])
+        mean, log_var = encode(run.model, batch["x"])
         means.append(np.asarray(mean).reshape(len(part), -1))
         if log_var is not None:
             variances.append(np.exp(log_var).reshape(len(part), -1))
         labels.append(run.source.labels_of(batch))
-    return Codes(
+    return latents.Codes(
         np.concatenate(means),
         np.concatenate(variances) if variances else None,
         None if labels[0] is None else np.concatenate(labels),
     )
 
 
-def image_pairs(run: Experiment, seed: int, num: int) -> tuple[np.ndarray, np.ndarray]:
-    """Up to num pairs of images of different classes f32[n, h, w, c], by the seed."""
-    order = permutation(seed, 1, len(run.source))[: 4 * num]
-    first, second = np.array_split(order, 2)
-    one, other = run.source[first[: len(second)]], run.source[second]
-    labelled = run.source.num_classes
-    differ = one["cond"] != other["cond"] if labelled else slice(None)
-    return one["x"][differ][:num], other["x"][differ][:num]
-
-
 def interpolate(run: Experiment, a: np.ndarray, b: np.ndarray) -> np.ndarray:
     """f32[n, 5, h, w, c]: decoded at PLACES of the straight line between two codes."""
-    (start, _), (end, _) = _encode(run.model, a), _encode(run.model, b)
-    walk = [_decode(run.model, start + place * (end - start)) for place in PLACES]
+    (start, _), (end, _) = encode(run.model, a), encode(run.model, b)
+    walk = [decode(run.model, start + place * (end - start)) for place in PLACES]
     return np.stack(walk, 1)
 
 
@@ -94,7 +62,7 @@ def distances(run: Experiment, seed: int) -> np.ndarray:
     Euclidean, in model units: black and white pixels are 2 apart if data.low is -1.
     """
     source = run.source
-    walks = interpolate(run, *image_pairs(run, seed, PAIRS))
+    walks = interpolate(run, *pairs_of_classes(source, seed, PAIRS))
     parts = np.array_split(np.arange(len(source)), -(-len(source) // CHUNK))
     real = (source[part]["x"].reshape(len(part), -1) for part in parts)
     flat = walks.reshape(-1, int(np.prod(source.shape)))
@@ -126,7 +94,7 @@ def draw_interpolation(request: PlotRequest, path: Path) -> None:
     the second run are; the difference does not depend on how hard a pair is.
     """
     seed = request.seed
-    a, b = image_pairs(request.run, seed, min(request.num or FEW, MOST))
+    a, b = pairs_of_classes(request.run.source, seed, min(request.num or FEW, MOST))
     parts, columns, titles, middles, figures = [], [], [], [], {}
     for run in _runs(request):
         apart = distances(run, seed)
@@ -145,7 +113,7 @@ def draw_interpolation(request: PlotRequest, path: Path) -> None:
         parts.append(request.run.pixels(walk))
         columns += ["image", *(f"{place:g}" for place in PLACES), "image"]
     if request.beside:
-        gain, error = _mean_and_error(middles[0] - middles[1])
+        gain, error = average(middles[0] - middles[1])
         print(f"in the middle the second run is nearer by {gain:.2f} ± {error:.2f}")
         figures |= {"nearer_by": gain, "nearer_by_error": error}
     strips = np.concatenate(parts, 1)
@@ -157,7 +125,7 @@ def draw_interpolation(request: PlotRequest, path: Path) -> None:
 def draw_reconstructions(request: PlotRequest, path: Path) -> None:
     """Images, and below them what is decoded from their codes."""
     run, (x, labels, _) = request.run, real_images(request, ACROSS, 2 * ACROSS)
-    decoded = _decode(run.model, _encode(run.model, x)[0])
+    decoded = decode(run.model, encode(run.model, x)[0])
     names = run.source.class_names
     pictures.save_rows(
         path,
@@ -170,21 +138,16 @@ def draw_reconstructions(request: PlotRequest, path: Path) -> None:
 def draw_decoded(request: PlotRequest, path: Path) -> None:
     """What is decoded from draws of N(0, I): samples, if the codes have that law."""
     run, num = request.run, request.num or 64
-    like, _ = _encode(run.model, run.source[np.arange(1)]["x"])
+    like, _ = encode(run.model, run.source[np.arange(1)]["x"])
     x = decode_normal(run.model, request.keys(np.arange(num)), like)
     pictures.save_grid(path, run.pixels(x))
 
 
 def _distance_figures(apart: np.ndarray) -> dict[str, float]:
     """Of `distances`: in the middle with its standard error, at the ends; pairs."""
-    middle, error = _mean_and_error(apart[:, len(PLACES) // 2])
+    middle, error = average(apart[:, len(PLACES) // 2])
     ends = float(apart[:, [0, -1]].mean())
     return {"middle": middle, "middle_error": error, "ends": ends, "pairs": len(apart)}
-
-
-def _mean_and_error(values: np.ndarray) -> tuple[float, float]:
-    """The mean and its standard error."""
-    return float(values.mean()), float(values.std(ddof=1) / len(values) ** 0.5)
 
 
 def _runs(request: PlotRequest) -> list[Experiment]:
@@ -202,16 +165,6 @@ def _no_plane(request: PlotRequest) -> str:
     """Misfit of codes that are single numbers."""
     single = request.run.config.model.latent_size == 1
     return "is a plane, and the codes have one number only" if single else ""
-
-
-@jax.jit
-def _encode(coder, x):
-    return coder.encode(jnp.asarray(x))
-
-
-@jax.jit
-def _decode(coder, z):
-    return coder.decode(z)
 
 
 _spec = partial(

@@ -1,7 +1,7 @@
 """The pictures of a diffusion run: its schedule, noise, predictions, samples and log.
 
-A function without files works out what a picture shows (`corrupt`, `predict`, `film`,
-`mean_image`); the one that draws it only arranges and names.
+A function without files works out what a picture shows (`corrupt`, `predict`, `film`);
+the one that draws it only arranges and names.
 """
 
 from functools import partial
@@ -13,8 +13,8 @@ import numpy as np
 
 from jaxdiff import build, choices, rng
 from jaxdiff.arrays import Array
+from jaxdiff.data import images
 from jaxdiff.data.batches import permutation
-from jaxdiff.data.source import Source
 from jaxdiff.diffusion import sampling, schedules
 from jaxdiff.diffusion.levels import coeffs
 from jaxdiff.plots import curves, pictures, tables
@@ -31,8 +31,8 @@ from jaxdiff.runs.plot.spec import (
 
 # The times of strips: t = 0, .1, ..., 1.
 TIMES = np.linspace(0.0, 1.0, 11)
-# Rows of a table that a scatter plot can show; images whose mean is taken.
-MOST_ROWS, MOST_IN_MEAN = 2000, 20_000
+# Rows of a table that a scatter plot can show.
+MOST_ROWS = 2000
 
 
 def draw_schedules(request: PlotRequest, path: Path) -> None:
@@ -143,17 +143,9 @@ def draw_samples(request: PlotRequest, path: Path) -> None:
     shared_pictures.save_samples(path, source, values, run.labels_of(cond))
 
 
-def mean_image(source: Source) -> tuple[np.ndarray, int]:
-    """The mean f32[h, w, c] of images evenly spread over the data; their number."""
-    index = np.arange(0, len(source), -(-len(source) // MOST_IN_MEAN))
-    parts = np.array_split(index, -(-len(index) // 256))
-    total = sum(source[part]["x"].sum(0, dtype=np.float64) for part in parts)
-    return np.asarray(total / len(index), np.float32), len(index)
-
-
 def draw_mean(request: PlotRequest, path: Path) -> None:
     """The mean image: the best prediction of x0 from noise alone."""
-    image, num = mean_image(request.run.source)
+    image, num = images.mean_image(request.run.source)
     rows = {"": request.run.pixels(image[None])}
     pictures.save_rows(path, rows, title=f"mean of {num:,} images", cell=3.0)
 

@@ -16,6 +16,7 @@ import numpy as np
 from jaxdiff import rng
 from jaxdiff.arrays import Array, require
 from jaxdiff.data.batches import permutation
+from jaxdiff.data.orders import classes_in_turn
 from jaxdiff.runs.evaluate.features import Extractor, load_extractor
 from jaxdiff.runs.experiment import Experiment
 
@@ -139,8 +140,6 @@ def real_images(
     index = permutation(request.seed, 0, len(source))[:256]
     batch = source[index]
     labels = batch["cond"] if source.num_classes else np.zeros(len(index), int)
-    # how many of its class come before each: all the firsts, then the seconds...
-    rank = [(labels[:i] == k).sum() for i, k in enumerate(labels)]
-    chosen = np.lexsort((labels, rank))[: min(request.num or few, most)]
+    chosen = classes_in_turn(labels)[: min(request.num or few, most)]
     shown = labels[chosen] if source.num_classes else None
     return batch["x"][chosen], shown, request.keys(index[chosen])

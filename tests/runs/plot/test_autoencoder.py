@@ -8,6 +8,7 @@ import pytest
 from PIL import Image
 
 from configs import base
+from jaxdiff.data.orders import pairs_of_classes
 from jaxdiff.runs.experiment import Experiment
 from jaxdiff.runs.plot import autoencoder
 from jaxdiff.runs.plot import run as plot
@@ -54,38 +55,11 @@ def test_codes_are_the_encoders_of_the_images_in_the_data(runs):
     assert sorted(codes.labels) == sorted([0, 1, 2] * 10)
     plain = autoencoder.encode_data(runs["plain"], 0, 100)
     assert plain.var is None
-    assert codes.plane is codes.mean
-
-
-def test_the_plane_of_a_deeper_code_is_that_of_most_variance(runs):
-    rng = np.random.default_rng(0)
-    wide = rng.normal(size=(500, 2)) * [5.0, 3.0]
-    turn, _ = np.linalg.qr(rng.normal(size=(4, 4)))
-    codes = np.concatenate([wide, 1e-6 * rng.normal(size=(500, 2))], 1) @ turn
-    plane = autoencoder.Codes(codes, None, None).plane
-    # distances between points survive
-    np.testing.assert_allclose(
-        np.linalg.norm(plane[:-1] - plane[1:], axis=1),
-        np.linalg.norm(wide[:-1] - wide[1:], axis=1),
-        rtol=1e-3,
-        atol=1e-4,
-    )
-
-
-def test_pairs_are_images_of_different_classes(runs):
-    a, b = autoencoder.image_pairs(runs["plain"], 0, 5)
-    assert a.shape == b.shape == (5, 4, 4, 1)
-    every = runs["plain"].source[np.arange(30)]
-
-    def label(image):
-        return every["cond"][(every["x"] == image).all((1, 2, 3))].item()
-
-    assert all(label(x) != label(y) for x, y in zip(a, b, strict=True))
 
 
 def test_a_walk_starts_and_ends_at_the_reconstructions(runs):
     run = runs["plain"]
-    a, b = autoencoder.image_pairs(run, 0, 3)
+    a, b = pairs_of_classes(run.source, 0, 3)
     walk = autoencoder.interpolate(run, a, b)
     (start, _), (end, _) = (run.model.encode(jnp.asarray(x)) for x in (a, b))
     for place, z in ((0, start), (2, (start + end) / 2), (4, end)):
@@ -94,7 +68,7 @@ def test_a_walk_starts_and_ends_at_the_reconstructions(runs):
 
 def test_distances_by_a_loop(runs):
     run = runs["variational"]
-    pairs = autoencoder.image_pairs(run, 0, autoencoder.PAIRS)
+    pairs = pairs_of_classes(run.source, 0, autoencoder.PAIRS)
     walks = autoencoder.interpolate(run, *pairs)
     every = run.source[np.arange(30)]["x"]
     expected = [

@@ -94,13 +94,6 @@ def test_the_films_last_estimate_is_the_sample(images, clip):
     np.testing.assert_allclose(x, drawn, atol=1e-5)
 
 
-def test_the_mean_by_hand(images):
-    source = images.run.source
-    image, num = diffusion.mean_image(source)
-    np.testing.assert_allclose(image, source[np.arange(40)]["x"].mean(0), atol=1e-6)
-    assert num == 40
-
-
 def pixels(path):
     with Image.open(path) as file:
         return np.asarray(file.convert("L"), np.int32)
