@@ -38,8 +38,9 @@ BESIDE = flags.DEFINE_string(
 FEATURES = flags.DEFINE_string(
     "features",
     None,
-    "guidance, nfe, steps, widths: the run of a classifier that looks at samples; for "
-    "all but guidance also the file of Inception's weights (README).",
+    "guidance, nfe, widths, and steps with --num of 20 or more: the run of a "
+    "classifier that looks at samples; for all but guidance also the file of "
+    "Inception's weights (README).",
 )
 OUT = flags.DEFINE_string("out", None, "Folder for KIND.png.")
 SEED = cli.define_seed("The seed of noise, samples and the choice of real images.")

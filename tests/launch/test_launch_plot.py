@@ -30,6 +30,8 @@ def outcomes(trained, tmp_path_factory):
         "two kinds": ("film", "grid", images),
         "no steps": ("film", images, "--steps=0"),
         "no images": ("grid", images, "--num=0"),
+        "features of few": ("steps", images, "--num=19", "--features=runs/any"),
+        "sampler of a loss": ("loss", images, "--config.sampler.num_steps=3"),
         "no run": ("film", f"--workdir={out / 'nothing'}"),
     }
     done = launch(
@@ -68,6 +70,8 @@ def test_every_kind_that_fits_is_written_and_printed(outcomes):
         ("two kinds", ("'grid' is not a flag",)),
         ("no steps", ("steps", "0")),
         ("no images", ("num", "0")),
+        ("features of few", ("--features changes nothing in 'steps'", "--num=20")),
+        ("sampler of a loss", ("sampler.num_steps changes nothing in 'loss'",)),
         ("no run", ("is not a run's workdir",)),
         ("no out", ("--out is missing",)),
         ("again", ("film.png exist", "--force")),

@@ -17,6 +17,7 @@ from jaxdiff.runs.plot.spec import (
     MOST,
     PlotRequest,
     PlotSpec,
+    always,
     real_images,
     save_figures,
 )
@@ -168,7 +169,7 @@ def _no_plane(request: PlotRequest) -> str:
 
 
 _spec = partial(
-    PlotSpec, data=("images",), trained=True, task="autoencoder", needs=("params",)
+    PlotSpec, data=("images",), task="autoencoder", needs=always(("params",))
 )
 SPECS = {
     "latents": _spec(draw_latents, pairs=True, misfit=_no_plane),

@@ -25,6 +25,7 @@ from jaxdiff.runs.plot.spec import (
     MOST,
     PlotRequest,
     PlotSpec,
+    always,
     is_upsampler,
     real_images,
 )
@@ -188,20 +189,23 @@ def _unmeasured(request: PlotRequest) -> str:
     return "is for a run that was measured as it trained (train.evaluate_every)"
 
 
-_any = partial(PlotSpec, data=(), trained=False)
-_trained = partial(PlotSpec, data=("images",), trained=True, needs=("sampler",))
+_of_params = partial(PlotSpec, data=("images",), needs=always(("params",)))
+_of_samples = partial(PlotSpec, data=("images",), needs=always(("sampler",)))
+_of_log = partial(PlotSpec, needs=always(("log",)))
 SPECS = {
-    "schedules": _any(draw_schedules),
-    "corruption": _any(
+    "schedules": PlotSpec(draw_schedules),
+    "corruption": PlotSpec(
         draw_corruption, data=("images", "tables"), misfit=partial(_few_columns, 2)
     ),
-    "predictions": _trained(draw_predictions, needs=("params",), misfit=is_upsampler),
-    "film": _trained(draw_film, misfit=is_upsampler),
-    "grid": _trained(draw_samples),
-    "mean": _any(draw_mean, data=("images",), task=""),
-    "loss": _any(draw_loss, trained=True, task="", misfit=_no_log),
-    "progress": _any(draw_progress, trained=True, misfit=_unmeasured),
-    "pairs": _trained(draw_samples, data=("tables",), misfit=partial(_few_columns, 1)),
+    "predictions": _of_params(draw_predictions, misfit=is_upsampler),
+    "film": _of_samples(draw_film, misfit=is_upsampler),
+    "grid": _of_samples(draw_samples),
+    "mean": PlotSpec(draw_mean, data=("images",), task=""),
+    "loss": _of_log(draw_loss, task="", misfit=_no_log),
+    "progress": _of_log(draw_progress, misfit=_unmeasured),
+    "pairs": _of_samples(
+        draw_samples, data=("tables",), misfit=partial(_few_columns, 1)
+    ),
 }
 
 

@@ -23,6 +23,7 @@ from jaxdiff.runs.evaluate.features import NEEDED, NO_LABELS, Extractor, Referen
 from jaxdiff.runs.plot.spec import (
     MOST,
     PlotRequest,
+    always,
     is_upsampler,
     quality_spec,
     save_figures,
@@ -116,6 +117,11 @@ def draw_steps(request: PlotRequest, path: Path) -> None:
     pictures.save_rows(path, strips, title=title)
 
 
+def _needs_of_steps(request: PlotRequest) -> tuple[str, ...]:
+    measured = request.features and (request.num or 0) >= ENOUGH
+    return ("sampler", "extractor") if measured else ("sampler",)
+
+
 def samples_by_steps(request: PlotRequest) -> dict[int, np.ndarray]:
     """Number of steps -> f32[n, h, w, c], sampled from the same n noises.
 
@@ -146,9 +152,7 @@ def of_pixels(source: Source) -> Extractor:
 
 
 def draw_widths(request: PlotRequest, path: Path) -> None:
-    """Frechet distances, widths down and guidance across, or over guidance if there is
-    one width; and KIND.json.
-    """
+    """Frechet distances of averages down, guidance across; a line of one average."""
     (widths, scales), distances = grid_of(request), distances_by_width(request)
     title = f"Frechet distance, {request.num or MANY} samples"
     names = [_width_name(width) for width in widths]
@@ -184,9 +188,7 @@ def distances_by_width(request: PlotRequest) -> np.ndarray:
 
 
 def grid_of(request: PlotRequest) -> tuple[tuple[float, ...], tuple[float, ...]]:
-    """Widths and scales. There is one width, 0 for that of train.ema, if the run keeps
-    no others, and one scale, 1, if the model cannot be guided.
-    """
+    """Widths (0 alone is train.ema's) and guidance scales (1 alone is unguided)."""
     widths = WIDTHS if request.run.config.train.ema_widths else (0.0,)
     return widths, WIDTH_SCALES if request.run.task.null is not None else (1.0,)
 
@@ -196,9 +198,8 @@ def _width_name(width):
 
 
 def _settings(request, num):
-    s = request.run.config.sampler
-    steps = {"solver": s.solver, "steps": s.num_steps}
-    return {"samples": num, "seed": request.seed, **steps}
+    s, how = request.run.config.sampler, {"samples": num, "seed": request.seed}
+    return how | {"solver": s.solver, "steps": s.num_steps}
 
 
 def draw_guidance(request: PlotRequest, path: Path) -> None:
@@ -207,7 +208,7 @@ def draw_guidance(request: PlotRequest, path: Path) -> None:
     num = request.num or MANY_LABELS
     curves.save_lines(
         path,
-        {name: (np.array(SCALES), values) for name, values in accuracy.items()},
+        {name: (np.array(SCALES), np.array(y)) for name, y in accuracy.items()},
         xlabel="guidance scale",
         ylabel="label accuracy",
         title=f"{num} samples each, by a classifier that does not guide",
@@ -217,22 +218,22 @@ def draw_guidance(request: PlotRequest, path: Path) -> None:
         "classifier": sampler.classifier,
         "form": sampler.classifier_form,
         "scales": SCALES,
-        "label_accuracy": {name: v.tolist() for name, v in accuracy.items()},
+        "label_accuracy": accuracy,
     }
     save_figures(path, _settings(request, num) | figures)
 
 
-def label_accuracy(request: PlotRequest) -> dict[str, np.ndarray]:
-    """Method -> f[scales], the share of samples that have their class by --features."""
+def label_accuracy(request: PlotRequest) -> dict[str, list[float]]:
+    """Method -> the share of samples of the right class by --features, by scale."""
     source, num = request.run.source, request.num or MANY_LABELS
     labels, accuracy = request.run.conditions(num), {}
     for name, scales in methods(request).items():
-        accuracy[name] = np.zeros(len(SCALES))
-        for i, (scale, fields) in enumerate(scales.items()):
+        shares = accuracy[name] = []
+        for scale, fields in scales.items():
             values = source.decode(request.draw(num, **fields))
             classes = request.extractor.labels(values, source.peak)
-            accuracy[name][i] = share = np.mean(classes == labels)
-            print(f"{name}, scale {scale:g}: {share:.3f} of {num}", flush=True)
+            shares.append(float(np.mean(classes == labels)))
+            print(f"{name}, scale {scale:g}: {shares[-1]:.3f} of {num}", flush=True)
     return accuracy
 
 
@@ -261,8 +262,8 @@ def draw_guided(request: PlotRequest, path: Path) -> None:
             args = run.params, request.seed, np.arange(num), labels
             x = run.with_sampler(**fields).sampler().draw(*args)
             rows[f"{name}: {scale:g}"] = run.pixels(x)
-    names = run.source.class_names[:num]
-    pictures.save_rows(path, rows, columns=names, group=len(SCALES))
+    columns = run.source.class_names[:num]
+    pictures.save_rows(path, rows, columns=columns, group=len(SCALES))
 
 
 def _no_features(request: PlotRequest) -> str:
@@ -272,9 +273,7 @@ def _no_features(request: PlotRequest) -> str:
 
 def _one_width_and_scale(request: PlotRequest) -> str:
     if grid_of(request) == ((0.0,), (1.0,)):
-        return (
-            f"is for runs with averages of several widths (train.ema_widths), or {FREE}"
-        )
+        return f"is for runs of averages of several widths (train.ema_widths) or {FREE}"
     return _no_features(request)
 
 
@@ -293,8 +292,8 @@ def _no_labels(request: PlotRequest) -> str:
 
 SPECS = {
     "nfe": quality_spec(draw_nfe, quick=False, misfit=_no_features),
-    "steps": quality_spec(draw_steps, needs=("sampler",), misfit=is_upsampler),
+    "steps": quality_spec(draw_steps, needs=_needs_of_steps, misfit=is_upsampler),
     "widths": quality_spec(draw_widths, quick=False, misfit=_one_width_and_scale),
     "guidance": quality_spec(draw_guidance, misfit=_no_labels),
-    "guided": quality_spec(draw_guided, needs=("sampler",), misfit=_unguided),
+    "guided": quality_spec(draw_guided, needs=always(("sampler",)), misfit=_unguided),
 }

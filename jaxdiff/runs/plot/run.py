@@ -41,9 +41,30 @@ def check(request: PlotRequest, kind: str) -> list[str]:
     if request.beside:
         _check_beside(request, kind)
     require(kind == "all" or names, f"{kind!r} {misfits.get(kind)}")
-    for need in dict.fromkeys(need for k in names for need in SPECS[k].needs):
+    needs = dict.fromkeys(need for k in names for need in SPECS[k].needs(request))
+    _check_used(request, kind, [*needs])
+    for need in needs:
         request.read(need)
     return names
+
+
+def _check_used(request: PlotRequest, kind: str, needs: list[str]) -> None:
+    """ValueError for --features, or a changed sampler, that no picture depends on."""
+    require(
+        not request.features or "extractor" in needs,
+        f"--features changes nothing in {kind!r}: it is for guidance, nfe and widths, "
+        f"and for steps with --num={quality.ENOUGH} or more. Leave it out",
+    )
+    run = request.run
+    if run.workdir and "sampler" not in needs:
+        changed = workdir.changes(workdir.load_config(run.workdir), run.config)
+        taken = "sampler.ema" if "params" in needs else ""
+        names = [k for k in changed if k.startswith("sampler.") and k != taken]
+        require(
+            not names,
+            f"--config.{''.join(names[:1])} changes nothing in {kind!r}, which draws "
+            "no samples. Leave it out",
+        )
 
 
 def _check_beside(request: PlotRequest, kind: str) -> None:
@@ -68,7 +89,7 @@ def misfit(request: PlotRequest, kind: str) -> str:
     run, spec = request.run, SPECS[kind]
     if spec.task and spec.task != run.config.task:
         return f"is for task={spec.task!r}, and this config's is {run.config.task!r}"
-    if spec.trained and not run.workdir:
+    if spec.needs(request) and not run.workdir:
         return "needs a trained run: give its --workdir"
     if spec.data:
         data = "images" if run.source.is_image else "tables"

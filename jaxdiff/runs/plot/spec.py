@@ -56,13 +56,11 @@ class PlotRequest:
         return extractor
 
     def read(self, need: str) -> None:
-        """Read "params", "sampler" or "extractor". Errors: where these do not fit."""
+        """Read what a picture needs, see PlotSpec. Errors: where it does not fit."""
         if need == "extractor":
             _ = self.extractor
-            return
-        _ = self.run.params
-        if need == "sampler":
-            self.run.sampler()
+        elif need != "log":
+            _ = self.run.sampler() if need == "sampler" else self.run.params
 
     def keys(self, index: np.ndarray) -> Array:
         """key[n]: the keys of the samples of those numbers i64[n]."""
@@ -85,11 +83,6 @@ class PlotRequest:
         return [f"{word} {i + 1}{suffix[i]}" for i in range(num)]
 
 
-def fits(request: PlotRequest) -> str:
-    """Any request does."""
-    return ""
-
-
 def is_upsampler(request: PlotRequest) -> str:
     """For kinds that are not for an upsampler."""
     if not request.run.is_upsampler:
@@ -97,30 +90,34 @@ def is_upsampler(request: PlotRequest) -> str:
     return "is not for an upsampler, whose preview shows what it makes of images"
 
 
+def always(value: Any) -> Callable[[PlotRequest], Any]:
+    """The same of every request."""
+    return lambda request: value
+
+
 class PlotSpec(NamedTuple):
     """draw:    (PlotRequest, path) -> None
     data:    what it draws, of "images" and "tables"; () for both, without reading them
-    trained: whether it needs a run, not just a config
     task:    the config.task whose runs it draws; "" for all
     pairs:   whether it can draw two runs side by side
     quick:   whether "all" includes it
-    needs:   what is read before any work, see PlotRequest.read
+    needs:   what a request's picture depends on beside data and config, read before
+             any work by PlotRequest.read: "log", "params", "sampler", "extractor"
     misfit:  why a request that fits all of this cannot be drawn, or ""
     """
 
     draw: Callable[[PlotRequest, Path], None]
-    data: tuple[str, ...]
-    trained: bool
+    data: tuple[str, ...] = ()
     task: str = "diffusion"
     pairs: bool = False
     quick: bool = True
-    needs: tuple[str, ...] = ()
-    misfit: Callable[[PlotRequest], str] = fits
+    needs: Callable[[PlotRequest], tuple[str, ...]] = always(())
+    misfit: Callable[[PlotRequest], str] = always("")
 
 
 # Of trained models of images, by the features of their samples.
 quality_spec = partial(
-    PlotSpec, data=("images",), trained=True, needs=("extractor", "sampler")
+    PlotSpec, data=("images",), needs=always(("extractor", "sampler"))
 )
 
 

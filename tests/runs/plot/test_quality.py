@@ -66,6 +66,23 @@ def test_nfe_needs_features(request_nfe):
         plot.check(replace(request_nfe, features=None), "nfe")
 
 
+def test_features_that_no_picture_depends_on_are_refused(
+    request_nfe, tmp_path, monkeypatch
+):
+    few = replace(request_nfe, num=quality.ENOUGH - 1)
+    for kind in ("steps", "grid", "schedules"):
+        words = f"--features changes nothing in '{kind}'.* steps with --num=20 or more"
+        with pytest.raises(ValueError, match=words):
+            plot.draw(few, kind, tmp_path)
+    many = replace(few, num=quality.ENOUGH)
+    assert plot.check(many, "steps") == ["steps"]
+    # features that cannot be read are noticed before anything is sampled
+    monkeypatch.setattr(PlotRequest, "draw", None)
+    with pytest.raises(FileNotFoundError, match="is not a run's workdir"):
+        plot.draw(replace(many, features=tmp_path / "none"), "steps", tmp_path)
+    assert not [*tmp_path.iterdir()]
+
+
 def steps_config(**sampler):
     config = tiny_config(num_steps=2, data__shape=(4, 4, 1), data__num_classes=0)
     config.model.name = "basic_unet"
@@ -169,6 +186,14 @@ def test_every_width_and_scale_is_drawn(request_widths, tmp_path, monkeypatch):
     assert (tmp_path / "widths.png").exists()
 
 
+def test_the_width_of_the_average_is_for_what_has_parameters(request_widths):
+    one = replace(request_widths, features=None)
+    other = replace(one, run=one.run.with_sampler(ema=0.1))
+    assert plot.check(other, "predictions") == ["predictions"]
+    with pytest.raises(ValueError, match=r"sampler.ema changes nothing in 'loss'"):
+        plot.check(other, "loss")
+
+
 def test_with_one_average_it_is_a_line_over_guidance(
     request_widths, tmp_path, monkeypatch
 ):
@@ -269,7 +294,7 @@ def test_each_row_of_images_is_of_its_method_and_scale(guided, tmp_path, monkeyp
     monkeypatch.setattr(
         pictures, "save_rows", lambda path, rows, **names: drawn.update(rows)
     )
-    plot.draw(guided, "guided", tmp_path)
+    plot.draw(replace(guided, features=None), "guided", tmp_path)
     assert len(drawn) == 3 * 5
     # nobody guides a model that is given its label, or guides itself at scale 1
     plain = drawn["classifier-free: 1"]

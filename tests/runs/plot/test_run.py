@@ -155,6 +155,17 @@ def test_misfits_are_refused_before_anything_is_written(images, rows, tmp_path):
     assert not out.exists()
 
 
+def test_a_sampler_that_no_picture_depends_on_is_refused(images, tmp_path):
+    other = replace(images, run=images.run.with_sampler(num_steps=7, guidance=2.0))
+    for kind in ("schedules", "corruption", "predictions", "mean", "loss"):
+        words = f"--config.sampler.guidance changes nothing in '{kind}', which draws"
+        with pytest.raises(ValueError, match=words):
+            plot.draw(other, kind, tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+    assert plot.check(other, "grid") == ["grid"]
+    assert {*plot.check(other, "all")} >= {"loss", "grid"}
+
+
 def test_a_table_of_one_number_has_pairs_but_no_scatter(tmp_path):
     config = tiny_config(data__name="iris", num_steps=2)
     config.data.columns = ("petal width (cm)", "class")
