@@ -1,7 +1,7 @@
-"""What every config starts from: the schema's defaults, and the variants of a config.
+"""The start of every config: the schema's defaults, and the variants of a config.
 
 A config is `base.get_config()` and the few lines that differ (jaxdiff/schema.py holds
-every field), then `base.variant`. Its variants are named after its file:
+every field), and then `base.variant`. A variant is named after the config's file, as in
 --config=configs/digits.py:smoke.
 """
 
@@ -14,8 +14,8 @@ from jaxdiff.schema import FIELDS, get_config
 
 __all__ = ["SMALL", "SMALL_UNET", "get_config", "variant"]
 
-# Networks that compile in seconds: one block of one level. The middle of a U-Net keeps
-# its attention, of one head.
+# Networks that compile in seconds: one level with one block. The middle of a U-Net
+# keeps its attention, with one head.
 SMALL = {"model.channels": 8, "model.multipliers": (1,), "model.num_blocks": 1}
 SMALL_UNET = {
     **SMALL,
@@ -24,7 +24,7 @@ SMALL_UNET = {
     "model.head_channels": 0,
 }
 
-# Fields of config.data that mean the same for made-up images.
+# Fields of config.data that mean the same for synthetic images.
 OF_IMAGES = ("low", "standardise", "mean", "std", "flip")
 
 
@@ -36,15 +36,15 @@ def variant(
     synthetic: Mapping[str, Any],
     smoke: Mapping[str, Any],
 ) -> ConfigDict:
-    """The config itself for "", or another experiment by name.
+    """A variant of the config; for "" the config itself.
 
-    "synthetic": the same model on made-up data, for measuring speed where the real data
-    are not; --config.data.name=synthetic asks for it too.
-    "smoke": two steps of a small model on made-up data, seconds on a CPU.
+    "synthetic": the same model on synthetic data, to measure speed where the real data
+    are not available. --config.data.name=synthetic gives the same.
+    "smoke": two steps of a small model on synthetic data, seconds on a CPU.
 
-    Args:   synthetic: fields of config.data, the real data's shape and classes.
-            smoke: fields of the config that make it small; with a data.name, on these
-            data instead of made-up ones.
+    Args:   synthetic: fields of config.data, with the shape and classes of the data.
+            smoke: fields of the config that make it small. With a data.name these data
+            are used instead of synthetic ones.
     Errors: ValueError for another name.
     """
     if name not in ("", "smoke", "synthetic"):
@@ -62,7 +62,7 @@ def variant(
 
 
 def _shorten(config: ConfigDict) -> None:
-    """Two steps, and of what this task makes as it trains no more than four."""
+    """Two steps, and at most four of each thing that the task makes in training."""
     if config.data.name == "synthetic":
         config.data.num_examples = 16
     config.train.update(

@@ -5,8 +5,8 @@ TFDS_DATA_DIR=... python -m launch.train --config=configs/cifar10_ddpm.py \
 
 800,000 steps of 128 images: days on one GPU. Ho et al. 2020, arXiv:2006.11239, appendix
 B, with the linear-beta table, dropout .1, and ancestral sampling over all 1,000 steps.
-With --config.data.name=synthetic it needs no data: made-up images of this shape are
-enough to measure speed.
+With --config.data.name=synthetic it needs no data set: synthetic images of this shape
+are enough to measure speed.
 """
 
 from configs import base

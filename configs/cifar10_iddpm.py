@@ -4,7 +4,7 @@ TFDS_DATA_DIR=... python -m launch.train --config=configs/cifar10_iddpm.py \
     --workdir=runs/cifar10_iddpm
 
 500,000 steps of 128 images: days on one GPU. Nichol & Dhariwal 2021, arXiv:2102.09672:
-cosine schedule of 4,000 steps, learned variance, ancestral sampling of any number of
+cosine schedule of 4,000 steps, learned variance, ancestral sampling in any number of
 them: --config.sampler.grid='respaced(total=4000)' --config.sampler.num_steps=250
 """
 
@@ -36,7 +36,7 @@ def get_config(variant: str = ""):
             "schedule": "cosine_beta(num_steps=4000)",
             "prediction": "eps",
             "times": "discrete(num_steps=4000)",
-            # every step a quarter of one of 1,000, as the published networks are told
+            # scaled to 0 ... 1,000, as in the published networks
             "time_feature": "index(num_steps=4000, scale=0.25)",
             "stratified": False,
             "condition": "none",

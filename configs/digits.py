@@ -1,8 +1,9 @@
-"""Class-conditional 8x8 handwritten digits: the README's main job.
+"""Class-conditional 8x8 handwritten digits, the first experiment of the README.
 
 python -m launch.train --config=configs/digits.py --workdir=runs/digits
 
-Costs about three minutes on two CPU cores. A grid then reads 0 to 9 row by row.
+It takes about three minutes on two CPU cores. A grid of samples then shows the digits 0
+to 9, row by row.
 """
 
 from configs import base

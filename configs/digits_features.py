@@ -1,4 +1,4 @@
-"""A classifier of clean 8x8 digits, whose features FID and KID of samples are of.
+"""A classifier of clean 8x8 digits, whose features give FID and KID of samples.
 
 python -m launch.train --config=configs/digits_features.py \
     --workdir=runs/digits_features

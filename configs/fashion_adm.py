@@ -3,14 +3,14 @@
 TFDS_DATA_DIR=... python -m launch.train --config=configs/fashion_adm.py \
     --workdir=runs/fashion_adm
 
-10,000 steps of 128 images: minutes on one GPU, half a day on two CPU cores (there, for
-recognisable clothes in some 75 minutes: --config.train.num_steps=2500
---config.train.batch_size=64).
-Labels are dropped a tenth of the time, so that it serves with its label, without, and
-under a classifier (configs/fashion_classifier.py).
+10,000 steps of 128 images: minutes on one GPU, half a day on two CPU cores. There,
+--config.train.num_steps=2500 --config.train.batch_size=64 gives recognisable clothes in
+some 75 minutes. A tenth of the labels are dropped, so the model can be sampled with its
+label, without it, and with a classifier as a guide (configs/fashion_classifier.py).
 
-It is sampled by ancestral steps, as ADM is. Little trained, it takes some noises for
-black and white specks at alpha = .03: without noise they stay, and noise mends them.
+It is sampled by ancestral steps, like ADM. After little training, the model turns some
+noises into black and white specks at alpha = .03. Solvers without noise keep these;
+ancestral noise removes them.
 """
 
 from configs import base

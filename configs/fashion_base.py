@@ -4,7 +4,7 @@ TFDS_DATA_DIR=... python -m launch.train --config=configs/fashion_base.py \
     --workdir=runs/fashion_base
 
 3,000 steps of 128 images: a minute on one GPU, an hour on two CPU cores.
-`configs/fashion_cascade.py` enlarges what it makes.
+`configs/fashion_cascade.py` enlarges its samples.
 """
 
 from configs import base

@@ -6,10 +6,10 @@ TFDS_DATA_DIR=... python -m launch.train --config=configs/fashion_cascade.py \
     --workdir=runs/fashion_cascade
 python -m launch.sample --workdir=runs/fashion_cascade --out=out/cascade
 
-The upsampler is shown the small image beside x_t, noised a little (noise conditioning
-augmentation), and is told how much. 2,500 steps of 64 images: a minute on one GPU, some
-45 minutes on two CPU cores. The preview lays images enlarged by bicubic and by the
-model over the real ones.
+The upsampler gets the small image beside x_t. The image is noised a little (noise
+conditioning augmentation), and the amount is a second input. 2,500 steps of 64 images:
+a minute on one GPU, some 45 minutes on two CPU cores. The preview compares images
+enlarged by bicubic and by the model with the real ones.
 """
 
 from configs import base

@@ -7,7 +7,7 @@ python -m launch.sample --workdir=runs/fashion_adm --out=out/guided \
     --config.sampler.classifier_scale=4.0
 
 2,000 steps of 128 images: a minute on one GPU, half an hour on two CPU cores. The
-preview is the share of labels found at each noise level: near .9 at t = 0, .1 at 1.
+preview shows the accuracy at each noise level: near .9 at t = 0, .1 at t = 1.
 """
 
 from configs import base

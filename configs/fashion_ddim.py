@@ -4,11 +4,11 @@ TFDS_DATA_DIR=... python -m launch.train --config=configs/fashion_ddim.py \
     --workdir=runs/fashion_ddim
 
 1,500 steps of 64 images on two CPU cores: about seven minutes if nothing else runs.
-Outlines of shirts, boots and trousers show from step 400 on, still grainy; the textures
+Outlines of shirts, boots and trousers appear from step 400 on, still grainy; textures
 take longer. `python -m launch.plot steps` shows one noise in 1, 10 and 80 steps: the
-first is noise around a blot, the others agree on the piece and differ in its detail.
+first is noise around a blot, and the other two differ only in detail.
 
-The example measures its samples of 5 steps as it trains, and shows those of 20:
+The Keras example measures samples of 5 steps in training, and shows samples of 20:
 --config.train.evaluate_every=500 --config.train.evaluate_steps=5
 --config.train.features=runs/fashion_features
 """

@@ -1,11 +1,11 @@
-"""A classifier of clean Fashion-MNIST, whose features FID and KID of samples are of.
+"""A classifier of clean Fashion-MNIST, whose features give FID and KID of samples.
 
 TFDS_DATA_DIR=... python -m launch.train --config=configs/fashion_features.py \
     --workdir=runs/fashion_features
 
 2,000 steps of 128 images: a minute on one GPU, half an hour on two CPU cores.
-`fashion_classifier` at t = 0 alone, with another seed: it is independent of the one
-that guides.
+It is `fashion_classifier` at t = 0 only, with another seed, so that it is independent
+of the classifier that guides.
 """
 
 from configs import fashion_classifier

@@ -4,9 +4,9 @@ TFDS_DATA_DIR=... python -m launch.train --config=configs/fashion_vae.py \
     --workdir=runs/fashion_vae
 python -m launch.train --config=configs/fashion_ldm.py --workdir=runs/fashion_ldm
 
-The images are encoded once, and the codes are kept beside their encoder; each of their
-channels is scaled to unit variance by what is measured and stored with the run. Samples
-and previews come out decoded. 8,000 steps of 128 codes: a minute on one GPU, an hour
+The images are encoded once, and the codes are kept beside their encoder. Each channel
+of the codes is scaled to variance 1; its moments are measured and stored with the run.
+Samples and previews are decoded. 8,000 steps of 128 codes: a minute on one GPU, an hour
 and three quarters on two CPU cores (3,000 are enough for clothes of every class).
 """
 

@@ -3,10 +3,10 @@
 TFDS_DATA_DIR=... python -m launch.train --config=configs/fashion_vae.py \
     --workdir=runs/fashion_vae
 
-3,000 steps: some twenty minutes on two CPU cores. The KL is a leash, not a prior: at
-1e-6 of the bound's it keeps the codes from drifting away at no cost in sharpness.
-N(0, I) is then not how codes are spread: that is for the diffusion model that is
-trained on them.
+3,000 steps: some twenty minutes on two CPU cores. The KL has only 1e-6 of its weight in
+the bound. It keeps the codes from drifting away and costs no sharpness, but the codes
+are not distributed like N(0, I). Their distribution is left to the diffusion model that
+is trained on them.
 """
 
 from configs import base

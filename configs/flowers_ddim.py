@@ -4,15 +4,15 @@ TFDS_DATA_DIR=... python -m launch.train --config=configs/flowers_ddim.py \
     --workdir=runs/flowers_ddim
 
 5,100 steps of 64 images (50 passes over 6,551 flowers): minutes on a GPU, most of a day
-on two CPU cores. The model learns to split a noisy image into image and noise (angle
-schedule, eps, mean absolute error); `python -m launch.plot steps` then shows one noise
+on two CPU cores. The model learns to separate a noisy image into image and noise (angle
+schedule, eps, mean absolute error). `python -m launch.plot steps` then shows one noise
 sampled in 1, 10 and 80 steps: a blot, then a picture, then the same picture in detail.
 
-The example measures its samples of 5 steps as it trains, and shows those of 20: with
---config.train.evaluate_every and --config.train.features, also
---config.train.evaluate_steps=5.
+The Keras example measures samples of 5 steps in training, and shows samples of 20. For
+the same, add --config.train.evaluate_steps=5 to --config.train.evaluate_every and
+--config.train.features.
 
-On a folder of pictures of any size, with their own mean and deviation, measured once:
+For a folder of pictures of any size, with their own mean and deviation, measured once:
 
 python -m launch.train --config=configs/flowers_ddim.py --workdir=runs/pictures \
     --config.data.name=folder --config.data.path=PICTURES \
@@ -20,9 +20,10 @@ python -m launch.train --config=configs/flowers_ddim.py --workdir=runs/pictures 
 
 For two CPU cores --config.data.size=32 --config.train.batch_size=32
 --config.train.num_steps=1000 --config.train.cpu_devices=2
---config.train.ema='warmup(decay=0.999)': some twenty minutes, and coloured things on
-white from a folder of 1,906 emoji. (Constant from the first step, as published, .999
-would keep a third of the start; after 5,100 steps it keeps nothing.)
+--config.train.ema='warmup(decay=0.999)'. On a folder of 1,906 emoji this takes some
+twenty minutes and gives coloured things on white. (A constant decay of .999, as
+published, would keep a third of the initial parameters after 1,000 steps; after 5,100
+it keeps none.)
 
 Source: Keras example "Denoising Diffusion Implicit Models" (A. Béres, 2022). Its batch
 norm without affine map is a group norm without one here: as many parameters, 1,950,627,

@@ -4,8 +4,8 @@ TFDS_DATA_DIR=... python -m launch.train --config=configs/imagenet64_adm_classif
     --workdir=runs/imagenet64_adm_classifier
 
 300,000 steps of 1,024 images: days on a few GPUs. Dhariwal & Nichol 2021,
-arXiv:2105.05233, table 12: 128 channels, 4 blocks a level, attention pooling, on the
-noise of the model that it guides.
+arXiv:2105.05233, table 12: 128 channels, 4 blocks per level, attention pooling, trained
+with the noise of the model that it guides.
 """
 
 from configs import base, imagenet64_adm

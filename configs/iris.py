@@ -4,7 +4,7 @@ python -m launch.train --config=configs/iris.py --workdir=runs/iris
 python -m launch.sample --workdir=runs/iris --out=out --fix class=virginica
 python -m launch.bench inference --config=configs/iris.py
 
-Costs about ten seconds on two CPU cores. SYSTEM: sigmoid schedule, eps, 1,000 steps.
+It takes about ten seconds on two CPU cores. Model: sigmoid schedule, eps, 1,000 steps.
 """
 
 from configs import base
@@ -42,7 +42,7 @@ def get_config(variant: str = ""):
             "known_steps": 100,
         }
     )
-    # the real rows are few and embedded: for a smoke test made-up ones save nothing
+    # the real rows are few and come with scikit-learn, so no synthetic ones are needed
     return base.variant(
         config,
         variant,

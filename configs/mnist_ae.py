@@ -1,13 +1,13 @@
-"""A plain autoencoder of MNIST with two numbers a digit, beside `mnist_vae.py`.
+"""A plain autoencoder of MNIST with two numbers per digit, beside `mnist_vae.py`.
 
 TFDS_DATA_DIR=... python -m launch.train --config=configs/mnist_ae.py \
     --workdir=runs/mnist_ae
 
 Some eight minutes on two CPU cores: 3.2 epochs. Nothing keeps the codes near the
-origin: they reach ten units out, and the normal fitted to them is 3.9 nats from
-N(0, I), where the variational one's is at .76. In a plane the middles of straight walks
-between two digits' codes do not tell the two apart (8.25 from real images here, 8.46
-there, +- .1): they lead through other digits in both.
+origin: they reach out ten units, and the normal distribution fitted to them is 3.9 nats
+from N(0, I), while that of the variational codes is .76 nats from it. The middles of
+straight walks between two digits' codes do not distinguish the two models (8.25 from
+real images here, 8.46 there, +- .1): in a plane they lead through other digits in both.
 
 python -m launch.plot all --workdir=runs/mnist_ae --beside=runs/mnist_vae --out=out
 """

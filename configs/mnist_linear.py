@@ -3,8 +3,8 @@
 TFDS_DATA_DIR=... python -m launch.train --config=configs/mnist_linear.py \
     --workdir=runs/mnist_linear
 
-Five epochs of 18,435 images; about two minutes on two CPU cores. The network is told
-neither time nor label, predicts x0, and starts sampling from uniform noise.
+Five epochs of 18,435 images; about two minutes on two CPU cores. The network gets
+neither time nor label, predicts x0, and sampling starts from uniform noise.
 """
 
 from configs import base
@@ -30,7 +30,7 @@ def get_config(variant: str = ""):
             "num_steps": 720,  # five epochs of 144
             "optimizer": "adam",
             "lr": "constant(peak=1e-3)",
-            # none, as published: averages of so short a run make fewer eights
+            # none, as published: with averages, so short a run makes fewer eights
             "ema": "constant(decay=0.0)",
             "log_every": 144,
             "sample_every": 144,

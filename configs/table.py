@@ -1,4 +1,4 @@
-"""Any CSV of numeric and categorical columns, the way of `iris.py`.
+"""Any CSV file of numeric and categorical columns, with the model of `iris.py`.
 
 python -m launch.train --config=configs/table.py --config.data.path=my.csv \
     --workdir=runs/my
