@@ -16,7 +16,7 @@ from tqdm import tqdm
 
 from jaxdiff.data.source import Batch, Source, map_arrays
 
-# The streams of random numbers, told apart by the last word of Philox's counter.
+# The streams of random numbers; each has its number in the counter of Philox.
 SHUFFLE, FLIP = 0, 1
 
 

@@ -253,7 +253,7 @@ def rescaled(sizes: Iterable[tuple[int, int]], shape: tuple[int, ...]) -> str:
 def to_channels(image: Image.Image, channels: int) -> Image.Image:
     """Turn upright, fill transparent parts with white, make grey (1) or RGB (3).
 
-    Errors: ValueError for more than 8 bits per value, which Pillow would cut off.
+    Errors: ValueError for more than 8 bits per channel, which Pillow would cut off.
     """
     if image.mode.startswith(("I", "F")):
         raise ValueError(f"has Pillow mode {image.mode}, more than 8 bits a value")
