@@ -41,5 +41,6 @@ def read_json(path: Path) -> Any:
         return json.loads(path.read_text(encoding="utf-8"))
     except (json.JSONDecodeError, UnicodeDecodeError, RecursionError) as error:
         raise ValueError(
-            f"{path} is not valid JSON: {error}; it has been damaged or edited"
+            f"{path} is not valid JSON: {error}; it is damaged or edited; delete it, "
+            "or bring it back from a copy"
         ) from None

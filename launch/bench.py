@@ -20,6 +20,7 @@ from pathlib import Path
 from absl import flags
 from ml_collections import config_flags
 
+from jaxdiff.files import write_text
 from launch import cli
 
 CONFIG = config_flags.DEFINE_config_file(
@@ -46,7 +47,7 @@ def main(kind: str) -> None:
         rows = measure(kind)
     cli.print_rows(rows)
     if JSON.value:
-        Path(JSON.value).write_text(json.dumps(rows, indent=2, default=float) + "\n")
+        write_text(Path(JSON.value), json.dumps(rows, indent=2, default=float) + "\n")
 
 
 def measure(kind: str) -> list[dict]:

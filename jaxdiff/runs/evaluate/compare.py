@@ -1,13 +1,14 @@
 """Folders of samples side by side: pictures, and how far each is from the data."""
 
-import json
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from jaxdiff.arrays import require
 from jaxdiff.data.folder import Pictures
 from jaxdiff.data.source import Source
+from jaxdiff.files import write_json
 from jaxdiff.interop import inception
+from jaxdiff.lock import locked
 from jaxdiff.metrics import frechet
 from jaxdiff.plots.sheets import Sheet, save_sheets
 from jaxdiff.runs import workdir as files
@@ -92,9 +93,9 @@ def run(request: Request, command: str) -> list[dict[str, Any]]:
         "seed": reference.seed,
         "rows": rows,
     }
-    out.mkdir(parents=True, exist_ok=True)
-    _save_picture(out / "compare.png", reference, samples, rows)
-    (out / "compare.json").write_text(json.dumps(table, indent=2) + "\n")
+    with locked(out):
+        _save_picture(out / "compare.png", reference, samples, rows)
+        write_json(out / "compare.json", table)
     print("\n".join([*text(table), *warnings(table), f"written: {out}"]))
     return rows
 

@@ -4,15 +4,16 @@ Features of the real images are kept in the run's workdir, under a checksum of d
 extractor and count, and so are the same for every evaluation.
 """
 
-import json
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 
+from jaxdiff import files
 from jaxdiff.arrays import require
 from jaxdiff.data.batches import permutation
 from jaxdiff.data.folder import Pictures
+from jaxdiff.lock import locked
 from jaxdiff.metrics import frechet
 from jaxdiff.runs.evaluate import folders, likelihood
 from jaxdiff.runs.evaluate.features import Reference, load_extractor
@@ -123,7 +124,7 @@ def _check_result(path, about, force):
     """ValueError if the file is the result of another request."""
     if force or not path.is_file():
         return
-    stored = json.loads(path.read_text()).get("about", {})
+    stored = files.read_json(path).get("about", {})
     others = [k for k, v in about.items() if stored.get(k) != v]
     require(
         not others,
@@ -137,6 +138,11 @@ def run(request: Request, command: str) -> list[dict[str, Any]]:
 
     command: what was typed, to be kept beside the figures.
     """
+    with locked(request.out):
+        return _run(request, command)
+
+
+def _run(request, command):
     record: dict[str, Any] = {
         "command": command,
         "workdir": str(request.run.path),
@@ -166,8 +172,7 @@ def run(request: Request, command: str) -> list[dict[str, Any]]:
         for name, value in values.items()
         if not name.endswith("_error")
     ]
-    request.out.mkdir(parents=True, exist_ok=True)
-    (request.out / RESULT).write_text(json.dumps(record, indent=2) + "\n")
+    files.write_json(request.out / RESULT, record)
     return record["rows"]
 
 

@@ -4,6 +4,7 @@ from pathlib import Path
 
 from jaxdiff import choices
 from jaxdiff.arrays import require
+from jaxdiff.lock import locked
 from jaxdiff.runs import workdir
 from jaxdiff.runs.plot import autoencoder, diffusion, quality
 from jaxdiff.runs.plot.spec import PlotRequest
@@ -24,10 +25,10 @@ def draw(
     files = [f for path in paths.values() for f in (path, path.with_suffix(".json"))]
     there = [str(file) for file in files if file.exists()]
     require(force or not there, f"{', '.join(there)} exist; --force overwrites")
-    out.mkdir(parents=True, exist_ok=True)
-    for name, path in paths.items():
-        SPECS[name].draw(request, path)
-        print(path)
+    with locked(out):
+        for name, path in paths.items():
+            SPECS[name].draw(request, path)
+            print(path)
     return list(paths.values())
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property, partial
@@ -17,6 +16,7 @@ from jaxdiff import rng
 from jaxdiff.arrays import Array, require
 from jaxdiff.data.batches import permutation
 from jaxdiff.data.orders import classes_in_turn
+from jaxdiff.files import write_json
 from jaxdiff.runs.evaluate.features import Extractor, load_extractor
 from jaxdiff.runs.experiment import Experiment
 
@@ -123,7 +123,7 @@ quality_spec = partial(
 
 def save_figures(path: Path, figures: dict[str, Any]) -> None:
     """The numbers that a picture shows, in KIND.json beside it."""
-    path.with_suffix(".json").write_text(json.dumps(figures, indent=2) + "\n")
+    write_json(path.with_suffix(".json"), figures)
 
 
 def real_images(
