@@ -18,9 +18,11 @@ from jaxdiff.diffusion import likelihood as likelihood
 from jaxdiff.diffusion import losses as losses
 from jaxdiff.diffusion import moves as moves
 from jaxdiff.diffusion import noises as noises
+from jaxdiff.diffusion import orders as orders
 from jaxdiff.diffusion import posterior as posterior
 from jaxdiff.diffusion import predictions as predictions
 from jaxdiff.diffusion import rules as rules
+from jaxdiff.diffusion import sample_moments as sample_moments
 from jaxdiff.diffusion import sampling as sampling
 from jaxdiff.diffusion import scalings as scalings
 from jaxdiff.diffusion import schedules as schedules

@@ -95,6 +95,7 @@ FLOORS = (
     {"likelihood", "rules", "sampling", "upsampling", "moves"},
     {"density", "editing", "guidance", "inversion", "losses", "inverse_problems"},
     {"solvers", "bpd"},
+    {"orders", "sample_moments"},
 )
 
 

@@ -26,9 +26,9 @@ from jaxdiff.diffusion import (
     schedules,
 )
 from jaxdiff.diffusion.guidance import autoguidance
+from jaxdiff.diffusion.orders import VARIANTS, as_one, of_steps
 from jaxdiff.diffusion.solvers import ddim, heun, unipc
 from jaxdiff.diffusion.types import Denoised
-from jaxdiff.runs.bench.orders import VARIANTS, as_one, of_steps
 
 B, IMAGE, ROW = 4, (2, 2, 3), (3,)
 SEEDS = jax.random.split(jax.random.key(5), B)
@@ -96,7 +96,7 @@ def assert_a_batch_is_a_batch(solver, denoise, x, ts):
 
 def solver_variants(name):
     file = importlib.import_module(f"jaxdiff.diffusion.solvers.{name}")
-    variants = [of_steps(fields, 10) for fields in VARIANTS.get(name, [{}])] or [{}]
+    variants = [of_steps(fields, 10) for fields in VARIANTS.get(name, [{}])]
     if name == "ddpm":
         variants.append({"variance": "learned"})
     if name == "restart":  # where every way down to .1 and below crosses

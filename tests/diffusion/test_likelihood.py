@@ -11,8 +11,8 @@ from scipy import stats
 from jaxdiff import rng
 from jaxdiff.diffusion import analytic, density, likelihood, schedules
 from jaxdiff.diffusion.analytic import Mixture
+from jaxdiff.diffusion.orders import as_one
 from jaxdiff.diffusion.types import Denoised
-from jaxdiff.runs.bench.orders import as_one
 
 STD = np.array([0.5, 1.0, 2.0])
 MANY = 4000

@@ -1,6 +1,6 @@
 """Every solver in the folder: the order it states, in float64, against closed forms.
 
-How that is measured is in runs/orders.py: the same as `launch.bench solvers`.
+How that is measured is in diffusion/orders.py: the same as `launch.bench solvers`.
 """
 
 from functools import partial
@@ -13,19 +13,18 @@ import pytest
 from jax.tree_util import Partial
 from scipy import stats
 
-from jaxdiff.diffusion import grids, sampling, scalings, schedules
-from jaxdiff.diffusion.types import Denoised
-from jaxdiff.runs.bench import orders
-from jaxdiff.runs.bench.orders import (
+from jaxdiff.diffusion import grids, orders, sampling, scalings, schedules, solvers
+from jaxdiff.diffusion.orders import (
     DEVIATES,
     END,
+    OFF_PATH,
     START,
     VARIANTS,
     as_one,
     exact_denoise,
-    load,
     travel,
 )
+from jaxdiff.diffusion.types import Denoised
 
 SEEDS = jax.random.split(jax.random.key(0), 1)
 
@@ -42,9 +41,9 @@ def assert_order(found, order, *, exactly):
 
 
 def test_every_solver_converges_at_its_order(x64, solver_name, subtests):
-    file = load(solver_name)
-    if file.ORDER is None:
-        return  # it is of no path; see below
+    if solver_name in OFF_PATH:
+        return
+    file = getattr(solvers, solver_name)
     made = {name: getattr(schedules, name)() for name in schedules.__all__}
     for fields in VARIANTS.get(solver_name, [{}]):
         for name, schedule in zip(made, as_one(list(made.values())), strict=True):
@@ -53,8 +52,7 @@ def test_every_solver_converges_at_its_order(x64, solver_name, subtests):
 
 
 def converges(file, fields, schedule):
-    name = file.__name__.rsplit(".")[-1]
-    found = orders.measure(name, fields, schedule)
+    found = orders.measure(file.make, fields, schedule)
     assert np.isfinite(found.values).all() and found.mean < 1e-8
     exactly = file.ORDER == 1 or not found.noisy
     assert_order(found, file.ORDER, exactly=exactly)
@@ -72,7 +70,7 @@ def test_scalings_change_nothing_but_the_scale(x64, solver_name):
         t, s = (float(schedule.t_of(jnp.asarray(v))) for v in (START, END))
         ts, starts = jnp.linspace(t, s, 13), jnp.asarray(DEVIATES[None])
         size, size_s = (np.hypot(*levels(schedule, u)) for u in (t, s))
-        solver = load(solver_name).make(schedule, **fields)
+        solver = getattr(solvers, solver_name).make(schedule, **fields)
         denoise = Partial(unconditional, schedule)
         end = sampling.sample(SEEDS, denoise, solver, ts, starts * size)
         ends.append(np.asarray(end) / size_s)
@@ -150,10 +148,11 @@ def memoryless_and_noisy():
 @pytest.mark.parametrize("curve", ["cosine", "linear_mix", "edm"])
 def test_ancestral_steps_converge_on_two_modes(x64, name, fields, curve):
     schedule = getattr(schedules, curve)()
-    solver = load(name).make(schedule, **fields)
+    file = getattr(solvers, name)
+    solver = file.make(schedule, **fields)
     errors = [density_error(solver, schedule, n) for n in (32, 64)]
     assert errors[-1] < 0.1
-    assert abs(np.log2(errors[0] / errors[1]) - load(name).ORDER) < 0.2, errors
+    assert abs(np.log2(errors[0] / errors[1]) - file.ORDER) < 0.2, errors
 
 
 # --- the ends ---
@@ -171,9 +170,9 @@ def test_every_solver_ends_on_the_estimate_of_the_data(solver_name):
     x = jnp.array([[3.0, -0.2, 0.7]])
     said = Denoised(jnp.array([[0.25, -0.5, 0.75]]), jnp.full_like(x, 0.5))
     made = [getattr(schedules, name)() for name in schedules.__all__]
-    for fields in VARIANTS.get(solver_name, [{}]) or [{}]:
+    for fields in VARIANTS.get(solver_name, [{}]):
         for schedule in as_one(made):
-            solver = load(solver_name).make(schedule, **fields)
+            solver = getattr(solvers, solver_name).make(schedule, **fields)
             for t in (1.0, 0.4):
                 got = one_step(solver, jnp.array(t), x, said)
                 chex.assert_trees_all_close(got, said.x0, rtol=1e-6)
@@ -188,7 +187,7 @@ def test_every_solver_is_sane_over_thousands_of_even_steps(solver_name, subtests
     made = [getattr(schedules, curve)() for curve in curves]
     for curve, plain, schedule in zip(curves, made, as_one(made), strict=True):
         with subtests.test(curve=curve):
-            sane(load(solver_name).make(schedule), plain)
+            sane(getattr(solvers, solver_name).make(schedule), plain)
 
 
 def quarter(x, t, cond):
@@ -211,7 +210,7 @@ def sane(solver, schedule):
 
 
 def test_every_solver_states_its_order(solver_name):
-    file = load(solver_name)
+    file = getattr(solvers, solver_name)
     if solver_name != "consistency":  # which approximates nothing
         assert isinstance(file.ORDER, int) and file.ORDER >= 1
     assert "Source:" in file.make.__doc__
