@@ -53,18 +53,7 @@ RULES: dict[str, set[str]] = {
         *("jaxdiff.diffusion", "jaxdiff.models", "jaxdiff.tasks", "jaxdiff.train"),
     },
     "jaxdiff.runs": {
-        # scipy: exact flows in closed form, and the fit of a grid
-        "scipy",
-        *(
-            "jax",
-            "numpy",
-            "ml_collections",
-            "tensorboardX",
-            "tqdm",
-            "PIL",
-            "filelock",
-            *F1,
-        ),
+        *("jax", "numpy", "ml_collections", "tensorboardX", "tqdm", "PIL", *F1),
         *("jaxdiff.build", "jaxdiff.choices", "jaxdiff.data", "jaxdiff.diffusion"),
         *("jaxdiff.fields", "jaxdiff.files", "jaxdiff.lock", "jaxdiff.ranges"),
         *("jaxdiff.schema", "jaxdiff.stopping"),
@@ -95,7 +84,7 @@ FLOORS = (
     {"likelihood", "rules", "sampling", "upsampling", "moves"},
     {"density", "editing", "guidance", "inversion", "losses", "inverse_problems"},
     {"solvers", "bpd"},
-    {"orders", "sample_moments"},
+    {"fitted_grid", "orders", "sample_moments"},
 )
 
 
