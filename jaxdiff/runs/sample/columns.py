@@ -4,25 +4,7 @@ import numpy as np
 
 from jaxdiff.data.given import GivenColumns
 from jaxdiff.data.layout import Columns
-
-# The outer two bound the interval, which holds nine rows of ten.
-QUANTILES = (0.05, 0.5, 0.95)
-
-
-def interval(values: np.ndarray) -> tuple[float, float]:
-    """The 5 % and 95 % quantiles of f[n]."""
-    low, high = np.quantile(values, [QUANTILES[0], QUANTILES[-1]])
-    return float(low), float(high)
-
-
-def inside(values: np.ndarray, low: float, high: float) -> np.ndarray:
-    """bool[n]: within the interval, its ends included.
-
-    A hair wider: tenths of a centimetre are no binary fractions, and quantiles of
-    equal numbers are interpolated.
-    """
-    hair = 1e-9 * max(abs(low), abs(high))
-    return (values >= low - hair) & (values <= high + hair)
+from jaxdiff.metrics.inference import QUANTILES, inside, interval
 
 
 def describe(

@@ -1,85 +1,25 @@
-"""The protocol: folds that leave every row out once, figures counted by hand."""
+"""Inference by cross-validation: every row is left out once, and data are checked."""
 
 import importlib
 
 import numpy as np
 import pytest
 
+from jaxdiff.metrics import inference as metrics
 from jaxdiff.runs.bench import inference
-
-
-def test_folds_share_every_class_and_depend_on_the_seed():
-    classes = np.array(["a"] * 10 + ["b"] * 12)
-    fold = inference.folds(classes, 5, seed=0)
-    for name, counts in (("a", [2, 2, 2, 2, 2]), ("b", [3, 3, 2, 2, 2])):
-        assert np.bincount(fold[classes == name]).tolist() == counts
-    np.testing.assert_array_equal(fold, inference.folds(classes, 5, seed=0))
-    assert (fold != inference.folds(classes, 5, seed=1)).any()
-    with pytest.raises(ValueError, match="class 'b' has 2 rows for 5 parts"):
-        inference.folds(np.array(["a"] * 9 + ["b"] * 2), 5, seed=0)
-
-
-def scripted(table):
-    """Stands for a trained model: infers that table, and notes what it was given."""
-    calls = []
-
-    def infer(*args):
-        calls.append(args)
-        return table
-
-    return infer, calls
-
 
 CLASSES = ["setosa", "versicolor", "virginica"]
 
 
-@pytest.fixture
-def rows():
-    """Six flowers, two of each species, of one number."""
-    return {"width": np.arange(6.0), "class": np.repeat(CLASSES, 2)}
-
-
-def test_the_most_frequent_class_wins_and_the_class_is_not_given(rows):
-    half = inference.VOTES // 2
-    drawn = [CLASSES[2]] * (half + 1) + [CLASSES[0]] * (half - 1)
-    sure = [CLASSES[1]] * inference.VOTES
-    infer, calls = scripted({"class": np.array(drawn * 3 + sure * 3)})
-    assert inference.vote(infer, rows, "class", CLASSES).tolist() == [2, 2, 2, 1, 1, 1]
-    ((given, num, _),) = calls
-    assert list(given) == ["width"] and num == inference.VOTES
-
-
-def test_coverage_is_counted_in_the_interval_of_the_row_s_class(rows):
-    n = inference.DRAWS
-    # setosa: about 0 to 1; versicolor: all 3; virginica: far off
-    drawn = [np.tile([-0.5, 1.5], n // 2), np.full(n, 3.0), np.full(n, 99.0)]
-    infer, calls = scripted({"width": np.concatenate(drawn)})
-    within = inference.cover(infer, rows, "class", CLASSES, ["width"])
-    assert within["width"].tolist() == [2, 1, 0]
-    ((given, num, _),) = calls
-    assert given["class"].tolist() == CLASSES and num == n
-
-
-def test_shares_by_hand():
-    counts = inference.Counts(
-        ["a", "b"],
-        np.array([[3, 1], [0, 12]]),
-        {"x": np.array([4, 6]), "y": np.array([2, 12])},
-    )
-    accuracy, x, y, every = inference.as_rows(counts, "kind")
-    assert (accuracy["a"], accuracy["b"], accuracy["all"]) == (0.75, 1.0, 15 / 16)
-    assert (x["a"], x["b"], x["all"]) == (1.0, 0.5, 10 / 16)
-    assert (y["a"], y["b"], y["all"]) == (0.5, 1.0, 14 / 16)
-    assert (every["a"], every["b"], every["all"]) == (6 / 8, 18 / 24, 24 / 32)
-    assert every["question"] == "all given kind"
-
-
 def test_every_row_is_inferred_once_and_drawn(tmp_path, monkeypatch):
-    monkeypatch.setattr(inference, "VOTES", 2)
-    monkeypatch.setattr(inference, "DRAWS", 4)
-    monkeypatch.setattr(inference, "FOLDS", 2)
-    drawn = []
-    save = inference.conditionals.save_inference
+    monkeypatch.setattr(metrics, "VOTES", 2)
+    monkeypatch.setattr(metrics, "DRAWS", 4)
+    monkeypatch.setattr(inference, "FOLDS", 3)
+    parts, drawn = [], []
+    prepare, save = inference.setup.prepare, inference.conditionals.save_inference
+    monkeypatch.setattr(
+        inference.setup, "prepare", lambda *a: (parts.append(a[2]), prepare(*a))[1]
+    )
     monkeypatch.setattr(
         inference.conditionals, "save_inference", lambda *a: (drawn.append(a), save(*a))
     )
@@ -88,12 +28,28 @@ def test_every_row_is_inferred_once_and_drawn(tmp_path, monkeypatch):
     config.data.columns = ("petal width (cm)", "class")
     config.sampler.update({"known": "replace", "known_steps": 2})
     lines = inference.bench_inference(config, tmp_path)
+    # of each class 17, 17 and 16 rows are left out in turn
+    assert [len(part) for part in parts] == [99, 99, 102]
     assert [line["measure"] for line in lines] == ["accuracy", "coverage", "coverage"]
     ((path, classes, confusion, coverage, nominal, target),) = drawn
     assert path.stat().st_size > 5000 and classes == CLASSES and target == "class"
     assert confusion.sum(axis=1).tolist() == [50, 50, 50]
     assert nominal == pytest.approx(0.9)
     assert list(coverage) == ["petal width (cm)"]
+
+
+def test_questions_are_answered_by_other_numbers_in_any_order(tmp_path):
+    """A seed apart for each question; each row is inferred from its own columns."""
+    config = importlib.import_module("configs.iris").get_config("smoke")
+    config.model.update({"hidden": 8, "num_blocks": 1})
+    run = inference.setup.prepare(config, None)
+    infer = inference.make_infer(run, run.init().params)
+    given = {"class": np.array(CLASSES)}
+    one, two, again = (infer(given, 2, question) for question in (1, 2, 1))
+    assert one["class"].tolist() == np.repeat(CLASSES, 2).tolist()
+    name = "petal width (cm)"
+    np.testing.assert_array_equal(one[name], again[name])
+    assert (one[name] != two[name]).any()
 
 
 def test_data_of_no_classes_are_refused():

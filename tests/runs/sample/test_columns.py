@@ -6,19 +6,6 @@ from jaxdiff.data.given import GivenColumns
 from jaxdiff.runs.sample import columns
 
 
-def test_interval_by_hand():
-    # of 0 ... 100 the quantiles are the numbers themselves
-    assert columns.interval(np.arange(101.0)) == (5.0, 95.0)
-    values = np.array([4.9, 5.0, 50.0, 95.0, 95.1])
-    assert columns.inside(values, 5.0, 95.0).tolist() == [
-        False,
-        True,
-        True,
-        True,
-        False,
-    ]
-    # 3 tenths and 3 times a tenth are different floats, and the same measurement
-    assert columns.inside(np.array([3 * 0.1]), 0.1, 0.3).all()
 
 
 def test_the_summary_by_hand():
