@@ -1,0 +1,60 @@
+"""Seconds, FLOPs and memory of compiled programs.
+
+Warm, several runs: machines are noisy. FLOPs are XLA's own count before optimisation,
+to be compared with the rate that this machine itself reaches in large matrix products.
+"""
+
+import resource
+import time
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from jaxdiff.train import parallel
+
+
+def measure(call: Callable[[], Any], num_runs: int) -> tuple[float, list[float]]:
+    """Seconds of the first call, and of one call in each of num_runs warm runs.
+
+    Each run is about a second of calls, at least one.
+    """
+    start = time.perf_counter()
+    jax.block_until_ready(call())
+    first = time.perf_counter() - start
+    start = time.perf_counter()
+    jax.block_until_ready(call())
+    calls = max(1, round(1.0 / (time.perf_counter() - start)))
+    times = []
+    for _ in range(num_runs):
+        start = time.perf_counter()
+        for _ in range(calls):
+            last = call()
+        jax.block_until_ready(last)
+        times.append((time.perf_counter() - start) / calls)
+    return first, times
+
+
+def count_flops(f: Callable, *args: Any) -> float:
+    """XLA's count for one call, before optimisation; 0 where it gives none."""
+    return (jax.jit(f).lower(*args).cost_analysis() or {}).get("flops", 0.0)
+
+
+def matmul_rate(dtype: str) -> float:
+    """FLOP/s of large matrix products on all local devices together: the best."""
+    devices = jax.local_devices()
+    n = 1536 if devices[0].platform == "cpu" else 8192
+    a = jnp.ones((len(devices), n, n), dtype)
+    times_itself = parallel.pmap_map(lambda m: m @ m, devices, (True,))
+    _, times = measure(lambda: times_itself(a), 5)
+    return len(devices) * 2 * n**3 / min(times)
+
+
+def peak_memory() -> dict[str, float]:
+    """MiB of a device, or of the process where devices do not count it, by a title."""
+    stats = jax.local_devices()[0].memory_stats()
+    if stats:
+        return {"peak device memory, MiB": stats["peak_bytes_in_use"] / 2**20}
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return {"peak process memory, MiB": peak / 2**10}

@@ -1,0 +1,23 @@
+"""What a timing counts; how long a call takes no test can assert."""
+
+import jax.numpy as jnp
+
+from jaxdiff.train import timing
+
+
+def test_measure_calls_once_to_compile_and_then_in_warm_runs():
+    calls = []
+    first, times = timing.measure(lambda: calls.append(jnp.zeros(())), 1)
+    assert len(times) == 1
+    # one to compile, one to learn its speed, then about a second of them
+    assert len(calls) > 3 and first > 0
+
+
+def test_flops_of_a_matrix_product_by_hand():
+    a, b = jnp.ones((8, 16)), jnp.ones((16, 32))
+    assert timing.count_flops(lambda a, b: a @ b, a, b) == 2 * 8 * 16 * 32
+
+
+def test_the_peak_of_memory_is_one_figure_of_mebibytes():
+    ((title, peak),) = timing.peak_memory().items()
+    assert title.endswith("memory, MiB") and 50 < peak < 1e6
