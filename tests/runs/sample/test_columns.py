@@ -6,8 +6,6 @@ from jaxdiff.data.given import GivenColumns
 from jaxdiff.runs.sample import columns
 
 
-
-
 def test_the_summary_by_hand():
     generated = {
         "width": np.arange(101.0),
