@@ -25,6 +25,8 @@ os.environ.setdefault(
 import jax
 import pytest
 
+from tests.compiling import compilations, traced_once  # noqa: F401  # fixtures
+
 jax.config.update("jax_num_cpu_devices", 4)
 jax.config.update("jax_numpy_rank_promotion", "raise")
 

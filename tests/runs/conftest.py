@@ -1,7 +1,6 @@
 """A run that trains in a second: a small perceptron on a made-up table."""
 
 import json
-import logging
 import sys
 from dataclasses import replace
 
@@ -133,34 +132,6 @@ def numbers(folder):
     rows = workdir.read_metrics(folder)
     timing = ("seconds", "examples_per_second")
     return [{k: v for k, v in row.items() if k not in timing} for row in rows]
-
-
-class Compilations(logging.Handler):
-    """Counts what XLA is asked to compile."""
-
-    def __init__(self):
-        super().__init__()
-        self.names = []
-
-    def emit(self, record):
-        text = record.getMessage()
-        if text.startswith("Compiling"):
-            self.names.append(text.split()[1])
-
-
-@pytest.fixture
-def compilations():
-    jax.clear_caches()  # of what other files compiled
-    handler, log = Compilations(), logging.getLogger("jax")
-    level = log.level
-    log.addHandler(handler)
-    log.setLevel(logging.WARNING)
-    log.propagate = False  # a page a compilation
-    with jax.log_compiles(True):
-        yield handler
-    log.propagate = True
-    log.removeHandler(handler)
-    log.setLevel(level)
 
 
 @pytest.fixture

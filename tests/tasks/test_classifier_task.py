@@ -81,11 +81,14 @@ def test_noise_and_time_reach_the_network():
     assert low < losses[1] < high
 
 
-def test_the_model_is_a_value():
-    made = task(0.0)
-    classify = made.model(jax.jit(made.init)(jax.random.key(0)))
-    assert made.kind == "classifier"
-    x, t = jnp.asarray(BATCH["x"]), jnp.zeros(())
-    out = jax.jit(lambda f, x, t: (f.logits(x, t), f.features(x, t)))(classify, x, t)
-    chex.assert_trees_all_close(out[1], 2 * out[0], rtol=1e-7)
-    assert out[0].shape == (2, 3)
+def test_the_model_is_a_value(traced_once):
+    def both(classify, x, t):
+        return classify.logits(x, t), classify.features(x, t)
+
+    both, x, t = traced_once(both), jnp.asarray(BATCH["x"]), jnp.zeros(())
+    for value in (0.0, 1.0):
+        made = task(0.0)  # as each run makes its own
+        assert made.kind == "classifier"
+        logits, features = both(made.model({"unused": jnp.asarray(value)}), x, t)
+        chex.assert_trees_all_close(features, 2 * logits, rtol=1e-7)
+        chex.assert_shape(logits, (2, 3))

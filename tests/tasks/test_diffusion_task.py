@@ -47,6 +47,14 @@ class Same(nn.Module):
         return x
 
 
+class Scaled(nn.Module):
+    """Its output is its input times its parameter."""
+
+    @nn.compact
+    def __call__(self, x, t, cond=None, *, train: bool = False):
+        return x * self.param("factor", nn.initializers.ones, ())
+
+
 class Noisy(nn.Module):
     @nn.compact
     def __call__(self, x, t, cond=None, *, train: bool = False):
@@ -157,14 +165,19 @@ def test_unscaled_inputs_are_as_they_are():
     )
 
 
-def test_denoisers_of_other_parameters_share_a_compilation():
+def test_denoisers_of_other_runs_of_one_config_share_a_compilation(traced_once):
     """A denoiser is a value: its parameters are leaves, not constants."""
-    task = make(Same())
-    compiled = jax.jit(lambda denoise, x: denoise(x, jnp.asarray(0.5), LABELS[:1]).x0)
-    x = jnp.ones((1, 2))
-    for value in (0.0, 1.0, 2.0):
-        compiled(task.model({"unused": jnp.asarray(value)}), x)
-    assert compiled._cache_size() == 1
+
+    def estimate(denoise, x):
+        return denoise(x, jnp.asarray(0.5), LABELS[:1]).x0
+
+    estimate, x = traced_once(estimate), jnp.ones((1, 2))
+    for factor in (1.0, 2.0):
+        task = make(Scaled())  # as each run makes its own
+        x0 = estimate(task.model({"factor": jnp.asarray(factor)}), x)
+        chex.assert_trees_all_close(x0, factor * x, rtol=1e-6)
+    with pytest.raises(AssertionError, match="traced > 1"):
+        estimate(make(Same()).model({"unused": jnp.asarray(0.0)}), x)
 
 
 class Copy(nn.Module):

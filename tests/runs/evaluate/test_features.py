@@ -1,6 +1,5 @@
 """An extractor: data units in, the classifier's features and labels out."""
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -64,17 +63,16 @@ class Echo:
         return x
 
 
-def test_one_compilation_whatever_the_number(extractor, monkeypatch):
+def test_one_compilation_whatever_the_number(extractor, monkeypatch, compilations):
     """Chunks of one shape; image i is the same in any of them."""
     _, values, _ = real(extractor)
     alone = extractor.features(values, 255.0)
     monkeypatch.setattr(module, "CHUNK", 16)
-    jax.clear_caches()  # of what other files compiled
-    before = module._features._cache_size()
+    compilations.names.clear()
     for num in (60, 33, 16, 1):
         some = extractor.features(values[:num], 255.0)
         np.testing.assert_allclose(some, alone[:num], atol=1e-4)
-    assert module._features._cache_size() == before + 1
+    assert compilations.names.count("jit(_features)") == 1
 
 
 @pytest.mark.parametrize(

@@ -19,7 +19,6 @@ from jaxdiff.data.source import as_pixels
 from jaxdiff.interop import inception
 from jaxdiff.metrics import kernel
 from jaxdiff.runs.evaluate import compare
-from jaxdiff.runs.evaluate import features as module
 from jaxdiff.runs.evaluate.features import load_extractor
 from jaxdiff.runs.experiment import Experiment
 from jaxdiff.runs.plot import quality
@@ -93,14 +92,14 @@ def test_probabilities_and_no_labels():
         extractor.labels(values, source.peak)
 
 
-def test_it_takes_few_images_at_once(monkeypatch):
+def test_it_takes_few_images_at_once(compilations):
     extractor, source = make_extractor()
     values = source.decode(source[np.arange(30)]["x"])
     whole = extractor.features(values, 255.0)
-    before = module._features._cache_size()
+    compilations.names.clear()
     some = extractor._replace(chunk=7).features(values, 255.0)
     np.testing.assert_allclose(some, whole, atol=1e-6)
-    assert module._features._cache_size() == before + 1
+    assert compilations.names.count("jit(_features)") == 1
 
 
 def test_it_needs_images():

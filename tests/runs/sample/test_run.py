@@ -13,6 +13,7 @@ from jaxdiff.runs.sample import run as sample
 from jaxdiff.runs.shared_pictures import save_samples
 from jaxdiff.train.state import init_state, num_params
 from jaxdiff.train.step import make_train_step
+from tests.runs.conftest import SPECK, untrained
 
 
 def initialised(config):
@@ -21,7 +22,8 @@ def initialised(config):
     return run, jax.jit(run.task.init)(jax.random.key(0))
 
 
-def test_guidance_eta_and_seed_compile_nothing(tiny, compilations):
+def test_other_numbers_compile_nothing(tiny, compilations):
+    """Guidance, eta, the seed, and another grid of as many steps."""
     config = tiny(sampler__guidance=2.0, sampler__solver="ddim(eta=0.5)")
     run, params = initialised(config)
     index, labels = np.arange(8), run.conditions(8)
@@ -34,6 +36,7 @@ def test_guidance_eta_and_seed_compile_nothing(tiny, compilations):
     for fields in (
         {"guidance": 3.0, "solver": "ddim(eta=0.5)"},
         {"guidance": 2.0, "solver": "ddim(eta=0.9)"},
+        {"grid": "karras"},
     ):
         other = run.with_sampler(**fields).sampler()
         compilations.names.clear()  # of the grid, for one
@@ -42,6 +45,19 @@ def test_guidance_eta_and_seed_compile_nothing(tiny, compilations):
     # and each of them did change the images
     for other in images[1:]:
         assert abs(other - a).max() > 1e-4
+
+
+def test_another_trained_run_of_the_config_compiles_nothing(
+    tiny, tmp_path, compilations
+):
+    index, images = np.arange(4), []
+    for seed in (0, 1):
+        run = untrained(tiny(**SPECK, seed=seed), tmp_path / str(seed))
+        sampler, labels = run.sampler(), run.conditions(4)
+        compilations.names.clear()  # of the grid, for one
+        images.append(sampler.draw(run.params, 0, index, labels))
+        assert bool(compilations.names) == (seed == 0)  # it does count
+    assert abs(images[1] - images[0]).max() > 1e-4
 
 
 def equations(jaxpr) -> int:

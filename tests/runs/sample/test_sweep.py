@@ -40,15 +40,19 @@ def test_every_combination_is_what_it_is_by_itself(run):
     assert len({row.tobytes() for row in x}) == 6
 
 
-def test_a_sweep_compiles_once_whatever_its_values(run, compilations):
-    def compiled(guidance, eta, seed):
+def test_a_sweep_compiles_once_whatever_its_values(run, tmp_path, compilations):
+    def compiled(run, guidance, eta, seed):
         swept = sweep.make_sweep(run, {"guidance": guidance, "eta": eta})
         compilations.names.clear()  # of the grid, for one
         swept.draw(seed, np.arange(5), np.zeros(5, "i4"))
         return [*compilations.names]
 
-    assert compiled([1.0, 4.0], [0.0, 1.0], 0)  # it does count
-    assert compiled([0.0, 3.0], [0.3, 0.7], 1) == []
+    assert compiled(run, [1.0, 4.0], [0.0, 1.0], 0)  # it does count
+    assert compiled(run, [0.0, 3.0], [0.3, 0.7], 1) == []
+    config = run.config.copy_and_resolve_references()
+    config.seed = run.config.seed + 1
+    other = untrained(config, tmp_path / "run")
+    assert compiled(other, [1.0, 4.0], [0.0, 1.0], 0) == []
 
 
 def test_what_differs_alone_is_stacked():
