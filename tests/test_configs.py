@@ -6,6 +6,7 @@ import json
 import re
 from pathlib import Path
 
+import chex
 import jax
 import numpy as np
 import pytest
@@ -184,7 +185,7 @@ def test_smoke_trains_two_steps_and_samples(name, tmp_path, devices, quickly_com
     assert int(state.step) == 2
     rows = workdir.read_metrics(folder)
     assert [row["step"] for row in rows] == [1, 2]
-    assert all(np.isfinite(row["loss"]) for row in rows)
+    chex.assert_tree_all_finite((state, rows))
     assert (folder / "samples" / "00000002.png").stat().st_size > 100
     if config.task != "diffusion" or config.diffusion.low_size:
         return  # draws no samples, or of a base alone: tests/runs/test_cascade_run.py
