@@ -1,6 +1,5 @@
 """The step grid of a trained model, fitted (diffusion/fitted_grid.py) and written."""
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -15,6 +14,8 @@ from jaxdiff import rng
 from jaxdiff.arrays import require
 from jaxdiff.diffusion import fitted_grid, inversion, sampling
 from jaxdiff.diffusion.fitted_grid import Paths, System
+from jaxdiff.files import write_json, write_text
+from jaxdiff.lock import locked
 from jaxdiff.plots import curves, pictures
 from jaxdiff.runs import workdir as files
 from jaxdiff.runs.experiment import Experiment, open_run
@@ -77,8 +78,12 @@ def run(request: GridRequest) -> list[dict[str, Any]]:
     on paths that nothing was fitted to, RMS per value in model units. Writes them to
     grids.json, grids.png, samples.png, and grids.txt, the options that use the result.
     """
+    with locked(request.out):
+        return _run(request)
+
+
+def _run(request):
     system, num, out = request.system, request.num, request.out
-    out.mkdir(parents=True, exist_ok=True)
     known, new = (make_paths(request, np.arange(num) + k * num) for k in (0, 1))
     spread = np.linspace(0, num - 1, min(num, SHOWN)).astype(int)  # of all classes
     shown = jax.tree.map(lambda a: a[spread], new)
@@ -96,8 +101,8 @@ def run(request: GridRequest) -> list[dict[str, Any]]:
             strips[f"{name}, {n} steps"] = x
     strips["end of the path"] = shown.ends
     print(*options, sep="\n")
-    (out / "grids.txt").write_text("\n".join(options) + "\n")
-    (out / "grids.json").write_text(json.dumps(rows, indent=2) + "\n")
+    write_text(out / "grids.txt", "\n".join(options) + "\n")
+    write_json(out / "grids.json", rows)
     curves.save_grids(out / "grids.png", rows)
     if request.run.source.is_image:
         pixels = {name: request.run.pixels(x) for name, x in strips.items()}

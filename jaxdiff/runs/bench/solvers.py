@@ -1,6 +1,5 @@
 """The table of solvers: measured orders, and the moments of 100,000 samples."""
 
-import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,6 +11,7 @@ from tqdm import tqdm
 from jaxdiff.choices import members
 from jaxdiff.diffusion import orders, predictions, schedules, solvers
 from jaxdiff.diffusion.sample_moments import LAWS, largest_score
+from jaxdiff.files import write_json
 from jaxdiff.plots import curves
 
 # Families of schedules: two of betas, and one of each other kind.
@@ -50,7 +50,7 @@ def bench_solvers(out: Path) -> list[dict[str, Any]]:
         columns=list(SCHEDULES),
         title="orders of convergence, measured in closed form",
     )
-    (out / "orders.json").write_text(json.dumps(rows, indent=2) + "\n")
+    write_json(out / "orders.json", rows)
     return rows
 
 
