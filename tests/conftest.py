@@ -45,7 +45,7 @@ FIRST = (
     "test_configs.py",
     "solvers/test_solvers.py",
     "launch/test_launch_train.py",
-    "launch/test_mistakes.py",
+    "launch/test_run_mistakes.py",
     "launch/test_launch_plot.py",
     "evaluate/test_run.py",
     "test_style.py",
@@ -53,7 +53,7 @@ FIRST = (
     "edit/test_run.py",
     "train/test_loop.py",
     "runs/test_latents_run.py",
-    "plot/test_guidance.py",
+    "plot/test_quality.py",
 )
 
 

@@ -14,13 +14,15 @@ from ml_collections import ConfigDict
 
 from configs import base
 from jaxdiff import build
-from jaxdiff.diffusion import conditions, upsampling
+from jaxdiff.data.batches import batches
+from jaxdiff.diffusion import conditions, sampling, upsampling
 from jaxdiff.runs import workdir
-from jaxdiff.runs.experiment import open_run
+from jaxdiff.runs.experiment import Experiment, open_run
 from jaxdiff.runs.sample import run as sample
 from jaxdiff.runs.train import loop, setup
 from jaxdiff.schema import flat
-from jaxdiff.train.state import num_params
+from jaxdiff.train.state import init_state, num_params
+from jaxdiff.train.step import make_train_step
 
 FOLDER = Path(base.__file__).parent
 NAMES = sorted(
@@ -91,40 +93,48 @@ def test_made_up_data_have_the_shape_of_the_real_ones(name):
         assert (a.shape, a.num_classes) == (b.shape, b.num_classes)
 
 
-def denoises(config, source, task, params):
+def draws(run, params):
+    """By the config's own sampler, guided; an upsampler is given its small images."""
+    config, source = run.config, run.source
     x = jax.ShapeDtypeStruct((2, *source.shape), np.float32)
     labels = build.num_labels(config, source)
     cond = jax.ShapeDtypeStruct((2,), np.int32) if labels else None
-    if config.diffusion.low_size:
+    if run.is_upsampler:
         extra = upsampling.extra_channels(source.shape, config.diffusion.augment)
         image = jax.ShapeDtypeStruct((2, *source.shape[:2], extra), np.float32)
         cond = conditions.Beside(cond, image)
-    t = jax.ShapeDtypeStruct((), np.float32)
-    out = jax.eval_shape(lambda p, x, t, y: task.model(p)(x, t, y), params, x, t, cond)
-    assert out.x0.shape == x.shape
-    grid = np.asarray(build.make_grid(config, build.make_schedule(config)))
+    seeds = jax.random.split(jax.random.key(0), 2)
+    sampler = run.sampler(with_base=False)
+
+    def draw(params, x, cond):
+        shared = sampler.shared(params)
+        return sampling.sample(seeds, *shared[:3], x, cond)
+
+    assert jax.eval_shape(draw, params, x, cond).shape == x.shape
+    grid = np.asarray(build.make_grid(config, run.schedule))
     assert len(grid) == config.sampler.num_steps + 1 and (np.diff(grid) < 0).all()
-    build.make_solver(config, build.make_schedule(config))
 
 
-def codes(config, source, task, params):
-    x = jax.ShapeDtypeStruct((2, *source.shape), np.float32)
-    mean, log_var = jax.eval_shape(lambda p, x: task.model(p).encode(x), params, x)
-    assert (log_var is not None) == (config.autoencoder.kl_weight > 0)
+def codes(run, params):
+    x = jax.ShapeDtypeStruct((2, *run.source.shape), np.float32)
+    model = run.task.model
+    mean, log_var = jax.eval_shape(lambda p, x: model(p).encode(x), params, x)
+    assert (log_var is not None) == (run.config.autoencoder.kl_weight > 0)
     assert len(mean) == 2 and mean.size < x.size
-    again = jax.eval_shape(lambda p, z: task.model(p).decode(z), params, mean)
+    again = jax.eval_shape(lambda p, z: model(p).decode(z), params, mean)
     assert again.shape == x.shape
 
 
-def classifies(config, source, task, params):
-    x = jax.ShapeDtypeStruct((2, *source.shape), np.float32)
+def classifies(run, params):
+    x = jax.ShapeDtypeStruct((2, *run.source.shape), np.float32)
     t = jax.ShapeDtypeStruct((), np.float32)
-    out = jax.eval_shape(lambda p, x, t: task.model(p).logits(x, t), params, x, t)
-    assert out.shape == (2, source.num_classes)
+    model = run.task.model
+    out = jax.eval_shape(lambda p, x, t: model(p).logits(x, t), params, x, t)
+    assert out.shape == (2, run.source.num_classes)
 
 
 # By what a task is for: a check of shapes that its model does that.
-RUNS_ON = {"denoiser": denoises, "classifier": classifies, "autoencoder": codes}
+RUNS_ON = {"denoiser": draws, "classifier": classifies, "autoencoder": codes}
 
 
 # FACTS.md, from each published constructor
@@ -142,35 +152,50 @@ PUBLISHED = {
 def test_the_full_size_builds(name):
     """Shapes alone. Data that are not here are made up in their shape."""
     here = load(name).data.name in ("digits", "iris")
-    config = load(name, "" if here else "synthetic")
-    source = build.make_source(config)
-    task = build.make_task(config, source, lambda: build.make_schedule(config))
-    params = jax.eval_shape(task.init, jax.random.key(0))
+    run = Experiment(load(name, "" if here else "synthetic"))
+    params = jax.eval_shape(run.task.init, jax.random.key(0))
     if name in PUBLISHED:
         assert num_params(params) == PUBLISHED[name]
-    RUNS_ON[task.kind](config, source, task, params)
-    tx, lr = build.make_optimizer(config)
+    RUNS_ON[run.task.kind](run, params)
+    tx, lr = build.make_optimizer(run.config)
     jax.eval_shape(tx.init, params)
     assert 0 <= float(lr(0)) <= 1
-    build.make_ema(config)
+    build.make_ema(run.config)
 
 
-@pytest.fixture
-def quickly_compiled():
-    """Programs that run a few times are not worth optimising."""
-    jax.config.update("jax_disable_most_optimizations", True)
-    yield
-    jax.config.update("jax_disable_most_optimizations", False)
+@pytest.mark.parametrize("name", NAMES)
+def test_the_smoke_takes_a_step_in_shapes(name):
+    """Traced, and not compiled."""
+    run = Experiment(load(name, "smoke"))
+    task, t = run.task, run.config.train
+    tx, _ = build.make_optimizer(run.config)
+    ema, averages = build.make_ema(run.config), len(t.ema_widths)
+    step = make_train_step(task.loss, tx, ema, axis=None, accumulate=t.accumulate)
+    like = jax.eval_shape(
+        lambda key: init_state(task.init(key), tx, powers=averages), jax.random.key(0)
+    )
+    how = {"batch_size": t.batch_size, "seed": 0, "flip": run.config.data.flip}
+    (batch,) = batches(run.source, start=0, stop=1, **how)
+    after, metrics = jax.eval_shape(step, like, batch, jax.random.key(0), task.frozen)
+    chex.assert_trees_all_equal_shapes_and_dtypes(after, like)
+    assert {"loss", "grad_norm"} < {*metrics}
 
 
-# One of each task on all devices; what differs between configs is on every device.
-ON_ALL_DEVICES = ("digits", "digits_features", "iris", "mnist_vae")
+# One of each task. The others compile the same code for other networks and data, whose
+# shapes are traced above and which tests/models, tests/data and tests/runs run.
+TRAINED = ("digits", "digits_features", "iris", "mnist_vae")
+SMOKES = [
+    name if name in TRAINED else pytest.param(name, marks=pytest.mark.slow)
+    for name in NAMES
+]
 
 
 @pytest.fixture
 def devices(name, monkeypatch):
-    """Most see one device: a step for four is compiled in half as long again."""
-    if name not in ON_ALL_DEVICES:
+    """All for one of each task. What differs between configs is on every device, and a
+    step for four is compiled in half as long again.
+    """
+    if name not in TRAINED:
         for place in ("devices", "local_devices"):
             first = getattr(jax, place)()[:1]
             monkeypatch.setattr(jax, place, lambda *_, first=first: first)
@@ -178,8 +203,8 @@ def devices(name, monkeypatch):
             monkeypatch.setattr(jax, place, lambda *_: 1)
 
 
-@pytest.mark.parametrize("name", NAMES)
-def test_smoke_trains_two_steps_and_samples(name, tmp_path, devices, quickly_compiled):
+@pytest.mark.parametrize("name", SMOKES)
+def test_smoke_trains_two_steps_and_samples(name, tmp_path, devices):
     config, folder, out = load(name, "smoke"), tmp_path / "run", tmp_path / "out"
     state = loop.run(setup.prepare(config, folder))
     assert int(state.step) == 2

@@ -10,6 +10,7 @@ import time
 
 import jax
 import numpy as np
+import pytest
 
 from jaxdiff.runs import workdir
 from jaxdiff.runs.train import setup
@@ -90,8 +91,6 @@ def test_a_loss_that_is_not_finite_ends_with_a_status(tmp_path):
 
 
 STEPS = 300
-# compiled afresh each time and in full, as for a user
-OF_THE_SUITE = ("XLA_FLAGS", "JAX_COMPILATION_CACHE_DIR")
 LONG = (
     *(*SMALL_IRIS, f"--config.train.num_steps={STEPS}"),
     *("--config.train.steps_per_call=2", "--config.train.log_every=10"),
@@ -99,11 +98,15 @@ LONG = (
 )
 
 
-def start(folder):
+def start(folder, as_for_a_user):
+    """The process of a long run, which compiles anew; as for a user in full, too."""
+    left_out = {"JAX_COMPILATION_CACHE_DIR"}  # it may be killed as it writes there
+    if as_for_a_user:
+        left_out.add("XLA_FLAGS")
     return subprocess.Popen(
         [sys.executable, "-m", "launch.train", *LONG, f"--workdir={folder}"],
         cwd=ROOT,
-        env={k: v for k, v in environment().items() if k not in OF_THE_SUITE},
+        env={k: v for k, v in environment().items() if k not in left_out},
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
         text=True,
@@ -111,10 +114,25 @@ def start(folder):
     )
 
 
-def test_kill_9_and_the_same_command_are_one_run_to_the_bit(tmp_path):
+def complete(folders, as_for_a_user):
+    """The same command in every folder, to its end."""
+    if not as_for_a_user:
+        commands = {str(f): ("launch.train", *LONG, f"--workdir={f}") for f in folders}
+        for outcome in launch(commands).values():
+            assert outcome.status == 0, outcome.err
+        return
+    for process in [start(folder, as_for_a_user) for folder in folders]:
+        _, err = process.communicate(timeout=300)
+        assert process.returncode == 0, err
+
+
+@pytest.mark.parametrize(
+    "as_for_a_user", [False, pytest.param(True, marks=pytest.mark.slow)]
+)
+def test_kill_9_and_the_same_command_are_one_run_to_the_bit(tmp_path, as_for_a_user):
     """Law 3, for real: killed without warning at a random moment, then resumed."""
     killed, whole = tmp_path / "killed", tmp_path / "whole"
-    process, other = start(killed), start(whole)
+    process = start(killed, as_for_a_user)
     checkpoints = killed / workdir.CHECKPOINTS
     deadline = time.monotonic() + 300
     while not any(p.name.isdigit() for p in checkpoints.glob("*")):
@@ -128,9 +146,7 @@ def test_kill_9_and_the_same_command_are_one_run_to_the_bit(tmp_path):
     assert process.returncode == -signal.SIGKILL
     reached = max(int(p.name) for p in checkpoints.glob("*") if p.name.isdigit())
     assert 10 <= reached < STEPS, f"killed after {delay:.3f} s at {reached}"
-    for process in (start(killed), other):
-        _, err = process.communicate(timeout=300)
-        assert process.returncode == 0, err
+    complete([killed, whole], as_for_a_user)
     a, b = read_state(killed), read_state(whole)
     assert a is not None and b is not None and int(a.step) == STEPS
     assert jax.tree.structure(a) == jax.tree.structure(b)

@@ -56,10 +56,16 @@ def by_hand(side, colours, classes, w, multipliers, blocks, attended):
     return total + pool + conv(c, classes, 1)
 
 
-def test_a_small_one_counted_by_hand():
+@pytest.fixture(scope="module")
+def small():
+    """A network as one program, `apply(variables, x, t)`, and its first parameters."""
     net = classifier.make(**SMALL)
-    params = jax.jit(net.init)(jax.random.key(0), X, T)["params"]
-    assert count(params) == by_hand(8, 1, 3, 8, (1, 2), 1, ())
+    apply = jax.jit(net.apply, static_argnames="features")
+    return apply, jax.jit(net.init)(jax.random.key(0), X, T)["params"]
+
+
+def test_a_small_one_counted_by_hand(small):
+    assert count(small[1]) == by_hand(8, 1, 3, 8, (1, 2), 1, ())
 
 
 def test_adms_classifiers_counted_by_hand():
@@ -84,36 +90,31 @@ def test_adms_classifiers_counted_by_hand():
     assert 0.05 < got / 553_838_086 < 0.15  # "about a tenth" of ADM-256
 
 
-def test_it_starts_as_a_uniform_guess_and_then_sees_image_and_time():
-    net = classifier.make(**SMALL)
-    params = jax.jit(net.init)(jax.random.key(0), X, T)["params"]
-    assert (net.apply({"params": params}, X, T) == 0).all()
+def test_it_starts_as_a_uniform_guess_and_then_sees_image_and_time(small):
+    apply, params = small
+    assert (apply({"params": params}, X, T) == 0).all()
     # the zero-initialised layers let nothing through; other weights do
-    leaves, tree = jax.tree.flatten(params)
-    keys = jax.random.split(jax.random.key(1), len(leaves))
-    moved = [
-        a + 0.1 * jax.random.normal(k, a.shape)
-        for a, k in zip(leaves, keys, strict=True)
-    ]
-    moved = {"params": jax.tree.unflatten(tree, moved)}
-    out = net.apply(moved, X, T)
+    rng = np.random.default_rng(1)
+    moved = jax.tree.map(
+        lambda a: a + 0.1 * rng.normal(size=a.shape).astype(a.dtype), params
+    )
+    moved = {"params": moved}
+    out = apply(moved, X, T)
     assert out.shape == (2, 3)
-    assert not np.allclose(out, net.apply(moved, X[:, ::-1], T))
-    assert not np.allclose(out[0], net.apply(moved, X, T + 1)[0])
-    features = net.apply(moved, X, T, features=True)
+    assert not np.allclose(out, apply(moved, X[:, ::-1], T))
+    assert not np.allclose(out[0], apply(moved, X, T + 1)[0])
+    features = apply(moved, X, T, features=True)
     w = moved["params"]["out"]
     chex.assert_trees_all_close(
         features @ w["kernel"] + w["bias"][None], out, rtol=2e-5
     )
 
 
-def test_an_example_depends_on_itself_alone():
-    net = classifier.make(**SMALL)
-    params = {"params": jax.jit(net.init)(jax.random.key(0), X, T)["params"]}
-    both = net.apply(params, X, T, features=True)
-    chex.assert_trees_all_close(
-        both[1:], net.apply(params, X[1:], T[1:], features=True), atol=1e-5, rtol=1e-7
-    )
+def test_an_example_depends_on_itself_alone(small):
+    apply, params = small
+    both = apply({"params": params}, X, T, features=True)
+    alone = apply({"params": params}, X[1:], T[1:], features=True)
+    chex.assert_trees_all_close(both[1:], alone, atol=1e-5, rtol=1e-7)
 
 
 @pytest.mark.parametrize(

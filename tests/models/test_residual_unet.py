@@ -117,7 +117,7 @@ def test_forward_equals_a_loop_over_pixels(monkeypatch):
     net = residual_unet.make(
         shape=(4, 8, 1), channels=4, multipliers=(1, 1), num_blocks=1
     )
-    variables = randomized(init(net, (4, 8, 1)))
+    variables = randomized(jax.eval_shape(lambda: init(net, (4, 8, 1))))
     p = jax.tree.map(lambda a: np.asarray(a, np.float64), variables["params"])
     x = np.random.default_rng(1).normal(size=(4, 8, 1))
     angle = 2 * np.pi * 0.4 * np.array([1.0, 1000.0])
@@ -129,7 +129,8 @@ def test_forward_equals_a_loop_over_pixels(monkeypatch):
     up = np.asarray(residual_unet.double_linear(jnp.asarray(small[None])))[0]
     h = block(p["up_0_0"], np.concatenate([up, skip], -1))
     want = h @ p["out"]["kernel"] + p["out"]["bias"]
-    got = net.apply(variables, jnp.asarray(x[None], jnp.float32), jnp.array([0.4]))
+    x_t, v = jnp.asarray(x[None], jnp.float32), jnp.array([0.4])
+    got = jax.jit(net.apply)(variables, x_t, v)
     chex.assert_trees_all_close(got[0], want, rtol=1e-3, atol=1e-3)
 
 
@@ -140,23 +141,30 @@ def middle(p, x):
     return convolve(p["conv_out"], y / (1 + np.exp(-y))) + x
 
 
-def test_it_starts_at_zero_and_hears_the_variance():
+@pytest.fixture(scope="module")
+def small():
+    """A network of 8 x 8 images, applied as one program."""
     net = residual_unet.make(shape=(8, 8, 1), channels=8, multipliers=(1, 2))
+    return net, jax.jit(net.apply)
+
+
+def test_it_starts_at_zero_and_hears_the_variance(small):
+    net, apply = small
     variables = init(net, (8, 8, 1))
-    x = jax.random.normal(jax.random.key(1), (2, 8, 8, 1))
-    chex.assert_trees_all_equal(net.apply(variables, x, jnp.ones(2)), 0 * x)
+    x = jax.random.normal(jax.random.key(1), (3, 8, 8, 1))
+    chex.assert_trees_all_equal(apply(variables, x, jnp.ones(3)), 0 * x)
     variables = randomized(variables)
-    a, b = (net.apply(variables, x, jnp.full(2, v)) for v in (0.1, 0.2))
+    a, b = (apply(variables, x, jnp.full(3, v)) for v in (0.1, 0.2))
     assert float(jnp.abs(a - b).max()) > 0.1
 
 
-def test_an_images_output_is_its_own():
-    net = residual_unet.make(shape=(8, 8, 1), channels=8, multipliers=(1, 2))
-    variables = randomized(init(net, (8, 8, 1)))
+def test_an_images_output_is_its_own(small):
+    net, apply = small
+    variables = randomized(jax.eval_shape(lambda: init(net, (8, 8, 1))))
     x = jax.random.normal(jax.random.key(1), (3, 8, 8, 1))
     v = jnp.array([0.1, 0.5, 0.9])
-    whole = net.apply(variables, x, v)
-    alone = net.apply(variables, x[1:2], v[1:2])
+    whole = apply(variables, x, v)
+    alone = apply(variables, x[1:2], v[1:2])
     chex.assert_trees_all_close(whole[1:2], alone, rtol=1e-4, atol=1e-4)
 
 
