@@ -17,7 +17,7 @@ os.environ.setdefault(
     "--xla_backend_optimization_level=0 --xla_llvm_disable_expensive_passes=true "
     "--xla_cpu_collective_call_terminate_timeout_seconds=900 "
     "--xla_cpu_parallel_codegen_split_count=1"
-    # later versions do not know it, and need it less
+    # later versions do not have it, and need it less
     + " --xla_cpu_use_fusion_emitters=false"
     * version("jax").startswith("0.10."),
 )

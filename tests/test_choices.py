@@ -1,4 +1,4 @@
-"""What can be chosen by name, and what a wrong choice is told."""
+"""What can be chosen by name, and the error for a wrong choice."""
 
 from pathlib import Path
 
@@ -67,7 +67,7 @@ def test_a_new_file_can_be_chosen_at_once(tmp_path, monkeypatch):
         (ema, "", "is not 'name' or"),
     ],
 )
-def test_a_wrong_choice_is_told_the_right_one(home, spec, message):
+def test_a_wrong_choice_names_the_right_one(home, spec, message):
     with pytest.raises(ValueError) as error:
         choices.choose(home, spec)
     assert message in str(error.value)

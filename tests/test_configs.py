@@ -57,7 +57,7 @@ def test_docstring_gives_command_and_cost(name):
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_what_a_docstring_tells_to_set_can_be_set(name):
+def test_the_fields_in_a_docstring_can_be_set(name):
     text = ast.get_docstring(ast.parse((FOLDER / f"{name}.py").read_text())) or ""
     config, default = load(name), flat(base.get_config())
     for field, quoted, bare in re.findall(
@@ -214,8 +214,8 @@ def test_smoke_trains_two_steps_and_samples(name, tmp_path, devices):
     assert (folder / "samples" / "00000002.png").stat().st_size > 100
     if config.task != "diffusion" or config.diffusion.low_size:
         return  # draws no samples, or of a base alone: tests/runs/test_cascade_run.py
-    asked = {"num": 4, "seed": 0, "label": None, "png": False, "force": False}
-    x = sample.run(sample.prepare(open_run(folder, config), out=out, **asked))
+    request = {"num": 4, "seed": 0, "label": None, "png": False, "force": False}
+    x = sample.run(sample.prepare(open_run(folder, config), out=out, **request))
     assert len(x) == 4 and np.isfinite(x).all()
     assert (out / "samples.npz").exists()
 
@@ -225,10 +225,10 @@ KEPT = sorted((FOLDER / "results").glob("*.json"))
 
 @pytest.mark.parametrize("path", KEPT, ids=[p.stem for p in KEPT])
 def test_what_a_config_gave_is_of_that_config_and_shown(path):
-    told = json.loads(path.read_text())
-    assert told["config"] == path.stem and path.stem in NAMES
-    assert f"--config=configs/{path.stem}.py" in told["command"]
-    assert told["step"] == told["last"]["step"]
+    record = json.loads(path.read_text())
+    assert record["config"] == path.stem and path.stem in NAMES
+    assert f"--config=configs/{path.stem}.py" in record["command"]
+    assert record["step"] == record["last"]["step"]
     picture = path.with_suffix(".png").relative_to(FOLDER.parent)
     assert (FOLDER.parent / picture).stat().st_size < 200_000
     assert f"({picture})" in (FOLDER.parent / "README.md").read_text()

@@ -154,13 +154,13 @@ def test_a_refusal_names_who_takes_it():
             config = make(case)
             config.update_from_flattened_dict({field: another(config[field])})
             why = fields.untaken(config).get(field, "")
-            said = re.search(
+            message = re.search(
                 r": (\w+) '\w+' does not take it; (.*) takes? it\. Leave it out(.*)",
                 why,
             )
-            if not said:
+            if not message:
                 continue
-            block, names, cure = said.groups()
+            block, names, cure = message.groups()
             seen.add(block)
             if cure:
                 choice, _, advised = cure.removeprefix(", or choose ").partition("=")
@@ -220,7 +220,7 @@ def test_what_is_known_of_data_before_they_are_read_is_so(tmp_path):
 
 
 def test_what_is_known_once_data_are_read_counts(tmp_path):
-    """Pictures without classes: only the folder says so."""
+    """Pictures without classes: only the folder shows it."""
     for k in range(2):
         pixels = np.full((4, 4), 40 * k, np.uint8)
         Image.fromarray(pixels).save(tmp_path / f"{k}.png")

@@ -91,14 +91,14 @@ FLOORS = (
 @lru_cache
 def imports(path: Path) -> set[str]:
     """Every module a file imports, at any depth of its code, names included."""
-    found = set()
+    modules = set()
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.Import):
-            found |= {alias.name for alias in node.names}
+            modules |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom):
             assert not node.level, f"{path}: relative import"
-            found |= {f"{node.module}.{alias.name}" for alias in node.names}
-    return found
+            modules |= {f"{node.module}.{alias.name}" for alias in node.names}
+    return modules
 
 
 def within(name: str, home: str) -> bool:
@@ -139,19 +139,19 @@ def test_the_floors_of_the_mathematics():
     for path, module in NAMES.items():
         if not within(module, "jaxdiff.diffusion") or path.name == "__init__.py":
             continue
-        own = floor_of(module)
-        assert own is not None, f"{module} has no floor: give it one in FLOORS"
+        floor = floor_of(module)
+        assert floor is not None, f"{module} has no floor: give it one in FLOORS"
         for name in imports(path):
             below = floor_of(name) if within(name, "jaxdiff.diffusion") else None
             if below is not None:
                 # a schedule or a solver may be made of another of its folder
                 together = name.split(".")[:3] == module.split(".")[:3]
-                assert below < own or together, f"{module} imports {name}"
-                seen.add((below, own))
+                assert below < floor or together, f"{module} imports {name}"
+                seen.add((below, floor))
     assert len(seen) > 8  # the table is about real imports
 
 
-def test_a_solver_knows_no_network_label_or_parameterisation():
+def test_a_solver_imports_no_network_label_or_parameterisation():
     forbidden = {"predictions", "inputs", "losses", "weights", "guidance", "times"}
     for path in (ROOT / "jaxdiff/diffusion/solvers").glob("*.py"):
         for part in forbidden:
@@ -193,26 +193,26 @@ def nodes(kind):
                 yield path, node
 
 
-def test_only_parallel_says_pmap():
+def test_only_parallel_uses_pmap():
     """As a call of JAX: `jax.pmap` or an import of it."""
-    says = {
+    users = {
         path.relative_to(ROOT).as_posix()
         for path, node in nodes(ast.Attribute | ast.alias)
         if (node.attr if isinstance(node, ast.Attribute) else node.name) == "pmap"
     }
-    assert says == {"jaxdiff/train/parallel.py"}
+    assert users == {"jaxdiff/train/parallel.py"}
 
 
-def test_only_the_builder_and_the_runs_know_configs():
+def test_only_the_builder_and_the_runs_read_configs():
     """A ConfigDict is made of schema.py, checked by fields.py and ranges.py, and read
     in build.py; runs pass it and read their own blocks.
     """
-    knows = {
+    readers = {
         home_of(NAMES[path])
         for path in FILES
         if any(within(name, "ml_collections") for name in imports(path))
     }
-    assert knows == {
+    assert readers == {
         *("jaxdiff.schema", "jaxdiff.build", "jaxdiff.fields", "jaxdiff.ranges"),
         *("jaxdiff.runs", "configs", "launch"),
     }
@@ -251,7 +251,7 @@ def test_no_defaults_hidden_in_the_code():
 
 
 def test_nothing_is_silently_mended():
-    """No `except: pass`; and what catches everything says so or ends the program."""
+    """No `except: pass`; and what catches everything reports it or ends the program."""
     caught = 0
     for path, node in nodes(ast.ExceptHandler):
         caught += 1

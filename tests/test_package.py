@@ -54,7 +54,7 @@ def test_the_mathematics_needs_no_network_library_and_no_data_set():
     ours = {n for n in loaded if n.startswith("jaxdiff.")}
     allowed = ("jaxdiff.diffusion", "jaxdiff.arrays", "jaxdiff.rng")
     assert all(n.startswith(allowed) for n in ours), ours
-    # neither what other floors need, nor a solver that was not asked for
+    # neither what other floors need, nor a solver that was not used
     others = {"flax", "optax", "orbax", "tensorflow_datasets", "grain", "sklearn"}
     assert not loaded & {*others, "matplotlib", "ml_collections"}
     assert "jaxdiff.diffusion.solvers.unipc" not in loaded

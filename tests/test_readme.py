@@ -264,10 +264,10 @@ def test_solvers_grids_and_rules_are_those_there_are():
 
 
 def test_the_core_is_an_afternoons_reading():
-    """The lines of the files listed add up to what the README says."""
+    """The lines of the files listed add up to the README's number."""
     paths = [p for row in table("file to read") for p in re.findall(r"`(.+?)`", row[0])]
     lines = sum(len((ROOT / path).read_text().splitlines()) for path in paths)
-    said = re.search(r"([\d,]+) lines in (\d+) files", TEXT)
-    assert said and len(paths) == len({*paths}) == int(said[2])
-    assert abs(lines - int(said[1].replace(",", ""))) <= 50, lines
+    stated = re.search(r"([\d,]+) lines in (\d+) files", TEXT)
+    assert stated and len(paths) == len({*paths}) == int(stated[2])
+    assert abs(lines - int(stated[1].replace(",", ""))) <= 50, lines
     assert 15 <= len(paths) <= 25 and lines <= 2700

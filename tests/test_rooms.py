@@ -57,9 +57,9 @@ def room_of(module: str) -> str:
 
 
 def floor_of(room: str) -> int:
-    found = [i for i, floor in enumerate(FLOORS) if room in floor]
-    assert found, f"jaxdiff/runs/{room} has no floor: give it one in FLOORS"
-    return found[0]
+    floors = [i for i, floor in enumerate(FLOORS) if room in floor]
+    assert floors, f"jaxdiff/runs/{room} has no floor: give it one in FLOORS"
+    return floors[0]
 
 
 def lengths(folder: Path) -> dict[str, list[tuple[int, str]]]:

@@ -217,13 +217,13 @@ def test_identity_is_what_differs_from_older_runs(monkeypatch):
         "train.num_steps": 3,
     }
     config.update_from_flattened_dict(changed)
-    told = {"data.low": 0.0, "model.channels": 8}
-    assert schema.identity(config, "data", "model") == told
+    differing = {"data.low": 0.0, "model.channels": 8}
+    assert schema.identity(config, "data", "model") == differing
     assert schema.identity(config, "model") == {"model.channels": 8}
     # a default that changes later is written down, and changes no identity
     monkeypatch.setitem(schema.FIELDS["model"], "channels", 8)
     monkeypatch.setitem(schema.OLDER, "model.channels", 64)
-    assert schema.identity(config, "data", "model") == told
+    assert schema.identity(config, "data", "model") == differing
 
 
 def test_a_new_field_changes_nothing(monkeypatch):

@@ -36,7 +36,7 @@ def test_labels_that_are_not_there(labels):
 
 
 @pytest.mark.parametrize("shape", [(8, 8, 1), (16, 12, 3)])
-def test_synthetic_classes_can_be_told_apart(shape):
+def test_synthetic_classes_can_be_separated(shape):
     """The nearest class mean names the class: there is something to learn."""
     source = synthetic.make(shape, num_classes=4, num_examples=80)
     batch = source[np.arange(80)]

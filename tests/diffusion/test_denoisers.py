@@ -20,8 +20,8 @@ SCHEDULE = schedules.linear_mix()
 X_T = jnp.linspace(-3, 3, 12).reshape(2, 2, 3)
 
 
-def said(x0, **fields):
-    """A denoiser that says the same at every x_t and t."""
+def constant(x0, **fields):
+    """A denoiser that returns the same at every x_t and t."""
     return Partial(lambda x_t, t, cond: Denoised(jnp.full_like(x_t, x0), **fields))
 
 
@@ -67,20 +67,20 @@ def test_noise_of_is_what_is_left_of_x_t():
     chex.assert_trees_all_close(got, np.full((2, 3), 3.0), rtol=1e-6)
     clean = noise_of(Denoised(jnp.ones(2)), jnp.full(2, 3.0), jnp.ones(()), 0 * sigma)
     chex.assert_trees_all_equal(clean, np.zeros(2))
-    own = noise_of(Denoised(X_T, eps=7 * X_T), X_T, alpha, sigma)
-    chex.assert_trees_all_equal(own, 7 * X_T)
+    kept = noise_of(Denoised(X_T, eps=7 * X_T), X_T, alpha, sigma)
+    chex.assert_trees_all_equal(kept, 7 * X_T)
 
 
 def test_clip_changes_x0_and_the_noise_with_it():
     frac = jnp.full(X_T.shape, 0.3)
-    denoise = clip(said(1.5, var_frac=frac, eps=9 * X_T), low=-0.5, high=0.75)
+    denoise = clip(constant(1.5, var_frac=frac, eps=9 * X_T), low=-0.5, high=0.75)
     got = denoise(X_T, jnp.array(0.5), None)
     chex.assert_trees_all_equal(got.x0, np.full(X_T.shape, 0.75))
     chex.assert_trees_all_equal(got.var_frac, frac)
     # x_t stays alpha x0 + sigma eps
     eps = noise_of(got, X_T, jnp.array(0.5), jnp.array(0.5))
     chex.assert_trees_all_close(0.5 * 0.75 + 0.5 * eps, X_T, rtol=1e-6)
-    low = clip(said(-2.0), low=-0.5)(X_T, jnp.array(0.5), None)
+    low = clip(constant(-2.0), low=-0.5)(X_T, jnp.array(0.5), None)
     chex.assert_trees_all_equal(low.x0, np.full(X_T.shape, -0.5))
 
 
@@ -99,14 +99,14 @@ def test_dynamic_threshold_by_hand():
 
 
 def test_clip_x0_only_keeps_the_noise_as_it_was():
-    got = clip_x0_only(said(1.5), SCHEDULE)(X_T, jnp.array(0.25), None)
+    got = clip_x0_only(constant(1.5), SCHEDULE)(X_T, jnp.array(0.25), None)
     chex.assert_trees_all_equal(got.x0, np.ones(X_T.shape))
     expected = (np.asarray(X_T) - 0.75 * 1.5) / 0.25
     chex.assert_trees_all_close(got.eps, expected, rtol=1e-6)
 
 
 def test_clips_compose_with_the_tighter_one():
-    denoise = clip(clip_x0_only(said(1.5), SCHEDULE), high=0.5)
+    denoise = clip(clip_x0_only(constant(1.5), SCHEDULE), high=0.5)
     got = denoise(X_T, jnp.array(0.25), None)
     chex.assert_trees_all_equal(got.x0, np.full(X_T.shape, 0.5))
     assert got.eps is None

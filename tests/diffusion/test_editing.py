@@ -47,7 +47,7 @@ def draw(edit, num, *, solver=None, steps=100, seed=0, schedule=SCHEDULE):
 
 
 @jax.jit
-def said_by(denoise, x_t, t):
+def x0_of(denoise, x_t, t):
     """One program for all masks, values and times."""
     return denoise(x_t, t, None).x0
 
@@ -75,7 +75,7 @@ def test_regression_is_the_conditional_expectation_itself(curve, x64):
             exact = mean + alpha * seen @ np.linalg.solve(total, cov)
             edit = editing.regress()
             denoise = edit(Partial(gaussian, schedule), schedule, y, mask)
-            got = np.asarray(said_by(denoise, x_t, t))
+            got = np.asarray(x0_of(denoise, x_t, t))
             chex.assert_trees_all_close(got[:, free], exact, rtol=1e-6, atol=1e-6)
             chex.assert_trees_all_equal(got[:, mask], np.tile(y[mask], (5, 1)))
 
@@ -159,7 +159,7 @@ def test_known_coordinates_walk_the_forward_process_backwards():
 # --- by hand ---
 
 
-def said(x_t, t, cond):
+def constant(x_t, t, cond):
     del t, cond
     full = jnp.full_like(x_t, 0.25)
     return Denoised(full, var_frac=2 * full, eps=3 * full, mean_shift=4 * full)
@@ -172,7 +172,7 @@ def test_replacement_by_hand(shape):
     mask = jnp.array([1, 0, 1])
     every = jnp.stack([one, one])
     for values in (one, every):
-        denoise = editing.replace()(Partial(said), SCHEDULE, values, mask)
+        denoise = editing.replace()(Partial(constant), SCHEDULE, values, mask)
         den = denoise(jnp.ones(shape), jnp.array(0.5), None)
         m = np.broadcast_to(np.array([True, False, True]), shape)
         chex.assert_trees_all_equal(den.x0, np.where(m, every, 0.25))
@@ -254,6 +254,6 @@ def test_mistakes():
         editing.regress(-1.0)
     with pytest.raises(ValueError, match="resample must be at least 1, got 0"):
         editing.resample(ddpm.make(SCHEDULE), SCHEDULE, 0)
-    denoise = editing.regress()(Partial(said), SCHEDULE, jnp.ones((4, 3)), 1)
+    denoise = editing.regress()(Partial(constant), SCHEDULE, jnp.ones((4, 3)), 1)
     with pytest.raises(ValueError, match=r"is for rows .*use replace"):
         denoise(jnp.ones((2, 4, 3)), jnp.array(0.5), None)

@@ -229,7 +229,7 @@ def test_written_times_are_taken_as_they_are():
 
 
 @pytest.mark.parametrize(
-    ("steps", "times", "says"),
+    ("steps", "times", "message"),
     [
         (2, "1 .6 .25 0", "num_steps=3"),
         (2, "0 .5 1", "fall strictly"),
@@ -237,6 +237,6 @@ def test_written_times_are_taken_as_they_are():
         (2, "2 .5 0", r"in \[0, 1\]"),
     ],
 )
-def test_wrong_written_times_are_said(steps, times, says):
-    with pytest.raises(ValueError, match=says):
+def test_wrong_written_times_are_refused(steps, times, message):
+    with pytest.raises(ValueError, match=message):
         grids.written(schedules.cosine(), steps, times=times)

@@ -110,8 +110,8 @@ def test_pigdm_is_the_posterior_mean_where_its_model_holds(
         exact = posterior_mean(
             cov, a, np.asarray(y).reshape(3, -1), x_t.reshape(3, -1), alpha, sigma
         )
-        for told in (variance, 0.0):  # r^2 as it is, and measured
-            edit = inverse_problems.pigdm(told)
+        for assumed in (variance, 0.0):  # r^2 as it is, and measured
+            edit = inverse_problems.pigdm(assumed)
             denoise = edit(Partial(gaussian, cov, schedule), schedule, y, linear)
             got = denoise(jnp.asarray(x_t), jnp.asarray(t), None).x0
             chex.assert_trees_all_close(

@@ -37,7 +37,7 @@ def there_and_back(solver, schedule, ts, x0=X0):
 
 
 @pytest.mark.parametrize("curve", CURVES)
-def test_a_gaussian_is_transported_as_its_closed_form_says(curve, x64):
+def test_a_gaussian_is_transported_as_in_closed_form(curve, x64):
     """Its deviates stay what they are: x_t = alpha m + sqrt(alpha^2 v + sigma^2) d."""
     schedule = getattr(schedules, curve)()
     ts = grids.karras(schedule, 300)
@@ -55,7 +55,7 @@ def test_a_gaussian_is_transported_as_its_closed_form_says(curve, x64):
     assert np.abs(np.asarray(back) - X0).max() < 1e-3 + 4 * first**2
 
 
-def test_every_solver_inverts_or_says_why_not(x64, solver_name):
+def test_every_solver_inverts_or_gives_the_reason(x64, solver_name):
     schedule = schedules.cosine()
     home = importlib.import_module(f"jaxdiff.diffusion.solvers.{solver_name}")
     ts = grids.karras(schedule, 60)

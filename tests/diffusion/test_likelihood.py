@@ -99,7 +99,7 @@ def discrete_by_hand(schedule, ts, frac):
         if r:
             var = large**frac * small ** (1 - frac)
             kl = np.log(var / small) + (small + of_x0**2 * left) / var - 1
-        else:  # all is left to say; the small variance is the next step's
+        else:  # the decoder has all of it; the small variance is the next step's
             assert frac == 1
             kl = np.log(2 * np.pi * large) + left / large
         terms.append(0.5 * kl.mean() / BITS)
@@ -129,7 +129,7 @@ def test_the_discrete_bound_of_a_normal_is_its_closed_form(curve, x64):
 
 @pytest.mark.parametrize("curve", CURVES)
 def test_the_continuous_bound_of_a_normal_is_its_entropy(curve, x64):
-    """With the true estimate it is tight, but for the decoder, which does not know the
+    """With the true estimate it is tight, but for the decoder, which does not use the
     data: log(1 + (sigma / alpha STD)^2) / 2 nats where there is least noise."""
     schedule = schedule_of(curve)
     x0, keys = of_normal()

@@ -125,8 +125,8 @@ def test_stratified_times_are_the_strata_and_others_the_keys_own():
     chex.assert_trees_all_close(seen[0], 1 - np.asarray(KEYS.stratum), rtol=1e-6)
     assert sorted(np.floor(4 * seen[0] * (1 - 1e-6)).astype(int)) == [0, 1, 2, 3]
     denoising_loss(KEYS, network, X0, None, objective(stratified=False))
-    own = [jax.random.uniform(jax.random.fold_in(key, 0)) for key in KEYS.key]
-    chex.assert_trees_all_close(seen[1], 1 - np.array(own), rtol=1e-6)
+    draws = [jax.random.uniform(jax.random.fold_in(key, 0)) for key in KEYS.key]
+    chex.assert_trees_all_close(seen[1], 1 - np.array(draws), rtol=1e-6)
 
 
 # --- the hybrid's bound ---

@@ -154,7 +154,7 @@ def test_the_ends_are_finite_and_exact(schedule, prediction_name):
     amplified = 1.0
     if prediction_name in ("eps", "score"):
         if float(alpha[1, 0]) == 0:
-            expected[1] = 0  # to_x0: noise and its estimate say nothing of the data
+            expected[1] = 0  # to_x0: noise and its estimate do not depend on the data
         else:
             # x0 = (x_t - sigma eps) / alpha multiplies the rounding of x_t
             amplified = max(1.0, float(sigma[1, 0] / alpha[1, 0]))

@@ -23,7 +23,7 @@ def guided(rule, scale, t=T, schedule=SCHEDULE):
 
 
 @pytest.mark.parametrize("name", rules.__all__)
-def test_scale_one_is_the_wanted_model_and_nothing_is_infinite(name):
+def test_scale_one_is_the_main_model_and_nothing_is_infinite(name):
     rule = getattr(rules, name)()
     chex.assert_trees_all_close(guided(rule, 1.0).x0, C, rtol=1e-5, atol=1e-6)
     for t in (1.0, 0.5, 1e-3):
@@ -40,7 +40,7 @@ def test_scale_zero_is_the_other_model(name):
     chex.assert_trees_all_close(x0, N * scale, rtol=1e-5)
 
 
-def test_rescaled_has_the_wanted_deviation_of_each_image():
+def test_rescaled_has_the_main_deviation_of_each_image():
     x0 = np.asarray(guided(rules.rescaled(1.0), 5.0).x0)
     chex.assert_trees_all_close(x0.std((1, 2)), np.asarray(C).std((1, 2)), rtol=1e-5)
     plain = guided(rules.linear(), 5.0).x0
@@ -48,7 +48,7 @@ def test_rescaled_has_the_wanted_deviation_of_each_image():
     assert (np.asarray(plain).std((1, 2)) > 2 * x0.std((1, 2))).all()
 
 
-def test_apg_moves_across_and_no_further_than_told():
+def test_apg_moves_across_and_no_further_than_norm():
     plain = guided(rules.linear(), 5.0).x0
     chex.assert_trees_all_close(
         guided(rules.apg(1.0), 5.0).x0, plain, rtol=1e-4, atol=1e-5
@@ -84,10 +84,10 @@ def test_plus_plus_keeps_the_others_noise():
 
 def test_zero_star_by_hand():
     # of the linear mix v = eps - x0 = (x - x0) / t
-    own, base = np.asarray(X - C) / 0.6, np.asarray(X - N) / 0.6
-    match = (own * base).sum((1, 2)) / (base * base).sum((1, 2))
+    main, base = np.asarray(X - C) / 0.6, np.asarray(X - N) / 0.6
+    match = (main * base).sum((1, 2)) / (base * base).sum((1, 2))
     base = match[:, None, None] * base
-    v = base + 3.0 * (own - base)
+    v = base + 3.0 * (main - base)
     got = guided(rules.zero_star(), 3.0).x0
     chex.assert_trees_all_close(got, np.asarray(X) - 0.6 * v, rtol=1e-4, atol=1e-5)
     still = guided(rules.zero_star(zero=0.5), 3.0).x0  # t = .6 is above 1 - .5

@@ -108,7 +108,7 @@ def test_the_trace_is_what_the_solver_saw():
     for i in range(5):
         x0 = CURVED(trace.x_t[i], TS[i], LABELS).x0
         chex.assert_trees_all_close(trace.x0[i], x0, atol=1e-6, rtol=1e-7)
-    # a run cut after 3 steps ends where the trace says
+    # a run cut after 3 steps ends where the trace is
     got = sampling.sample(SEEDS, CURVED, solver, TS[:4], x_T, LABELS)
     chex.assert_trees_all_close(got, trace.x_t[3], atol=1e-6, rtol=1e-7)
     # the last step is to t = 0, and that is the last estimate

@@ -155,7 +155,7 @@ def test_sigma_starts_at_zero_where_the_source_does(pair, schedule):
 
 def test_scalings_keep_their_identity_and_the_log_snr(x64, pair, schedule):
     name, scaling = pair
-    own, t = getattr(schedules, name)(), jnp.linspace(0.01, 1, 50)
+    given, t = getattr(schedules, name)(), jnp.linspace(0.01, 1, 50)
     alpha, sigma = schedule.alpha(t), schedule.sigma(t)
     if scaling == "vp" or (scaling == "unscaled" and name in VARIANCE_PRESERVING):
         chex.assert_trees_all_close(alpha**2 + sigma**2, 1, rtol=1e-12)
@@ -164,7 +164,7 @@ def test_scalings_keep_their_identity_and_the_log_snr(x64, pair, schedule):
     if scaling == "flow":
         chex.assert_trees_all_close(alpha + sigma, 1, rtol=1e-14)
     with np.errstate(divide="ignore"):
-        expected = 2 * np.log(np.asarray(own.alpha(t)) / np.asarray(own.sigma(t)))
+        expected = 2 * np.log(np.asarray(given.alpha(t)) / np.asarray(given.sigma(t)))
         chex.assert_trees_all_close(
             2 * np.log(alpha / sigma), expected, atol=1e-11, rtol=1e-7
         )

@@ -48,7 +48,7 @@ def test_without_augmentation_the_image_is_only_enlarged():
     chex.assert_trees_all_equal(cond.cond, np.asarray([0]))
 
 
-def test_noise_is_mixed_in_before_enlarging_and_its_amount_told():
+def test_noise_is_mixed_in_before_enlarging_and_its_amount_is_an_input():
     low, amount = jnp.full((3, 2, 2, 1), 0.5), jnp.array([0.0, 0.25, 1.0])
     assert upsampling.extra_channels((2, 2, 1), 0.3) == 2
     keys, cond = beside(low, amount, (2, 2, 1))

@@ -76,7 +76,7 @@ def main():
     resize = torch.nn.functional.interpolate
 
     def shown(x, size, align_corners):
-        # the extractor goes on with (y - 128) / 128
+        # the extractor continues with (y - 128) / 128
         return 256 * resize(x / 255, size, mode="bilinear", align_corners=align_corners)
 
     def fill(network, _):

@@ -1,6 +1,6 @@
 """Inception against torch-fidelity's, by weights that both sides make up alike.
 
-inception.npz is written by make_inception_fixture.py, which says what is in it.
+inception.npz is written by make_inception_fixture.py, which lists its contents.
 """
 
 import pathlib
@@ -41,9 +41,9 @@ def loaded(tmp_path_factory):
     path = tmp_path_factory.mktemp("weights") / "inception.safetensors"
     tensors = {name: weights(name, shape) for name, shape in SHAPES.items()}
     save_file(tensors | {"AuxLogits.fc.bias": np.zeros(1000, np.float32)}, path)
-    found = inception.load(path)
+    result = inception.load(path)
     path.unlink()  # 95 MB
-    return found
+    return result
 
 
 def test_features_and_logits_are_torchs(loaded):
@@ -91,7 +91,7 @@ def test_every_name_has_its_number(loaded):
     """By name and shape, both ways; each number is the rule's, its axes turned."""
     leaves = dict(jax.tree.flatten_with_path(loaded[1])[0])
     assert len(leaves) == len(SCALARS) == len(SHAPES) - len(UNUSED)
-    found = {".".join(k.key for k in keys): a for keys, a in leaves.items()}
+    result = {".".join(k.key for k in keys): a for keys, a in leaves.items()}
     name = "Mixed_6b.branch7x7_2.{}.{}"
     for ours, theirs, axes in (
         (f"params.{name.format('conv', 'kernel')}", "conv.weight", (2, 3, 1, 0)),
@@ -102,7 +102,7 @@ def test_every_name_has_its_number(loaded):
     ):
         full = f"Mixed_6b.branch7x7_2.{theirs}"
         expected = weights(full, SHAPES[full]).transpose(axes)
-        np.testing.assert_array_equal(found[ours], expected)
+        np.testing.assert_array_equal(result[ours], expected)
 
 
 @pytest.mark.parametrize(

@@ -23,8 +23,8 @@ def test_of_diagonal_normals(d):
     rng = np.random.default_rng(d)
     m1, m2 = rng.normal(size=(2, d))
     s1, s2 = rng.uniform(0.0, 3.0, size=(2, d))
-    found = distance(normal(m1, np.diag(s1**2)), normal(m2, np.diag(s2**2), 17))
-    assert found == pytest.approx(((m1 - m2) ** 2 + (s1 - s2) ** 2).sum(), rel=1e-10)
+    result = distance(normal(m1, np.diag(s1**2)), normal(m2, np.diag(s2**2), 17))
+    assert result == pytest.approx(((m1 - m2) ** 2 + (s1 - s2) ** 2).sum(), rel=1e-10)
 
 
 @pytest.mark.parametrize("commute", [True, False])
@@ -36,9 +36,9 @@ def test_agrees_with_scipys_matrix_root(commute):
     assert commute == np.allclose(c1 @ c2, c2 @ c1)
     root = np.real(scipy.linalg.sqrtm(c1 @ c2))
     truth = ((m1 - m2) ** 2).sum() + np.trace(c1 + c2 - 2 * root)
-    found = distance(normal(m1, c1), normal(m2, c2))
-    assert found == pytest.approx(truth, rel=1e-6)
-    assert distance(normal(m2, c2), normal(m1, c1)) == pytest.approx(found, rel=1e-9)
+    result = distance(normal(m1, c1), normal(m2, c2))
+    assert result == pytest.approx(truth, rel=1e-6)
+    assert distance(normal(m2, c2), normal(m1, c1)) == pytest.approx(result, rel=1e-9)
 
 
 def test_of_singular_covariances():

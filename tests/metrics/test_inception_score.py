@@ -13,8 +13,8 @@ def test_sure_and_even_is_the_number_of_classes():
 
 
 def test_always_the_same_answer_is_one():
-    found = inception_score(np.full((40, 4), 0.25))
-    assert found.value == pytest.approx(1) and found.error == pytest.approx(0)
+    score = inception_score(np.full((40, 4), 0.25))
+    assert score.value == pytest.approx(1) and score.error == pytest.approx(0)
 
 
 def test_between_by_hand():

@@ -53,9 +53,9 @@ def test_blocks_estimate_a_known_distance_with_a_true_error():
     off = []
     for seed in range(60):
         x, y = rng.normal(size=(400, 1)), rng.normal(m, 1, size=(450, 1))
-        found = block_mmd(x, y, size=20, seed=seed)
-        assert found.blocks == 20
-        off.append((found.value - truth) / found.error)
+        estimate = block_mmd(x, y, size=20, seed=seed)
+        assert estimate.blocks == 20
+        off.append((estimate.value - truth) / estimate.error)
     # as many errors away as a t law of 19 degrees is: its deviation is 1.06
     assert abs(np.mean(off)) < 4 * np.std(off) / np.sqrt(60)
     assert 0.7 < np.std(off) < 1.6
@@ -64,12 +64,12 @@ def test_blocks_estimate_a_known_distance_with_a_true_error():
 def test_blocks_share_no_row():
     """Each row's value appears in one block: x of constant rows per block size 2."""
     x = np.arange(8.0)[:, None]
-    found = block_mmd(x, x, size=2, seed=3)
+    estimate = block_mmd(x, x, size=2, seed=3)
     rng = np.random.default_rng(3)
     a, b = (x[rng.permutation(8)].reshape(4, 2, 1) for _ in range(2))
     values = [by_hand(p, q) for p, q in zip(a, b, strict=True)]
-    assert found.value == pytest.approx(np.mean(values))
-    assert found.error == pytest.approx(np.std(values, ddof=1) / 2)
+    assert estimate.value == pytest.approx(np.mean(values))
+    assert estimate.error == pytest.approx(np.std(values, ddof=1) / 2)
 
 
 @pytest.mark.parametrize(

@@ -26,9 +26,9 @@ def by_hand(real, made, k):
 def test_equals_counting(k):
     rng = np.random.default_rng(k)
     real, made = rng.normal(size=(13, 2)), rng.normal(0.8, 0.6, size=(9, 2))
-    found = (*precision_recall(real, made, k), *density_coverage(real, made, k))
-    np.testing.assert_allclose(found, by_hand(real, made, k), rtol=1e-12)
-    assert 0 < found[0] < 1 and found[0] != found[1]
+    result = (*precision_recall(real, made, k), *density_coverage(real, made, k))
+    np.testing.assert_allclose(result, by_hand(real, made, k), rtol=1e-12)
+    assert 0 < result[0] < 1 and result[0] != result[1]
 
 
 def test_numbers_small_enough_for_paper():
@@ -38,7 +38,7 @@ def test_numbers_small_enough_for_paper():
     assert density_coverage(real, made, 1) == (1.0, 2 / 3)
 
 
-def test_sets_of_one_law_give_what_the_lemma_says():
+def test_sets_of_one_law_match_the_lemma():
     rng, n, k = np.random.default_rng(0), 40, 5
     draws = np.array(
         [density_coverage(*rng.normal(size=(2, n, 3)), k) for _ in range(300)]

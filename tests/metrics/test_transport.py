@@ -18,9 +18,9 @@ def test_columns_are_in_deviations_and_shares():
     number, text = np.array([0.0, 2.0, 4.0]), np.array(["a", "a", "b"])
     real = {"number": number, "text": text}
     made = {"number": number + 1, "text": np.array(["a", "c", "c"])}
-    found = columns(real, made)
-    assert found["number"] == pytest.approx(1 / number.std())
-    assert found["text"] == pytest.approx(2 / 3)
+    result = columns(real, made)
+    assert result["number"] == pytest.approx(1 / number.std())
+    assert result["text"] == pytest.approx(2 / 3)
     assert columns(real, real) == {"number": 0, "text": 0}
 
 

@@ -10,7 +10,7 @@ from jaxdiff.metrics.two_sample import (
 )
 
 
-def test_rows_of_one_law_cannot_be_told_apart():
+def test_rows_of_one_law_cannot_be_separated():
     rng = np.random.default_rng(0)
     real, generated = rng.normal(size=(2, 150, 3))
     # 300 fair coin tosses have a standard error of .029

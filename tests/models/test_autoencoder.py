@@ -129,6 +129,6 @@ def test_an_image_of_another_size_is_refused():
         ({"dtype": "float16"}, "one of float32, bfloat16, got"),
     ],
 )
-def test_what_cannot_be_built_is_said(fields, message):
+def test_what_cannot_be_built_is_refused(fields, message):
     with pytest.raises(ValueError, match=message):
         autoencoder.make(**{**SMALL, **fields})

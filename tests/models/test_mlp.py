@@ -82,6 +82,6 @@ def test_a_missing_label_is_an_error_without_a_null_class():
         ({"null_class": True}, "null_class needs classes"),
     ],
 )
-def test_what_cannot_be_built_is_said(fields, message):
+def test_what_cannot_be_built_is_refused(fields, message):
     with pytest.raises(ValueError, match=message):
         mlp.make(**{"shape": (7,), **fields})

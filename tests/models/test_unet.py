@@ -105,7 +105,7 @@ COND = jnp.array([0, 2])
 FLAT = {"multipliers": (1,)}  # one level, where that shows as much: it compiles faster
 
 
-# Compiling is all that takes time here, so the compiler is asked not to try hard.
+# Compiling is all that takes time here, so the compiler optimises as little as it can.
 quick = functools.partial(
     jax.jit, compiler_options={"xla_backend_optimization_level": 0}
 )
@@ -132,9 +132,9 @@ def test_output_is_zero_at_the_start(small):
     net = unet.make(**SMALL)
     # The generator that compiles fastest: which numbers it draws is of no matter.
     key = jax.random.key(0, impl="unsafe_rbg")
-    fresh = quick(net.init)(key, X, T, COND)
+    initial = quick(net.init)(key, X, T, COND)
     apply, _ = small
-    chex.assert_trees_all_equal(apply(fresh, X, T, COND), np.zeros(X.shape))
+    chex.assert_trees_all_equal(apply(initial, X, T, COND), np.zeros(X.shape))
 
 
 def test_an_example_does_not_see_its_batch(small):
@@ -243,7 +243,7 @@ def test_the_wrong_number_of_input_channels_is_named():
         ({"extra_channels": -1}, "cannot be negative"),
     ],
 )
-def test_what_cannot_be_built_is_said(fields, message):
+def test_what_cannot_be_built_is_refused(fields, message):
     with pytest.raises(ValueError, match=message):
         unet.make(**{**SMALL, **fields})
 

@@ -88,11 +88,11 @@ def sample(model, rows):
     for t, s in itertools.pairwise(times):
         var_t, var_s = sigma2(t), sigma2(s)
         keep = ((1 - var_t) / (1 - var_s)).sqrt()
-        fresh = var_t - keep**2 * var_s
+        added = var_t - keep**2 * var_s
         eps = model(x, t.expand(rows))
         x0 = (x - var_t.sqrt() * eps) / (1 - var_t).sqrt()
-        mean = (keep * var_s * x + (1 - var_s).sqrt() * fresh * x0) / var_t
-        x = mean + (fresh * var_s / var_t).clamp(min=0).sqrt() * torch.randn_like(x)
+        mean = (keep * var_s * x + (1 - var_s).sqrt() * added * x0) / var_t
+        x = mean + (added * var_s / var_t).clamp(min=0).sqrt() * torch.randn_like(x)
     return x
 
 

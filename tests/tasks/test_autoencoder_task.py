@@ -152,7 +152,7 @@ def test_a_coder_is_a_value(tiny, traced_once):
     assert tiny.kind == "autoencoder"
 
 
-def test_what_is_left_to_say_beside_the_codes_density():
+def test_the_share_of_the_likelihood_beside_the_codes_density():
     """x ~ N(0, 1), z | x ~ N(x, v): with the true decoder N(z / (1 + v), v / (1 + v))
     and p(z) = N(0, 1 + v) equation 4 is an equality for every z.
     """

@@ -123,7 +123,7 @@ def test_dropout_replaces_its_share_of_labels_by_the_null(share):
     assert abs(both - share**2) < 5 * np.sqrt(share**2 / B)
 
 
-def test_an_unconditional_task_asks_for_no_label():
+def test_an_unconditional_task_needs_no_label():
     task = make(Echo(), example_cond=None, null=None)
     assert task.null is None and task.cond_of({"cond": LABELS}) is None
     chex.assert_trees_all_close(losses(task, None), np.ones(B), rtol=1e-7)
@@ -193,8 +193,8 @@ class Copy(nn.Module):
 def test_an_upsampler_is_shown_the_small_image_of_its_own_x0():
     x0 = jax.random.normal(jax.random.key(1), (8, 4, 4, 1))
     loss, _ = upsampled(x0, augment=0.0)
-    own = jax.image.resize(upsampling.shrink(x0, 2), x0.shape, "linear")
-    chex.assert_trees_all_close(loss, ((own - x0) ** 2).mean((1, 2, 3)), rtol=1e-4)
+    enlarged = jax.image.resize(upsampling.shrink(x0, 2), x0.shape, "linear")
+    chex.assert_trees_all_close(loss, ((enlarged - x0) ** 2).mean((1, 2, 3)), rtol=1e-4)
 
 
 def test_augmentation_is_uniform_up_to_its_most():

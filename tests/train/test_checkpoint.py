@@ -98,7 +98,7 @@ def test_a_step_by_number(tmp_path):
 
 
 @pytest.mark.parametrize("how", ["truncated", "emptied", "deleted"])
-def test_one_cut_short_falls_back_and_says_so(tmp_path, monkeypatch, how):
+def test_one_cut_short_falls_back_with_a_warning(tmp_path, monkeypatch, how):
     write(tmp_path, [1, 2, 3])
     damage(tmp_path, 3, how)
     warned = []

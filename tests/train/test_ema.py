@@ -19,7 +19,7 @@ from jaxdiff.train import ema
         (2 / 3, 1e6 - 1, 0.9999),
     ],
 )
-def test_warmup_reaches_its_decay_when_the_formula_says(x64, exponent, n, beta):
+def test_warmup_reaches_its_decay_at_the_step_of_the_formula(x64, exponent, n, beta):
     del x64
     decay = ema.warmup(decay=1 - 1e-9, exponent=exponent)
     chex.assert_trees_all_close(decay(jnp.asarray(n)), beta, rtol=1e-9)
@@ -70,7 +70,7 @@ def test_gamma_of_width(width, gamma):
 
 
 @pytest.mark.parametrize("width", [0.05, 0.1, 0.2])
-def test_power_gives_a_profile_as_wide_as_asked(x64, width):
+def test_power_gives_a_profile_of_its_width(x64, width):
     del x64
     n, decay = 2000, ema.power(width=width)
     steps = jnp.arange(1, n + 1)

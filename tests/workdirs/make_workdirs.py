@@ -188,9 +188,9 @@ def drawn(folder):
     config = workdir.load_config(folder)
     run = trained.load(folder, config)
     if run.task.kind == "denoiser":
-        asked = {"num": 4, "seed": 0, "label": None, "png": False, "force": True}
+        request = {"num": 4, "seed": 0, "label": None, "png": False, "force": True}
         out = folder / "out"
-        x = sample.run(sample.prepare(folder, config, out=out, **asked))
+        x = sample.run(sample.prepare(folder, config, out=out, **request))
         shutil.rmtree(out)
         return {"x": x}  # in model units
     model, x = run.task.model(run.params), run.source[np.arange(4)]["x"]

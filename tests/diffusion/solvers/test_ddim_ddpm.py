@@ -131,10 +131,10 @@ def test_ancestral_samples_have_the_mean_and_variance_of_their_recursion(x64):
     for t, s in pairwise(ts):
         (a_t, s_t, *_), (a_s, s_s, *_) = marginal(schedule, t), marginal(schedule, s)
         gain = a_t * 0.25 / (a_t**2 * 0.25 + s_t**2)  # x0 = .3 + gain (x - .3 alpha)
-        fresh = s_t**2 - (a_t / a_s) ** 2 * s_s**2
-        of_x = a_t / a_s * s_s**2 / s_t**2 + a_s * fresh / s_t**2 * gain
+        added = s_t**2 - (a_t / a_s) ** 2 * s_s**2
+        of_x = a_t / a_s * s_s**2 / s_t**2 + a_s * added / s_t**2 * gain
         mean = of_x * (mean - a_t * 0.3) + a_s * 0.3
-        variance = of_x**2 * variance + fresh * s_s**2 / s_t**2
+        variance = of_x**2 * variance + added * s_s**2 / s_t**2
 
     def denoise(x, t, cond):
         a, s = schedule.alpha(t), schedule.sigma(t)
@@ -179,8 +179,8 @@ def test_learned_variance_at_its_ends_is_small_and_large(x64, frac, variance):
 
     ts = grids.discrete(schedule, 10)
     learned = many(ddpm.make(schedule, variance="learned"), ts, Partial(denoise))
-    fixed = many(ddpm.make(schedule, variance=variance), ts)
-    chex.assert_trees_all_close(learned, fixed, rtol=1e-12)
+    chosen = many(ddpm.make(schedule, variance=variance), ts)
+    chex.assert_trees_all_close(learned, chosen, rtol=1e-12)
 
 
 # --- golden loops ---

@@ -1,6 +1,6 @@
 """DDIM and DDPM against diffusers' schedulers, every value of every step.
 
-diffusers.npz is written by make_diffusers_fixture.py, which says what is in it. Their
+diffusers.npz is written by make_diffusers_fixture.py, which lists its contents. Their
 tables are float32: sums of 1000 logs of alphas near 1 are off by up to 1e-5, which is
 what the tolerance of 1e-4 allows for.
 """
@@ -48,23 +48,25 @@ def test_paths_are_diffusers(x64, name):
     predicted = option.removeprefix("clipped_")
     target = {"v_prediction": "v", "sample": "x0"}.get(predicted, "eps")
     learned = option == "learned_range"
-    said = make_denoise(
+    denoiser = make_denoise(
         Partial(network),
         schedule=schedule,
         prediction=getattr(predictions, target)(),
         learned_variance=learned,
     )
     if family == "ddpm":
-        said = clip(said)
+        denoiser = clip(denoiser)
         solver = ddpm.make(schedule, variance=option.split("_")[0 if learned else 1])
     else:
         clipped = option.startswith("clipped")
-        said = clip_x0_only(said, schedule) if clipped else said
+        denoiser = clip_x0_only(denoiser, schedule) if clipped else denoiser
         etas = {"leading": 0.0, "trailing": 0.0}
         solver = ddim.make(schedule, eta=etas.get(option, 0.6 if clipped else 1.0))
     spacing = option if option == "trailing" else "leading"
     ts = jnp.asarray(grids.discrete(schedule, len(NOISE), spacing=spacing))
     expected = PATHS[name]
-    got = walk(solver, lambda x, t: said(x, t, learned), ts, jnp.asarray(expected[0]))
+    got = walk(
+        solver, lambda x, t: denoiser(x, t, learned), ts, jnp.asarray(expected[0])
+    )
     assert np.abs(expected).max() > 0.5
     chex.assert_trees_all_close(got, expected, rtol=1e-4, atol=1e-4)

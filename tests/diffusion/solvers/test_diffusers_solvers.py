@@ -1,6 +1,6 @@
 """Solvers against diffusers' schedulers, every value of every step.
 
-solvers.npz is written by make_solvers_fixture.py, which says what is in it. The
+solvers.npz is written by make_solvers_fixture.py, which lists its contents. The
 schedule is made of their own table, which is in single precision.
 """
 
@@ -42,8 +42,8 @@ DIFFER = {
 
 def schedule_of(name):
     table = {"scaled": "scaled_linear", "cosine": "squaredcos_cap_v2"}
-    found = table.get(name.split()[-1], "linear")
-    return from_alpha_bar(TABLES[f"table {found}"].astype(np.float64))
+    suffix = table.get(name.split()[-1], "linear")
+    return from_alpha_bar(TABLES[f"table {suffix}"].astype(np.float64))
 
 
 def network(x_t, c, cond):
@@ -55,14 +55,14 @@ def test_paths_are_diffusers(x64, name):
     solver_name, *words = name.split()
     schedule = schedule_of(name)
     prediction = predictions.v() if "v" in words else predictions.eps()
-    said = make_denoise(Partial(network), schedule=schedule, prediction=prediction)
+    denoiser = make_denoise(Partial(network), schedule=schedule, prediction=prediction)
     solver = choices.pick(solvers, solver_name)(schedule)
     expected, same = ARRAYS[name], DIFFER.get(name, 8)
     state = solver.init(jnp.asarray(expected[0]))
     # each step from where theirs is, or their rounding to single precision would grow
     for k, (x, z) in enumerate(zip(expected[:-1], NOISE, strict=True)):
         x, state = solver.step(
-            lambda x, t: said(x, t, None),
+            lambda x, t: denoiser(x, t, None),
             lambda z=z: jnp.asarray(z),
             jnp.asarray(x),
             jnp.array(TS[k]),

@@ -33,11 +33,11 @@ def levels(schedule, t):
     return [float(f(jnp.asarray(t))) for f in (schedule.alpha, schedule.sigma)]
 
 
-def assert_order(found, order, *, exactly):
+def assert_order(measured, order, *, exactly):
     """Errors fall as step^order, or faster, and are far from 1 at the last."""
-    assert found.values[-1] < 0.1, found
-    assert found.order > order - 0.15, (found.order, found)
-    assert found.order < order + 0.15 or not exactly, (found.order, found)
+    assert measured.values[-1] < 0.1, measured
+    assert measured.order > order - 0.15, (measured.order, measured)
+    assert measured.order < order + 0.15 or not exactly, (measured.order, measured)
 
 
 def test_every_solver_converges_at_its_order(x64, solver_name, subtests):
@@ -52,10 +52,10 @@ def test_every_solver_converges_at_its_order(x64, solver_name, subtests):
 
 
 def converges(file, fields, schedule):
-    found = orders.measure(file.make, fields, schedule)
-    assert np.isfinite(found.values).all() and found.mean < 1e-8
-    exactly = file.ORDER == 1 or not found.noisy
-    assert_order(found, file.ORDER, exactly=exactly)
+    measured = orders.measure(file.make, fields, schedule)
+    assert np.isfinite(measured.values).all() and measured.mean < 1e-8
+    exactly = file.ORDER == 1 or not measured.noisy
+    assert_order(measured, file.ORDER, exactly=exactly)
 
 
 def test_scalings_change_nothing_but_the_scale(x64, solver_name):
@@ -75,8 +75,8 @@ def test_scalings_change_nothing_but_the_scale(x64, solver_name):
         end = sampling.sample(SEEDS, denoise, solver, ts, starts * size)
         ends.append(np.asarray(end) / size_s)
     for k, end in enumerate(ends):
-        own = ends[k - k % len(names)]
-        chex.assert_trees_all_close(end, own, rtol=1e-8, atol=1e-9)
+        expected_end = ends[k - k % len(names)]
+        chex.assert_trees_all_close(end, expected_end, rtol=1e-8, atol=1e-9)
 
 
 def unconditional(schedule, x, t, cond):
@@ -159,29 +159,29 @@ def test_ancestral_steps_converge_on_two_modes(x64, name, fields, curve):
 
 
 @partial(jax.jit, compiler_options={"xla_backend_optimization_level": 0})
-def one_step(solver, t, x, said):
+def one_step(solver, t, x, denoised):
     times = t, jnp.zeros_like(t)
     noise = sampling.make_step_noise(SEEDS, x.shape[1:])
-    return solver.step(lambda *_: said, noise, x, *times, solver.init(x))[0]
+    return solver.step(lambda *_: denoised, noise, x, *times, solver.init(x))[0]
 
 
 def test_every_solver_ends_on_the_estimate_of_the_data(solver_name):
     """The step to t = 0 gives x0 itself, finite and without noise, also from t = 1."""
     x = jnp.array([[3.0, -0.2, 0.7]])
-    said = Denoised(jnp.array([[0.25, -0.5, 0.75]]), jnp.full_like(x, 0.5))
+    denoised = Denoised(jnp.array([[0.25, -0.5, 0.75]]), jnp.full_like(x, 0.5))
     made = [getattr(schedules, name)() for name in schedules.__all__]
     for fields in VARIANTS.get(solver_name, [{}]):
         for schedule in as_one(made):
             solver = getattr(solvers, solver_name).make(schedule, **fields)
             for t in (1.0, 0.4):
-                got = one_step(solver, jnp.array(t), x, said)
-                chex.assert_trees_all_close(got, said.x0, rtol=1e-6)
+                got = one_step(solver, jnp.array(t), x, denoised)
+                chex.assert_trees_all_close(got, denoised.x0, rtol=1e-6)
 
 
 def test_every_solver_is_sane_over_thousands_of_even_steps(solver_name, subtests):
     """In float32, where EDM's cleanest sigmas, t^7, have squares below its range.
 
-    With x0 said to be .25 always, (x_t - alpha .25) / sigma is unit noise throughout.
+    With x0 = .25 at every time, (x_t - alpha .25) / sigma is unit noise throughout.
     """
     curves = ("edm", "linear_beta", "linear_mix")
     made = [getattr(schedules, curve)() for curve in curves]
