@@ -65,8 +65,8 @@ def locked(folder: Path) -> Iterator[None]:
 
 def is_empty(folder: Path) -> bool:
     """Whether it holds nothing but hidden files (the lock), or does not exist."""
-    found = folder.iterdir() if folder.is_dir() else ()
-    return all(path.name.startswith(".") for path in found)
+    inside = folder.iterdir() if folder.is_dir() else ()
+    return all(path.name.startswith(".") for path in inside)
 
 
 def _owner(folder: Path) -> str:

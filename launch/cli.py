@@ -86,7 +86,7 @@ def run(
     word: what its argument is, where it takes one.  many: whether it takes more.
     varied: fields of config.sampler that the command itself sets to other values.
     """
-    logging.set_verbosity(logging.WARNING)  # orbax tells of every file at INFO
+    logging.set_verbosity(logging.WARNING)  # orbax logs every file at INFO
     logging.use_absl_handler()
 
     def start(argv):
@@ -186,7 +186,7 @@ def _has_variants(path: Path) -> bool:
     """Whether a config file's get_config takes a variant's name."""
     try:
         tree = ast.parse(path.read_text())
-    except SyntaxError:  # absl says where
+    except SyntaxError:  # absl names the line
         return False
     return any(
         isinstance(node, ast.FunctionDef)
@@ -215,7 +215,7 @@ def _check_config(config: ConfigDict, varied: Sequence[str]) -> None:
             )
         return
     folder = Path(flags.FLAGS["workdir"].value)
-    workdir.check_fixed(folder, config)
+    workdir.check_unchanged(folder, config)
     for name in varied:
         config = fields.varied(config, f"sampler.{name}")
     unused = fields.check(config, stored=workdir.load_config(folder))

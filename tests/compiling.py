@@ -23,7 +23,7 @@ def traced_once():
 
 
 class Compilations(logging.Handler):
-    """The names of the functions that XLA was asked to compile."""
+    """The names of the functions that XLA compiled."""
 
     def __init__(self):
         super().__init__()

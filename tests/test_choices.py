@@ -99,7 +99,7 @@ def test_fields_reach_the_maker():
         (solvers, "(" * 100_000, "is not 'name' or"),
     ],
 )
-def test_what_cannot_be_made_is_said(home, spec, words):
+def test_what_cannot_be_made_is_refused(home, spec, words):
     given = {"num_steps": "sampler.num_steps"}
     with pytest.raises(ValueError, match=words) as error:
         choices.choose(home, spec, given)

@@ -22,7 +22,7 @@ def refused(folder):
     return str(error.value)
 
 
-def test_a_second_writer_is_told_who_the_first_is(tmp_path):
+def test_a_second_writer_is_refused_with_the_name_of_the_first(tmp_path):
     with locked(tmp_path / "out"):
         text = refused(tmp_path / "out")
         assert f"process {os.getpid()} on {os.uname().nodename} since 2" in text
@@ -55,7 +55,7 @@ def test_a_crash_releases_the_lock(tmp_path):
         pass
 
 
-def test_where_there_are_no_locks_one_line_says_so(tmp_path, monkeypatch, capsys):
+def test_where_there_are_no_locks_one_line_reports_it(tmp_path, monkeypatch, capsys):
     def acquire(self):
         raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
 

@@ -17,12 +17,6 @@ from jaxdiff import schema
 ROOT = Path(__file__).parents[1]
 CODE = [p for d in ("jaxdiff", "launch", "configs") for p in (ROOT / d).rglob("*.py")]
 TESTS = [p for d in ("tests", ".ci") for p in (ROOT / d).rglob("*.py")]
-# Rooms that are being moved, for now.
-MOVING = ("jaxdiff/runs", "launch", "tests/runs", "tests/launch")
-CODE, TESTS = (
-    [p for p in some if not p.relative_to(ROOT).as_posix().startswith(MOVING)]
-    for some in (CODE, TESTS)
-)
 TEXTS = [ROOT / p for p in ("README.md", "BUILD_NOTES.md", "configs/results/README.md")]
 
 # Words of names, which end at "_", "." and capitals; with a capital: names of classes.

@@ -112,7 +112,7 @@ def flow(
     width = jnp.broadcast_to(model.width, shape)
     spread = rng.draw(jax.random.uniform, rng.fold(keys, 0), shape) - 0.5
     probes = density.draw_probes(rng.fold(keys, 1), shape) if size > FEW else None
-    found = density.log_density(
+    result = density.log_density(
         model.denoise,
         model.schedule,
         x0 + spread * width[None],
@@ -120,6 +120,6 @@ def flow(
         probes=probes,
         cleanest=model.cleanest,
     )
-    nats = found.log_p + jnp.log(jnp.where(width > 0, width, 1.0)).sum()
-    ode_steps = found.steps.astype(x0.dtype)
+    nats = result.log_p + jnp.log(jnp.where(width > 0, width, 1.0)).sum()
+    ode_steps = result.steps.astype(x0.dtype)
     return {"total": -nats / size / jnp.log(2.0), "ode_steps": ode_steps}

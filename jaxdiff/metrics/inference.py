@@ -50,7 +50,7 @@ def count(
     """Questions 1 and 2 about all columns of rows that the model was not trained on.
 
     Args: target: the column of the classes, str[n].  classes: sorted.
-          numbers: the columns of numbers to ask about, f64[n].
+          numbers: the columns of numbers to infer, f64[n].
     """
     confusion = np.zeros((len(classes), len(classes)), int)
     true, inferred = _places(classes, rows[target]), vote(infer, rows, target, classes)

@@ -281,7 +281,7 @@ def open_run(
         config = files.load_config(workdir)
     else:
         config = files.recall(workdir, config)
-        files.check_fixed(workdir, config)
+        files.check_unchanged(workdir, config)
     run = Experiment(config, workdir, source)
     _ = run.params
     return run

@@ -58,7 +58,7 @@ def encoder_checksum(
     stored: the checksum that a run on these codes has. Without the mark it was made
             by the first formula: 16 digits, of the two blocks with every field that
             config.json had then. It is made again in the same way, from the same file
-            (save_config does not rewrite a config that says the same), so that codes
+            (save_config does not rewrite an equal config), so that codes
             and runs of the first formula stay good.
     """
     if stored and not stored.startswith(VERSION):

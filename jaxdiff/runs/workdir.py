@@ -1,7 +1,7 @@
-"""What a run leaves behind, and how it is found again.
+"""What a run leaves behind, and how it is read again.
 
 config.json  metrics.jsonl  loss.png  samples/STEP.png  checkpoints/  tensorboard/
-and where they are asked for snapshots/ of averages, progress.png and references/
+and, if requested, snapshots/ of averages, progress.png and references/
 """
 
 import json
@@ -60,7 +60,7 @@ def check_out(out: Path, force: bool) -> None:
 def save_config(workdir: Path, config: ConfigDict) -> None:
     """Write config.json whole or not at all.
 
-    One that says the same already stays as it was written, in an older schema's fields
+    An equal one stays as it was written, in an older schema's fields
     too: checksums of older runs are of those.
     """
     if holds_run(workdir) and load_config(workdir) == config:
@@ -99,23 +99,23 @@ def check_same(workdir: Path, config: ConfigDict) -> None:
     stored = load_config(workdir)
     if config.train.num_steps > stored.train.num_steps:
         free += ("train.num_steps",)
-    found = differing(stored, config, but=free)
-    if found:
+    others = differing(stored, config, but=free)
+    if others:
         raise ValueError(
-            f"{workdir} holds a run of another config: {'; '.join(found)}. "
+            f"{workdir} holds a run of another config: {'; '.join(others)}. "
             "Use another --workdir, or the stored values (more train.num_steps is fine)"
         )
 
 
-def check_fixed(workdir: Path, config: ConfigDict) -> None:
+def check_unchanged(workdir: Path, config: ConfigDict) -> None:
     """ValueError for a field that differs from the stored run's and cannot: all but the
     sampler's, where the data lie, and how the machine computes.
     """
     free = ("sampler", "train.cpu_devices", "model.dtype", "model.remat")
-    found = differing(load_config(workdir), config, but=free)
+    others = differing(load_config(workdir), config, but=free)
     require(
-        not found,
-        f"{workdir} is trained and cannot have {'; '.join(found)}: leave it out, or "
+        not others,
+        f"{workdir} is trained and cannot have {'; '.join(others)}: leave it out, or "
         f"train another run. Only {', '.join((*free, *schema.PLACES))} can change",
     )
 
@@ -129,7 +129,7 @@ def differing(
 ) -> list[str]:
     """ "field=value (stored: value)" of each field that makes another experiment.
 
-    Where data lie does not (their checksum says what they are), nor do fields that
+    Where data lie does not (their checksum identifies them), nor do fields that
     nothing takes.
     within, but: fields or blocks to look at ("" is all), and to leave out.
     """
@@ -154,7 +154,7 @@ def changes(old: ConfigDict, new: ConfigDict) -> dict[str, tuple[Any, Any]]:
 
 
 def recall(workdir: Path, config: ConfigDict) -> ConfigDict:
-    """The config, with what the stored run has measured where it asks to measure."""
+    """The config, with what the stored run has measured, for fields that are empty."""
     if not holds_run(workdir):
         return config
     stored, config = load_config(workdir), config.copy_and_resolve_references()

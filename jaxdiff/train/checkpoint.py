@@ -162,7 +162,7 @@ def _newest_whole(
     errors = []
     for at in steps:
         try:
-            # once asked about a folder without arrays, orbax misreads all the others
+            # after a look at a folder without arrays, orbax misreads all the others
             if not (Path(manager.directory) / str(at) / ITEM).is_dir():
                 raise ValueError(f"it has no folder {ITEM}")
             tree = read(at)

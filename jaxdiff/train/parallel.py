@@ -61,7 +61,7 @@ def replicate(tree: PyTree, devices: Devices) -> PyTree:
 
 
 def any_process(flag: bool) -> bool:
-    """Whether it is true in any of the processes; all of them must ask at once."""
+    """Whether it is true in any of the processes; all of them must call it at once."""
     return bool(multihost_utils.process_allgather(np.array(flag)).any())
 
 

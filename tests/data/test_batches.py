@@ -243,7 +243,7 @@ def test_chunks_are_of_one_size_and_give_what_all_at_once_would():
         return {"square": index**2, "pair": (index, np.stack([index, -index], 1))}
 
     for n in (1, 8, 9, 20):
-        found = map_chunks(of, n, 8)
-        np.testing.assert_array_equal(found["square"], np.arange(n) ** 2)
-        np.testing.assert_array_equal(found["pair"][1][:, 1], -np.arange(n))
+        got = map_chunks(of, n, 8)
+        np.testing.assert_array_equal(got["square"], np.arange(n) ** 2)
+        np.testing.assert_array_equal(got["pair"][1][:, 1], -np.arange(n))
     assert {*sizes} == {8} and len(sizes) == 1 + 1 + 2 + 3

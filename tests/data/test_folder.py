@@ -205,17 +205,17 @@ def written(path, pixels, names=None):
 @pytest.mark.parametrize("by_number", [True, False])
 def test_class_folders_by_name_or_number(tmp_path, by_number):
     names = [str(k) if by_number else f"class {k}" for k in LABELS]
-    found = folder.read_like(written(tmp_path, PIXELS, names), SOURCE)
+    got = folder.read_like(written(tmp_path, PIXELS, names), SOURCE)
     order = np.argsort(LABELS, kind="stable")
-    np.testing.assert_array_equal(found.pixels, PIXELS[order])
-    np.testing.assert_array_equal(found.labels, LABELS[order])
+    np.testing.assert_array_equal(got.pixels, PIXELS[order])
+    np.testing.assert_array_equal(got.labels, LABELS[order])
 
 
 def test_words_for_other_sizes(tmp_path):
     large = PIXELS[:1].repeat(2, 1).repeat(2, 2)
-    found = folder.read_like(written(tmp_path / "large", large), SOURCE)
-    assert found.pixels.shape == (1, 6, 6, 1)
-    assert found.resized == "12x12, reduced by bicubic"
+    got = folder.read_like(written(tmp_path / "large", large), SOURCE)
+    assert got.pixels.shape == (1, 6, 6, 1)
+    assert got.resized == "12x12, reduced by bicubic"
     mixed = written(tmp_path / "mixed", [large[0], PIXELS[1, ::2, ::2]])
     assert folder.read_like(mixed, SOURCE).resized == "3x3 to 12x12, resized by bicubic"
 

@@ -16,12 +16,12 @@ FILE = Path("a.png")
 def test_another_size_is_pillows_bicubic(channels):
     rng = np.random.default_rng(0)
     pixels = rng.integers(0, 256, (4, 6, channels), np.uint8)
-    found = images.rescale(pixels, (8, 12, channels), FILE)
-    assert found.shape == (8, 12, channels) and found.dtype == np.uint8
+    results = images.rescale(pixels, (8, 12, channels), FILE)
+    assert results.shape == (8, 12, channels) and results.dtype == np.uint8
     for c in range(channels):
         one = Image.fromarray(pixels[..., c])
         truth = one.resize((12, 8), Image.Resampling.BICUBIC)
-        np.testing.assert_array_equal(found[..., c], truth)
+        np.testing.assert_array_equal(results[..., c], truth)
     assert images.rescale(pixels, pixels.shape, FILE) is pixels
     with pytest.raises(ValueError, match=r"a.png is 6x4, of another aspect .* 8x8"):
         images.rescale(pixels, (8, 8, channels), FILE)

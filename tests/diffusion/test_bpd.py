@@ -59,11 +59,11 @@ def test_they_are_listed_from_the_cheapest():
 def test_a_bound_is_the_sum_of_its_parts(x64):
     keys, x0 = draw((5, 3))
     for name, terms in (("continuous", 7), ("discrete", 6)):
-        found = estimate(name, make(), keys, x0, num=7)
-        chex.assert_shape([found["steps"], found["at"]], (terms, 5))
-        total = found["prior"] + found["steps"].sum(axis=0) + found["decoder"]
-        chex.assert_trees_all_close(found["total"], total, atol=1e-12)
-        at = np.asarray(found["at"])
+        results = estimate(name, make(), keys, x0, num=7)
+        chex.assert_shape([results["steps"], results["at"]], (terms, 5))
+        total = results["prior"] + results["steps"].sum(axis=0) + results["decoder"]
+        chex.assert_trees_all_close(results["total"], total, atol=1e-12)
+        at = np.asarray(results["at"])
         assert (np.diff(at, axis=0) > 0).all()  # from the noise to the data
         assert at[0, 0] >= likelihood.NOISIEST
     # each discrete step but the last, which is the decoder's, from its own time
@@ -72,35 +72,35 @@ def test_a_bound_is_the_sum_of_its_parts(x64):
 
 
 def test_terms_of_the_continuous_bound_are_at_the_log_snr_that_they_are_of(x64):
-    """What a term is in expectation, e^lam var / 2 times the step, tells its lam."""
+    """What a term is in expectation, e^lam var / 2 times the step, gives its lam."""
     keys, x0 = draw((MANY, 4))
-    found = estimate("continuous", make(), keys, x0, num=200)
-    lam = np.asarray(found["at"])[:, 0]
+    results = estimate("continuous", make(), keys, x0, num=200)
+    lam = np.asarray(results["at"])[:, 0]
     snr = np.exp(lam)
     left = STD**2 / (1 + snr * STD**2)
     expected = 0.5 * (lam[1] - lam[0]) * snr * left / np.log(2)
-    got = np.asarray(found["steps"]).mean(axis=1)
+    got = np.asarray(results["steps"]).mean(axis=1)
     chex.assert_trees_all_close(got, expected, rtol=0.1, atol=2e-3)
 
 
 @pytest.mark.parametrize("name", ESTIMATES)
 def test_of_real_numbers_it_is_the_density(name, x64):
     keys, x0 = draw((MANY if name != "flow" else 8, 3))
-    found = estimate(name, make(), keys, x0)["total"]
+    results = estimate(name, make(), keys, x0)["total"]
     if name == "flow":
-        chex.assert_trees_all_close(found, bits(x0), atol=1e-4)
+        chex.assert_trees_all_close(results, bits(x0), atol=1e-4)
     elif name == "continuous":
-        agrees(found - bits(x0), 0.0)
+        agrees(results - bits(x0), 0.0)
     else:  # a bound: by no more than its few steps cost
-        gap = np.asarray(found - bits(x0))
+        gap = np.asarray(results - bits(x0))
         assert gap.std() / np.sqrt(MANY) * 3 < gap.mean() < 3
 
 
 def test_the_condition_reaches_the_denoiser(x64):
     keys, x0 = draw((6, 3))
     cond = jnp.linspace(0.0, 0.5, 6)
-    found = estimate("flow", make(), keys, x0 + cond[:, None], cond)["total"]
-    chex.assert_trees_all_close(found, bits(x0), atol=1e-4)
+    results = estimate("flow", make(), keys, x0 + cond[:, None], cond)["total"]
+    chex.assert_trees_all_close(results, bits(x0), atol=1e-4)
 
 
 @pytest.mark.parametrize("width", [0.3, np.array([0.1, 0.4])])
@@ -112,16 +112,16 @@ def test_the_flow_of_levels_is_that_of_values_spread_over_them(width, x64):
     x0 = jnp.asarray(np.round(np.asarray(x0) / width) * width)
     model = make(jnp.asarray(width))
     flat = model._replace(denoise=Partial(of_images, model.denoise))
-    found = estimate("flow", flat, keys, x0)["total"]
+    results = estimate("flow", flat, keys, x0)["total"]
     u = np.linspace(-0.5, 0.5, 4001)
     places = np.asarray(x0)[..., None] + u * width[..., None]
     nats = stats.norm.logpdf(places, 0, STD).mean(axis=-1) + np.log(width)
     expected = -nats.mean(axis=(1, 2)) / np.log(2)
-    agrees(found - expected, 0.0)
+    agrees(results - expected, 0.0)
     # and no less than the level's own probability has
     ends = [np.asarray(x0) + side * width / 2 for side in (-1, 1)]
     mass = np.subtract(*(stats.norm.cdf(x, 0, STD) for x in reversed(ends)))
-    assert np.mean(found + np.log2(mass).mean(axis=(1, 2))) > 0
+    assert np.mean(results + np.log2(mass).mean(axis=(1, 2))) > 0
 
 
 def of_images(denoise, x_t, t, cond):
@@ -139,14 +139,14 @@ def test_of_few_values_the_divergence_is_exact_and_of_many_probed(x64):
     model = make(cleanest=0.05)._replace(denoise=Partial(mixed))
     for size, same in ((bpd.FEW, True), (bpd.FEW + 1, False)):
         keys, x0 = draw((2, size))
-        found = estimate("flow", model, keys, x0)
+        results = estimate("flow", model, keys, x0)
         other = estimate("flow", model, keys[::-1], x0)
-        apart = np.abs(found["total"] - other["total"]).max()
+        apart = np.abs(results["total"] - other["total"]).max()
         assert (apart < 1e-12) == same
-        assert (np.asarray(found["ode_steps"]) > 5).all()
+        assert (np.asarray(results["ode_steps"]) > 5).all()
 
 
 def test_of_independent_values_one_probe_has_the_exact_trace(x64):
     keys, x0 = draw((4, bpd.FEW + 1))
-    found = estimate("flow", make(), keys, x0)
-    chex.assert_trees_all_close(found["total"], bits(x0), atol=1e-4)
+    results = estimate("flow", make(), keys, x0)
+    chex.assert_trees_all_close(results["total"], bits(x0), atol=1e-4)

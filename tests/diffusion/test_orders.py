@@ -39,20 +39,22 @@ def spread_by_hand(eta, ts):
 
 @pytest.mark.parametrize("eta", [0.5, 1.0])
 def test_the_spread_of_noisy_steps_is_that_by_hand(x64, eta):
-    found = orders.measure(ddim.make, {"eta": eta}, SCHEDULE)
-    assert found.noisy and found.mean < 1e-8
+    results = orders.measure(ddim.make, {"eta": eta}, SCHEDULE)
+    assert results.noisy and results.mean < 1e-8
     t, s = (float(SCHEDULE.t_of(jnp.asarray(v))) for v in (orders.START, orders.END))
-    for value, n in zip(found.values, orders.STEPS[True], strict=True):
+    for value, n in zip(results.values, orders.STEPS[True], strict=True):
         mean, std, exact = spread_by_hand(eta, orders.even(t, s, n))
         assert mean == pytest.approx(next(levels(s)) * MEAN, rel=1e-8)
         assert value == pytest.approx(abs(std / exact - 1), rel=1e-6)
-    assert found.order == pytest.approx(np.log2(found.values[-2] / found.values[-1]))
+    assert results.order == pytest.approx(
+        np.log2(results.values[-2] / results.values[-1])
+    )
 
 
 def test_the_path_without_noise_is_that_by_hand(x64):
     """x_s = alpha_s x0 + sigma_s eps, of all columns, against the exact flow's end."""
-    found = orders.measure(ddim.make, {"eta": 0.0}, SCHEDULE)
-    assert not found.noisy
+    results = orders.measure(ddim.make, {"eta": 0.0}, SCHEDULE)
+    assert not results.noisy
     t, s = (float(SCHEDULE.t_of(jnp.asarray(v))) for v in (orders.START, orders.END))
     alpha, sigma = levels(t)
     means = np.where(orders.NORMAL, alpha * MEAN, 0.0)
@@ -67,7 +69,7 @@ def test_the_path_without_noise_is_that_by_hand(x64):
         x = alpha * x0 + sigma * eps
     exact = analytic.transport(orders.DATA, SCHEDULE, x_T[None], t, s)
     error = np.abs(np.asarray(x) - exact).max() / np.hypot(alpha * STD, sigma)
-    assert found.values[0] == pytest.approx(error, rel=1e-6)
+    assert results.values[0] == pytest.approx(error, rel=1e-6)
 
 
 def test_noise_that_is_a_tenth_too_large_is_found(x64):
@@ -76,8 +78,8 @@ def test_noise_that_is_a_tenth_too_large_is_found(x64):
     def make(schedule):
         return sampling.make_solver(Partial(_louder, ddim.make(schedule, eta=1.0)))
 
-    found = orders.measure(make, {}, SCHEDULE)
-    assert 0.05 < found.values[-1] < 0.1 and found.order < 0
+    results = orders.measure(make, {}, SCHEDULE)
+    assert 0.05 < results.values[-1] < 0.1 and results.order < 0
 
 
 def _louder(solver, denoise, noise, x, t, s, state):
@@ -85,8 +87,8 @@ def _louder(solver, denoise, noise, x, t, s, state):
 
 
 def test_churn_is_noise_of_the_whole_way(x64):
-    found = orders.measure(euler.make, {"churn": 4.0}, SCHEDULE)
-    assert found.noisy
+    results = orders.measure(euler.make, {"churn": 4.0}, SCHEDULE)
+    assert results.noisy
     assert orders.of_steps({"churn": 4.0, "frame": "ve"}, 8) == {
         "churn": 0.5,
         "frame": "ve",

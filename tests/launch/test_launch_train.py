@@ -157,7 +157,7 @@ def test_kill_9_and_the_same_command_are_one_run_to_the_bit(tmp_path, as_for_a_u
 
 
 def test_a_choice_made_by_a_flag_puts_back_what_it_does_not_take():
-    """And says so in one line; made-up data have the shape of the config's own."""
+    """One line reports it; made-up data have the shape of the config's own."""
     made_up = ("--config.data.name=synthetic", "--dry_run")
     done = launch(
         {

@@ -1,4 +1,4 @@
-"""A mistake in what is asked of a trained run is one line, status 2, and no file."""
+"""A mistake in a request to a trained run is one line, status 2, and no file."""
 
 import json
 

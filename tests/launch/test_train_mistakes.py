@@ -9,7 +9,7 @@ from tests.launch.conftest import contents, launch, one_line
 IRIS = "--config=configs/iris.py"
 DIGITS = "--config=configs/digits.py"
 
-# name -> arguments of launch.train, and what the line must say
+# name -> arguments of launch.train, and what the line must contain
 TRAIN = {
     "misspelt block": ((IRIS, "--config.trian.num_steps=1"), "'trian'.*\"train\""),
     "misspelt field": ((IRIS, "--config.train.num_stesp=1"), '"num_steps"'),

@@ -8,16 +8,16 @@ from jaxdiff.metrics.averages import average
 
 def test_it_is_the_mean_and_its_error():
     # deviations -2, 0, 2: a variance of 8 / 2, over three values
-    found = average([1, 3, 5])
-    assert found.value == 3 and found.error == pytest.approx((4 / 3) ** 0.5)
-    assert found.named("kid") == {"kid": 3, "kid_error": found.error}
+    got = average([1, 3, 5])
+    assert got.value == 3 and got.error == pytest.approx((4 / 3) ** 0.5)
+    assert got.named("kid") == {"kid": 3, "kid_error": got.error}
 
 
 def test_shares_of_yes_and_no_are_binomial():
     yes = np.arange(100) < 20
-    found = average(yes)
-    assert found.value == pytest.approx(0.2)
-    assert found.error == pytest.approx((0.2 * 0.8 / 99) ** 0.5)
+    got = average(yes)
+    assert got.value == pytest.approx(0.2)
+    assert got.error == pytest.approx((0.2 * 0.8 / 99) ** 0.5)
 
 
 def test_single_precision_is_summed_in_double():

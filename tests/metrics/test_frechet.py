@@ -88,9 +88,9 @@ def test_a_stream_is_one_shot():
 def test_splits_are_the_moments_before_and_after_each_cut():
     x = np.random.default_rng(7).normal(1e3, 1.0, size=(30, 3))
     cuts = (4, 11, 20)
-    found = splits([fit(part) for part in np.split(x, cuts)])
-    assert len(found) == 3
-    for cut, pair in zip(cuts, found, strict=True):
+    results = splits([fit(part) for part in np.split(x, cuts)])
+    assert len(results) == 3
+    for cut, pair in zip(cuts, results, strict=True):
         for got, rows in zip(pair, (x[:cut], x[cut:]), strict=True):
             assert got.count == len(rows)
             np.testing.assert_allclose(got.mean, fit(rows).mean, rtol=1e-14)

@@ -33,7 +33,7 @@ def test_half_of_the_rows_displaced_costs_half_of_the_doubt():
 
 
 def test_tables_of_other_lengths_are_cut_to_one():
-    """Of 60 equal rows and 180: all would be told apart by their number alone."""
+    """Of 60 equal rows and 180: all would be classified by their number alone."""
     rng = np.random.default_rng(0)
     real, generated = ({"a": rng.normal(size=n)} for n in (60, 180))
     assert abs(table_accuracy(real, generated) - 0.5) < 4 * 0.046

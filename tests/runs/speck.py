@@ -1,4 +1,4 @@
-"""A network of images that is told time and label, and compiles in a moment.
+"""A network of images that takes time and label, and compiles in a moment.
 
 What a run does with a network is not the network's business: tests of runs name this
 one, `model.name=speck`, where another would only take longer.

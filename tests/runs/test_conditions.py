@@ -30,7 +30,7 @@ from tests.runs.conftest import assert_same, at, read_state, tiny_config
 NUM, STEPS = 40, 6
 
 
-class Kind(NamedTuple):
+class Case(NamedTuple):
     """load: i64[b] -> the conditions of these examples.  null: as a Source has it."""
 
     load: object
@@ -54,9 +54,9 @@ def named(index):
 
 
 KINDS = {
-    "vector": Kind(vector, np.zeros(2, np.float32)),
-    "sequence": Kind(sequence, {"tokens": 0.0, "mask": False}),
-    "two by name": Kind(named, {"label": 4, "vector": np.array([0.0, 0.0])}),
+    "vector": Case(vector, np.zeros(2, np.float32)),
+    "sequence": Case(sequence, {"tokens": 0.0, "mask": False}),
+    "two by name": Case(named, {"label": 4, "vector": np.array([0.0, 0.0])}),
 }
 
 
@@ -245,13 +245,13 @@ def test_an_image_depends_on_its_seed_and_its_condition_alone(trained):
     assert moved[4] > 1e-4 and np.delete(moved, 4).max() < 1e-5
 
 
-def test_samples_are_asked_for_with_the_conditions_of_the_data(trained, tmp_path):
+def test_samples_are_requested_with_the_conditions_of_the_data(trained, tmp_path):
     """More than there are examples begin anew; the preview draws with them, too."""
     kind, folder, run, state = trained
     index = np.arange(NUM + 3) % NUM
-    found = run.experiment.conditions(NUM + 3)
-    chex.assert_trees_all_equal(found, KINDS[kind].load(index))
-    assert run.experiment.labels_of(found) is None
+    got = run.experiment.conditions(NUM + 3)
+    chex.assert_trees_all_equal(got, KINDS[kind].load(index))
+    assert run.experiment.labels_of(got) is None
     again = setup.prepare(config_of(), folder, source_of(kind))
     again.preview(primary(state.ema), tmp_path / "preview.png")
     assert (tmp_path / "preview.png").stat().st_size > 100

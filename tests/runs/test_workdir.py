@@ -126,7 +126,7 @@ def test_a_checksum_is_compared_with_one_of_its_formula(old, new, same, tiny):
 )
 def test_what_a_trained_run_may_change(tmp_path, tiny, fields):
     workdir.save_config(tmp_path, tiny())
-    workdir.check_fixed(tmp_path, tiny(**fields))
+    workdir.check_unchanged(tmp_path, tiny(**fields))
 
 
 @pytest.mark.parametrize(
@@ -140,7 +140,7 @@ def test_what_a_trained_run_may_change(tmp_path, tiny, fields):
 def test_what_a_trained_run_cannot_change(tmp_path, tiny, fields, words):
     workdir.save_config(tmp_path, tiny())
     with pytest.raises(ValueError, match=words):
-        workdir.check_fixed(tmp_path, tiny(**fields))
+        workdir.check_unchanged(tmp_path, tiny(**fields))
 
 
 def test_a_table_may_move_and_not_change(tmp_path, tiny):

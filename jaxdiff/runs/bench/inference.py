@@ -1,7 +1,7 @@
 """How well a config's models infer columns from columns, by cross-validation.
 
 The table is cut into FOLDS parts (data/folds.py). For each part a model is trained on
-the others, and asked about the rows left out (metrics/inference.py). The class is the
+the others, and infers the rows left out (metrics/inference.py). The class is the
 table's first column of categories. Means and standard deviations are those of the rows
 trained on, so that nothing of the others is known beforehand.
 """
@@ -31,7 +31,7 @@ FOLDS = 5
 def bench_inference(config: ConfigDict, out: Path | None) -> list[dict[str, Any]]:
     """Both questions as lines of a table, and as out/inference.png; None for none.
 
-    Errors: ValueError for data or a config that they cannot be asked of, before any
+    Errors: ValueError for data or a config that have nothing to infer, before any
     training; FloatingPointError for samples that are not finite.
     """
     source = build.make_source(config)

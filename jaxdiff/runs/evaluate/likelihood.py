@@ -64,7 +64,7 @@ def prepare(
             steps: of the discrete bound, and terms of the continuous one's integral.
             cleanest: sigma / alpha at which the continuous bound and the flow begin; 0
             for a quarter of a pixel's level, of other data .01. Far below, networks
-            know the data no better, and the integral counts it.
+            predict the data no better, and the integral counts it.
             out: files of the same request in it are not made again.
     Errors: ValueError, FileNotFoundError.
     """

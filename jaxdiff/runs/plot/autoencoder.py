@@ -91,8 +91,8 @@ def draw_latents(request: PlotRequest, path: Path) -> None:
 def draw_interpolation(request: PlotRequest, path: Path) -> None:
     """Strips from image to image through the latent space; two runs side by side.
 
-    Both draw the same pairs. The figures say how much nearer to the data the middles of
-    the second run are; the difference does not depend on how hard a pair is.
+    Both draw the same pairs. The figures give how much nearer to the data the middles
+    of the second run are; the difference does not depend on how hard a pair is.
     """
     seed = request.seed
     a, b = pairs_of_classes(request.run.source, seed, min(request.num or FEW, MOST))

@@ -85,7 +85,7 @@ def _steps(
             path = workdir / "samples" / f"{span.last:08d}.png"
             try:
                 run.preview(primary(state.ema), path)
-            except FloatingPointError as error:  # of the samples: training goes on
+            except FloatingPointError as error:  # of the samples: training continues
                 tqdm.write(f"no {path.name}: {error}")
             save_curves(workdir)
             watch.restart()
@@ -93,8 +93,8 @@ def _steps(
 
 
 def _agreed(signum: int, span: Span, log_every: int) -> bool:
-    """Whether to stop. Several processes stop at one step, and ask one another only
-    when they log: each must take part in every step.
+    """Whether to stop. Several processes stop at one step, and compare only when
+    they log: each must take part in every step.
     """
     if jax.process_count() == 1:
         return bool(signum)

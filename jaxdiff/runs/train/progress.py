@@ -44,7 +44,7 @@ def make_measure(run: Experiment) -> Measure | None:
     def measure(params):
         try:
             x = sampler.draw(params, config.seed, index, cond)
-        except FloatingPointError as error:  # of the samples: training goes on
+        except FloatingPointError as error:  # of the samples: training continues
             tqdm.write(f"nothing measured: {error}")
             return {}
         return {k: v for k, v in compare(x).items() if v is not None}

@@ -97,7 +97,7 @@ def _check_steps(t: ConfigDict) -> None:
     require(
         bool(t.ema_widths) == (t.snapshot_every >= 1),
         f"train.ema_widths={t.ema_widths} and train.snapshot_every={t.snapshot_every} "
-        "belong together: (0.05, 0.1), say, and an eighth of train.num_steps",
+        "belong together: (0.05, 0.1), for example, and an eighth of train.num_steps",
     )
     for name in EVERY:
         require(

@@ -57,25 +57,25 @@ class Watch:
         self._timed = 0  # steps since then
 
     def begin(self, parameters: int) -> None:
-        """Say what is trained, where and on what."""
+        """Print what is trained, where and on what."""
         if self._last >= self._end:
             return
         devices = jax.devices()
-        self._say(
+        self._print(
             f"{self._run.experiment.workdir}: {parameters:,} parameters on "
             f"{len(devices)} x {devices[0].device_kind}, steps {self._last:,} to "
             f"{self._end:,}"
         )
 
     def finish(self) -> None:
-        """Say that the run is finished, and how it goes on."""
+        """Print that the run is finished, and how to continue it."""
         spent = _time(time.perf_counter() - self._began)
-        self._say(
+        self._print(
             f"finished at step {self._last:,} after {spent}; more train.num_steps "
             "continue it"
         )
 
-    def _say(self, text: str) -> None:
+    def _print(self, text: str) -> None:
         if self.writes:
             tqdm.write(text)
             sys.stdout.flush()  # of a batch job it is a file
@@ -117,7 +117,7 @@ class Watch:
             if rate:
                 left = (self._end - self._last) * self._batch / rate
                 text += f", {rate:,.0f} examples/s, {_time(left)} left"
-            self._say(text)
+            self._print(text)
         self._pending, self._flushed = [], self._last
         self.restart()
 

@@ -19,7 +19,7 @@ def test_a_row_has_orders_of_every_schedule_and_both_laws(tmp_path, monkeypatch)
     (row,) = bench_solvers.bench_solvers(tmp_path)
     assert json.loads((tmp_path / "orders.json").read_text()) == [row]
     assert (tmp_path / "orders.png").exists()
-    found = [row[name] for name in bench_solvers.SCHEDULES]
-    np.testing.assert_allclose(found, 2.0, atol=0.1)
+    got = [row[name] for name in bench_solvers.SCHEDULES]
+    np.testing.assert_allclose(got, 2.0, atol=0.1)
     assert row["predictions"] < 1e-3
     assert row["normal, cosine"] < 4 and row["two modes, edm"] < 4

@@ -89,7 +89,7 @@ def test_known_pixels_are_exact_in_the_files(done, files, tmp_path):
         np.testing.assert_array_equal(np.asarray(a)[:, 4:], np.asarray(b)[:, 4:])
 
 
-def test_the_hidden_part_tells_nothing(done, files, tmp_path):
+def test_the_hidden_part_has_no_effect(done, files, tmp_path):
     """Two images that differ only where they are drawn anew give the same."""
     with Image.open(files / "a.png") as picture:
         pixels = np.array(picture)

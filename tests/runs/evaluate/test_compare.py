@@ -79,8 +79,8 @@ def test_figures_are_the_metrics(compared, extractor, folders):
     }
     true = real(extractor, index)
     unit = np.square(true).mean() ** 0.5
-    found = kernel.block_mmd(features / unit, true / unit, 3, 0)
-    truth |= {"kid": found.value, "kid_error": found.error, "kid_block": 3}
+    results = kernel.block_mmd(features / unit, true / unit, 3, 0)
+    truth |= {"kid": results.value, "kid_error": results.error, "kid_block": 3}
     assert row == pytest.approx(truth, rel=1e-3)
     assert truth["frechet"] > 2 * truth["real_to_real"]
 

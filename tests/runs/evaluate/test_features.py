@@ -54,8 +54,8 @@ def test_standardised_classifiers_are_given_their_units(extractor):
     source = images.standardise(extractor.source, (0.3,), (0.2,))
     x = source[np.arange(7)]["x"]
     moved = extractor._replace(source=source, classify=Echo())
-    found = moved._apply(Echo.__call__, source.decode(x), 255.0)
-    np.testing.assert_allclose(found, x, atol=1e-5)
+    results = moved._apply(Echo.__call__, source.decode(x), 255.0)
+    np.testing.assert_allclose(results, x, atol=1e-5)
 
 
 class Echo:

@@ -30,10 +30,10 @@ def written(folder, pixels, names=None):
 
 
 def test_what_launch_sample_wrote(tmp_path):
-    found = read(saved(tmp_path, values=VALUES, labels=LABELS, seed=0), SOURCE)
-    np.testing.assert_array_equal(found.pixels, PIXELS)
-    np.testing.assert_array_equal(found.labels, LABELS)
-    assert found.pixels.dtype == np.uint8 and found.resized == ""
+    results = read(saved(tmp_path, values=VALUES, labels=LABELS, seed=0), SOURCE)
+    np.testing.assert_array_equal(results.pixels, PIXELS)
+    np.testing.assert_array_equal(results.labels, LABELS)
+    assert results.pixels.dtype == np.uint8 and results.resized == ""
     # its own pictures beside it are not read
     (tmp_path / "grid.png").write_bytes(b"no picture")
     assert len(read(tmp_path, SOURCE).pixels) == 12
@@ -51,9 +51,9 @@ def test_the_peak_is_the_sources(tmp_path):
 
 
 def test_plain_pictures(tmp_path):
-    found = read(written(tmp_path, PIXELS), SOURCE)
-    np.testing.assert_array_equal(found.pixels, PIXELS)
-    assert found.labels is None
+    results = read(written(tmp_path, PIXELS), SOURCE)
+    np.testing.assert_array_equal(results.pixels, PIXELS)
+    assert results.labels is None
 
 
 def test_another_size_is_enlarged_by_pillows_bicubic(tmp_path):
@@ -64,9 +64,9 @@ def test_another_size_is_enlarged_by_pillows_bicubic(tmp_path):
         written(tmp_path / "pictures", small),
         saved(tmp_path / "saved", values=small.astype(np.float32)),
     ):
-        found = read(folder, SOURCE)
-        np.testing.assert_array_equal(found.pixels[0, ..., 0], truth)
-        assert found.resized == "3x3, enlarged by bicubic"
+        results = read(folder, SOURCE)
+        np.testing.assert_array_equal(results.pixels[0, ..., 0], truth)
+        assert results.resized == "3x3, enlarged by bicubic"
 
 
 def test_colour_and_sides_that_differ(tmp_path):
@@ -76,9 +76,9 @@ def test_colour_and_sides_that_differ(tmp_path):
         Image.fromarray(image).save(tmp_path / f"{i:02d}.png")
     np.testing.assert_array_equal(read(tmp_path, COLOUR).pixels, pixels)
     large = values.repeat(2, 1).repeat(2, 2)
-    found = read(saved(tmp_path, values=large), COLOUR)
-    assert found.pixels.shape == (12, 6, 4, 3)
-    assert found.resized == "8x12, reduced by bicubic"
+    results = read(saved(tmp_path, values=large), COLOUR)
+    assert results.pixels.shape == (12, 6, 4, 3)
+    assert results.resized == "8x12, reduced by bicubic"
 
 
 def test_one_class(tmp_path):

@@ -190,5 +190,5 @@ def test_pictures_of_a_run(tmp_path):
     with pytest.raises(ValueError, match="has other classes than the data"):
         plot.draw(request, "guidance", tmp_path / "out")
     same = run.source[permutation(0, 0, 60)[:6]]["x"]
-    found = quality.kid_by_steps(request, {1: same, 2: np.zeros_like(same)})
-    assert found[2]["kid"] > 10 * abs(found[1]["kid"])
+    results = quality.kid_by_steps(request, {1: same, 2: np.zeros_like(same)})
+    assert results[2]["kid"] > 10 * abs(results[1]["kid"])

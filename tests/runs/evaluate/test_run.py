@@ -51,8 +51,8 @@ def evaluated(case, out, **changes):
 
 
 def test_every_metric_of_images_is_found_once(images, tmp_path):
-    found = evaluated(images, tmp_path / "out")
-    assert {*found} >= {
+    output = evaluated(images, tmp_path / "out")
+    assert {*output} >= {
         "frechet",
         "kid",
         "precision",
@@ -60,23 +60,23 @@ def test_every_metric_of_images_is_found_once(images, tmp_path):
         "density",
         "coverage",
     }
-    assert {*found} >= {"density", "inception_score", "sliced", "bpd, continuous"}
-    assert np.isfinite([*found.values()]).all()
+    assert {*output} >= {"density", "inception_score", "sliced", "bpd, continuous"}
+    assert np.isfinite([*output.values()]).all()
     record = json.loads((tmp_path / "out" / "evaluation.json").read_text())
     names = {"sampler", "num", "seed", "step", "extractor", "reference", "pixels"}
     assert names | {"nfe"} <= {*record}
-    assert record["bpd"]["results"][0]["bpd"] == found["bpd, continuous"]
+    assert record["bpd"]["results"][0]["bpd"] == output["bpd, continuous"]
     # worked out from what was written, apart
     run, extractor = images[0], load_extractor(images[1])
     ((_, arrays),) = shards.read(tmp_path / "out" / "samples")
     values = np.round(arrays["values"])
     accuracy = (extractor.labels(values, 255.0) == arrays["labels"]).mean()
-    assert found["label_accuracy"] == pytest.approx(accuracy)
+    assert output["label_accuracy"] == pytest.approx(accuracy)
     generated = extractor.features(values, 255.0)
     real = run.source.decode(run.source[np.arange(len(run.source))]["x"])
     real = extractor.features(np.round(real), 255.0)
     expected = frechet.distance(frechet.fit(generated), frechet.fit(real))
-    assert found["frechet"] == pytest.approx(expected, rel=1e-3)
+    assert output["frechet"] == pytest.approx(expected, rel=1e-3)
 
 
 def test_stopped_it_resumes_to_the_same_numbers(images, tmp_path, monkeypatch):
@@ -124,8 +124,8 @@ def test_anybodys_pictures(images, tmp_path):
     (tmp_path / "theirs").mkdir()
     np.savez(tmp_path / "theirs" / "samples.npz", values=values)
     fields = {"metrics": ["frechet"], "images": tmp_path / "theirs"}
-    found = evaluated(images, tmp_path / "out", **fields)
-    assert found["frechet"] == pytest.approx(0, abs=1e-6)  # the data themselves
+    output = evaluated(images, tmp_path / "out", **fields)
+    assert output["frechet"] == pytest.approx(0, abs=1e-6)  # the data themselves
     with pytest.raises(ValueError, match="holds an evaluation of another seed"):
         evaluated(images, tmp_path / "out", **fields, seed=1)
     with pytest.raises(ValueError, match="label_accuracy needs images with labels"):
@@ -144,13 +144,13 @@ def test_samples_of_codes_are_compared_with_the_images_themselves(images, tmp_pa
     )
     config.data.update({"name": "latents", "path": str(tmp_path / "first")})
     run = untrained(config, tmp_path / "second")
-    found = evaluated((run, images[1]), tmp_path / "out", metrics=["frechet"])
+    output = evaluated((run, images[1]), tmp_path / "out", metrics=["frechet"])
     extractor = load_extractor(images[1])
     ((_, arrays),) = shards.read(tmp_path / "out" / "samples")
     true = extractor.source[np.arange(len(extractor.source))]["x"]
     pair = [np.round(v) for v in (arrays["values"], extractor.source.decode(true))]
     moments = [frechet.fit(extractor.features(v, 255.0)) for v in pair]
-    assert found["frechet"] == pytest.approx(frechet.distance(*moments), rel=1e-3)
+    assert output["frechet"] == pytest.approx(frechet.distance(*moments), rel=1e-3)
 
 
 def test_features_that_are_not_finite_name_the_file(images, tmp_path, monkeypatch):
@@ -175,19 +175,19 @@ def test_features_that_are_not_finite_name_the_file(images, tmp_path, monkeypatc
 
 def test_too_few_images_are_a_warning(images, tmp_path, capsys):
     fields = {"metrics": ["frechet"], "num": 8, "num_real": 60}
-    found = evaluated(images, tmp_path / "out", **fields)
+    output = evaluated(images, tmp_path / "out", **fields)
     printed = capsys.readouterr().out
     assert "warning: 8 images span no covariance of" in printed
-    real = found["frechet, real-to-real of 8"]
+    real = output["frechet, real-to-real of 8"]
     assert real > 0
     assert f"The baseline of 8 real images is {real:.3g}." in printed
 
 
 def test_a_table_needs_no_features(table, tmp_path):
-    found = evaluated(table, tmp_path / "out")
-    assert {"correlation_gap", "two_sample_accuracy", "bpd, continuous"} <= {*found}
+    output = evaluated(table, tmp_path / "out")
+    assert {"correlation_gap", "two_sample_accuracy", "bpd, continuous"} <= {*output}
     names = table[0].source.layout.names
-    assert {f"apart: {name}" for name in names} <= {*found}
+    assert {f"apart: {name}" for name in names} <= {*output}
     with pytest.raises(ValueError, match="are for images; this run makes tables"):
         evaluated(table, tmp_path / "no", features=tmp_path)
 
@@ -257,11 +257,11 @@ def test_features_of_another_size_are_refused(images, tmp_path):
 
 def test_any_first_real_features_have_the_classes_of_all(images):
     extractor = load_extractor(images[1])
-    found = Reference(extractor, extractor.source, 60).real
+    output = Reference(extractor, extractor.source, 60).real
     every = extractor.source[np.arange(60)]
     seen = extractor.features(extractor.source.decode(every["x"]).round(), 255.0)
     # which image each is of: the nearest
-    apart = np.linalg.norm(found[:, None] - seen[None], axis=-1)
+    apart = np.linalg.norm(output[:, None] - seen[None], axis=-1)
     assert sorted(apart.argmin(1)) == [*range(60)]
     labels = every["cond"][apart.argmin(1)]
     assert np.bincount(labels[:30]).tolist() == [10, 10, 10]

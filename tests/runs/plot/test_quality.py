@@ -103,17 +103,17 @@ def of_steps(folder, num, seed=0, **sampler):
 
 
 def test_one_step_is_the_estimate_from_the_noise(folder):
-    """By hand: x0 of what the network says at t = 1; sample i has noise i."""
+    """By hand: x0 of what the network gives at t = 1; sample i has noise i."""
     request = of_steps(folder, 3)
-    found = quality.samples_by_steps(request)
-    assert list(found) == [1, 10, 80]
-    assert all(x.shape == (3, 4, 4, 1) for x in found.values())
+    got = quality.samples_by_steps(request)
+    assert list(got) == [1, 10, 80]
+    assert all(x.shape == (3, 4, 4, 1) for x in got.values())
     seeds = rng.split_by(jax.random.key(0), jnp.arange(3))
     keys = [jax.random.fold_in(seed, 0) for seed in seeds]
     z = jnp.stack([jax.random.normal(key, (4, 4, 1)) for key in keys])
     sigma = np.sin(np.arccos(0.02))
     x0 = request.run.model(sigma * z, jnp.ones(()), None).x0
-    np.testing.assert_allclose(found[1], x0, atol=1e-5)
+    np.testing.assert_allclose(got[1], x0, atol=1e-5)
 
 
 def test_ten_steps_are_the_runs_own_ddim(folder):
@@ -146,8 +146,8 @@ def test_kid_is_to_as_many_real_images(folder):
     """Real images are at no distance but for chance; a grey blot is far from them."""
     request = of_steps(folder, 40)
     x = request.run.source[np.arange(100, 140)]["x"]
-    found = quality.kid_by_steps(request, {1: np.zeros_like(x), 10: x})
-    blot, real = (row["kid"] for row in found.values())
+    got = quality.kid_by_steps(request, {1: np.zeros_like(x), 10: x})
+    blot, real = (row["kid"] for row in got.values())
     assert blot > 5 * abs(real)
 
 
@@ -172,8 +172,8 @@ def test_every_width_and_scale_is_drawn(request_widths, tmp_path, monkeypatch):
     monkeypatch.setattr(quality, "WIDTHS", (0.05, 0.1))
     monkeypatch.setattr(quality, "WIDTH_SCALES", (1.0, 3.0))
     plot.draw(request_widths, "widths", tmp_path)
-    found = np.array(json.loads((tmp_path / "widths.json").read_text())["frechet"])
-    assert found.shape == (2, 2) and np.isfinite(found).all()
+    got = np.array(json.loads((tmp_path / "widths.json").read_text())["frechet"])
+    assert got.shape == (2, 2) and np.isfinite(got).all()
     # one of them, by the run's sampler alone
     config = request_widths.run.config.copy_and_resolve_references()
     config.sampler.update({"ema": 0.1, "guidance": 3.0})
@@ -181,8 +181,8 @@ def test_every_width_and_scale_is_drawn(request_widths, tmp_path, monkeypatch):
     x = run.sampler().draw(run.params, 0, np.arange(20), run.conditions(20))
     real = run.pixels(run.source[np.arange(60)]["x"])
     moments = [frechet.fit(extractor.features(some)) for some in (run.pixels(x), real)]
-    assert found[1, 1] == pytest.approx(frechet.distance(*moments), rel=1e-3)
-    assert found[1, 1] != pytest.approx(found[1, 0], rel=1e-3)
+    assert got[1, 1] == pytest.approx(frechet.distance(*moments), rel=1e-3)
+    assert got[1, 1] != pytest.approx(got[1, 0], rel=1e-3)
     assert (tmp_path / "widths.png").exists()
 
 
@@ -258,7 +258,7 @@ def test_each_method_changes_its_own_scale(guided):
 
 def test_label_accuracy_is_of_samples_that_have_their_label(guided):
     """A model that, given its label, makes the very images of the data, which the
-    classifier knows; given another, those of the other class."""
+    classifier recognises; given another, the images of the other class."""
     source, extractor = guided.run.source, guided.extractor
     batch = source[np.arange(len(source))]
     first = [int(np.argmax(batch["cond"] == k)) for k in range(3)]

@@ -383,7 +383,7 @@ def test_what_a_run_leaves_behind(whole):
     assert sorted(kept) == ["6", "8"]
 
 
-def test_previews_come_when_asked(tmp_path, whole):
+def test_previews_come_when_due(tmp_path, whole):
     run, drawn = at(whole[1], tmp_path / "run", sample_every=4, num_steps=6), []
     loop.run(run._replace(preview=lambda _, path: drawn.append(path.name)))
     assert drawn == ["00000004.png", "00000006.png"]

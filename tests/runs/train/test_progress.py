@@ -43,8 +43,8 @@ def test_a_run_is_measured_and_its_bits_stay_as_they_were(tmp_path, whole):
     x = run.sampler().draw(primary(state.ema), 0, np.arange(30), labels)
     order = permutation(0, 0, 40)  # of as many real rows, the first of these
     pair = [run.source.decode(some) for some in (run.source[order]["x"], x)]
-    found = METRICS["two_sample"].compute(Pair(*pair))
-    assert rows[-1][name] == pytest.approx(found[name], abs=0.05)
+    got = METRICS["two_sample"].compute(Pair(*pair))
+    assert rows[-1][name] == pytest.approx(got[name], abs=0.05)
     assert (tmp_path / "run" / "progress.png").exists()
     assert not (whole[0] / "progress.png").exists()
     request = PlotRequest(open_run(tmp_path / "run"))
@@ -60,7 +60,7 @@ def test_of_images_the_distances_that_the_metrics_give(classifier_run, tmp_path)
     run = untrained(config, tmp_path / "run")
     prepared = setup.prepare(config, tmp_path / "run")
     assert prepared.measure
-    found = prepared.measure(run.params)
+    got = prepared.measure(run.params)
     labels = np.repeat(np.arange(3), 10).astype(np.int32)
     assert config.sampler.num_steps != 2
     sampler = run.with_sampler(num_steps=2).sampler()
@@ -72,8 +72,8 @@ def test_of_images_the_distances_that_the_metrics_give(classifier_run, tmp_path)
         for v in (run.source.decode(x), real)
     ]
     expected = frechet.distance(*moments)
-    assert found["frechet"] == pytest.approx(expected, rel=1e-3)
-    assert {*found} == {"frechet", "kid", "kid_error"}
+    assert got["frechet"] == pytest.approx(expected, rel=1e-3)
+    assert {*got} == {"frechet", "kid", "kid_error"}
     assert [*(tmp_path / "run" / "references").iterdir()]
 
 
