@@ -120,6 +120,21 @@ def check_unchanged(workdir: Path, config: ConfigDict) -> None:
     )
 
 
+def check_used(
+    workdir: Path, config: ConfigDict, unused: Sequence[str], why: str
+) -> None:
+    """ValueError for a field that differs from the stored run's and has no effect.
+
+    unused: fields, or beginnings of their names.  why: they have none, after the name.
+    """
+    changed = [
+        f"--config.{field}={new!r} {why}. Leave it out"
+        for field, (_, new) in changes(load_config(workdir), config).items()
+        if field.startswith((*unused,))
+    ]
+    require(not changed, "".join(changed[:1]))
+
+
 def differing(
     stored: ConfigDict,
     config: ConfigDict,

@@ -10,6 +10,7 @@ from jaxdiff.plots.saving import save_image
 from jaxdiff.runs import shards, workdir
 from jaxdiff.runs.edit import invert, known
 from jaxdiff.runs.edit.request import EditRequest, EditResult
+from jaxdiff.runs.sampler import KNOWN, NEEDS_KNOWN
 
 # A kind checks its request before it draws anything.
 KINDS = {
@@ -42,6 +43,9 @@ def run(kind: str, request: EditRequest, force: bool = False) -> EditResult:
         "launch.edit is for models that make images by themselves; this run enlarges "
         "the images of another run: edit with that one",
     )
+    if kind != "inpaint":
+        run = request.run
+        workdir.check_used(run.path, run.config, KNOWN, NEEDS_KNOWN)
     with locked(request.out):
         result = KINDS[kind](request)
         _write(request, result)

@@ -58,14 +58,11 @@ def _check_used(request: PlotRequest, kind: str, needs: list[str]) -> None:
     )
     run = request.run
     if run.workdir and "sampler" not in needs:
-        changed = workdir.changes(workdir.load_config(run.workdir), run.config)
-        taken = "sampler.ema" if "params" in needs else ""
-        names = [k for k in changed if k.startswith("sampler.") and k != taken]
-        require(
-            not names,
-            f"--config.{''.join(names[:1])} changes nothing in {kind!r}, which draws "
-            "no samples. Leave it out",
-        )
+        fields = [f"sampler.{name}" for name in run.config.sampler]
+        if "params" in needs:
+            fields.remove("sampler.ema")
+        why = f"changes nothing in {kind!r}, which draws no samples"
+        workdir.check_used(run.workdir, run.config, fields, why)
 
 
 def _check_beside(request: PlotRequest, kind: str) -> None:

@@ -20,8 +20,9 @@ from jaxdiff.plots.saving import save_image
 from jaxdiff.runs import shards
 from jaxdiff.runs.experiment import Experiment
 from jaxdiff.runs.sample import columns, sweep
-from jaxdiff.runs.sampler import Sampler
+from jaxdiff.runs.sampler import KNOWN, NEEDS_KNOWN, Sampler
 from jaxdiff.runs.shared_pictures import save_samples
+from jaxdiff.runs.workdir import check_used
 
 # Samples in a file by default: as many as fit into memory.
 SHARD = 10_000
@@ -94,6 +95,8 @@ def prepare(
     )
     given = _parse_fix(source, fix) if fix else None
     sampler = run.sampler(mask=given.mask if given else None)
+    if not fix:
+        check_used(run.path, run.config, KNOWN, NEEDS_KNOWN)
     cond = run.conditions(num, label)
     require(not png or source.is_image, "--png is for images; this model makes tables")
     swept = None
