@@ -56,9 +56,9 @@ def locked(folder: Path) -> Iterator[None]:
         (folder / OWNER).write_text(json.dumps(about) + "\n")
         yield
     finally:
-        (folder / OWNER).unlink(missing_ok=True)
-        if made and is_empty(folder):  # nothing was written
-            (folder / LOCK).unlink()
+        for name in (OWNER, LOCK):
+            (folder / name).unlink(missing_ok=True)
+        if made and not any(folder.iterdir()):  # nothing was written
             folder.rmdir()
         lock.release()
 
