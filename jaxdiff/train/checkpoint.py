@@ -57,7 +57,7 @@ def save_tree(manager: Manager, step: int, tree: PyTree) -> None:
         # one device holds everything; with several, orbax lets each write a slice, and
         # compiles a program for every shape
         tree = jax.tree.map(_on_one_device, tree)
-    about = {CHECKSUMS: checksums(tree)}
+    about: dict[str, Any] = {CHECKSUMS: checksums(tree)}
     manager.save(step, args=ocp.args.StandardSave(tree, custom_metadata=about))
 
 
@@ -76,7 +76,7 @@ def checksums(tree: PyTree) -> dict[str, str]:
 
 def _checksum(a: Any) -> str:
     values = np.ascontiguousarray(a)
-    return f"{zlib.crc32(values.reshape(-1).view(np.uint8)):08x}"
+    return f"{zlib.crc32(values.reshape(-1).view(np.uint8).data):08x}"
 
 
 def _check_fits(manager: Manager, step: int, like: PyTree) -> None:
