@@ -81,7 +81,8 @@ def test_optimizer_comes_with_its_clip_and_its_lr():
 
 
 def test_every_task_has_its_builder():
-    assert set(build.TASKS) == set(choices.members(jaxdiff.tasks))
+    files = set(choices.members(jaxdiff.tasks))
+    assert set(build.TASKS) == files, "TASKS of jaxdiff/build.py makes every task"
 
 
 @pytest.mark.parametrize(

@@ -183,7 +183,9 @@ def _covers(row, field):
 
 
 def test_every_task_has_its_row_and_every_table_its_fields():
-    assert {*fields.TASKS} == {*choices.members(fields.task_home)}
+    tasks = {*choices.members(fields.task_home)}
+    assert {*fields.TASKS} == tasks, "TASKS of jaxdiff/fields.py has what each takes"
+    assert {*ON} == tasks, "ON of this file has a config of each task"
     named = {f for row in fields.TASKS.values() for f in row}
     assert named <= ALL | {field.partition(".")[0] for field in ALL}
     assert {*fields.NEEDS, *fields.SWITCHES, *fields.SWITCHES.values()} <= ALL

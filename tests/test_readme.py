@@ -255,12 +255,13 @@ def test_solvers_grids_and_rules_are_those_there_are():
         order, _, text = part.partition(": ")
         orders |= {n: int(order) if order.isdigit() else None for n in names(text)}
     solvers = choices.members(jaxdiff.diffusion.solvers)
+    cure = "name it in the table under Sampling of README.md"
     assert orders == {
         n: importlib.import_module(f"jaxdiff.diffusion.solvers.{n}").ORDER
         for n in solvers
-    }
-    assert sorted(names(rows["grid"])) == sorted(grids.__all__)
-    assert sorted(names(rows["rule"].split(";")[0])) == sorted(rules.__all__)
+    }, cure
+    assert sorted(names(rows["grid"])) == sorted(grids.__all__), cure
+    assert sorted(names(rows["rule"].split(";")[0])) == sorted(rules.__all__), cure
 
 
 def test_the_core_is_an_afternoons_reading():

@@ -1,7 +1,9 @@
 """launch.evaluate, as users run it: killed and resumed, its table, mistakes."""
 
+import ast
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -9,6 +11,7 @@ import time
 
 import pytest
 
+from jaxdiff.runs.evaluate.metrics import METRICS
 from tests.launch.conftest import ROOT, environment, launch
 
 NUM = 6000  # six files of samples
@@ -93,3 +96,16 @@ def test_killed_and_resumed_it_gives_the_same_numbers(killed, trained, tmp_path)
         assert done[name].status == 2, done[name]
         assert says in done[name].err and "Traceback" not in done[name].err
     assert not (tmp_path / "x").exists()
+
+
+def test_help_lists_the_metrics():
+    """From the file: a module that defines flags cannot be imported twice."""
+    (text,) = (
+        ast.literal_eval(node.args[2])
+        for node in ast.walk(ast.parse((ROOT / "launch" / "evaluate.py").read_text()))
+        if isinstance(node, ast.Call) and node.args
+        if ast.unparse(node.args[0]) == "'metrics'"
+    )
+    names = re.sub(r"\([^)]*\)", "", text.partition(".")[0])
+    listed = {*re.findall(r"\w+", names)} - {"Of", "of", "images", "tables", "both"}
+    assert listed == {*METRICS}, "list the metrics in --metrics of launch/evaluate.py"

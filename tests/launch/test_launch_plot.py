@@ -1,13 +1,13 @@
 """launch.plot: pictures of a run or of a config alone, and mistakes of one line."""
 
+import ast
+import re
+
 import pytest
 
-from tests.launch.conftest import launch
-
-KINDS = (
-    *("schedules", "corruption", "predictions", "film", "grid", "mean", "loss"),
-    *("steps", "guided"),
-)
+from jaxdiff.runs.plot.run import SPECS
+from tests.launch.conftest import ROOT, launch
+from tests.runs.plot.test_run import OF_IMAGES, OF_ROWS
 
 
 @pytest.fixture(scope="module")
@@ -46,8 +46,9 @@ def outcomes(trained, tmp_path_factory):
 def test_every_kind_that_fits_is_written_and_printed(outcomes):
     out, done = outcomes
     for name, kinds in (
-        ("all", KINDS),
-        ("table", ("schedules", "loss", "pairs")),
+        ("all", OF_IMAGES),
+        # of one column of numbers, too few for a scatter plot
+        ("table", [kind for kind in OF_ROWS if kind != "corruption"]),
         ("steps", ("film",)),
         ("override", ("grid",)),
         ("config", ("corruption",)),
@@ -61,7 +62,7 @@ def test_every_kind_that_fits_is_written_and_printed(outcomes):
 @pytest.mark.parametrize(
     ("name", "words"),
     [
-        ("unknown", ("'flim'", "did you mean 'film'", "It has: all", *KINDS, "pairs")),
+        ("unknown", ("'flim'", "did you mean 'film'", "It has: all", *SPECS)),
         ("misfit", ("'film' is for images",)),
         ("untrained", ("'pairs' needs a trained run", "--workdir")),
         ("both", ("either --workdir or --config=FILE",)),
@@ -89,4 +90,8 @@ def test_a_mistake_is_one_line_and_no_picture(outcomes, name, words):
 def test_help_lists_the_kinds(outcomes):
     _, done = outcomes
     text = done["help"].out + done["help"].err
-    assert all(kind in text for kind in (*KINDS, "pairs", "--[no]force"))
+    assert "Kinds: schedules" in text and "--[no]force" in text
+    doc = ast.get_docstring(ast.parse((ROOT / "launch" / "plot.py").read_text())) or ""
+    words = {*re.findall(r"\w+", doc.partition("Kinds:")[2])}
+    missing = {*SPECS} - words
+    assert not missing, f"name {missing} among the kinds of launch/plot.py's docstring"

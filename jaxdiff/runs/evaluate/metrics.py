@@ -1,19 +1,24 @@
-"""The metrics of launch.evaluate, by name: a metric is a function and an entry here."""
+"""The metrics of launch.evaluate, by name.
+
+A metric is a file of jaxdiff/metrics with a `make`; or, if it is made of more than the
+two sides that it compares, a function and an entry in METRICS.
+"""
 
 from collections.abc import Callable
+from importlib import import_module
 from typing import Any, NamedTuple
 
 import numpy as np
 
+from jaxdiff import metrics as metric_home
 from jaxdiff.arrays import require
-from jaxdiff.choices import hint
+from jaxdiff.choices import hint, members
 from jaxdiff.data.source import Source
 from jaxdiff.metrics import transport
 from jaxdiff.metrics.averages import average
 from jaxdiff.metrics.inception_score import inception_score
 from jaxdiff.metrics.neighbours import density_coverage, precision_recall
 from jaxdiff.metrics.transport import correlation_gap, sliced
-from jaxdiff.metrics.two_sample import table_accuracy
 from jaxdiff.runs.evaluate.features import NEEDED, Extractor, Reference
 
 
@@ -73,6 +78,15 @@ def _columns(pair):
     return {f"apart: {name}": value for name, value in distances.items()}
 
 
+def _of_file(make: Callable) -> Metric:
+    """Of its DATA, from what it makes: (real, generated, seed) -> name -> value."""
+    compare = make()
+    return Metric(
+        import_module(make.__module__).DATA,
+        lambda pair: compare(pair.real, pair.generated, pair.seed),
+    )
+
+
 IMAGES, TABLES = ("images",), ("tables",)
 METRICS = {
     "frechet": Metric(IMAGES, lambda p: {"frechet": p.reference.frechet(p.generated)}),
@@ -86,11 +100,8 @@ METRICS = {
     "correlations": Metric(
         TABLES, lambda p: {"correlation_gap": correlation_gap(*p.both)}, numbers=2
     ),
-    "two_sample": Metric(
-        TABLES, lambda p: {"two_sample_accuracy": table_accuracy(*p.both, seed=p.seed)}
-    ),
     "bpd": Metric(IMAGES + TABLES, lambda p: p.bpd, samples=False),
-}
+} | {name: _of_file(make) for name, make in members(metric_home).items()}
 
 
 def choose(

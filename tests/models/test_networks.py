@@ -1,0 +1,134 @@
+"""Every network in the folder: what a task counts on, whatever it is made of."""
+
+import inspect
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import jaxdiff.models
+import jaxdiff.tasks
+from jaxdiff import choices, fields, schema
+
+NETWORKS = choices.members(jaxdiff.models)
+# Networks called as a task are for that one alone, and are called in its own way.
+SHARED = [name for name in NETWORKS if name not in choices.members(jaxdiff.tasks)]
+# What build.py gives beside fields of config.model.
+GIVEN = {
+    *("shape", "num_classes", "null_class", "example_cond"),
+    *("learned_variance", "extra_channels", "variational"),
+}
+SHAPES, CLASSES = ((8, 8, 2), (6,)), 3
+SMALL = {"channels": 16, "multipliers": (1,), "num_blocks": 1, "hidden": 8}
+
+
+def takes(name):
+    return inspect.signature(NETWORKS[name]).parameters
+
+
+def build(name, **given):
+    """A small one of images or, if it is for rows, of rows; and its shape."""
+    refused = []
+    for shape in SHAPES:
+        block = {**schema.FIELDS["model"], **SMALL, "name": name}
+        try:
+            made = choices.from_block(jaxdiff.models, block, shape=shape, **given)
+        except ValueError as error:
+            refused.append(str(error))
+            continue
+        return made, shape
+    raise AssertionError(f"{name} takes neither of {SHAPES}: {refused}")
+
+
+def drawn(shapes):
+    """Parameters of about the scale of the initialisers, where these are zero too."""
+    rng = np.random.default_rng(0)
+
+    def one(leaf):
+        scale = np.sqrt(np.prod(leaf.shape[:-1])) if leaf.ndim > 1 else 4.0
+        return (rng.standard_normal(leaf.shape) / scale).astype(leaf.dtype)
+
+    return jax.tree.map(one, shapes)
+
+
+@pytest.fixture(scope="module", params=SHARED)
+def outputs(request):
+    """The name of a network, and its output for a batch and for others like it.
+
+    "other t": the first example at another time.  "other label": the first example with
+    another label, if there are any.  "other x": the last example is another one.
+    """
+    name = request.param
+    labelled = "null_class" in takes(name)
+    given = {"num_classes": CLASSES, "null_class": True} if labelled else {}
+    network, shape = build(name, **given)
+    x = np.random.default_rng(0).normal(size=(3, *shape)).astype(np.float32)
+    t, cond = np.full(3, 0.3, np.float32), np.array([0, 1, 2]) if labelled else None
+    shapes = jax.eval_shape(network.init, jax.random.key(0), x, t, cond)
+    params = drawn(shapes)
+    apply = jax.jit(network.apply)
+
+    def out(x=x, t=t, cond=cond):
+        return np.asarray(apply(params, x, t, cond))
+
+    found = {
+        "batch": out(),
+        "other t": out(t=np.array([0.9, 0.3, 0.3], np.float32)),
+        "other x": out(np.concatenate([x[:2], x[:1]])),
+    }
+    if labelled:
+        found["other label"] = out(cond=np.array([2, 1, 2]))
+        found["null"] = out(cond=np.array([CLASSES, 1, 2]))
+    return name, found
+
+
+def test_the_output_is_of_the_shape_of_the_input(outputs):
+    _, found = outputs
+    assert found["batch"].shape[1:] in SHAPES
+    assert found["batch"].dtype == np.float32
+    assert np.isfinite(found["batch"]).all() and found["batch"].std() > 1e-3
+
+
+def test_an_example_does_not_see_the_others(outputs):
+    _, found = outputs
+    for name in found.keys() - {"batch", "other x"}:
+        np.testing.assert_allclose(found[name][1:], found["batch"][1:], atol=1e-5)
+    np.testing.assert_allclose(found["other x"][:2], found["batch"][:2], atol=1e-5)
+    assert abs(found["other x"][2] - found["batch"][2]).max() > 1e-3
+
+
+def test_time_and_label_count(outputs):
+    name, found = outputs
+    for other in found.keys() - {"batch", "other x"}:
+        moved = abs(found[other][0] - found["batch"][0]).max()
+        if other == "other t" and name in fields.BLIND:
+            assert moved == 0
+            continue
+        cure = "; name it in BLIND of jaxdiff/fields.py" if other == "other t" else ""
+        assert moved > 1e-3, f"{name} ignores {other}{cure}"
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_every_argument_can_be_set_by_a_config(name):
+    bare = {*takes(name)} - GIVEN - {*schema.FIELDS["model"]}
+    assert not bare, (
+        f"model {name!r} takes {bare}: give each a field in `model` of "
+        "jaxdiff/schema.py"
+    )
+
+
+@pytest.mark.parametrize("name", SHARED)
+def test_the_channels_that_a_task_asks_for_are_there(name):
+    """Twice as many with a learned variance; more of x for an image beside it."""
+    for argument, value, more_in, times in (
+        ("learned_variance", True, 0, 2),
+        ("extra_channels", 1, 1, 1),
+    ):
+        if argument not in takes(name):
+            continue
+        network, (*size, c) = build(name, **{argument: value})
+        x = jnp.zeros((2, *size, c + more_in))
+        args = (jax.random.key(0), x, jnp.zeros(2))
+        out, _ = jax.eval_shape(network.init_with_output, *args)
+        assert out.shape == (2, *size, c * times), argument
