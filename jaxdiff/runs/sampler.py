@@ -17,10 +17,6 @@ from jaxdiff.runs.batched import PerImage, Shared, draw_batches
 from jaxdiff.tasks.classifier import Classify
 from jaxdiff.tasks.task import Task
 
-# Fields that have an effect only where some of x0 is known.
-KNOWN = ("sampler.known", "sampler.resample")
-NEEDS_KNOWN = "counts only with launch.sample --fix and launch.edit inpaint"
-
 # (solver, its falling times) -> what is run instead, and along which times
 Route = Callable[[Solver, np.ndarray], tuple[Solver, np.ndarray]]
 

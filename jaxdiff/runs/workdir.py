@@ -20,6 +20,10 @@ CONFIG = "config.json"
 METRICS = "metrics.jsonl"
 CHECKPOINTS = "checkpoints"
 
+# Fields that have an effect only where some of x0 is known, and why they have none.
+KNOWN = ("sampler.known", "sampler.resample")
+NEEDS_KNOWN = "counts only with launch.sample --fix and launch.edit inpaint"
+
 
 def holds_run(workdir: Path | None) -> bool:
     return bool(workdir) and (workdir / CONFIG).exists()

@@ -12,7 +12,7 @@ METRICS = members(jaxdiff.metrics)
 KINDS = ("images", "tables")
 
 
-def sides(kind, shift):
+def two_sets(kind, shift):
     """Two sets of 60 of one law, the second moved: features f[n, d], or columns."""
     rng = np.random.default_rng(0)
     real, generated = rng.normal(size=(2, 60, 3))
@@ -23,12 +23,12 @@ def sides(kind, shift):
 
 
 @pytest.mark.parametrize("name", METRICS)
-def test_it_tells_two_laws_apart_by_numbers_with_names(name):
+def test_two_laws_differ_by_numbers_with_names(name):
     """And gives the same again for the same seed."""
     kinds, compare = import_module(f"jaxdiff.metrics.{name}").DATA, METRICS[name]()
     assert kinds and {*kinds} <= {*KINDS}, f"DATA of {name} is of {KINDS}, got {kinds}"
     for kind in kinds:
-        near, again, far = (compare(*sides(kind, by), 1) for by in (0.0, 0.0, 3.0))
+        near, again, far = (compare(*two_sets(kind, by), 1) for by in (0.0, 0.0, 3.0))
         assert near == again and {*near} == {*far}
         assert all(isinstance(v, float) and np.isfinite(v) for v in near.values())
         apart = [abs(far[k] - near[k]) for k in near if not k.endswith("_error")]

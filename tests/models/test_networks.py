@@ -72,36 +72,36 @@ def outputs(request):
     def out(x=x, t=t, cond=cond):
         return np.asarray(apply(params, x, t, cond))
 
-    found = {
+    results = {
         "batch": out(),
         "other t": out(t=np.array([0.9, 0.3, 0.3], np.float32)),
         "other x": out(np.concatenate([x[:2], x[:1]])),
     }
     if labelled:
-        found["other label"] = out(cond=np.array([2, 1, 2]))
-        found["null"] = out(cond=np.array([CLASSES, 1, 2]))
-    return name, found
+        results["other label"] = out(cond=np.array([2, 1, 2]))
+        results["null"] = out(cond=np.array([CLASSES, 1, 2]))
+    return name, results
 
 
 def test_the_output_is_of_the_shape_of_the_input(outputs):
-    _, found = outputs
-    assert found["batch"].shape[1:] in SHAPES
-    assert found["batch"].dtype == np.float32
-    assert np.isfinite(found["batch"]).all() and found["batch"].std() > 1e-3
+    _, results = outputs
+    assert results["batch"].shape[1:] in SHAPES
+    assert results["batch"].dtype == np.float32
+    assert np.isfinite(results["batch"]).all() and results["batch"].std() > 1e-3
 
 
 def test_an_example_does_not_see_the_others(outputs):
-    _, found = outputs
-    for name in found.keys() - {"batch", "other x"}:
-        np.testing.assert_allclose(found[name][1:], found["batch"][1:], atol=1e-5)
-    np.testing.assert_allclose(found["other x"][:2], found["batch"][:2], atol=1e-5)
-    assert abs(found["other x"][2] - found["batch"][2]).max() > 1e-3
+    _, results = outputs
+    for name in results.keys() - {"batch", "other x"}:
+        np.testing.assert_allclose(results[name][1:], results["batch"][1:], atol=1e-5)
+    np.testing.assert_allclose(results["other x"][:2], results["batch"][:2], atol=1e-5)
+    assert abs(results["other x"][2] - results["batch"][2]).max() > 1e-3
 
 
 def test_time_and_label_count(outputs):
-    name, found = outputs
-    for other in found.keys() - {"batch", "other x"}:
-        moved = abs(found[other][0] - found["batch"][0]).max()
+    name, results = outputs
+    for other in results.keys() - {"batch", "other x"}:
+        moved = abs(results[other][0] - results["batch"][0]).max()
         if other == "other t" and name in fields.BLIND:
             assert moved == 0
             continue
@@ -119,7 +119,7 @@ def test_every_argument_can_be_set_by_a_config(name):
 
 
 @pytest.mark.parametrize("name", SHARED)
-def test_the_channels_that_a_task_asks_for_are_there(name):
+def test_the_channels_that_a_task_needs_are_there(name):
     """Twice as many with a learned variance; more of x for an image beside it."""
     for argument, value, more_in, times in (
         ("learned_variance", True, 0, 2),

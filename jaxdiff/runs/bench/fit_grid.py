@@ -19,7 +19,6 @@ from jaxdiff.lock import locked
 from jaxdiff.plots import curves, pictures
 from jaxdiff.runs import workdir as files
 from jaxdiff.runs.experiment import Experiment, open_run
-from jaxdiff.runs.sampler import KNOWN, NEEDS_KNOWN
 
 # Images in a row of the picture, and the grids that it compares.
 SHOWN = 10
@@ -59,7 +58,7 @@ def prepare(
         not run.is_upsampler,
         "a grid is fitted to a model that makes images by itself, not to an upsampler",
     )
-    files.check_used(workdir, config, KNOWN, NEEDS_KNOWN)
+    files.check_used(workdir, config, files.KNOWN, files.NEEDS_KNOWN)
     shared = run.sampler().shared(run.params)
     system = System(shared.denoise, shared.solver, shared.schedule, shared.noise)
     require(

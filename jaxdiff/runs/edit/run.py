@@ -10,7 +10,6 @@ from jaxdiff.plots.saving import save_image
 from jaxdiff.runs import shards, workdir
 from jaxdiff.runs.edit import invert, known
 from jaxdiff.runs.edit.request import EditRequest, EditResult
-from jaxdiff.runs.sampler import KNOWN, NEEDS_KNOWN
 
 # A kind checks its request before it draws anything.
 KINDS = {
@@ -45,7 +44,7 @@ def run(kind: str, request: EditRequest, force: bool = False) -> EditResult:
     )
     if kind != "inpaint":
         run = request.run
-        workdir.check_used(run.path, run.config, KNOWN, NEEDS_KNOWN)
+        workdir.check_used(run.path, run.config, workdir.KNOWN, workdir.NEEDS_KNOWN)
     with locked(request.out):
         result = KINDS[kind](request)
         _write(request, result)

@@ -20,9 +20,9 @@ from jaxdiff.plots.saving import save_image
 from jaxdiff.runs import shards
 from jaxdiff.runs.experiment import Experiment
 from jaxdiff.runs.sample import columns, sweep
-from jaxdiff.runs.sampler import KNOWN, NEEDS_KNOWN, Sampler
+from jaxdiff.runs.sampler import Sampler
 from jaxdiff.runs.shared_pictures import save_samples
-from jaxdiff.runs.workdir import check_used
+from jaxdiff.runs.workdir import KNOWN, NEEDS_KNOWN, check_used
 
 # Samples in a file by default: as many as fit into memory.
 SHARD = 10_000
