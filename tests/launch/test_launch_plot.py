@@ -72,7 +72,7 @@ def test_every_kind_that_fits_is_written_and_printed(outcomes):
         ("no steps", ("steps", "0")),
         ("no images", ("num", "0")),
         ("features of few", ("--features changes nothing in 'steps'", "--num=20")),
-        ("sampler of a loss", ("sampler.num_steps changes nothing in 'loss'",)),
+        ("sampler of a loss", ("sampler.num_steps=3 changes nothing in 'loss'",)),
         ("no run", ("is not a run's workdir",)),
         ("no out", ("--out is missing",)),
         ("again", ("film.png exist", "--force")),

@@ -190,7 +190,7 @@ def test_the_width_of_the_average_is_for_what_has_parameters(request_widths):
     one = replace(request_widths, features=None)
     other = replace(one, run=one.run.with_sampler(ema=0.1))
     assert plot.check(other, "predictions") == ["predictions"]
-    with pytest.raises(ValueError, match=r"sampler.ema changes nothing in 'loss'"):
+    with pytest.raises(ValueError, match=r"sampler.ema=0.1 changes nothing in 'loss'"):
         plot.check(other, "loss")
 
 
