@@ -1,4 +1,4 @@
-"""A table cut into parts with as much of every class as can be, to hold each out."""
+"""Folds for cross-validation, in each of which every class has its share."""
 
 import numpy as np
 
@@ -6,10 +6,13 @@ from jaxdiff.data.batches import permutation
 
 
 def folds(classes: np.ndarray, num: int, seed: int) -> np.ndarray:
-    """The part i64[n] of each row: of every class in turn, in an order by the seed.
+    """The fold of each row, i64[n] from 0 to num - 1.
 
-    Args:   classes: of each row, str[n].  num: of parts.
-    Errors: ValueError for a class of fewer rows than parts.
+    The rows of a class are shuffled and dealt to the folds in turn.
+
+    Args:   classes: the class of each row, str[n].  num: the number of folds.
+            seed: of the order, from 0 to 2^64 - 1.
+    Errors: ValueError if a class has fewer rows than there are folds.
     """
     order = permutation(seed, 0, len(classes))
     fold = np.empty(len(classes), int)

@@ -1,12 +1,12 @@
-"""A step grid fitted to a denoiser and a solver: `jax.jacfwd` through the sampler.
+"""A step grid fitted to a denoiser and a solver, by the gradient through the sampler.
 
-(1)  t_i = 1 - (w_0 + ... + w_i),  w = softmax(z) of n + 1 shares;  t_n = 0
-(2)  loss(z) = mean |x(z) - x*|^2,  x the sample down the times of z, x* the end of the
-     path of the same noise, down many even steps by Heun's method
+(1)  t_i = 1 - (w_0 + ... + w_i),  w = softmax(z) with n + 1 entries;  t_n = 0
+(2)  loss(z) = mean |x(z) - x*|^2,  x(z) the sample down the times of z,  x* the end of
+     the path from the same noise, sampled by Heun's method in many even steps
 
-A few steps cannot follow the path; they can end near where it ends. z begins at the
-best of the known grids, and quasi-Newton steps (L-BFGS) lower the loss over a fixed
-set of paths. Measure the result on others.
+A few steps cannot follow the path, but they can end near its end. The fit starts from a
+known grid and minimises the loss over a fixed set of paths with L-BFGS. Measure the
+error of the result on other paths.
 """
 
 from collections.abc import Callable
@@ -24,15 +24,15 @@ from jaxdiff.diffusion.noises import Noise
 from jaxdiff.diffusion.solvers import heun
 from jaxdiff.diffusion.types import Denoise, Schedule, Solver
 
-# Heun steps of the path: its error is far below that of a sample in 10 steps.
+# Heun steps of a path, whose error is far below that of a sample in 10 steps.
 PATH_STEPS = 100
 MAX_ITERATIONS = 60
-# What every share is at least, so that a grid falls strictly in float32.
+# The least w, so that the times of a grid fall strictly in float32.
 LEAST = 1e-5
 
 
 class System(NamedTuple):
-    """All that samples but for the grid; the solver draws no noise."""
+    """What a grid is fitted to. The solver must not draw noise."""
 
     denoise: Denoise
     solver: Solver
@@ -43,8 +43,8 @@ class System(NamedTuple):
 class Paths(NamedTuple):
     """n paths from noise to data.
 
-    keys: key[n], of their noise.  cond: leads with [n], or None
-    ends: f32[n, *shape]
+    keys: key[n], of the noise at the start.  cond: a tree that leads with n, or None
+    ends: f32[n, *shape], x* of equation 2
     """
 
     keys: Key[Array, "n"]
@@ -55,7 +55,10 @@ class Paths(NamedTuple):
 def make_paths(
     system: System, keys: Key[Array, "n"], shape: tuple[int, ...], cond: PyTree = None
 ) -> Paths:
-    """The paths of the noise of `keys`; their ends are sampled finely."""
+    """The paths from the noise of `keys`, in PATH_STEPS steps.
+
+    Args: shape: of one example.  cond: passed to the denoiser.
+    """
     paths = Paths(keys, cond, jnp.zeros((len(keys), *shape)))
     fine = system._replace(solver=heun.make(system.schedule))
     ts = grids.uniform(system.schedule, PATH_STEPS)
@@ -63,9 +66,10 @@ def make_paths(
 
 
 def known_grids(schedule: Schedule, num_steps: int) -> dict[str, Grid | None]:
-    """Every grid of grids.py by its defaults; None where it has none of so many steps.
+    """The grids of grids.py with their defaults, by name.
 
-    `written` is left out: it has no times of its own.
+    None stands for a grid that cannot have this number of steps. `written` is left
+    out, since it has no times of its own.
     """
     made = {}
     for name in grids.__all__:
@@ -83,9 +87,10 @@ def fit(
     paths: Paths,
     after: Callable[[], object] = lambda: None,
 ) -> Grid:
-    """Times f64[n + 1] that lower equation 2 from those of `start`.
+    """The grid f64[n + 1] at a local minimum of equation 2.
 
-    Args: after: called after each iteration, of at most MAX_ITERATIONS.
+    Args: start: the grid f64[n + 1] to start from.
+          after: called after every iteration; there are at most MAX_ITERATIONS.
     """
 
     def value(z: np.ndarray) -> tuple[float, np.ndarray]:
@@ -110,8 +115,8 @@ def _loss_and_slope(
 ) -> tuple[Float[Array, ""], Float[Array, "shares"]]:
     """Equation 2 and its gradient.
 
-    Forward through the steps: few times, one pass, and no step is kept. Backward,
-    convolutions in a loop are slow on CPUs.
+    In forward mode, since there are few times, and no step has to be kept. In reverse
+    mode, gradients of convolutions in a loop are slow on CPUs.
     """
 
     def loss(z: Array) -> tuple[Array, Array]:
@@ -123,21 +128,21 @@ def _loss_and_slope(
 
 
 def times(z: Float[Array, "shares"]) -> Float[Array, "shares"]:
-    """Equation 1."""
+    """The times of z, equation 1."""
     w = LEAST + (1 - len(z) * LEAST) * jax.nn.softmax(z)
     ts = 1 - jnp.cumsum(w)
     return ts.at[-1].set(0.0)
 
 
 def error(system: System, ts: Grid, paths: Paths) -> float:
-    """Root of the mean square distance from the ends of the paths, a value."""
+    """The root mean square distance per value from the ends of the paths."""
     gaps = np.asarray(sample(system, ts, paths) - paths.ends)
     return float(np.sqrt(np.mean(np.square(gaps, dtype=np.float64))))
 
 
 @jax.jit
 def sample(system: System, ts: Array | Grid, paths: Paths) -> Float[Array, "n ..."]:
-    """Samples of the paths' noise down those times f[n + 1], f32[n, *shape]."""
+    """The samples down the times `ts` from the noise of the paths."""
     keys, shape = paths.keys, paths.ends.shape[1:]
     how = {"schedule": system.schedule, "noise": system.noise}
     x_T = sampling.init_noise(keys, shape, t=ts[0], **how)

@@ -1,16 +1,17 @@
-"""The order of convergence of a solver, measured where the truth is in closed form.
+"""The order of convergence of a solver, measured on data with a closed form.
 
 (1)  error(n) = C n^-p + O(n^-(p + 1))   after n steps from log-SNR START to END
 (2)  p = log2 error(n) / error(2 n) + O(1 / n)                         `Errors.order`
 
-The data are normal columns, and columns of two modes (analytic.py), in float64. Without
-noise the error is that of the path, from x_T to where the exact flow takes it: the
-strong order. With noise it is that of the standard deviation of normal data: a weak
-order. Either is relative to the standard deviation at the end.
+The data (analytic.py) are two columns with a normal distribution and two with two
+modes; everything is in float64. For a solver without noise the error is the distance
+between the end of its path and the end of the exact flow, so p is the strong order. For
+a solver with noise it is the error of the standard deviation of normal data, so p is a
+weak order. Both are relative to the exact standard deviation at the end.
 
-The effect of the noise is exact. Each step is given its noise z (`travel`), so that the
-end is a function of x_T and z, affine in both for normal data. Its slopes, from
-`probes`, give the mean and the variance over all noise without sampling.
+The effect of noise is computed exactly. Every step is given its noise z (`travel`), so
+the end is a function of x_T and z, which is affine for normal data. Its slopes, from
+`probes`, give mean and variance over all noise without sampling.
 """
 
 from collections.abc import Callable, Sequence
@@ -36,7 +37,7 @@ from jaxdiff.diffusion.types import (
     Solver,
 )
 
-# Fields with which a solver is measured, where these are not its defaults alone.
+# The fields to measure a solver with; a solver that is not listed has its defaults.
 VARIANTS: dict[str, list[dict[str, Any]]] = {
     "ddim": [{"eta": 0.0}, {"eta": 0.5}, {"eta": 1.0}],
     "ddpm": [{"variance": "small"}, {"variance": "large"}],
@@ -47,11 +48,12 @@ VARIANTS: dict[str, list[dict[str, Any]]] = {
     "euler": [{}, {"churn": 4.0}],
     "heun": [{}, {"frame": "flow"}, {"churn": 4.0}],
 }
-# Solvers that cannot be measured: `restart` steps as heun does, and leaves its path;
-# `consistency` follows none.
+# Solvers without an order to measure: `restart` takes heun's steps but jumps off the
+# path, and `consistency` follows no path.
 OFF_PATH = ("consistency", "restart")
 
-# Two normal columns, and two of two modes; where each column starts, in deviates.
+# Two normal columns and two with two modes, and the start of each column's path in
+# standard deviations from the mean.
 DATA = Mixture(
     weights=np.full((2, 4), 0.5),
     means=np.array([[0.3, 0.3, -1.0, -1.0], [0.3, 0.3, 1.0, 1.0]]),
@@ -60,19 +62,22 @@ DATA = Mixture(
 NORMAL = DATA.means[0] == DATA.means[1]
 DEVIATES = np.array([-1.2, 0.7, -0.4, 1.1])
 
-# log-SNRs that every schedule has, so that none is measured beyond its ends
+# Every schedule reaches these log-SNRs.
 START, END = -4.5, 2.0
-# The noise of every step takes a row to itself: fewer, which suffice for low orders.
-STEPS = {False: (256, 512, 1024), True: (32, 64, 128)}  # by whether there is noise
-# Multistep methods take starting values of their order for granted: the first of n even
-# steps begins with three that are small enough for those of lower order.
+# Numbers of steps without noise (False) and with (True). With noise every step needs a
+# row of its own, and fewer steps are enough for low orders.
+STEPS = {False: (256, 512, 1024), True: (32, 64, 128)}
+# A multistep method starts at a lower order, which must not show in its error. So three
+# steps come before the n even ones, each (1 / n)^(FIRST - 1) of an even step.
 FIRST = 2.5, 1.75, 1.25
 
 
 class Errors(NamedTuple):
-    """At STEPS[noisy] steps: of the path, or of the spread of a noisy solver.
+    """Relative errors at STEPS[noisy] steps, without unit.
 
-    mean: the largest relative error of the mean of normal data at any of these
+    noisy:  whether the solver draws noise
+    values: errors of the path; with noise, of the standard deviation of normal data
+    mean:   the largest error of the mean of normal data
     """
 
     noisy: bool
@@ -81,7 +86,7 @@ class Errors(NamedTuple):
 
     @property
     def order(self) -> float:
-        """Equation 2, from the last two."""
+        """The order p of equation 2, from the last two errors."""
         return float(np.log2(self.values[-2] / self.values[-1]))
 
 
@@ -91,10 +96,11 @@ def measure(
     schedule: Schedule,
     denoise: BoundDenoise | None = None,
 ) -> Errors:
-    """Errors of a solver between START and END; under `jax.enable_x64`.
+    """The errors of a solver between START and END. Call it under `jax.enable_x64`.
 
-    Args: make, fields: the solver is make(schedule, **fields), churn as in `of_steps`.
-          denoise: the exact denoiser of DATA, by default `exact_denoise`.
+    Args:   make, fields: the solver is make(schedule, **of_steps(fields, n)).
+            denoise: the exact denoiser for DATA, by default `exact_denoise`.
+    Errors: ValueError if a step draws noise more than once.
     """
     t, s = (float(schedule.t_of(jnp.asarray(value))) for value in (START, END))
     (mean, std), (mean_s, std_s) = (normal_at(schedule, time) for time in (t, s))
@@ -121,32 +127,36 @@ def measure(
 
 
 def is_noisy(make: Callable[..., Solver], fields: dict[str, Any]) -> bool:
-    """Whether such a solver draws noise, be the schedule what it may."""
-    schedule = schedules.linear_mix()  # one for all: a solver is compiled once
+    """Whether the solver draws noise, which does not depend on the schedule."""
+    schedule = schedules.linear_mix()  # always the same, so that it compiles once
     t, s = (float(schedule.t_of(jnp.asarray(value))) for value in (START, END))
     solver = make(schedule, **of_steps(fields, STEPS[True][0]))
     return inversion.draws_noise(solver, schedule, np.array([t, s]))
 
 
 def of_steps(fields: dict[str, Any], n: int) -> dict[str, Any]:
-    """The fields for n steps: churn is by step, the less the more steps there are."""
+    """The fields for n steps: `churn` is a rate per step, so it is divided by n."""
     return {k: v / n if k == "churn" else v for k, v in fields.items()}
 
 
 def normal_at(schedule: Schedule, t: float) -> tuple[float, float]:
-    """Mean and standard deviation of the normal columns of x_t."""
+    """Mean and standard deviation of the normal columns at time t."""
     law = analytic.marginal(DATA, schedule, t)
     return float(law.means[0, 0]), float(law.stds[0, 0])
 
 
 def even(t: float, s: float, n: int) -> Float[np.ndarray, "times"]:
-    """Times from t to s in FIRST and n steps."""
+    """Times from t to s: the short steps of FIRST, and then n even ones."""
     starts = (t - s) / n * (1.0 / n) ** (np.array(FIRST) - 1)
     return np.concatenate([[t], t - np.cumsum(starts), np.linspace(t, s, n + 1)[1:]])
 
 
 def probes(x: Float[np.ndarray, "d"], noisy: bool) -> tuple[Array, Array]:
-    """Rows of starts and draws: x alone, x + 1, and x with each draw in turn 1."""
+    """Starts f64[rows, d] and noise f64[steps, rows, d] whose ends give all slopes.
+
+    Row 0 is x without noise, and row 1 is x + 1 without noise. With `noisy`, row 2 + i
+    is x with noise 1 at step i and 0 at all others.
+    """
     steps = STEPS[noisy][-1] + len(FIRST)
     rows = 2 + steps * noisy
     starts = np.tile(x, (rows, 1))
@@ -157,7 +167,7 @@ def probes(x: Float[np.ndarray, "d"], noisy: bool) -> tuple[Array, Array]:
     return jnp.asarray(starts), jnp.asarray(z * np.ones(len(DEVIATES)))
 
 
-# the programs are tiny, and compiling them is all of the time
+# the programs are tiny, and nearly all of their time is spent on compiling
 @partial(jax.jit, compiler_options={"xla_backend_optimization_level": 0})
 def end_of(
     solver: Solver,
@@ -167,7 +177,7 @@ def end_of(
     x: Float[Array, "rows d"],
     z: Float[Array, "steps rows d"],
 ) -> Float[Array, "rows d"]:
-    """x after `stop` steps."""
+    """x after `stop` steps of `travel`."""
     return travel(solver, denoise, ts, x, z)[stop - 1]
 
 
@@ -179,7 +189,7 @@ def travel(
     x: Float[Array, "rows d"],
     z: Float[Array, "steps rows d"],
 ) -> Float[Array, "steps rows d"]:
-    """x after each step down `ts`; z[i] is the noise of step i, which draws once."""
+    """x after every step down `ts`, where z[i] is the noise of step i."""
 
     def step(
         carry: tuple[Array, PyTree], now: tuple[Array, Array, Array]
@@ -201,12 +211,12 @@ def travel(
 
 
 def exact_denoise(schedule: Schedule, x: Array, t: Array) -> Denoised:
-    """The exact denoiser of DATA, with a learned variance of a quarter."""
+    """The exact denoiser for DATA, with a learned variance fraction of 1/4."""
     return _with_variance(analytic.make_denoise(DATA, schedule), x, t)
 
 
 def through_network(prediction: Prediction, schedule: Schedule) -> BoundDenoise:
-    """`exact_denoise` by way of a network that makes this prediction exactly."""
+    """`exact_denoise`, computed through a network that predicts its target exactly."""
     network = Partial(_exact_network, prediction)
     denoise = make_denoise(network, schedule=schedule, prediction=prediction)
     return Partial(_with_variance, denoise)
@@ -229,9 +239,9 @@ def _exact_network(
 
 
 def one_of(functions: Sequence[Callable]) -> list[Partial]:
-    """Each as the same function of a number, which selects it.
+    """The functions as one function with different numbers, which select them.
 
-    So that one program serves schedules, or predictions, of every kind.
+    The number is a leaf, so one compiled program serves all of them.
     """
     return [
         Partial(_pick, jnp.array(which), tuple(functions))
@@ -244,6 +254,6 @@ def _pick(which: Array, functions: tuple[Callable, ...], *args: PyTree) -> PyTre
 
 
 def as_one(made: Sequence[Schedule]) -> list[Schedule]:
-    """`one_of` schedules."""
+    """The schedules as one pytree structure, by `one_of`."""
     parts = [one_of(functions) for functions in zip(*made, strict=True)]
     return [Schedule(*each) for each in zip(*parts, strict=True)]

@@ -1,10 +1,12 @@
-"""How well a model infers columns of a table from others, on rows that it never saw.
+"""How well a model infers columns of a table from others, on held-out rows.
 
-(1)  the class, given all other columns:  the most frequent of VOTES samples a row
-(2)  each number, given the class alone:  whether it lies within the 5-95 % quantiles of
-     DRAWS samples, which a true conditional has nine times of ten
+Question 1: the class, given all other columns. The answer is the most frequent class of
+    VOTES samples per row; it is scored by its accuracy.
+Question 2: each number, given the class alone. The answer is the interval from the 5 %
+    to the 95 % quantile of DRAWS samples; it is scored by its coverage, the share of
+    rows within it, which is .9 for the true conditional distribution.
 
-The model is passed in, as the function that infers.
+The model is passed in as the function that infers.
 """
 
 from collections.abc import Callable, Mapping
@@ -15,18 +17,20 @@ import numpy as np
 Columns = Mapping[str, np.ndarray]
 
 VOTES, DRAWS = 100, 500
-# The outer two bound the interval, which holds nine rows of ten.
+# The outer two bound the interval.
 QUANTILES = (0.05, 0.5, 0.95)
 
-# (given columns of n rows, num, question 1 or 2) -> all columns of n num rows, `num`
-# for each row given, one after the other
+# (given columns of n rows, num, question 1 or 2) -> all columns, of `num` samples for
+# the first row, then `num` for the second, and so on
 Infer = Callable[[Columns, int, int], Columns]
 
 
 class Counts(NamedTuple):
-    """classes:   k of them, sorted
+    """Answers to both questions, counted over some rows of k classes.
+
+    classes:   sorted
     confusion: i64[k, k], rows by true and by inferred class
-    within:    {column: i64[k]}, how many rows of each class lie in their interval
+    within:    {column: i64[k]}, the rows of each class that lie in its interval
     """
 
     classes: list[str]
@@ -35,22 +39,23 @@ class Counts(NamedTuple):
 
     @property
     def sizes(self) -> np.ndarray:
-        """Rows of each class, i64[k]."""
+        """The number of rows of each class, i64[k]."""
         return self.confusion.sum(axis=1)
 
     @property
     def coverage(self) -> dict[str, np.ndarray]:
-        """{column: f64[k]}, shares of the rows of each class."""
+        """{column: f64[k]}, the share of each class's rows in its interval."""
         return {name: hits / self.sizes for name, hits in self.within.items()}
 
 
 def count(
     infer: Infer, rows: Columns, target: str, classes: list[str], numbers: list[str]
 ) -> Counts:
-    """Questions 1 and 2 about all columns of rows that the model was not trained on.
+    """The answers to both questions for `rows`.
 
-    Args: target: the column of the classes, str[n].  classes: sorted.
-          numbers: the columns of numbers to infer, f64[n].
+    Args: rows: all columns of rows that the model was not trained on.
+          target: the name of the column of classes.  classes: all of them, sorted.
+          numbers: the names of the columns of numbers to infer.
     """
     confusion = np.zeros((len(classes), len(classes)), int)
     true, inferred = _places(classes, rows[target]), vote(infer, rows, target, classes)
@@ -59,7 +64,7 @@ def count(
 
 
 def vote(infer: Infer, rows: Columns, target: str, classes: list[str]) -> np.ndarray:
-    """Question 1: the place i64[n], among the classes, of the class of each row."""
+    """Question 1: the inferred class of each row, i64[n], as an index of `classes`."""
     given = {name: v for name, v in rows.items() if name != target}
     votes = _places(classes, infer(given, VOTES, 1)[target]).reshape(-1, VOTES)
     counts = np.stack([(votes == i).sum(axis=1) for i in range(len(classes))], axis=1)
@@ -69,7 +74,7 @@ def vote(infer: Infer, rows: Columns, target: str, classes: list[str]) -> np.nda
 def cover(
     infer: Infer, rows: Columns, target: str, classes: list[str], numbers: list[str]
 ) -> dict[str, np.ndarray]:
-    """Question 2: {column: i64[k]}, how many rows of each class are in its interval."""
+    """Question 2: {column: i64[k]}, the rows of each class that lie in its interval."""
     drawn = infer({target: np.array(classes)}, DRAWS, 2)
     within = {}
     for name in numbers:
@@ -88,23 +93,23 @@ def interval(values: np.ndarray) -> tuple[float, float]:
 
 
 def inside(values: np.ndarray, low: float, high: float) -> np.ndarray:
-    """bool[n]: within the interval, its ends included.
+    """Whether each of f[n] is in the interval or at its ends, bool[n].
 
-    A hair wider: tenths of a centimetre are no binary fractions, and quantiles of
-    equal numbers are interpolated.
+    The interval is widened by 1e-9 of its larger end: tenths of a centimetre are not
+    exact in binary, and quantiles of equal numbers are interpolated.
     """
     hair = 1e-9 * max(abs(low), abs(high))
     return (values >= low - hair) & (values <= high + hair)
 
 
 def add(a: Counts, b: Counts) -> Counts:
-    """The counts of the rows of both, of the same classes and columns."""
+    """The counts over the rows of both; their classes and columns are the same."""
     within = {name: hits + b.within[name] for name, hits in a.within.items()}
     return Counts(a.classes, a.confusion + b.confusion, within)
 
 
 def as_rows(counts: Counts, target: str) -> list[dict[str, Any]]:
-    """Accuracy and coverage by class and over all rows, as lines of one table."""
+    """Accuracy and coverage, for each class and for all rows: one dict per line."""
     classes, sizes, within = counts.classes, counts.sizes, counts.within
 
     def line(question, measure, hits, totals):
@@ -121,5 +126,5 @@ def as_rows(counts: Counts, target: str) -> list[dict[str, Any]]:
 
 
 def _places(classes: list[str], values: np.ndarray) -> np.ndarray:
-    """Where among the sorted classes each value is, i64[n]."""
+    """The index of each value in the sorted classes, i64[n]."""
     return np.searchsorted(classes, values)

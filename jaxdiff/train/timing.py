@@ -1,7 +1,7 @@
 """Seconds, FLOPs and memory of compiled programs.
 
-Warm, several runs: machines are noisy. FLOPs are XLA's own count before optimisation,
-to be compared with the rate that this machine itself reaches in large matrix products.
+Calls are timed when they are warm, and in several runs, since machines are noisy. FLOPs
+are XLA's own count before optimisation. `matmul_rate` is what to compare a rate with.
 """
 
 import resource
@@ -16,9 +16,9 @@ from jaxdiff.train import parallel
 
 
 def measure(call: Callable[[], Any], num_runs: int) -> tuple[float, list[float]]:
-    """Seconds of the first call, and of one call in each of num_runs warm runs.
+    """Seconds of the first call, and seconds per call in each of num_runs warm runs.
 
-    Each run is about a second of calls, at least one.
+    A run is one call, or as many as take about a second.
     """
     start = time.perf_counter()
     jax.block_until_ready(call())
@@ -37,12 +37,12 @@ def measure(call: Callable[[], Any], num_runs: int) -> tuple[float, list[float]]
 
 
 def count_flops(f: Callable, *args: Any) -> float:
-    """XLA's count for one call, before optimisation; 0 where it gives none."""
+    """XLA's count for one call, before optimisation; 0 if it gives none."""
     return (jax.jit(f).lower(*args).cost_analysis() or {}).get("flops", 0.0)
 
 
 def matmul_rate(dtype: str) -> float:
-    """FLOP/s of large matrix products on all local devices together: the best."""
+    """The best rate of large matrix products on all local devices together, FLOP/s."""
     devices = jax.local_devices()
     n = 1536 if devices[0].platform == "cpu" else 8192
     a = jnp.ones((len(devices), n, n), dtype)
@@ -52,7 +52,7 @@ def matmul_rate(dtype: str) -> float:
 
 
 def peak_memory() -> dict[str, float]:
-    """MiB of a device, or of the process where devices do not count it, by a title."""
+    """{title: MiB}: of the first device, or of the process if devices do not count."""
     stats = jax.local_devices()[0].memory_stats()
     if stats:
         return {"peak device memory, MiB": stats["peak_bytes_in_use"] / 2**20}

@@ -1,4 +1,4 @@
-"""The step grid of a trained model, fitted (diffusion/fitted_grid.py) and written."""
+"""The step grid of a trained model: checks, and files (diffusion/fitted_grid.py)."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -73,11 +73,13 @@ def prepare(
 
 
 def run(request: GridRequest) -> list[dict[str, Any]]:
-    """Fit a grid for each number of steps; print, draw and give the errors of all.
+    """Fit a grid for each number of steps, and measure it beside the known grids.
 
-    Returns: one row a grid and number of steps: name, steps, NFE, times, and the error
-    on paths that nothing was fitted to, RMS per value in model units. Writes them to
-    grids.json, grids.png, samples.png, and grids.txt, the options that use the result.
+    Writes grids.json, grids.png, samples.png, and grids.txt: the options of
+    launch.sample that use the fitted grids, which are also printed.
+
+    Returns: one row per grid and number of steps: name, steps, NFE, times, and the
+             error on paths that no grid was fitted to, RMS per value in model units.
     """
     with locked(request.out):
         return _run(request)
@@ -112,7 +114,7 @@ def _run(request):
 
 
 def make_paths(request: GridRequest, index: np.ndarray) -> Paths:
-    """The paths of those numbers i64[n], of all classes."""
+    """The paths of the samples numbered i64[n], with conditions of all classes."""
     run = request.run
     keys = rng.split_by(jax.random.key(request.seed), jnp.asarray(index))
     cond = jax.tree.map(jnp.asarray, run.conditions(len(index)))
@@ -120,7 +122,7 @@ def make_paths(request: GridRequest, index: np.ndarray) -> Paths:
 
 
 def fit_best(system: System, num_steps: int, known: Paths) -> dict[str, np.ndarray]:
-    """The known grids of so many steps, and "fitted", which begins at the best."""
+    """The known grids of this number of steps, and "fitted", started from the best."""
     every = fitted_grid.known_grids(system.schedule, num_steps)
     tried = {name: ts for name, ts in every.items() if ts is not None}
     for name in every:
@@ -134,7 +136,7 @@ def fit_best(system: System, num_steps: int, known: Paths) -> dict[str, np.ndarr
 
 
 def as_options(ts: np.ndarray) -> str:
-    """The options of launch.sample that sample down these times f[n + 1]."""
+    """The options with which launch.sample uses these times f[n + 1]."""
     times = " ".join(f"{t:.6g}" for t in ts)
     return (
         f"--config.sampler.num_steps={len(ts) - 1} "

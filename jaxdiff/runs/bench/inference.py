@@ -1,9 +1,9 @@
-"""How well a config's models infer columns from columns, by cross-validation.
+"""How well the model of a config infers columns from columns, by cross-validation.
 
-The table is cut into FOLDS parts (data/folds.py). For each part a model is trained on
-the others, and infers the rows left out (metrics/inference.py). The class is the
-table's first column of categories. Means and standard deviations are those of the rows
-trained on, so that nothing of the others is known beforehand.
+For each of FOLDS parts of the table (data/folds.py) a model is trained on the other
+parts and infers columns of the rows held out (metrics/inference.py). The class is the
+table's first column of categories. A table is standardised by the rows trained on, so
+that the rows held out have no part in the model.
 """
 
 from functools import reduce
@@ -29,10 +29,12 @@ FOLDS = 5
 
 
 def bench_inference(config: ConfigDict, out: Path | None) -> list[dict[str, Any]]:
-    """Both questions as lines of a table, and as out/inference.png; None for none.
+    """The lines of the table of both questions.
 
-    Errors: ValueError for data or a config that have nothing to infer, before any
-    training; FloatingPointError for samples that are not finite.
+    Args:   out: folder for inference.png; None for no picture.
+    Errors: before any training, ValueError if the data have no classes or no numbers,
+            or the config does not fit them; FloatingPointError if samples are not
+            finite.
     """
     source = build.make_source(config)
     target, numbers = _columns(source)
@@ -56,14 +58,14 @@ def bench_inference(config: ConfigDict, out: Path | None) -> list[dict[str, Any]
 
 
 def make_infer(run: setup.Run, params: PyTree) -> Infer:
-    """How a model of a table, trained to `params`, infers the columns not given."""
+    """The function by which the model of `run` with these parameters infers columns."""
     config, source = run.experiment.config, run.experiment.source
 
     def infer(given: Columns, num: int, question: int) -> Columns:
         assert source.layout, "`_columns` has seen to it"
         values, mask = encode_rows(source.layout, given)
         values = np.repeat(values, num, axis=0)
-        # a seed apart for each question: other numbers, whatever their order
+        # each question has a seed, so that its samples do not depend on their order
         seed, index = config.seed + question, np.arange(len(values))
         sampler = run.experiment.sampler(mask=mask)
         x = sampler.draw(params, seed, index, None, values=values)
@@ -78,7 +80,7 @@ def make_infer(run: setup.Run, params: PyTree) -> Infer:
 
 
 def _columns(source: Source) -> tuple[str, list[str]]:
-    """The first column of categories, and the names of all of numbers."""
+    """The names of the first column of categories and of all columns of numbers."""
     columns = source.layout.columns if source.layout else ()
     classes = [c.name for c in columns if c.categories]
     numbers = [c.name for c in columns if not c.categories]

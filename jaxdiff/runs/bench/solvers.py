@@ -1,4 +1,4 @@
-"""The table of solvers: measured orders, and the moments of 100,000 samples."""
+"""The table of solvers: their measured orders, and the moments of their samples."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -14,22 +14,22 @@ from jaxdiff.diffusion.sample_moments import LAWS, largest_score
 from jaxdiff.files import write_json
 from jaxdiff.plots import curves
 
-# Families of schedules: two of betas, and one of each other kind.
+# Two schedules given by betas, and one of every other family.
 SCHEDULES = ("linear_beta", "cosine", "angle", "sigmoid", "linear_mix", "edm")
-# The schedule by which each law is sampled.
+# The schedule with which each distribution is sampled.
 SAMPLED = {"normal": "cosine", "two modes": "edm"}
 COUNT = 100_000
-# Steps down to the data, by the solver's order: so many that what is left of the error
-# is below the standard error of COUNT samples.
+# Steps down to the data by the solver's order, enough for its error to be below the
+# standard error of COUNT samples.
 STEPS = {1: 2000, 2: 300}
 
 
 def bench_solvers(out: Path) -> list[dict[str, Any]]:
-    """One row a solver; writes orders.png and orders.json to `out`.
+    """One row per solver; writes orders.png and orders.json to `out`.
 
     Columns: the order that the solver states; the order measured with each schedule;
-    its largest difference between predictions; the largest error of the means,
-    variances and covariances of COUNT samples, in standard errors.
+    its largest difference between predictions; for two distributions, the largest error
+    of the means, variances and covariance of COUNT samples, in standard errors.
     """
     out.mkdir(parents=True, exist_ok=True)
     variants = [
@@ -71,7 +71,7 @@ def _row(name, fields):
 
 
 def orders_of(make: Callable, fields: dict[str, Any]) -> tuple[dict[str, float], float]:
-    """The order with each schedule, and its largest difference between predictions."""
+    """The order with each schedule, and the largest difference between predictions."""
     measured, apart = {}, 0.0
     with jax.enable_x64(True):
         made = orders.as_one([getattr(schedules, curve)() for curve in SCHEDULES])
