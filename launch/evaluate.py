@@ -29,7 +29,8 @@ METRICS = flags.DEFINE_list(
     "metrics",
     [],
     "Of images frechet, kid, precision (and recall), density (and coverage), "
-    "inception, label_accuracy, sliced; of tables columns, correlations, two_sample; "
+    "inception, label_accuracy, sliced; "
+    "of tables columns, correlations, two_sample; "
     "of both bpd. All that fit by default.",
 )
 FEATURES = flags.DEFINE_string(

@@ -13,13 +13,14 @@ python -m launch.plot widths --workdir=runs/wide --out=out \
 python -m launch.plot latents --workdir=runs/mnist_ae --beside=runs/mnist_vae --out=out
 
 Kinds: schedules, corruption, predictions, film, steps, grid, mean, loss, progress,
-pairs; of a model with labels guidance (a curve), guided (images); of an autoencoder
-latents, interpolation, reconstructions, decoded, mean, loss. `all` draws those that fit
-the run, except for two that take many minutes: nfe, the Frechet distance of every
-solver over the number of function evaluations (NFE: calls of the denoiser for one
-image), and widths, the Frechet distance of averages of several widths at several
-guidance scales. schedules, corruption and mean need no trained parameters:
---config=FILE is enough.
+pairs;
+of a model with labels guidance (a curve), guided (images);
+of an autoencoder latents, interpolation, reconstructions, decoded, mean, loss.
+`all` draws those that fit the run, except for two that take many minutes: nfe, the
+Frechet distance of every solver over the number of function evaluations (NFE: calls of
+the denoiser for one image), and widths, the Frechet distance of averages of several
+widths at several guidance scales. schedules, corruption and mean need no trained
+parameters: --config=FILE is enough.
 """
 
 import argparse
