@@ -2,6 +2,7 @@
 
 import inspect
 
+import chex
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -93,8 +94,12 @@ def test_the_output_is_of_the_shape_of_the_input(outputs):
 def test_an_example_does_not_see_the_others(outputs):
     _, results = outputs
     for name in results.keys() - {"batch", "other x"}:
-        np.testing.assert_allclose(results[name][1:], results["batch"][1:], atol=1e-5)
-    np.testing.assert_allclose(results["other x"][:2], results["batch"][:2], atol=1e-5)
+        chex.assert_trees_all_close(
+            results[name][1:], results["batch"][1:], atol=1e-5, rtol=1e-7
+        )
+    chex.assert_trees_all_close(
+        results["other x"][:2], results["batch"][:2], atol=1e-5, rtol=1e-7
+    )
     assert abs(results["other x"][2] - results["batch"][2]).max() > 1e-3
 
 
