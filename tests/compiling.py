@@ -37,7 +37,11 @@ class Compilations(logging.Handler):
 
 @pytest.fixture
 def compilations():
-    jax.clear_caches()  # of what other files compiled
+    from jaxdiff.runs import batched
+
+    # Samplers that other files compiled. To clear all of JAX's caches would cost the
+    # files after this one many seconds.
+    batched._pmapped.cache_clear()
     handler, log = Compilations(), logging.getLogger("jax")
     level = log.level
     log.addHandler(handler)

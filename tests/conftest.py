@@ -25,7 +25,9 @@ os.environ.setdefault(
 import jax
 import pytest
 
-from tests.compiling import compilations, traced_once  # noqa: F401  # fixtures
+# fixtures
+from tests.compiling import compilations, traced_once  # noqa: F401
+from tests.devices import one_device  # noqa: F401
 
 jax.config.update("jax_num_cpu_devices", 4)
 jax.config.update("jax_numpy_rank_promotion", "raise")

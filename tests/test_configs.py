@@ -191,16 +191,10 @@ SMOKES = [
 
 
 @pytest.fixture
-def devices(name, monkeypatch):
-    """All for one of each task. What differs between configs is on every device, and a
-    step for four is compiled in half as long again.
-    """
+def devices(name, request):
+    """All for one of each task; what differs between configs is on every device."""
     if name not in TRAINED:
-        for place in ("devices", "local_devices"):
-            first = getattr(jax, place)()[:1]
-            monkeypatch.setattr(jax, place, lambda *_, first=first: first)
-        for place in ("device_count", "local_device_count"):
-            monkeypatch.setattr(jax, place, lambda *_: 1)
+        request.getfixturevalue("one_device")
 
 
 @pytest.mark.parametrize("name", SMOKES)

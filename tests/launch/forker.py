@@ -21,6 +21,10 @@ import jaxdiff.runs.evaluate.run
 import jaxdiff.runs.plot.run
 import jaxdiff.runs.sample.run
 import jaxdiff.runs.train.loop  # noqa: F401
+from tests.runs import speck
+
+# chosen by name like jaxdiff's own networks
+sys.modules["jaxdiff.models.speck"] = speck
 
 
 def child(argv: list[str], out: int, err: int) -> None:

@@ -1,5 +1,6 @@
 """launch.compare, as users run it, on the features of a tiny classifier."""
 
+import importlib
 import json
 import shlex
 
@@ -8,22 +9,24 @@ import pytest
 from PIL import Image
 
 from tests.launch.conftest import launch
+from tests.runs.conftest import untrained
 
-CLASSIFIER = (
-    "--config=configs/fashion_features.py:smoke",
-    "--config.data.shape=(4, 4, 1)",
-    "--config.data.num_classes=3",
-    "--config.data.num_examples=24",
-    "--config.model.channels=8",
-    "--config.train.cpu_devices=2",  # which launch.compare has not
-)
+
+def make_classifier(folder):
+    """A run of a classifier of the images' shape and classes."""
+    config = importlib.import_module("configs.fashion_features").get_config("smoke")
+    config.data.update({"shape": (4, 4, 1), "num_classes": 3, "num_examples": 24})
+    config.model.channels = 8
+    config.train.cpu_devices = 2  # which launch.compare has not
+    untrained(config, folder)
 
 
 @pytest.fixture(scope="module")
 def made(trained, tmp_path_factory):
-    """A classifier trained, the images' run sampled, and both compared."""
+    """The images' run sampled, and compared with pictures by a classifier."""
     root = tmp_path_factory.mktemp("compare")
     run, images, samples = root / "classifier", trained["images"], root / "samples"
+    make_classifier(run)
     (root / "broken").mkdir()
     (root / "broken" / "a.png").write_bytes(b"no picture")
     (root / "pictures").mkdir()
@@ -36,7 +39,6 @@ def made(trained, tmp_path_factory):
     figures = root / "compared" / "compare.json"
     done = launch(
         {
-            "classifier": ("launch.train", *CLASSIFIER, f"--workdir={run}"),
             "samples": (
                 *("launch.sample", f"--workdir={images}", "--num=6"),
                 f"--out={samples}",
@@ -64,7 +66,7 @@ def made(trained, tmp_path_factory):
 
 def test_a_table_and_two_files(made):
     root, done = made
-    for name in ("classifier", "samples", "compare", "label"):
+    for name in ("samples", "compare", "label"):
         assert done[name].status == 0, (name, done[name].err)
     table = json.loads((root / "compared" / "compare.json").read_text())
     assert [row["images"] for row in table["rows"]] == [6, 5]

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from tests.launch.conftest import SMALL_IRIS, contents, launch, one_line
+from tests.launch.conftest import ROOT, SMALL_IRIS, contents, launch, one_line
 
 
 @pytest.fixture(scope="module")
@@ -17,7 +17,7 @@ def on_a_run(trained, tmp_path_factory):
     stored["train"]["cpu_device"] = 2
     (folder / "old" / "config.json").write_text(json.dumps(stored))
     table, images = (f"--workdir={trained[k]}" for k in ("table", "images"))
-    out = f"--out={folder}/new"
+    out, unet = f"--out={folder}/new", f"--workdir={ROOT}/tests/workdirs/unet"
     before = contents(trained["table"]), contents(trained["images"]), contents(folder)
     sample, one = "launch.sample", "--data_index=0"
     done = launch(
@@ -42,7 +42,7 @@ def on_a_run(trained, tmp_path_factory):
             "prediction of a run": (
                 *(sample, images, out, "--config.diffusion.prediction=eps"),
             ),
-            "channels of a run": (sample, images, out, "--config.model.channels=64"),
+            "channels of a run": (sample, unet, out, "--config.model.channels=64"),
             "size of a run": (sample, images, out, "--config.data.size=16"),
             "shape of a run": (sample, images, out, "--config.data.shape=(8, 8, 1)"),
             "plotted otherwise": (
@@ -52,7 +52,7 @@ def on_a_run(trained, tmp_path_factory):
                 *("launch.evaluate", images, out, "--config.diffusion.schedule=angle"),
             ),
             "fitted otherwise": (
-                *("launch.fit_grid", images, out, "--config.model.channels=64"),
+                *("launch.fit_grid", unet, out, "--config.model.channels=64"),
             ),
             "edited otherwise": (
                 *("launch.edit", "vary", images, out, one, "--config.task=classifier"),

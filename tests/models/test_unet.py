@@ -80,7 +80,18 @@ PUBLISHED = {
 }
 
 
-@pytest.mark.parametrize("name", PUBLISHED)
+# The largest take seconds to trace, and differ from the others in their size alone;
+# tests/test_configs.py counts two of them as well.
+LARGE = ("adm_128", "adm_256", "adm_256_unconditional", "adm_512", "adm_u_64_256")
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(name, marks=pytest.mark.slow) if name in LARGE else name
+        for name in PUBLISHED
+    ],
+)
 def test_published_parameter_counts(name):
     size, classes, fields, count = PUBLISHED[name]
     net = unet.make(shape=(size, size, 3), num_classes=classes, **fields)

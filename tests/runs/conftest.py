@@ -14,6 +14,7 @@ from jaxdiff.runs import workdir
 from jaxdiff.runs.experiment import Experiment, open_run
 from jaxdiff.train import checkpoint
 from jaxdiff.train.state import init_state
+from tests.devices import see_one_device
 from tests.runs import speck
 
 # Chosen by name like jaxdiff's own, among which it is not listed.
@@ -163,5 +164,7 @@ def classifier_run(tmp_path_factory):
         train__checkpoint_every=60,
         train__lr="constant(peak=1e-2)",
     )
-    loop.run(setup.prepare(config, folder))
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        see_one_device(monkeypatch)
+        loop.run(setup.prepare(config, folder))
     return folder, config

@@ -32,5 +32,13 @@ class Speck(nn.Module):
         return last(nn.silu(h))
 
 
-def make(*, shape, num_classes=0, null_class=False, learned_variance=False):
+def make(
+    *,
+    shape,
+    num_classes=0,
+    null_class=False,
+    extra_channels=0,
+    learned_variance=False,
+):
+    del extra_channels  # beside those of x: convolutions count them themselves
     return Speck(shape[-1] * (1 + learned_variance), num_classes, null_class)

@@ -19,13 +19,8 @@ def config_of(side, **fields):
     given = {
         "data__shape": (side, side, 1),
         "data__num_classes": 3,
+        "model__name": "speck",
     }
-    unet = {
-        "model__name": "unet",
-        "model__channels": 8,
-        "model__multipliers": (1,),
-    }
-    given |= {} if "model__name" in fields else unet
     return tiny_config(num_steps=2, **given | fields)
 
 

@@ -136,7 +136,7 @@ def test_a_run_resumes_bit_for_bit(trained, tmp_path):
     assert_same(read_state(other, run), read_state(folder, run))
 
 
-@pytest.mark.parametrize("n", [1, 2])
+@pytest.mark.parametrize("n", [2, pytest.param(1, marks=pytest.mark.slow)])
 def test_devices_share_a_batch_of_trees(trained, n):
     """Law 4: as many devices as there are, or fewer, reach the same parameters."""
     _, _, run, state = trained

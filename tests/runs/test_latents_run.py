@@ -38,9 +38,7 @@ def codes_config(folder):
         data__name="latents",
         data__path=str(folder),
         data__standardise=True,
-        model__name="unet",
-        model__channels=8,
-        model__multipliers=(1,),
+        model__name="speck",
         diffusion__condition="none",
     )
 

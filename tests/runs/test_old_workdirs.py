@@ -9,6 +9,7 @@ import json
 import shutil
 from pathlib import Path
 
+import chex
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -20,7 +21,7 @@ from jaxdiff.runs.evaluate import run as evaluate
 from jaxdiff.runs.experiment import Experiment, open_run
 from jaxdiff.runs.sample import run as sample
 from jaxdiff.runs.train import loop, setup
-from jaxdiff.train import ema
+from jaxdiff.train import checkpoint, ema
 
 OLD = Path(__file__).parents[1] / "workdirs"
 NAMES = sorted(path.parent.name for path in OLD.glob("*/config.json"))
@@ -31,20 +32,18 @@ DRAWING = [
 ]
 
 
-@pytest.fixture(autouse=True)
-def here(tmp_path, monkeypatch):
-    """Copies, in the folder that their configs name one another from.
+def slow_but(few, names):
+    """The names; those that are not among the few are slow."""
+    slow = pytest.mark.slow
+    return [name if name in few else pytest.param(name, marks=slow) for name in names]
 
-    One device: a step for several is compiled in half as long again.
-    """
+
+@pytest.fixture(autouse=True)
+def here(tmp_path, monkeypatch, one_device):
+    """Copies, in the folder that their configs name one another from."""
     for name in NAMES:
         shutil.copytree(OLD / name, tmp_path / name)
     monkeypatch.chdir(tmp_path)
-    for place in ("devices", "local_devices"):
-        first = getattr(jax, place)()[:1]
-        monkeypatch.setattr(jax, place, lambda *_, first=first: first)
-    for place in ("device_count", "local_device_count"):
-        monkeypatch.setattr(jax, place, lambda *_: 1)
 
 
 def assert_near(values, name, key):
@@ -98,7 +97,8 @@ def test_its_network_gives_what_it_gave(name):
         assert_near(np.asarray(model.decode(mean)), name, "decoded")
 
 
-@pytest.mark.parametrize("name", DRAWING)
+# A table, and images by features; each of them is sampled above as well.
+@pytest.mark.parametrize("name", slow_but(("mlp", "basic_unet"), DRAWING))
 def test_it_is_evaluated(name, tmp_path):
     """By the cheapest metric: images of its shape by features of the classifier."""
     run = open_run(Path(name))
@@ -124,6 +124,19 @@ def test_it_is_evaluated(name, tmp_path):
 
 
 @pytest.mark.parametrize("name", NAMES)
+def test_its_whole_state_is_read(name):
+    """All that a resumed run starts from: parameters, averages and optimiser."""
+    run = setup.prepare(workdir.load_config(Path(name)), Path(name))
+    like, folder = jax.eval_shape(run.init), Path(name) / workdir.CHECKPOINTS
+    with checkpoint.open_manager(folder, keep_last=None) as manager:
+        state = checkpoint.restore(manager, like)
+    assert state is not None and int(state.step) == 4
+    chex.assert_trees_all_equal_shapes_and_dtypes(state, like)
+    chex.assert_tree_all_finite(state)
+
+
+# The others differ in the network whose step they compile.
+@pytest.mark.parametrize("name", slow_but(("mlp", "wide", "basic_unet"), NAMES))
 def test_it_is_resumed(name):
     config = workdir.load_config(Path(name))
     config.train.num_steps = 6

@@ -10,7 +10,7 @@ from jaxdiff.runs import workdir
 from jaxdiff.runs.experiment import open_run
 from jaxdiff.runs.train import loop, setup
 from jaxdiff.train import checkpoint, ema, snapshots
-from tests.runs.conftest import assert_same, tiny_config
+from tests.runs.conftest import assert_same, at, tiny_config
 
 KEPT = {
     "num_steps": 64,
@@ -24,12 +24,13 @@ KEPT = {
 @pytest.fixture(scope="module")
 def kept(tmp_path_factory):
     folder = tmp_path_factory.mktemp("kept") / "run"
-    config = tiny_config(**KEPT)
-    return folder, config, loop.run(setup.prepare(config, folder))
+    run = setup.prepare(tiny_config(**KEPT), folder)
+    return folder, run, loop.run(run)
 
 
-def at(folder, config, width):
-    config = config.copy_and_resolve_references()
+def average_of(kept, width):
+    folder, run, _ = kept
+    config = run.experiment.config.copy_and_resolve_references()
     config.sampler.ema = width
     return open_run(folder, config).params
 
@@ -41,9 +42,9 @@ def apart(a, b):
 
 
 def test_widths_that_were_kept_come_back(kept):
-    folder, config, state = kept
-    for i, width in enumerate(config.train.ema_widths):
-        average = at(folder, config, width)
+    _, _, state = kept
+    for i, width in enumerate(KEPT["ema_widths"]):
+        average = average_of(kept, width)
         true = state.ema[1 + i]
         assert apart(average, true) < 1e-5 * apart(
             true, jax.tree.map(np.zeros_like, true)
@@ -51,8 +52,8 @@ def test_widths_that_were_kept_come_back(kept):
 
 
 def test_a_width_between_is_the_average_that_was_run(kept):
-    folder, config, state = kept
-    average, true = at(folder, config, 0.075), ema.primary(state.ema)
+    _, _, state = kept
+    average, true = average_of(kept, 0.075), ema.primary(state.ema)
     zero = jax.tree.map(np.zeros_like, true)
     assert apart(average, true) < 0.013 * apart(true, zero)
     # and none of those that it is made of
@@ -61,12 +62,12 @@ def test_a_width_between_is_the_average_that_was_run(kept):
 
 
 def test_a_resumed_run_takes_the_same_snapshots(kept, tmp_path):
-    folder, config, state = kept
+    folder, run, state = kept
     shutil.copytree(folder, tmp_path / "run")
     shutil.rmtree(tmp_path / "run" / workdir.CHECKPOINTS / "64")
     for step in (48, 64):  # as if it had been killed while it took them
         shutil.rmtree(tmp_path / "run" / snapshots.FOLDER / str(step))
-    again = loop.run(setup.prepare(config, tmp_path / "run"))
+    again = loop.run(at(run, tmp_path / "run"))
     assert_same(again.ema, state.ema)
     folders = [f / snapshots.FOLDER for f in (folder, tmp_path / "run")]
     with (
@@ -95,8 +96,8 @@ def test_mistakes_in_training(tmp_path, fields, message):
 
 
 def test_mistakes_in_reading(kept):
-    folder, config, _ = kept
+    folder, _, _ = kept
     with pytest.raises(ValueError, match=r"sampler\.ema: width must be in"):
-        at(folder, config, 0.4)
+        average_of(kept, 0.4)
     with pytest.raises(ValueError, match="keeps none: train with"):
         snapshots.at_width(folder, 64, kept[2].ema, (), 0.1)

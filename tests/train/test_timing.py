@@ -1,6 +1,8 @@
 """What a timing counts; how long a call takes no test can assert."""
 
 import jax.numpy as jnp
+import numpy as np
+import pytest
 
 from jaxdiff.train import timing
 
@@ -21,3 +23,19 @@ def test_flops_of_a_matrix_product_by_hand():
 def test_the_peak_of_memory_is_one_figure_of_mebibytes():
     ((title, peak),) = timing.peak_memory().items()
     assert title.endswith("memory, MiB") and 50 < peak < 1e6
+
+
+def test_the_rate_of_matrix_products_by_hand(monkeypatch):
+    """2 n^3 FLOPs a product and device, in the best of the times."""
+    products = []
+
+    def measure(call, num_runs):
+        products.append(np.asarray(call()))
+        return 9.0, [0.5, 0.25]
+
+    monkeypatch.setattr(timing, "measure", measure)
+    rate = timing.matmul_rate("float32")
+    (product,) = products
+    devices, n, _ = product.shape
+    assert devices == 4 and (product == n).all()
+    assert rate == pytest.approx(4 * 2 * n**3 / 0.25)

@@ -40,11 +40,21 @@ def assert_order(measured, order, *, exactly):
     assert measured.order < order + 0.15 or not exactly, (measured.order, measured)
 
 
-def test_every_solver_converges_at_its_order(x64, solver_name, subtests):
+# A curve of each kind: a cosine, a straight path, one without an end of alpha = 0.
+KINDS = ("cosine", "linear_mix", "edm")
+OTHERS = tuple(name for name in schedules.__all__ if name not in KINDS)
+
+
+@pytest.mark.parametrize(
+    "curves",
+    [KINDS, pytest.param(OTHERS, marks=pytest.mark.slow)],
+    ids=["of each kind", "others"],
+)
+def test_every_solver_converges_at_its_order(x64, solver_name, curves, subtests):
     if solver_name in OFF_PATH:
         return
     file = getattr(solvers, solver_name)
-    made = {name: getattr(schedules, name)() for name in schedules.__all__}
+    made = {name: getattr(schedules, name)() for name in curves}
     for fields in VARIANTS.get(solver_name, [{}]):
         for name, schedule in zip(made, as_one(list(made.values())), strict=True):
             with subtests.test(schedule=name, **fields):
@@ -145,9 +155,10 @@ def memoryless_and_noisy():
 
 
 @pytest.mark.parametrize(("name", "fields"), list(memoryless_and_noisy()))
-@pytest.mark.parametrize("curve", ["cosine", "linear_mix", "edm"])
+@pytest.mark.parametrize("curve", KINDS)
 def test_ancestral_steps_converge_on_two_modes(x64, name, fields, curve):
-    schedule = getattr(schedules, curve)()
+    made = as_one([getattr(schedules, kind)() for kind in KINDS])
+    schedule = made[KINDS.index(curve)]
     file = getattr(solvers, name)
     solver = file.make(schedule, **fields)
     errors = [density_error(solver, schedule, n) for n in (32, 64)]

@@ -7,6 +7,13 @@ import pytest
 
 from jaxdiff.runs.bench import speed
 from jaxdiff.runs.experiment import Experiment
+from jaxdiff.train import timing
+
+
+@pytest.fixture(autouse=True)
+def rate(monkeypatch):
+    """What matrix products reach here, which takes seconds of them to measure."""
+    monkeypatch.setattr(timing, "matmul_rate", lambda dtype: 2e9)
 
 
 def test_step_reports_the_matrix_products_of_an_mlp():
@@ -19,6 +26,7 @@ def test_step_reports_the_matrix_products_of_an_mlp():
     # the first layers, whose inputs need no gradient; elementwise work comes on top
     by_hand = 6 * 4 * products
     assert 0.9 * by_hand < 1e9 * table["GFLOP (XLA)"] < 2.5 * by_hand + 30 * products
+    assert table["share of it, %"] == pytest.approx(100 * table["GFLOP/s"] / 2)
 
 
 def test_sample_reports_the_nfe_and_the_matrix_products_of_an_mlp():

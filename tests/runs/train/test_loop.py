@@ -197,7 +197,8 @@ def test_lines_come_at_their_steps_when_a_call_crosses_them(tiny, tmp_path):
     assert [r["step"] for r in numbers(tmp_path / "run")] == [3, 5, 8]
 
 
-@pytest.mark.parametrize("n", [1, 2, 4])
+# the run itself is on all four
+@pytest.mark.parametrize("n", [1, 2, pytest.param(4, marks=pytest.mark.slow)])
 def test_devices_see_one_batch_and_reach_one_state(tiny, tmp_path, whole, n):
     """Law 4, of the real task: stratified times, label dropout and noise included."""
     run = whole[1]

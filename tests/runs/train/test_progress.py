@@ -18,6 +18,7 @@ from tests.runs.conftest import (
     IMAGES,
     SPECK,
     assert_same,
+    at,
     numbers,
     tiny_config,
     untrained,
@@ -31,7 +32,7 @@ def test_a_run_is_measured_and_its_bits_stay_as_they_were(tmp_path, whole):
     prepared = setup.prepare(tiny_config(**MEASURED), tmp_path / "run")
     with pytest.raises(RuntimeError):
         loop.run(interrupted(prepared, 7, RuntimeError("power")))
-    state = loop.run(setup.prepare(tiny_config(**MEASURED), tmp_path / "run"))
+    state = loop.run(at(prepared, tmp_path / "run"))
     assert_same(state, whole[2])
     name = "two_sample_accuracy"
     rows = numbers(tmp_path / "run")
