@@ -112,9 +112,7 @@ IDLE = {"train.evaluate_every", "train.num_preview", "data.low"}
 
 
 @pytest.mark.parametrize("task", ON)
-def test_what_is_taken_is_what_is_read(
-    task, named, tmp_path, monkeypatch, one_device
-):
+def test_what_is_taken_is_what_is_read(task, named, tmp_path, monkeypatch, one_device):
     """Prepared, trained and, where it draws, sampled: no field is read that the tables
     do not give to the task, and they give it none that nothing reads.
     """
