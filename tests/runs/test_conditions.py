@@ -222,7 +222,8 @@ def test_guidance_without_a_classifier_by_hand(trained):
     given, none = model(x_t, t, cond).x0, model(x_t, t, null).x0
     assert abs(given - none).max() > 1e-3
     guided = jax.jit(lambda d, *args: d(*args).x0)(denoise, x_t, t, cond)
-    chex.assert_trees_all_close(guided, none + 2.5 * (given - none), atol=1e-5)
+    expected = none + 2.5 * (given - none)
+    chex.assert_trees_all_close(guided, expected, atol=1e-6 * abs(expected).max())
 
 
 def test_an_image_depends_on_its_seed_and_its_condition_alone(trained):
@@ -237,12 +238,13 @@ def test_an_image_depends_on_its_seed_and_its_condition_alone(trained):
 
     whole = draw(index, index)
     assert np.isfinite(whole).all() and whole.shape == (10, 3)
-    some = np.array([7, 2])
-    chex.assert_trees_all_close(draw(some, some), whole[some], atol=1e-5)
+    # float32 rounds by the size of what is added up, here in the hundreds
+    some, near = np.array([7, 2]), 1e-6 * abs(whole).max()
+    chex.assert_trees_all_close(draw(some, some), whole[some], atol=near)
     # another condition of image 4 changes image 4
     rows = np.where(index == 4, 33, index)
     moved = abs(draw(index, rows) - whole).max(1)
-    assert moved[4] > 1e-4 and np.delete(moved, 4).max() < 1e-5
+    assert moved[4] > 10 * near and np.delete(moved, 4).max() < near
 
 
 def test_samples_are_requested_with_the_conditions_of_the_data(trained, tmp_path):
