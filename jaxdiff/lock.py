@@ -16,6 +16,8 @@ from pathlib import Path
 import jax
 from filelock import FileLock, Timeout
 
+from jaxdiff.files import write_json
+
 LOCK, OWNER = ".lock", ".lock.json"
 
 
@@ -53,7 +55,7 @@ def locked(folder: Path) -> Iterator[None]:
     try:
         start = datetime.now(UTC).isoformat(timespec="seconds")
         about = {"host": socket.gethostname(), "pid": os.getpid(), "start": start}
-        (folder / OWNER).write_text(json.dumps(about) + "\n")
+        write_json(folder / OWNER, about)
         yield
     finally:
         for name in (OWNER, LOCK):
