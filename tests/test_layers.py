@@ -20,7 +20,7 @@ RULES: dict[str, set[str]] = {
     "jaxdiff.arrays": {"jax", "jaxtyping"},
     "jaxdiff.rng": {"jax", "jaxdiff.arrays"},
     "jaxdiff.files": set(),
-    "jaxdiff.lock": {"jax", "filelock"},
+    "jaxdiff.lock": {"jax", "filelock", "jaxdiff.files"},
     "jaxdiff.stopping": set(),
     "jaxdiff.diffusion": {"jax", "numpy", "scipy", "jaxtyping", *F1},
     "jaxdiff.diffusion.types": {"jax", "jaxdiff.arrays"},
