@@ -23,6 +23,7 @@ from jaxdiff.runs.train import loop, setup
 from jaxdiff.schema import flat
 from jaxdiff.train.state import init_state, num_params
 from jaxdiff.train.step import make_train_step
+from tests.slow import slow_but
 
 FOLDER = Path(base.__file__).parent
 NAMES = sorted(
@@ -148,7 +149,7 @@ PUBLISHED = {
 }
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", slow_but((*PUBLISHED, "digits"), NAMES))
 def test_the_full_size_builds(name):
     """Shapes alone. Data that are not here are made up in their shape."""
     here = load(name).data.name in ("digits", "iris")
@@ -181,23 +182,19 @@ def test_the_smoke_takes_a_step_in_shapes(name):
     assert {"loss", "grad_norm"} < {*metrics}
 
 
-# One of each task. The others compile the same code for other networks and data, whose
-# shapes are traced above and which tests/models, tests/data and tests/runs run.
-TRAINED = ("digits", "digits_features", "iris", "mnist_vae")
-SMOKES = [
-    name if name in TRAINED else pytest.param(name, marks=pytest.mark.slow)
-    for name in NAMES
-]
+# The others compile the same code for other tasks, networks and data, whose shapes are
+# traced above and which tests/models, tests/data and tests/runs run.
+TRAINED = ("digits",)
 
 
 @pytest.fixture
 def devices(name, request):
-    """All for one of each task; what differs between configs is on every device."""
+    """All for one; what differs between configs is on every device."""
     if name not in TRAINED:
         request.getfixturevalue("one_device")
 
 
-@pytest.mark.parametrize("name", SMOKES)
+@pytest.mark.parametrize("name", slow_but(TRAINED, NAMES))
 def test_smoke_trains_two_steps_and_samples(name, tmp_path, devices):
     config, folder, out = load(name, "smoke"), tmp_path / "run", tmp_path / "out"
     state = loop.run(setup.prepare(config, folder))

@@ -236,8 +236,8 @@ def test_an_image_depends_on_its_seed_alone(name):
 
 
 @pytest.mark.parametrize("name", editing.__all__)
-def test_every_solver_ends_on_what_is_known(name, solver_name):
-    home = importlib.import_module(f"jaxdiff.diffusion.solvers.{solver_name}")
+def test_every_solver_ends_on_what_is_known(name, inner_solver):
+    home = importlib.import_module(f"jaxdiff.diffusion.solvers.{inner_solver}")
     edit = getattr(editing, name)()
     x = draw(edit, 3, solver=home.make(SCHEDULE), steps=4)
     chex.assert_trees_all_close(x[:, 0], np.full(3, 1.5), rtol=1e-6)

@@ -188,9 +188,9 @@ def draw(name, linear, y, solver, num=3, steps=6):
     return np.asarray(sampling.sample(seeds, denoise, solver, ts, x_T))
 
 
-def test_every_solver_ends_where_y_is_right(solver_name):
+def test_every_solver_ends_where_y_is_right(inner_solver):
     linear = PROBLEMS["pool"]
-    home = importlib.import_module(f"jaxdiff.diffusion.solvers.{solver_name}")
+    home = importlib.import_module(f"jaxdiff.diffusion.solvers.{inner_solver}")
     x = jnp.asarray(np.random.default_rng(8).normal(size=(3, *SHAPE)), jnp.float32)
     y = linear.apply(x)
     end = draw("pigdm", linear, y, home.make(SCHEDULE))

@@ -55,11 +55,11 @@ def test_a_gaussian_is_transported_as_in_closed_form(curve, x64):
     assert np.abs(np.asarray(back) - X0).max() < 1e-3 + 4 * first**2
 
 
-def test_every_solver_inverts_or_gives_the_reason(x64, solver_name):
+def test_every_solver_inverts_or_gives_the_reason(x64, inner_solver):
     schedule = schedules.cosine()
-    home = importlib.import_module(f"jaxdiff.diffusion.solvers.{solver_name}")
+    home = importlib.import_module(f"jaxdiff.diffusion.solvers.{inner_solver}")
     ts = grids.karras(schedule, 60)
-    if solver_name in NOISY:
+    if inner_solver in NOISY:
         with pytest.raises(ValueError, match=r"draws noise .*solver=heun"):
             inversion.invert(
                 Partial(gaussian, schedule),
@@ -112,12 +112,12 @@ def test_calls_are_counted_and_the_first_step_is_one():
         assert sampling.count_nfe(inversion.upwards(solver, schedule), up) == calls
 
 
-def test_no_noise_is_found_where_there_is_none(solver_name):
+def test_no_noise_is_found_where_there_is_none(inner_solver):
     """In float32 too, and on a grid that does not suit the solver (plms: even in t)."""
     schedule = schedules.cosine()
-    home = importlib.import_module(f"jaxdiff.diffusion.solvers.{solver_name}")
+    home = importlib.import_module(f"jaxdiff.diffusion.solvers.{inner_solver}")
     for grid in (grids.log_snr, grids.uniform):
-        if solver_name not in NOISY:
+        if inner_solver not in NOISY:
             ts = grid(schedule, 49)
             inversion.check_reversible(home.make(schedule), schedule, ts)
 

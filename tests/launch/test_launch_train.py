@@ -126,9 +126,9 @@ def complete(folders, as_for_a_user):
         assert process.returncode == 0, err
 
 
-@pytest.mark.parametrize(
-    "as_for_a_user", [False, pytest.param(True, marks=pytest.mark.slow)]
-)
+# What ends after k steps and resumes: tests/runs/train/test_loop.py.
+@pytest.mark.slow
+@pytest.mark.parametrize("as_for_a_user", [False, True])
 def test_kill_9_and_the_same_command_are_one_run_to_the_bit(tmp_path, as_for_a_user):
     """Law 3, for real: killed without warning at a random moment, then resumed."""
     killed, whole = tmp_path / "killed", tmp_path / "whole"

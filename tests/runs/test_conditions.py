@@ -26,6 +26,7 @@ from jaxdiff.train import parallel
 from jaxdiff.train.ema import primary
 from jaxdiff.train.step import Context, make_train_step
 from tests.runs.conftest import assert_same, at, read_state, tiny_config
+from tests.slow import slow_but
 
 NUM, STEPS = 40, 6
 
@@ -107,7 +108,7 @@ def config_of(**fields):
     return tiny_config(**fields, model__name="embedding")
 
 
-@pytest.fixture(scope="module", params=KINDS)
+@pytest.fixture(scope="module", params=slow_but(("two by name",), KINDS))
 def trained(request, tmp_path_factory):
     """Six steps of a run of one kind: (kind, workdir, run, final state)."""
     folder = tmp_path_factory.mktemp("conditions") / "run"

@@ -22,6 +22,7 @@ from jaxdiff.runs.experiment import Experiment, open_run
 from jaxdiff.runs.sample import run as sample
 from jaxdiff.runs.train import loop, setup
 from jaxdiff.train import checkpoint, ema
+from tests.slow import slow_but
 
 OLD = Path(__file__).parents[1] / "workdirs"
 NAMES = sorted(path.parent.name for path in OLD.glob("*/config.json"))
@@ -30,12 +31,6 @@ DRAWING = [
     for name in NAMES
     if json.loads((OLD / name / "config.json").read_text())["task"] == "diffusion"
 ]
-
-
-def slow_but(few, names):
-    """The names; those that are not among the few are slow."""
-    slow = pytest.mark.slow
-    return [name if name in few else pytest.param(name, marks=slow) for name in names]
 
 
 @pytest.fixture(autouse=True)
@@ -76,7 +71,7 @@ def weights_of_then(times, gammas, time, gamma):
     return np.linalg.lstsq(inner, target, rcond=None)[0]
 
 
-@pytest.mark.parametrize("name", DRAWING)
+@pytest.mark.parametrize("name", slow_but(("mlp", "wide", "upsampler"), DRAWING))
 def test_it_is_sampled(name, tmp_path, monkeypatch):
     if workdir.load_config(Path(name)).sampler.ema:
         monkeypatch.setattr(ema, "reconstruct", weights_of_then)
@@ -98,7 +93,7 @@ def test_its_network_gives_what_it_gave(name):
 
 
 # A table, and images by features; each of them is sampled above as well.
-@pytest.mark.parametrize("name", slow_but(("mlp", "basic_unet"), DRAWING))
+@pytest.mark.parametrize("name", slow_but(("mlp",), DRAWING))
 def test_it_is_evaluated(name, tmp_path):
     """By the cheapest metric: images of its shape by features of the classifier."""
     run = open_run(Path(name))
@@ -123,7 +118,7 @@ def test_it_is_evaluated(name, tmp_path):
     assert rows and all(np.isfinite(row["value"]) for row in rows)
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", slow_but(("mlp", "wide", "classifier"), NAMES))
 def test_its_whole_state_is_read(name):
     """All that a resumed run starts from: parameters, averages and optimiser."""
     run = setup.prepare(workdir.load_config(Path(name)), Path(name))
@@ -136,7 +131,7 @@ def test_its_whole_state_is_read(name):
 
 
 # The others differ in the network whose step they compile.
-@pytest.mark.parametrize("name", slow_but(("mlp", "wide", "basic_unet"), NAMES))
+@pytest.mark.parametrize("name", slow_but(("mlp", "wide"), NAMES))
 def test_it_is_resumed(name):
     config = workdir.load_config(Path(name))
     config.train.num_steps = 6
@@ -186,7 +181,9 @@ def test_codes_of_the_first_formula_stay_good():
             _ = Experiment(stale, Path("latents")).source
 
 
-@pytest.mark.parametrize("block", ["data", "model", "train", "sampler"])
+@pytest.mark.parametrize(
+    "block", slow_but(("data", "train"), ("data", "model", "train", "sampler"))
+)
 def test_a_new_field_breaks_nothing(block, monkeypatch, tmp_path):
     # with today's checksum
     latents = workdir.load_config(Path("latents"))

@@ -68,9 +68,9 @@ def converges(file, fields, schedule):
     assert_order(measured, file.ORDER, exactly=exactly)
 
 
-def test_scalings_change_nothing_but_the_scale(x64, solver_name):
+def test_scalings_change_nothing_but_the_scale(x64, inner_solver):
     """x divided by its size takes the same path, also through times between t and s."""
-    fields = {"repeats": 1, "num_steps": 1} if solver_name == "restart" else {}
+    fields = {"repeats": 1, "num_steps": 1} if inner_solver == "restart" else {}
     curves, names = ("cosine", "edm", "vp_sde"), scalings.__all__
     made = [
         getattr(scalings, b)(getattr(schedules, a)()) for a in curves for b in names
@@ -80,7 +80,7 @@ def test_scalings_change_nothing_but_the_scale(x64, solver_name):
         t, s = (float(schedule.t_of(jnp.asarray(v))) for v in (START, END))
         ts, starts = jnp.linspace(t, s, 13), jnp.asarray(DEVIATES[None])
         size, size_s = (np.hypot(*levels(schedule, u)) for u in (t, s))
-        solver = getattr(solvers, solver_name).make(schedule, **fields)
+        solver = getattr(solvers, inner_solver).make(schedule, **fields)
         denoise = Partial(unconditional, schedule)
         end = sampling.sample(SEEDS, denoise, solver, ts, starts * size)
         ends.append(np.asarray(end) / size_s)
@@ -189,7 +189,7 @@ def test_every_solver_ends_on_the_estimate_of_the_data(solver_name):
                 chex.assert_trees_all_close(got, denoised.x0, rtol=1e-6)
 
 
-def test_every_solver_is_sane_over_thousands_of_even_steps(solver_name, subtests):
+def test_every_solver_is_sane_over_thousands_of_even_steps(inner_solver, subtests):
     """In float32, where EDM's cleanest sigmas, t^7, have squares below its range.
 
     With x0 = .25 at every time, (x_t - alpha .25) / sigma is unit noise throughout.
@@ -198,7 +198,7 @@ def test_every_solver_is_sane_over_thousands_of_even_steps(solver_name, subtests
     made = [getattr(schedules, curve)() for curve in curves]
     for curve, plain, schedule in zip(curves, made, as_one(made), strict=True):
         with subtests.test(curve=curve):
-            sane(getattr(solvers, solver_name).make(schedule), plain)
+            sane(getattr(solvers, inner_solver).make(schedule), plain)
 
 
 def quarter(x, t, cond):
