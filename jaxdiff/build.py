@@ -133,9 +133,8 @@ def _diffusion(config, source, schedule):
     d, classes = config.diffusion, num_labels(config, source)
     cond = source.example_cond if takes_cond(config) else None
     dropout = 0.0 if cond is None else d.label_dropout
-    require(
-        0 <= dropout < 1, f"diffusion.label_dropout must be in [0, 1), got {dropout}"
-    )
+    fits = 0 <= dropout < 1
+    require(fits, f"diffusion.label_dropout must be in [0, 1), got {dropout}")
     extra = _check_low(config, source) if d.low_size else {}
     if d.learned_variance:
         _check_takes(config, "learned_variance", "gives no variance")
@@ -182,10 +181,7 @@ def _check_low(config, source):
 
 
 def _check_takes(config, field, lacks, parameter=""):
-    """Check that the network takes what a field of diffusion needs.
-
-    Errors: ValueError if it does not.
-    """
+    """ValueError unless the network takes what a field of diffusion needs."""
     require(
         _takes(config, parameter or field),
         f"model.name={config.model.name!r} {lacks}, which "
@@ -242,13 +238,19 @@ TASKS = {
 
 
 def make_solver(config: ConfigDict, schedule: Schedule) -> Solver:
-    _, fields = parse(solver_home, config.sampler.solver)
+    fields = parse(solver_home, config.sampler.solver)[1]
     require(
         config.diffusion.learned_variance or fields.get("variance") != "learned",
         f"sampler.solver={config.sampler.solver} needs a model trained with "
         "diffusion.learned_variance=True; take 'small' or 'large'",
     )
     return choose(solver_home, config.sampler.solver)(schedule)
+
+
+def make_fraction(config: ConfigDict) -> float:
+    """`frac` of likelihood.discrete: 1 where ddpm samples with the large variance."""
+    spec = parse(solver_home, config.sampler.solver)
+    return float(spec == ("ddpm", {"variance": "large"}))
 
 
 def make_grid(config: ConfigDict, schedule: Schedule, num_steps: int = 0) -> grids.Grid:

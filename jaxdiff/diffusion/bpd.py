@@ -37,6 +37,8 @@ class Model(NamedTuple):
     decoder:  of a bound's last step, likelihood.levels or likelihood.density
     cleanest: f[], sigma / alpha at which the continuous bound and the flow begin
     width:    of a level in model units, f[] or f[c]; 0 for real numbers
+    frac:     the discrete bound's variance, if the model has not learned one: 0 is the
+              small, 1 the large (posterior.py, eq. 4)
     """
 
     denoise: Denoise
@@ -44,6 +46,7 @@ class Model(NamedTuple):
     decoder: likelihood.Decoder
     cleanest: float | Array
     width: float | Array
+    frac: float | Array = 0.0
 
 
 def continuous(
@@ -83,7 +86,7 @@ def discrete(
     """
     ts = jnp.linspace(1, 0, num + 1, dtype=x0.dtype)
     args = keys, model.denoise, model.schedule, ts, x0, cond
-    bound = likelihood.discrete(*args, decoder=model.decoder)
+    bound = likelihood.discrete(*args, decoder=model.decoder, frac=model.frac)
     at = jnp.maximum(model.schedule.log_snr(ts[:-2]), likelihood.NOISIEST)
     return _parts(bound, at, x0)
 

@@ -41,6 +41,7 @@ from jaxdiff.diffusion.posterior import (
     log_variance,
     posterior,
     prior_bits,
+    unlearned_fraction,
 )
 from jaxdiff.diffusion.types import Denoise, Denoised, Schedule, Times
 
@@ -107,11 +108,13 @@ def step_bpd(
     x_t: Array,
     denoised: Denoised,
     decoder: Decoder,
+    before: Times | None = None,
 ) -> Float[Array, "b"]:
     """The term of equation 1 for the step t -> s, in bits per dimension.
 
     Args:    t, s: f[] or f[b], s < t; where s = 0 the term is the decoder's.
              x0: in model units.  x_t: f[b, ...].  denoised: at x_t, with a var_frac.
+             before: where the step before began, as for posterior.log_variance.
     Returns: f[b].
     Errors:  ValueError if the denoiser gives no var_frac.
     """
@@ -121,7 +124,8 @@ def step_bpd(
     of_x_t, of_x0 = (expand(c, x0) for c in post[:2])
     mean, guess = of_x_t * x_t + of_x0 * x0, of_x_t * x_t + of_x0 * denoised.x0
     t_, s_ = expand(t, x0), expand(s, x0)
-    log_var = log_variance(schedule, t_, s_, denoised.var_frac)
+    then = None if before is None else expand(before, x0)
+    log_var = log_variance(schedule, t_, s_, denoised.var_frac, then)
     true_log_var = log_variance(schedule, t_, s_, jnp.zeros_like(t_))
     kl = kl_normal(mean, true_log_var, guess, log_var)
     nll = -decoder(x0, guess, 0.5 * log_var)
@@ -146,21 +150,24 @@ def discrete(
              x0: f[b, ...] in model units.  cond: passed to the denoiser.
              decoder: see `levels` and `density`.
              frac: the variance of a model that has not learned one: 0 is the small, 1
-             the large (posterior.py, eq. 4).
+             the large (posterior.py, eq. 4). The decoder's is the small one.
     Returns: Bound with n = len(ts) - 2 steps beside the decoder's.
     """
 
-    def term(now: tuple[Array, Array, Array]) -> Float[Array, "b"]:
-        i, t, s = now
+    def term(now: tuple[Array, Array, Array, Array]) -> Float[Array, "b"]:
+        i, before, t, s = now
         b = x0.shape[:1]
         x_t = _noised(rng.fold(keys, i), schedule, t, x0)
         den = denoise(x_t, t, cond)
         if den.var_frac is None:
-            den = den._replace(var_frac=jnp.full_like(x0, frac))
-        times = jnp.broadcast_to(t, b), jnp.broadcast_to(s, b)
-        return step_bpd(schedule, *times, x0, x_t, den, decoder)
+            frac_s = unlearned_fraction(frac, s).astype(x0.dtype)
+            den = den._replace(var_frac=jnp.broadcast_to(frac_s, x0.shape))
+        before, t, s = (jnp.broadcast_to(time, b) for time in (before, t, s))
+        return step_bpd(schedule, t, s, x0, x_t, den, decoder, before)
 
-    steps = jax.lax.map(term, (jnp.arange(len(ts) - 1), ts[:-1], ts[1:]))
+    # before the first step there is none
+    before = jnp.concatenate([jnp.zeros_like(ts[:1]), ts[:-2]])
+    steps = jax.lax.map(term, (jnp.arange(len(ts) - 1), before, ts[:-1], ts[1:]))
     return Bound(_prior(schedule, x0), steps[:-1], steps[-1])
 
 

@@ -8,9 +8,13 @@
 (4)  log var = frac log beta_ts + (1 - frac) log beta_tilde     the learned variance
 
 At s = 0, beta_tilde is 0 and its logarithm infinite. Equation 4 then uses beta_tilde of
-the step before, 2t -> t, as the table of improved DDPM does; where 2t > 1 it uses that
-of 1 -> 1/2.
-Source: Nichol & Dhariwal 2021, arXiv:2102.09672, eq. 10-15.
+the chain's step before, as the table of improved DDPM does. Of a chain of even steps
+that is 2t -> t; where 2t > 1, it is 1 -> 1/2.
+
+A variance that is not learned has one fraction in all steps but the one to s = 0, where
+it is the small one (`unlearned_fraction`): the large one would cost the decoder bits.
+Source: Nichol & Dhariwal 2021, arXiv:2102.09672, eq. 10-15, and their released code for
+        the step to 0.
 """
 
 from typing import NamedTuple
@@ -55,19 +59,28 @@ def posterior(
     return Posterior(ratio * keep, alpha_s * added, large * keep, large)
 
 
-def log_variance(schedule: Schedule, t: Array, s: Array, frac: Array) -> Array:
+def unlearned_fraction(frac: float | Array, s: Array) -> Array:
+    """The fraction of a variance that is not learned: `frac`, and 0 at s = 0."""
+    return jnp.where(s <= 0, 0.0, frac)
+
+
+def log_variance(
+    schedule: Schedule, t: Array, s: Array, frac: Array, before: Array | None = None
+) -> Array:
     """The log of the learned variance, equation 4, finite at s = 0.
 
     Args:    schedule: any.  t, s: s < t.  frac: in [0, 1]; 0 is the small variance, 1
-             the large.  t, s and frac broadcast.
+             the large.  before: where the chain's step before began, which counts at
+             s = 0; None, or any time up to t, means a chain of even steps.
+             t, s, frac and before broadcast.
     Returns: f[...] of the broadcast shape.
     """
     here = posterior(schedule, t, s)
+    last, to = jnp.minimum(2 * t, 1.0), 0.5 * jnp.minimum(2 * t, 1.0)
+    if before is not None:
+        last, to = jnp.where(before > t, before, last), jnp.where(before > t, t, to)
     first = s <= 0
-    last = jnp.minimum(2 * t, 1.0)
-    then = posterior(
-        schedule, jnp.where(first, last, t), jnp.where(first, 0.5 * last, s)
-    )
+    then = posterior(schedule, jnp.where(first, last, t), jnp.where(first, to, s))
     # the square of EDM's sigma ~ t^7 soon underflows in float32
     tiny = jnp.finfo(here.large.dtype).tiny
     large, small = jnp.maximum(here.large, tiny), jnp.maximum(then.small, tiny)

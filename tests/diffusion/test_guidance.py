@@ -197,7 +197,8 @@ def test_the_mean_form_shifts_an_ancestral_mean_by_its_variance(x64):
     noise = make_step_noise(jax.random.split(jax.random.key(0), 12), (2,))
 
     def step(denoise):
-        return solver.step(lambda x, t: denoise(x, t, GOALS), noise, x, t, s, ())[0]
+        state = solver.init(x)
+        return solver.step(lambda x, t: denoise(x, t, GOALS), noise, x, t, s, state)[0]
 
     plain = mixture(schedule, x, t, None).x0
     grad = (guided(schedule, 1.0)(x, t, GOALS).x0 - plain) * (

@@ -97,6 +97,8 @@ def prepare(
         "seed": seed,
         "shard": min(CHUNK, num),
     }
+    if "discrete" in estimates and build.make_fraction(config):
+        record["variance"] = "large"  # a record without it is of the small one
     resume = shards.resumes(out, record, force, stem=STEM, keep_complete=True)
     index = permutation(seed, 0, size)[:num]
     return Request(run, index, record, out, resume, latent.make_stage(run))
@@ -185,6 +187,7 @@ def _estimate(request, index):
         build.make_decoder(source),
         record["cleanest"],
         jnp.asarray(source.level_width, jnp.float32),
+        build.make_fraction(run.config),
     )
     model = parallel.replicate(jax.tree.map(jnp.asarray, model), devices)
     arrays = {}

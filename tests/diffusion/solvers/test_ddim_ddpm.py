@@ -82,9 +82,9 @@ def test_ddpm_step_by_hand(x64, fields, log_variance):
     x, x0 = jnp.array([[0.7, -1.3]]), jnp.array([[0.2, 0.9]])
     for i, before in ((999, 998), (500, 460), (1, 0)):
         t, s = jnp.asarray((i + 1) / 1000), jnp.asarray((before + 1) / 1000)
-        got, _ = ddpm.make(schedule, **fields).step(
-            lambda *_: Denoised(x0, jnp.full((1, 2), 0.25)), noise_of(2), x, t, s, ()
-        )
+        solver, z = ddpm.make(schedule, **fields), noise_of(2)
+        den = Denoised(x0, jnp.full((1, 2), 0.25))
+        got, _ = solver.step(lambda *_: den, z, x, t, s, solver.init(x))  # noqa: B023
         z = jax.random.normal(SEEDS[0], (1, 2))
         expected = ddpm_of(schedule, x, x0, z, t, s, log_variance)
         chex.assert_trees_all_close(got, expected, rtol=1e-8)

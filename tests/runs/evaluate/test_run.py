@@ -215,6 +215,22 @@ def test_bpd_add_up_and_do_not_depend_on_the_files(table, tmp_path, monkeypatch)
     assert (tmp_path / "one" / "bpd.png").exists()
 
 
+def test_bpd_are_of_the_variance_that_the_run_samples_with(table, tmp_path):
+    """In every step but the last, which is of the small one either way."""
+    bits = {}
+    for variance in ("small", "large"):
+        run = table[0].with_sampler(solver=f"ddpm(variance={variance!r})")
+        fields = BPD | {"estimates": ["discrete"], "out": tmp_path / variance}
+        likelihood.run(likelihood.prepare(run, **fields))
+        (path,) = shards.list_files(tmp_path / variance, likelihood.STEM)
+        bits[variance] = dict(np.load(path))
+    small, large = bits["small"], bits["large"]
+    assert abs(small["discrete_steps"] - large["discrete_steps"]).mean() > 1e-2
+    np.testing.assert_array_equal(small["discrete_decoder"], large["discrete_decoder"])
+    with pytest.raises(ValueError, match="variance"):
+        likelihood.prepare(run, **fields | {"out": tmp_path / "small"})
+
+
 def test_bpd_of_another_average_are_not_taken_for_its_own(tmp_path):
     config = tiny_config(ema_widths=(0.05, 0.1), snapshot_every=2)
     run = untrained(config, tmp_path / "run", step=4)
