@@ -166,8 +166,8 @@ def _make_wrap(
     guides: Guides,
     general: bool,
 ) -> Callable[[Denoise], Denoise]:
-    """denoiser -> denoiser: autoguidance, classifier-free and classifier guidance, and
-    clipping, in this order.
+    """denoiser -> denoiser: autoguidance, classifier-free guidance, clipping, and
+    classifier guidance, in this order, which is ADM's.
     """
     s = config.sampler
     how: dict[str, Any] = {
@@ -186,14 +186,14 @@ def _make_wrap(
             denoise = guidance.unconditional(denoise, task.null)
         elif s.guidance != 1:
             denoise = guidance.cfg(denoise, task.null, s.guidance, **how)
+        if s.clip and source.bounds:
+            if s.quantile:
+                denoise = dynamic_threshold(denoise, s.quantile, *source.bounds)
+            denoise = clip(denoise, *source.bounds)
         if guides.classifier:
             args = guides.classifier.logits, schedule, s.classifier_scale
             denoise = guidance.classifier(denoise, *args, s.classifier_form)
-        if not (s.clip and source.bounds):
-            return denoise
-        if s.quantile:
-            denoise = dynamic_threshold(denoise, s.quantile, *source.bounds)
-        return clip(denoise, *source.bounds)
+        return denoise
 
     return wrap
 

@@ -1,13 +1,26 @@
-"""Guidance of a config: rules, intervals, a weaker run, thresholds."""
+"""Guidance of a config: rules, intervals, a weaker run, thresholds, ADM's order.
+
+adm.npz is written by make_adm_fixture.py, which lists its contents.
+"""
+
+import pathlib
+from functools import partial
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from jax.tree_util import Partial
 
-from jaxdiff.diffusion import rules
+from jaxdiff import build
+from jaxdiff.diffusion import predictions, rules
+from jaxdiff.diffusion.denoisers import make_denoise
+from jaxdiff.diffusion.inputs import index
 from jaxdiff.runs.experiment import Experiment
-from tests.runs.conftest import IMAGES, tiny_config
+from jaxdiff.runs.sampler import Guides, make_sampler
+from jaxdiff.tasks.classifier import Classify
+from tests.runs import make_adm_fixture as adm
+from tests.runs.conftest import IMAGES, SPECK, tiny_config
 
 
 @jax.jit
@@ -76,6 +89,58 @@ def test_quantiles_keep_what_is_inside_in_proportion():
     at_the_ends = {k: (abs(value) > 0.999).mean() for k, value in x0.items()}
     # of the median half the values are outside: the other half is not
     assert at_the_ends["on"] < 0.6 < 0.8 < at_the_ends["off"]
+
+
+PATHS = dict(np.load(pathlib.Path(adm.__file__).parent / "adm.npz"))
+
+
+def adm_network(x_t, c, cond):
+    x, entry = x_t[..., 0], index(1000)(c)[:, None, None]
+    return jnp.stack([1.5 * jnp.sin(x * (1 + entry / 500)), jnp.cos(2 * x)], axis=-1)
+
+
+def adm_logits(x, t):
+    times = jnp.broadcast_to(t, x.shape[:1])[:, None]
+    return x.reshape(len(x), -1) @ adm.WEIGHTS * (1 + (1000 * times - 1) / 1000)
+
+
+@pytest.mark.parametrize("name", PATHS)
+def test_a_classifier_guides_in_the_order_of_adm(x64, name):
+    """Every step of theirs: the clipped model is guided, and is not clipped again."""
+    kind = name.split()[1:]
+    config = tiny_config(
+        **SPECK,
+        diffusion__schedule="linear_beta",
+        diffusion__learned_variance=True,
+        diffusion__label_dropout=0.0,
+        sampler__clip=True,
+        sampler__solver=f"ddpm(variance={kind[0]!r})" if kind else "ddim",
+        sampler__classifier="given",
+        sampler__classifier_form="mean" if kind else "score",
+        sampler__classifier_scale=adm.SCALE,
+    )
+    run = Experiment(config)
+    guides = Guides(classifier=Classify(Partial(adm_logits), None))
+    wrap = make_sampler(config, run.source, run.task, run.schedule, guides).wrap
+    denoise = wrap(
+        make_denoise(
+            Partial(adm_network),
+            schedule=run.schedule,
+            prediction=predictions.eps(),
+            learned_variance=True,
+        )
+    )
+    solver, path = build.make_solver(config, run.schedule), PATHS[name]
+    ts = jnp.append((jnp.asarray(adm.KEPT[::-1]) + 1) / 1000, 0.0)
+    state, bound = solver.init(jnp.asarray(path[0])), partial(denoise, cond=adm.LABELS)
+    outside = 0
+    for k, (x, z) in enumerate(zip(path[:-1], adm.NOISE[-2::-1], strict=True)):
+        noise = lambda z=z: jnp.asarray(z)  # noqa: E731
+        x, state = solver.step(bound, noise, jnp.asarray(x), ts[k], ts[k + 1], state)
+        np.testing.assert_allclose(x, path[k + 1], rtol=1e-7, atol=1e-9)
+        guided_x0 = bound(jnp.asarray(path[k]), ts[k]).x0
+        outside += int((jnp.abs(guided_x0) > 1).sum())
+    assert kind or outside  # or the order would not show
 
 
 @pytest.mark.parametrize(
