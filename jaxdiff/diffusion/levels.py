@@ -23,12 +23,13 @@ def coeffs(schedule: Schedule, t: Float[Array, "*b"]) -> Coeffs:
 
     alpha and sigma are exact. Values that are infinite at an exact end are kept finite:
     log_snr is cut to +-LOG_SNR_LIMIT, and derivatives are taken at least END away from
-    the ends, because the root in sigma = sqrt(1 - alpha^2) has none at t = 0.
+    the ends, because the root in sigma = sqrt(1 - alpha^2) has none at t = 0. Beyond
+    t = 1 (churn on the schedule `edm`) they are those of t.
 
     Args:    schedule: any.  t: f[] or f[b].
     Returns: Coeffs of f[...] like t.
     """
-    inside = jnp.clip(t, END, 1 - END)
+    inside = jnp.where(t > 1, t, jnp.clip(t, END, 1 - END))
     one = jnp.ones_like(inside)
     _, d_alpha = jax.jvp(schedule.alpha, (inside,), (one,))
     _, d_sigma = jax.jvp(schedule.sigma, (inside,), (one,))

@@ -30,7 +30,7 @@ from jax.tree_util import Partial
 
 from jaxdiff.arrays import Array, Bool, Float, Int, PyTree, expand, require
 from jaxdiff.diffusion.denoisers import check_no_mean_shift
-from jaxdiff.diffusion.levels import Level, half_log_snr, time_at
+from jaxdiff.diffusion.levels import Level, half_log_snr
 from jaxdiff.diffusion.posterior import posterior
 from jaxdiff.diffusion.types import BoundDenoise, Schedule, SolverInit, StepNoise
 
@@ -115,7 +115,9 @@ class Churn(NamedTuple):
     low, high: churn only where sigma / alpha is between these (S_min, S_max)
     inflate:   factor of the added noise (S_noise)
 
-    The time never rises above t = 1.
+    Where x_t keeps the whole signal (alpha(1) = 1, as in `edm`) the time rises above 1,
+    to where sigma / alpha is, as in the paper. Other schedules end at t = 1, and with
+    them the churn.
     Source: Karras et al. 2022, arXiv:2206.00364, algorithm 2.
     """
 
@@ -148,7 +150,9 @@ def churn_up(
     """x and t after the churn."""
     ratio = jnp.exp(-half_log_snr((schedule.alpha(t), schedule.sigma(t))))
     rate = jnp.minimum(churn.rate, np.sqrt(2) - 1)
-    up = jnp.maximum(time_at(schedule, -jnp.log(ratio * (1 + rate))), t)
+    beyond = schedule.t_of(-2 * jnp.log(ratio * (1 + rate)))
+    endless = schedule.alpha(jnp.ones_like(t)) == 1
+    up = jnp.where(endless, beyond, jnp.clip(beyond, t, 1.0))
     on = (rate > 0) & (ratio >= churn.low) & (ratio <= churn.high) & (up > t)
 
     def climb(where: Where) -> Array:
