@@ -2,9 +2,10 @@
 
 Every maker takes (schedule, num_steps) and returns f64[num_steps + 1] in numpy. The
 first time is 1, or that of the noisiest level requested, and the last is 0. A maker
-raises ValueError unless num_steps >= 1 and the times fall strictly. Grids are computed
-before tracing and given to the sampler as an array, so a grid can also be swept, fitted
-or written by hand. Each name in `__all__` can be chosen by a config.
+raises ValueError unless num_steps >= 1 and the times fall strictly, within [0, 1], in
+float32, in which samplers take them. Grids are computed before tracing and given to the
+sampler as an array, so a grid can also be swept, fitted or written by hand. Each name
+in `__all__` can be chosen by a config.
 """
 
 import jax.numpy as jnp
@@ -12,6 +13,7 @@ import numpy as np
 from scipy import special
 
 from jaxdiff.arrays import require
+from jaxdiff.diffusion.respacing import respaced_steps
 from jaxdiff.diffusion.types import Schedule
 
 __all__ = [
@@ -43,10 +45,20 @@ def uniform(schedule: Schedule, num_steps: int) -> Grid:
 
 def _checked(ts: np.ndarray, num_steps: int) -> Grid:
     _require_steps(num_steps)
+    single = ts.astype(np.float32)
     require(
-        bool(np.all(np.diff(ts) < 0)), f"the grid must fall strictly, got {ts.tolist()}"
+        bool(np.all(np.diff(single) < 0)),  # false for nan
+        f"the grid must fall strictly in float32, got {_few(ts)}; take fewer steps, "
+        "or another grid",
     )
+    inside = 0 <= single[-1] and single[0] <= 1
+    require(inside, f"the grid must be in [0, 1], got {_few(ts)}; take another grid")
     return ts
+
+
+def _few(ts: np.ndarray) -> str:
+    """The times as text; of many the first and last few."""
+    return np.array2string(ts, 1000, 9, threshold=12, separator=", ")
 
 
 def _require_steps(num_steps: int) -> None:
@@ -141,7 +153,7 @@ def respaced(
             each
                 of as many equal parts. "ddim25" takes 25 steps of one integer stride.
     Errors: ValueError for malformed sections, or if they do not give num_steps.
-    Source: see `respaced_steps`.
+    Source: see respacing.py.
     """
     del schedule
     kept = respaced_steps(total, sections or str(num_steps))
@@ -151,53 +163,6 @@ def respaced(
         f"set sampler.num_steps={len(kept)}",
     )
     return _from_index(np.array(kept[::-1]), total, num_steps)
-
-
-def respaced_steps(total: int, sections: str) -> list[int]:
-    """The entries that `respaced` keeps of a table of `total` steps, rising.
-
-    Each position is a sum of strides, rounded half to even.
-
-    Errors: ValueError for malformed sections, or if they do not fit the table.
-    Source: Nichol & Dhariwal 2021, arXiv:2102.09672, section 4; Dhariwal & Nichol
-             2021,
-            arXiv:2105.05233.
-    """
-    if sections.startswith("ddim"):
-        counts = _counts(sections[4:], sections)
-        require(len(counts) == 1, f"'ddim' takes one number of steps, got {sections=}")
-        count = counts[0]
-        for stride in range(1, total):
-            if len(range(0, total, stride)) == count:
-                return list(range(0, total, stride))
-        raise ValueError(
-            f"no integer stride takes {count} of {total} steps: {sections=}"
-        )
-    counts = _counts(sections, sections)
-    size, extra = divmod(total, len(counts))
-    kept, start = [], 0
-    for part, count in enumerate(counts):
-        length = size + (part < extra)
-        require(
-            count <= length,
-            f"cannot keep {count} of a part's {length} steps: {sections=}, {total=}",
-        )
-        stride = 1.0 if count == 1 else (length - 1) / (count - 1)
-        place = 0.0
-        for _ in range(count):
-            kept.append(start + round(place))
-            place += stride
-        start += length
-    return kept
-
-
-def _counts(text: str, sections: str) -> list[int]:
-    parts = text.split(",")
-    require(
-        all(part.strip().isdigit() and int(part) > 0 for part in parts),
-        f"sections must look like '250', '10,15,20' or 'ddim25', got {sections=}",
-    )
-    return [int(part) for part in parts]
 
 
 def log_snr(schedule: Schedule, num_steps: int, min_log_snr: float = -12.0) -> Grid:
@@ -236,8 +201,10 @@ def karras(
     """
     require(rho > 0, f"need rho > 0, got {rho=}")
     low, high = _ends(schedule, num_steps, sigma_min, sigma_max)
-    root = np.linspace(high ** (1 / rho), low ** (1 / rho), num_steps)
-    return _from_log_snr(schedule, -2 * rho * np.log(root), num_steps)
+    with np.errstate(all="ignore"):  # what overflows does not fall
+        root = np.linspace(*np.float64([high, low]) ** (1 / rho), num_steps)
+        values = -2 * rho * np.log(root)
+    return _from_log_snr(schedule, values, num_steps)
 
 
 def _ends(

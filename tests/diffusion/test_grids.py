@@ -214,6 +214,11 @@ def test_every_grid_falls_strictly_from_noise_to_data(pair, schedule, grid_name)
         (lambda s: grids.karras(s, 5, rho=0.0), r"rho=0\.0"),
         (lambda s: grids.log_snr(s, 5, min_log_snr=50.0), "must fall strictly"),
         (lambda s: grids.exponential(s, 5, 2.0, 1.0), r"sigma_min=2\.0"),
+        (lambda s: grids.karras(s, 5, rho=1e-300), "must fall strictly"),
+        # in float64 it falls
+        (lambda s: grids.shifted(s, 5, 1e9), "float32.*fewer steps, or another grid"),
+        (lambda s: grids.beta(s, 5, 0.01), "must fall strictly in float32"),
+        (lambda s: grids.uniform(s, 2**25), "must fall strictly in float32"),
         (lambda s: grids.shifted(s, 5, 0.0), r"shift=0\.0"),
         (lambda s: grids.beta(s, 5, 0.0), r"a=0\.0"),
     ],
@@ -235,6 +240,8 @@ def test_written_times_are_taken_as_they_are():
         (2, "0 .5 1", "fall strictly"),
         (2, "1 half 0", "must be numbers"),
         (2, "2 .5 0", r"in \[0, 1\]"),
+        (3, "1 .99999999 .5 0", "must fall strictly in float32"),
+        (2, "1 1e-50 0", "must fall strictly in float32"),
     ],
 )
 def test_wrong_written_times_are_refused(steps, times, message):
