@@ -78,7 +78,7 @@ RULES: dict[str, set[str]] = {
 # variational bound is that of a denoiser.
 FLOORS = (
     {"types", "conditions"},
-    {"schedules", "levels"},
+    {"schedules", "levels", "arguments"},
     {"predictions", "inputs", "scalings", "posterior", "times", "noises"},
     {"weights", "denoisers", "grids", "analytic"},
     {"likelihood", "rules", "sampling", "upsampling", "moves"},
@@ -220,6 +220,7 @@ def test_only_the_builder_and_the_runs_read_configs():
 
 def test_the_mathematics_touches_no_files():
     free = {"math", "typing", "collections", "functools", "itertools", "bisect"}
+    free |= {"inspect"}  # signatures
     free |= {"importlib", "types"}  # solvers are imported when they are first used
     for path, module in NAMES.items():
         if within(module, "jaxdiff.diffusion") or within(module, "jaxdiff.models"):

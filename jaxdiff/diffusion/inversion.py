@@ -64,7 +64,7 @@ def invert(
     check_reversible(solver, schedule, ts)
     up = jnp.asarray(ts[::-1], x0.dtype)
     seeds = jax.random.split(jax.random.key(0), len(x0))  # nothing is drawn
-    return sampling.sample(seeds, denoise, upwards(solver, schedule), up, x0, cond)
+    return sampling.run_along(seeds, denoise, upwards(solver, schedule), up, x0, cond)
 
 
 def upwards(solver: Solver, schedule: Schedule) -> Solver:

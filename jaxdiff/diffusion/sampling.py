@@ -22,6 +22,7 @@ from jax.tree_util import Partial
 
 from jaxdiff import rng
 from jaxdiff.arrays import Array, Float, Key, PyTree, expand, require
+from jaxdiff.diffusion.arguments import check_denoised, checked
 from jaxdiff.diffusion.noises import Noise
 from jaxdiff.diffusion.types import (
     BoundDenoise,
@@ -139,7 +140,7 @@ def init_noise(
     return expand(schedule.sigma(jnp.asarray(t, z.dtype)), z) * z
 
 
-@partial(jax.jit, static_argnames="trace")
+@checked
 def sample(
     seeds: Key[Array, "b"],
     denoise: Denoise,
@@ -156,10 +157,29 @@ def sample(
              ts: falling times; the first is that of x_T, and ending at 0 gives x0.
              x_T: f[b, ...], see `init_noise`.  cond: passed to the denoiser.
     Returns: x at the last time, f[b, ...]; with `trace` also a Trace.
+    Errors:  ValueError with the code to write instead, for arguments of other kinds or
+             shapes, and for times that do not fall (arguments.py).
     """
+    return run_along(seeds, denoise, solver, ts, x_T, cond, trace=trace)
+
+
+@partial(jax.jit, static_argnames="trace")
+def run_along(
+    seeds: Key[Array, "b"],
+    denoise: Denoise,
+    solver: Solver,
+    ts: Float[Array, "times"],
+    x_T: Float[Array, "b ..."],
+    cond: PyTree = None,
+    *,
+    trace: bool = False,
+) -> Float[Array, "b ..."] | tuple[Float[Array, "b ..."], Trace | None]:
+    """As `sample`, without its checks: the times of `inversion.upwards` rise."""
 
     def bound(x: Array, t: Array) -> Denoised:
-        return denoise(x, t, cond)
+        den = denoise(x, t, cond)
+        check_denoised(den, denoise)
+        return den
 
     def body(
         carry: tuple[Array, PyTree], now: tuple[Array, Array, Array]
@@ -192,7 +212,7 @@ def count_nfe(solver: Solver, ts: Float[Array, "times"]) -> int:
         return Denoised(x, jnp.zeros_like(x))
 
     seeds, x = jax.random.split(jax.random.key(0), 1), jnp.zeros((1, 1))
-    jax.block_until_ready(sample(seeds, Partial(denoise), solver, ts, x))
+    jax.block_until_ready(run_along(seeds, Partial(denoise), solver, ts, x))
     jax.effects_barrier()
     return len(times)
 
