@@ -7,6 +7,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
+DAMAGED = "it is damaged or edited"
+
 
 @contextlib.contextmanager
 def whole(path: Path) -> Iterator[Path]:
@@ -35,12 +39,69 @@ def write_json(path: Path, data: Any) -> None:
     write_text(path, json.dumps(data, indent=2, default=list) + "\n")
 
 
-def read_json(path: Path) -> Any:
-    """Errors: FileNotFoundError; ValueError that names a file which is no JSON."""
+def read_json(path: Path) -> dict[str, Any]:
+    """A file of one JSON object.
+
+    Errors: FileNotFoundError; ValueError that names a file which holds something else.
+    """
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except (json.JSONDecodeError, UnicodeDecodeError, RecursionError) as error:
+        stored = json.loads(path.read_text(encoding="utf-8"))
+        if not isinstance(stored, dict):
+            raise ValueError(f"{type(stored).__name__} instead of {{...}}")
+    except (ValueError, RecursionError) as error:
         raise ValueError(
-            f"{path} is not valid JSON: {error}; it is damaged or edited; delete it, "
-            "or bring it back from a copy"
+            f"{path} is not valid JSON of a run: {error}; {DAMAGED}; delete it, or "
+            "bring it back from a copy"
         ) from None
+    return stored
+
+
+@contextlib.contextmanager
+def named(path: Path) -> Iterator[None]:
+    """A ValueError raised inside, about what a file holds, names the file."""
+    try:
+        yield
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from None
+
+
+def read_rows(path: Path) -> list[dict[str, Any]]:
+    """The objects of a file with one on each line, each with a step and a loss.
+
+    A last line that a kill cut short is left out.
+    Errors: ValueError that names a line which is something else.
+    """
+    rows = []
+    lines = path.read_bytes().splitlines(keepends=True)
+    for number, line in enumerate(lines, 1):
+        if number == len(lines) and not line.endswith(b"\n"):
+            break
+        try:
+            rows.append(json.loads(line))
+            _ = int(rows[-1]["step"]), float(rows[-1]["loss"])
+        except (ValueError, RecursionError, LookupError, TypeError):
+            raise ValueError(
+                f"{path}, line {number}: {line[:40]!r} is no row of a run's metrics; "
+                f"{DAMAGED}. Take the line out, or cut the file before it: "
+                f"sed -i '{number},$d' {path}"
+            ) from None
+    return rows
+
+
+def read_arrays(path: Path, *names: str, cure: str = "delete it") -> dict[str, Any]:
+    """Every array of an .npz file; those of `names` must be there.
+
+    Errors: FileNotFoundError; ValueError that names a damaged or incomplete file.
+    """
+    try:
+        with path.open("rb") as raw, np.load(raw) as file:
+            arrays = dict(file)
+    except FileNotFoundError:
+        raise
+    except Exception as error:  # numpy, zipfile and zlib raise many kinds
+        text = " ".join(str(error).split())
+        raise ValueError(f"{path} cannot be read ({text}): {DAMAGED}; {cure}") from None
+    missing = [name for name in names if name not in arrays]
+    if missing:
+        raise ValueError(f"{path} has no array {missing[0]!r}: {DAMAGED}; {cure}")
+    return arrays

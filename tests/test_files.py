@@ -1,5 +1,6 @@
 """Files are whole or not there."""
 
+import numpy as np
 import pytest
 
 from jaxdiff import files
@@ -10,27 +11,71 @@ def test_a_file_is_replaced_at_the_end(tmp_path):
     files.write_json(path, {"a": (1, 2)})
     assert files.read_json(path) == {"a": [1, 2]}
     with files.whole(path) as part:
-        part.write_text("[3]")
+        part.write_text('{"a": 3}')
         assert part.suffix == ".json"  # what decides a picture's format
         assert files.read_json(path) == {"a": [1, 2]}
-    assert files.read_json(path) == [3]
+    assert files.read_json(path) == {"a": 3}
     assert [p.name for p in path.parent.iterdir()] == ["a.json"]
 
 
 @pytest.mark.parametrize("error", [OSError(28, "No space left"), KeyboardInterrupt()])
 def test_what_was_there_stays_when_writing_fails(tmp_path, error):
     path = tmp_path / "a.json"
-    files.write_json(path, 1)
+    files.write_json(path, {"a": 1})
     with pytest.raises(type(error)), files.whole(path) as part:
         part.write_text("")
         raise error
-    assert files.read_json(path) == 1
+    assert files.read_json(path) == {"a": 1}
     assert [p.name for p in tmp_path.iterdir()] == ["a.json"]
 
 
-@pytest.mark.parametrize("text", [b"", b"{", b'{"a": NaN', b"\xff\xfe", b"[" * 10_000])
+@pytest.mark.parametrize(
+    "text",
+    [
+        *(b"", b"{", b'{"a": NaN', b"\xff\xfe", b"[" * 10_000),
+        *(b"[]", b"null", b"3", b'"a"', b'{"a": ' + b"1" * 5000 + b"}"),
+    ],
+)
 def test_what_is_no_json_is_named(tmp_path, text):
     path = tmp_path / "config.json"
     path.write_bytes(text)
     with pytest.raises(ValueError, match=r"config\.json is not valid JSON"):
         files.read_json(path)
+
+
+ROWS = b'{"step": 1, "loss": 0.5}\n{"step": 2, "loss": 0.4}\n'
+
+
+@pytest.mark.parametrize(
+    "line",
+    [b"}{garbage", b"[]", b"3", b'{"step": 3}', b'{"step": [], "loss": 1}', b"\xff"],
+)
+def test_a_garbled_row_is_named_with_its_line(tmp_path, line):
+    path = tmp_path / "metrics.jsonl"
+    path.write_bytes(ROWS + line)  # cut short by a kill: left out
+    assert [row["step"] for row in files.read_rows(path)] == [1, 2]
+    path.write_bytes(ROWS + line + b"\n" + ROWS)
+    with pytest.raises(ValueError, match=r"metrics\.jsonl, line 3: .*sed -i '3,\$d'"):
+        files.read_rows(path)
+
+
+def test_every_bit_of_an_archive_that_cannot_be_read_names_the_file(tmp_path):
+    path = tmp_path / "samples.npz"
+    np.savez_compressed(path, values=np.arange(3), labels=np.arange(3))
+    whole, refused = path.read_bytes(), 0
+    for at in range(0, len(whole), 3):
+        path.write_bytes(
+            whole[:at] + bytes([whole[at] ^ 1 << at % 8]) + whole[at + 1 :]
+        )
+        try:
+            arrays = files.read_arrays(path, "values")
+        except ValueError as error:
+            assert "samples.npz" in str(error)
+            refused += 1
+        else:
+            np.testing.assert_array_equal(arrays["values"], np.arange(3))
+    assert refused > 20
+    for size in (0, 1, 30, len(whole) // 2, len(whole) - 1):
+        path.write_bytes(whole[:size])
+        with pytest.raises(ValueError, match=r"samples\.npz cannot be read"):
+            files.read_arrays(path)

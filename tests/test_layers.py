@@ -19,7 +19,7 @@ F1 = {"jaxdiff.arrays", "jaxdiff.rng"}
 RULES: dict[str, set[str]] = {
     "jaxdiff.arrays": {"jax", "jaxtyping"},
     "jaxdiff.rng": {"jax", "jaxdiff.arrays"},
-    "jaxdiff.files": set(),
+    "jaxdiff.files": {"numpy"},
     "jaxdiff.lock": {"jax", "filelock", "jaxdiff.files"},
     "jaxdiff.stopping": set(),
     "jaxdiff.diffusion": {"jax", "numpy", "scipy", "jaxtyping", *F1},

@@ -6,7 +6,6 @@ beginning of their files' names.
 """
 
 import json
-import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -50,7 +49,8 @@ def resumes(
     path = _record_path(out, stem)
     stored = files.read_json(path) if path.is_file() else {}
     if "sampler" in stored:  # of an older run it may lack fields of today
-        today = schema.upgrade({"sampler": stored["sampler"]}).sampler
+        with files.named(path):
+            today = schema.upgrade({"sampler": stored["sampler"]}).sampler
         stored["sampler"] = json.loads(json.dumps(today.to_dict()))
     record = json.loads(json.dumps(record))
     names = split(record["num"], record["shard"], stem)
@@ -98,13 +98,7 @@ def read(
     Errors: ValueError that names a damaged or incomplete file.
     """
     for path in list_files(out, stem):
-        try:
-            with path.open("rb") as raw, np.load(raw) as file:
-                arrays = dict(file)
-        # numpy and zlib raise these for a file cut short
-        except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
-            raise ValueError(f"{path} cannot be read: {error}; sample again") from error
-        yield path, arrays
+        yield path, files.read_arrays(path, cure="sample again")
 
 
 def _record_path(out: Path, stem: str) -> Path:

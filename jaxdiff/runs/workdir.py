@@ -12,7 +12,7 @@ from typing import Any
 from ml_collections import ConfigDict
 from tensorboardX import SummaryWriter
 
-from jaxdiff import fields, files, schema
+from jaxdiff import fields, files, ranges, schema
 from jaxdiff.arrays import require
 from jaxdiff.lock import is_empty
 
@@ -32,14 +32,14 @@ def holds_run(workdir: Path | None) -> bool:
 def load_config(workdir: Path) -> ConfigDict:
     """The config of a run, in today's fields.
 
-    Errors: FileNotFoundError for what is no run's workdir; ValueError for a field that
-            the schema does not have.
+    Errors: FileNotFoundError for what is no run's workdir; ValueError that names the
+            file, for a field or value that the schema does not have.
     """
-    path, stored = workdir / CONFIG, read_config(workdir)
-    try:
-        return schema.upgrade(stored)
-    except ValueError as error:
-        raise ValueError(f"{path}: {error}") from None
+    stored = read_config(workdir)
+    with files.named(workdir / CONFIG):
+        config = schema.upgrade(stored)
+        ranges.check(config)
+    return config
 
 
 def read_config(workdir: Path) -> dict[str, Any]:
@@ -86,20 +86,12 @@ def check_same(workdir: Path, config: ConfigDict) -> None:
                 f"{workdir} is not empty and holds no run; give a new --workdir"
             )
         return
-    free = (
-        "sampler",
-        "train.log_every",
-        "train.sample_every",
-        "train.checkpoint_every",
-        "train.keep_last",
-        "train.keep_every",
-        "train.num_preview",
-        "train.snapshot_every",
-        "train.evaluate_every",
-        "train.num_evaluate",
-        "train.evaluate_steps",
-        "train.features",
+    names = (
+        *("log_every", "sample_every", "checkpoint_every", "keep_last", "keep_every"),
+        *("num_preview", "snapshot_every", "evaluate_every", "num_evaluate"),
+        *("evaluate_steps", "features"),
     )
+    free = ("sampler", *(f"train.{name}" for name in names))
     stored = load_config(workdir)
     if config.train.num_steps > stored.train.num_steps:
         free += ("train.num_steps",)
@@ -206,13 +198,9 @@ class Log:
 
 
 def read_metrics(workdir: Path) -> list[dict[str, Any]]:
-    """The lines of metrics.jsonl; a last line cut short by a kill is left out."""
-    path, rows = workdir / METRICS, []
-    if path.exists():
-        for line in path.read_text().splitlines(keepends=True):
-            if line.endswith("\n"):
-                rows.append(json.loads(line))
-    return rows
+    """The lines of metrics.jsonl. Errors: see files.read_rows."""
+    path = workdir / METRICS
+    return files.read_rows(path) if path.exists() else []
 
 
 def _settled(config):

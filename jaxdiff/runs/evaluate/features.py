@@ -24,6 +24,7 @@ from jaxdiff.arrays import require
 from jaxdiff.data.batches import map_chunks
 from jaxdiff.data.orders import even_order
 from jaxdiff.data.source import Source, as_pixels
+from jaxdiff.files import read_arrays
 from jaxdiff.interop import inception
 from jaxdiff.metrics import frechet, kernel
 from jaxdiff.plots import pictures
@@ -254,8 +255,7 @@ class Reference:
         """Features of all real images, from the workdir if it has them."""
         path = self.run and self.run.path / REFERENCES / f"{self.checksum}.npz"
         if path and path.is_file():
-            with np.load(path) as file:
-                return file["features"]
+            return read_arrays(path, "features")["features"]
         real = np.concatenate([*self._blocks(0, len(self.index))])
         if path:
             path.parent.mkdir(parents=True, exist_ok=True)

@@ -31,6 +31,7 @@ class Request(NamedTuple):
     """What is evaluated, checked: see `prepare`.
 
     images: somebody's, instead of samples.  reference: None for tables
+    compares: whether a metric looks at samples or images
     about: what the numbers depend on beside the samples and the bpd
     """
 
@@ -40,6 +41,7 @@ class Request(NamedTuple):
     images: Pictures | None
     reference: Reference | None
     likelihood: likelihood.Request | None
+    compares: bool
     about: dict[str, Any]
     out: Path
 
@@ -103,7 +105,7 @@ def prepare(
     }
     _check_result(out / RESULT, about, force)
     drawn = sampling if compares and not given else None
-    return Request(run, chosen, drawn, given, reference, likely, about, out)
+    return Request(run, chosen, drawn, given, reference, likely, compares, about, out)
 
 
 def _make_reference(run, features, num_real):
@@ -125,6 +127,9 @@ def _check_result(path, about, force):
     if force or not path.is_file():
         return
     stored = files.read_json(path).get("about", {})
+    require(
+        isinstance(stored, dict), f"{path}: 'about' must be {{...}}, got {stored!r}"
+    )
     others = [k for k, v in about.items() if stored.get(k) != v]
     require(
         not others,

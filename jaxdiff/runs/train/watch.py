@@ -9,9 +9,11 @@ import jax
 import numpy as np
 from tqdm import tqdm
 
+from jaxdiff.files import read_arrays
 from jaxdiff.runs import shards
 from jaxdiff.runs import workdir as files
 from jaxdiff.runs.train.setup import Run
+from jaxdiff.train.timing import in_words
 
 # Metrics of the steps since the last line of the log, of a run that was stopped.
 INTERVAL = "interval.npz"
@@ -69,7 +71,7 @@ class Watch:
 
     def finish(self) -> None:
         """Print that the run is finished, and how to continue it."""
-        spent = _time(time.perf_counter() - self._began)
+        spent = in_words(time.perf_counter() - self._began)
         self._print(
             f"finished at step {self._last:,} after {spent}; more train.num_steps "
             "continue it"
@@ -116,7 +118,7 @@ class Watch:
             text = f"step {self._last:,} of {self._end:,}: loss {means['loss']:.4f}"
             if rate:
                 left = (self._end - self._last) * self._batch / rate
-                text += f", {rate:,.0f} examples/s, {_time(left)} left"
+                text += f", {rate:,.0f} examples/s, {in_words(left)} left"
             self._print(text)
         self._pending, self._flushed = [], self._last
         self.restart()
@@ -135,8 +137,7 @@ class Watch:
         """What was kept at that step; of a run stopped elsewhere, nothing."""
         if not self._interval.is_file():
             return []
-        with np.load(self._interval) as file:
-            values = dict(file)
+        values = read_arrays(self._interval, "step", "loss", "grad_norm")
         return [values] if values.pop("step") == step else []
 
     def _values(self) -> dict[str, np.ndarray]:
@@ -161,12 +162,3 @@ class Watch:
         self._bar.close()
         if self._log:
             self._log.close()
-
-
-def _time(seconds: int | float) -> str:
-    """ "5 s", "3 min 20 s", "2 h 5 min"."""
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    if hours:
-        return f"{hours:,} h {minutes} min"
-    return f"{minutes} min {rest} s" if minutes else f"{rest} s"
