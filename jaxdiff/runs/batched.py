@@ -12,7 +12,7 @@ from jaxdiff import rng
 from jaxdiff.diffusion import sampling, upsampling
 from jaxdiff.diffusion.noises import Noise
 from jaxdiff.diffusion.types import Denoise, Edit, Schedule, Solver
-from jaxdiff.train import parallel
+from jaxdiff.train import memory, parallel
 
 # Folded into an image's key for streams beside the solver's, whose numbers are lower.
 AUGMENT, UPSAMPLE = 2**30, 2**30 + 1
@@ -61,7 +61,7 @@ def draw_batches(
 ) -> np.ndarray:
     """f32[n, *shape]; batch by batch, the last padded: one compilation.
 
-    Errors: FloatingPointError for samples that are not finite.
+    Errors: FloatingPointError for samples that are not finite; MemoryError.
 
     varied: which leaves of `shared` lead with [k]: k samplers as one program, which
     gives f32[k, n, *shape] in batches of about batch_size / k images.
@@ -75,16 +75,17 @@ def draw_batches(
     chunk = -(-size // len(devices)) * len(devices)
     bar = tqdm(total=num * k, desc="sampling", unit="", disable=None)
     parts = []
-    for at in range(0, num, chunk):
-        # the last chunk repeats its last image
-        rows = np.minimum(np.arange(at, at + chunk), num - 1)
-        batch = jax.tree.map(lambda a, rows=rows: jnp.asarray(a[rows]), images)
-        batch = batch._replace(seeds=rng.split_by(key, batch.seeds))
-        x = run(parallel.shard(batch, len(devices)), leaves)
-        # (d, [k,] b / d, ...) -> ([k,] b, ...)
-        x = np.concatenate([*np.asarray(x)], axis=1 if varied else 0)
-        parts.append(x[:, : num - at] if varied else x[: num - at])
-        bar.update(k * min(chunk, num - at))
+    with memory.enough("sampler.batch_size", batch_size):
+        for at in range(0, num, chunk):
+            # the last chunk repeats its last image
+            rows = np.minimum(np.arange(at, at + chunk), num - 1)
+            batch = jax.tree.map(lambda a, rows=rows: jnp.asarray(a[rows]), images)
+            batch = batch._replace(seeds=rng.split_by(key, batch.seeds))
+            x = run(parallel.shard(batch, len(devices)), leaves)
+            # (d, [k,] b / d, ...) -> ([k,] b, ...)
+            x = np.concatenate([*np.asarray(x)], axis=1 if varied else 0)
+            parts.append(x[:, : num - at] if varied else x[: num - at])
+            bar.update(k * min(chunk, num - at))
     bar.close()
     x = np.concatenate(parts, axis=1 if varied else 0)
     _check_finite(x.reshape(-1, num, *shape))

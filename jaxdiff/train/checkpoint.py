@@ -1,7 +1,8 @@
 """Orbax checkpoints of the training state: asynchronous, keep-last and keep-every."""
 
+import contextlib
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import cache, partial
 from pathlib import Path
 from typing import Any
@@ -51,14 +52,33 @@ def save(manager: Manager, state: TrainState) -> None:
 def save_tree(manager: Manager, step: int, tree: PyTree) -> None:
     """Start to write arrays; returns when they are copied, so buffers can be donated.
 
-    A failure to write is raised by the next call or by `manager.close()`.
+    A failure to write is raised by the next call or by `close`.
     """
     if jax.process_count() == 1:
         # one device holds everything; with several, orbax lets each write a slice, and
         # compiles a program for every shape
         tree = jax.tree.map(_on_one_device, tree)
     about: dict[str, Any] = {CHECKSUMS: checksums(tree)}
-    manager.save(step, args=ocp.args.StandardSave(tree, custom_metadata=about))
+    with _writing(manager):
+        manager.save(step, args=ocp.args.StandardSave(tree, custom_metadata=about))
+
+
+def close(manager: Manager) -> None:
+    """Wait until all is written. Errors: OSError for what cannot be."""
+    with _writing(manager):
+        manager.close()
+
+
+@contextlib.contextmanager
+def _writing(manager: Manager) -> Iterator[None]:
+    """An error of what writes the arrays, which a full disk makes a ValueError of
+    tensorstore, becomes an OSError that names the folder.
+    """
+    try:
+        yield
+    except ValueError as error:
+        text = " ".join(str(error).split())
+        raise OSError(f"{manager.directory} cannot be written: {text}") from error
 
 
 def checksums(tree: PyTree) -> dict[str, str]:

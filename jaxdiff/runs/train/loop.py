@@ -17,7 +17,7 @@ from jaxdiff.runs import workdir as files
 from jaxdiff.runs.train.setup import Run, updates
 from jaxdiff.runs.train.watch import Span, Watch
 from jaxdiff.stopping import Stopped, noted
-from jaxdiff.train import checkpoint, parallel, snapshots
+from jaxdiff.train import checkpoint, memory, parallel, snapshots
 from jaxdiff.train.ema import primary
 from jaxdiff.train.state import TrainState, all_finite, num_params
 
@@ -30,12 +30,13 @@ def run(run: Run) -> TrainState:
     stays. Stopped, a KeyboardInterrupt, after a signal: the run is saved at the step
     that it has reached.
     """
-    workdir = run.experiment.path
+    workdir, t = run.experiment.path, run.experiment.config.train
     # of several processes one writes and draws; checkpoints are written by all together
     writes = jax.process_index() == 0
     with contextlib.ExitStack() as stack:
         stack.enter_context(locked(workdir))
         signals = stack.enter_context(noted())
+        stack.enter_context(memory.enough("train.batch_size", t.batch_size))
         if writes:
             files.save_config(workdir, run.experiment.config)
         checkpoints = Checkpoints(run)
@@ -47,7 +48,7 @@ def run(run: Run) -> TrainState:
         try:
             for state, span in _steps(run, start, watch, checkpoints):
                 signals.arm()
-                if _agreed(signals.signum, span, run.experiment.config.train.log_every):
+                if _agreed(signals.signum, span, t.log_every):
                     watch.keep()
                     checkpoints.save(state)
                     break
@@ -155,13 +156,15 @@ class Checkpoints:
     def close(self) -> None:
         """Waits until all is written."""
         if self._snapshots:
-            self._snapshots.close()
-        self._manager.close()
+            checkpoint.close(self._snapshots)
+        checkpoint.close(self._manager)
 
 
 def save_curves(workdir: Path) -> None:
     """loss.png, and progress.png if anything was measured, from metrics.jsonl."""
     rows = files.read_metrics(workdir)
+    if not rows:  # a picture before the first line of the log
+        return
     steps, losses = ([row[k] for row in rows] for k in ("step", "loss"))
     curves.save_loss(workdir / "loss.png", steps, losses)
     if shared_pictures.measured(rows):

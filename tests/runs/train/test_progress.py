@@ -114,3 +114,12 @@ def test_mistakes_are_found_before_any_work(fields, message, tmp_path):
 def test_what_is_measured_may_change_when_a_run_resumes(tmp_path, whole):
     config = tiny_config(**MEASURED, num_steps=12)
     workdir.check_same(whole[0], config)  # no error
+
+
+def test_pictures_before_the_first_line_of_the_log(whole, tmp_path):
+    """There is no loss to draw yet, and training goes on."""
+    run = at(
+        whole[1], tmp_path / "run", sample_every=2, log_every=8, checkpoint_every=8
+    )
+    assert int(loop.run(run).step) == 8
+    assert (tmp_path / "run" / "loss.png").exists()
