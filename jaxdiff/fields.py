@@ -243,19 +243,25 @@ def varied(config: ConfigDict, field: str) -> ConfigDict:
     return config if field in untaken(other) else other
 
 
+def kind(config: ConfigDict, source: Source | None = None) -> str:
+    """ROWS, CODES or PIXELS. source: see `untaken`."""
+    if source is not None:
+        pixels = CODES if source.bounds is None else PIXELS
+        return pixels if source.is_image else ROWS
+    if config.data.name == "synthetic":
+        return ROWS if len(config.data.shape) == 1 else PIXELS
+    return KINDS.get(config.data.name, PIXELS)
+
+
 def _chosen(config, source):
     if source is not None:
-        kind = PIXELS if source.bounds is not None else CODES
-        kind = kind if source.is_image else ROWS
-        has_cond = source.example_cond is not None
-        return Chosen(config, kind, source.num_classes > 0, has_cond)
-    d = config.data
-    if d.name == "synthetic":
-        kind, labelled = ROWS if len(d.shape) == 1 else PIXELS, d.num_classes > 0
+        has_cond, labelled = source.example_cond is not None, source.num_classes > 0
     else:
-        kind, labelled = KINDS.get(d.name, PIXELS), d.name not in KINDS
+        d = config.data
+        labelled = d.num_classes > 0 if d.name == "synthetic" else d.name not in KINDS
         labelled |= d.name == "latents"  # as far as the images have labels
-    return Chosen(config, kind, labelled, labelled)
+        has_cond = labelled
+    return Chosen(config, kind(config, source), labelled, has_cond)
 
 
 def _refusal(chosen, field):

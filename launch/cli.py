@@ -3,6 +3,7 @@
 import argparse
 import ast
 import contextlib
+import dis
 import functools
 import os
 import signal
@@ -14,16 +15,35 @@ from pathlib import Path
 from absl import app, flags, logging
 from ml_collections import ConfigDict, config_flags
 
+from launch import hints
+
+flags.disclaim_key_flags()  # what is defined here is a flag of the launcher: --help
+
 
 @contextlib.contextmanager
-def user_errors():
-    """Turn what the checks raise before any work into one line on standard error."""
+def user_errors(*, working: bool = False):
+    """Turn the errors of the checks into one line on standard error.
+
+    working: no longer checking, but at work: a ValueError then is a user's mistake only
+             where a check of jaxdiff's raises it. Any other is a bug, and shows where.
+    """
     try:
         yield
-    except (ValueError, OSError, FloatingPointError) as error:
-        if os.environ.get("JAXDIFF_DEBUG"):
+    except (ValueError, OSError, FloatingPointError, MemoryError) as error:
+        is_bug = working and isinstance(error, ValueError) and not _is_check(error)
+        if is_bug or os.environ.get("JAXDIFF_DEBUG"):
             raise
         fail(" ".join(str(error).split()))
+
+
+def _is_check(error: BaseException) -> bool:
+    """Whether a `raise` in jaxdiff made the error, and not what jaxdiff calls."""
+    last = error.__traceback__
+    while last and last.tb_next:
+        last = last.tb_next
+    if not last or not last.tb_frame.f_globals["__name__"].startswith("jaxdiff."):
+        return False
+    return last.tb_frame.f_code.co_code[last.tb_lasti] == dis.opmap["RAISE_VARARGS"]
 
 
 @contextlib.contextmanager
@@ -34,14 +54,24 @@ def flag_errors():
     except Exception as error:  # a config file is a program
         if os.environ.get("JAXDIFF_DEBUG"):
             raise
-        lines = str(error.args[0] if error.args else error).strip().splitlines()
+        text = _innermost(error)
         if isinstance(error, KeyError | AttributeError):
-            lines = ["--config has no field", *lines]
+            text = f"--config has no field {text}"
         elif isinstance(error, SyntaxError):
-            lines = [f"--config: {error}"]
-        elif "Traceback" in str(error):
-            lines = ["--config:", lines[-1]]
+            text = f"--config: {error}"
+        elif isinstance(error, flags.UnrecognizedFlagError):
+            text += hints.near_field(error.flagname, "ema" in flags.FLAGS)
+        elif "Traceback" in text:
+            text = f"--config: {text.strip().splitlines()[-1]}"
+        lines = text.strip().splitlines()
         fail(" ".join(lines))
+
+
+def _innermost(error: BaseException) -> str:
+    """The text of an error; ml_collections makes an error of another, and quotes it."""
+    while error.args and isinstance(error.args[0], BaseException):
+        error = error.args[0]
+    return str(error.args[0] if error.args else error)
 
 
 def fail(message: str) -> None:
@@ -57,17 +87,19 @@ def define_seed(text: str) -> flags.FlagHolder[int]:
 def define_stored_config(argv: list[str]) -> None:
     """Let --config.… override the config stored in --workdir; before parsing."""
     _end_on_signals()
+    from jaxdiff import schema
     from jaxdiff.runs import workdir
 
     parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
     parser.add_argument("--workdir")
     given, _ = parser.parse_known_args(argv[1:])
-    if given.workdir is None:
-        if not {"--help", "--helpfull", "--helpshort", "-h"} & {*argv}:
-            fail("--workdir is missing: the one that launch.train was given")
-        return
+    helps = hints.asks_for_help(argv)
+    if given.workdir is None and not helps:
+        fail("--workdir is missing: the one that launch.train was given")
     with user_errors():
-        config = workdir.load_config(Path(given.workdir))
+        config = (
+            schema.get_config() if helps else workdir.load_config(Path(given.workdir))
+        )
     with flag_errors():
         config_flags.DEFINE_config_dict("config", config)
     flags.DEFINE_float(
@@ -141,6 +173,11 @@ def _end_on_signals() -> None:
     threading.Thread(target=wait, daemon=True).start()
 
 
+def overrides() -> dict[str, object]:
+    """{field: value} of the flags --config.FIELD=VALUE."""
+    return config_flags.get_override_values(flags.FLAGS["config"])
+
+
 def print_rows(rows: list[dict]) -> None:
     """One row as a list of names and figures, several as a table."""
     if len(rows) == 1:
@@ -162,15 +199,20 @@ def _text(value: object) -> str:
 
 
 def _parse(argv):
-    path, _, variant = (_flag(argv, "--config") or "").partition(":")
-    if path and not Path(path).is_file():
-        fail(f"--config: there is no file {path}; the ready ones are in configs/")
-    made_up = _flag(argv, "--config.data.name") == "synthetic"
-    if path and made_up and not variant and _has_variants(Path(path)):
-        places = (f"--config={path}", f"-config={path}", path)
+    if hints.asks_for_help(argv):
+        hints.print_help(argv)
+    name = _flag(argv, "--config")
+    if name is not None:
+        with user_errors():
+            file = hints.find_config(name)
+        path, _, variant = file.partition(":")
+        made_up = _flag(argv, "--config.data.name") == "synthetic"
+        if made_up and not variant and _has_variants(Path(path)):
+            file = f"{path}:synthetic"
+            _note(f"the data are made up, in the shape of the real ones ({file})")
         # absl reads sys.argv again, which this list is
-        argv[:] = [w + ":synthetic" if w in places else w for w in argv]
-        _note(f"the data are made up, in the shape of the real ones ({path}:synthetic)")
+        given = (f"--config={name}", f"-config={name}", name)
+        argv[1:] = [w.removesuffix(name) + file if w in given else w for w in argv[1:]]
     with flag_errors():
         return flags.FLAGS(argv, known_only=False)
 
@@ -204,7 +246,7 @@ def _check_config(config: ConfigDict, varied: Sequence[str]) -> None:
     from jaxdiff.runs import workdir
 
     if _flag(sys.argv, "--config"):
-        given = config_flags.get_override_values(flags.FLAGS["config"])
+        given = overrides()
         chosen = [f"{k}={given[k]}" for k in fields.CHOICES if k in given]
         reset = sorted(fields.settle(config, given)) if chosen else []
         fields.check(config)

@@ -57,7 +57,8 @@ def main(*folders: str) -> None:
             seed=SEED.value,
             force=FORCE.value,
         )
-        command = shlex.join(["python", "-m", "launch.compare", *sys.argv[1:]])
+    command = shlex.join(["python", "-m", "launch.compare", *sys.argv[1:]])
+    with cli.user_errors(working=True):
         compare.run(request, command)
 
 

@@ -16,6 +16,7 @@ and of one number of images; published FIDs are of 50,000 images and Inception (
 KID is the unbiased squared MMD with a cubic kernel.
 """
 
+import shlex
 import sys
 from pathlib import Path
 
@@ -59,6 +60,7 @@ FORCE = flags.DEFINE_bool("force", False, "Write into a folder that is not empty
 
 # Flags that only the metric bpd takes.
 OF_BPD = ("estimates", "num_bpd", "steps", "cleanest")
+SAMPLED = "metrics of the run's samples, and here are none"
 
 
 def main() -> None:
@@ -83,12 +85,33 @@ def main() -> None:
             steps=STEPS.value,
             cleanest=CLEANEST.value,
         )
-        unused = [n for n in OF_BPD if flags.FLAGS[n].present]
-        if unused and not request.likelihood:
-            chosen = ",".join(request.metrics)
-            cli.fail(f"--{unused[0]} is for the metric bpd, and not for {chosen}")
-        command = " ".join(["python -m launch.evaluate", *sys.argv[1:]])
-        cli.print_rows(evaluate.run(request, command))
+    for reason, names in unused(request).items():
+        for name in names:
+            if flags.FLAGS[name].present:
+                cli.fail(f"--{name} is for {reason}. Leave it out")
+    for field in cli.overrides() if not request.sampling else ():
+        if field.startswith("sampler.") and field != "sampler.ema":
+            cli.fail(f"--config.{field} is for {SAMPLED}. Leave it out")
+    command = shlex.join(["python", "-m", "launch.evaluate", *sys.argv[1:]])
+    with cli.user_errors(working=True):
+        rows = evaluate.run(request, command)
+    cli.print_rows(rows)
+
+
+def unused(request: "evaluate.Request") -> dict[str, tuple[str, ...]]:
+    """Flags that the request does not depend on, by what they are for."""
+    chosen, estimates, names = ",".join(request.metrics), {*ESTIMATES.value}, {}
+    if not request.likelihood:
+        names[f"the metric bpd, and not for {chosen}"] = OF_BPD
+    elif estimates == {"flow"}:
+        names["the bounds of bpd, continuous and discrete, not for flow"] = ("steps",)
+    elif estimates == {"discrete"}:
+        names["the estimates continuous and flow, not for discrete"] = ("cleanest",)
+    if not request.sampling:
+        names[SAMPLED] = ("num",) if request.likelihood else ("num", "ema")
+    if not request.compares:
+        names[f"metrics of samples or images, and not for {chosen}"] = ("num_real",)
+    return names
 
 
 if __name__ == "__main__":

@@ -42,6 +42,7 @@ def main() -> None:
             seed=SEED.value,
             force=FORCE.value,
         )
+    with cli.user_errors(working=True):
         rows = fit_grid.run(request)
     cli.print_rows([{k: v for k, v in r.items() if k != "times"} for r in rows])
 

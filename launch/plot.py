@@ -68,6 +68,12 @@ def main(kind: str) -> None:
         cli.fail("--out is missing: where shall the pictures be written?")
     if flags.FLAGS.config is None:
         cli.fail("--config is empty: --config=configs/iris.py, for example")
+    unused = [k for k in cli.overrides() if k.startswith(("sampler.", "train."))]
+    if unused and not WORKDIR.value:
+        cli.fail(
+            f"--config.{unused[0]} changes nothing in a picture of a config: only "
+            "pictures of a run (--workdir) draw samples. Leave it out"
+        )
     with cli.user_errors():
         workdir = Path(WORKDIR.value) if WORKDIR.value else None
         request = plot.PlotRequest(

@@ -63,6 +63,7 @@ def main() -> None:
             sweeps=SWEEP.value,
             shard=SHARD.value,
         )
+    with cli.user_errors(working=True):
         sample.run(request)
 
 

@@ -31,7 +31,7 @@ def main() -> None:
         print(CONFIG.value)
         print(setup.parameter_table(run))
         return
-    with cli.user_errors():
+    with cli.user_errors(working=True):
         loop.run(run)
 
 

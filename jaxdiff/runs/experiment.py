@@ -16,7 +16,7 @@ import jax
 import numpy as np
 from ml_collections import ConfigDict
 
-from jaxdiff import build
+from jaxdiff import build, fields
 from jaxdiff.arrays import PyTree, require
 from jaxdiff.data.source import Source
 from jaxdiff.diffusion.types import Schedule
@@ -66,6 +66,11 @@ class Experiment:
         """What samples are compared with: where the data are codes, their images."""
         is_latent = self.config.data.name == "latents"
         return self.autoencoder.source if is_latent else self.source
+
+    @property
+    def is_image(self) -> bool:
+        """Whether the data are images, or codes of images: not read to be known."""
+        return fields.kind(self.config, self.data) != fields.ROWS
 
     @cached_property
     def schedule(self) -> Schedule:

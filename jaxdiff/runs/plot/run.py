@@ -11,6 +11,16 @@ from jaxdiff.runs.plot.spec import PlotRequest
 
 SPECS = {**diffusion.SPECS, **quality.SPECS, **autoencoder.SPECS}
 
+# Fields of config.sampler that a kind sets itself.
+SETS = {
+    "film": ("num_steps",),
+    "steps": ("solver", "grid", "num_steps"),
+    "nfe": ("solver", "num_steps"),
+    "widths": ("ema", "guidance"),
+    "guidance": ("guidance", "classifier_scale"),
+    "guided": ("guidance", "classifier_scale"),
+}
+
 
 def draw(
     request: PlotRequest, kind: str, out: Path, *, force: bool = False
@@ -42,27 +52,31 @@ def check(request: PlotRequest, kind: str) -> list[str]:
     if request.beside:
         _check_beside(request, kind)
     require(kind == "all" or names, f"{kind!r} {misfits.get(kind)}")
-    needs = dict.fromkeys(need for k in names for need in SPECS[k].needs(request))
-    _check_used(request, kind, [*needs])
-    for need in needs:
+    needs = {k: SPECS[k].needs(request) for k in names}
+    _check_used(request, kind, needs)
+    for need in dict.fromkeys(need for some in needs.values() for need in some):
         request.read(need)
     return names
 
 
-def _check_used(request: PlotRequest, kind: str, needs: list[str]) -> None:
+def _check_used(
+    request: PlotRequest, kind: str, needs: dict[str, tuple[str, ...]]
+) -> None:
     """ValueError for --features, or a changed sampler, that no picture depends on."""
+    run, every = request.run, [need for some in needs.values() for need in some]
     require(
-        not request.features or "extractor" in needs,
+        not request.features or "extractor" in every,
         f"--features changes nothing in {kind!r}: it is for guidance, nfe and widths, "
         f"and for steps with --num={quality.ENOUGH} or more. Leave it out",
     )
-    run = request.run
-    if run.workdir and "sampler" not in needs:
-        fields = [f"sampler.{name}" for name in run.config.sampler]
-        if "params" in needs:
-            fields.remove("sampler.ema")
-        why = f"changes nothing in {kind!r}, which draws no samples"
-        workdir.check_used(run.workdir, run.config, fields, why)
+    if run.workdir:
+        used = {"ema"} if "params" in every else set()
+        for name in (k for k, some in needs.items() if "sampler" in some):
+            used |= {*run.config.sampler} - {*SETS.get(name, ())}
+        unused = [f"sampler.{k}" for k in run.config.sampler if k not in used]
+        why = f"changes nothing in {kind!r}: launch.sample takes it"
+        why += ", film takes --steps" * (kind == "film")
+        workdir.check_used(run.workdir, run.config, (*unused, *workdir.KNOWN), why)
 
 
 def _check_beside(request: PlotRequest, kind: str) -> None:
@@ -90,7 +104,7 @@ def misfit(request: PlotRequest, kind: str) -> str:
     if spec.needs(request) and not run.workdir:
         return "needs a trained run: give its --workdir"
     if spec.data:
-        data = "images" if run.source.is_image else "tables"
+        data = "images" if run.is_image else "tables"
         if data not in spec.data:
             return f"is for {spec.data[0]}, and the data are {data}"
     return spec.misfit(request)

@@ -1,0 +1,71 @@
+"""Help for whoever types a command: --help, near names, and configs by their names."""
+
+import difflib
+import sys
+from pathlib import Path
+
+from absl import app, flags
+
+CONFIGS = Path(__file__).parents[1] / "configs"
+HELP = {"--help", "-h", "-help", "-?", "--helpshort", "--helpfull"}
+
+FIELDS = """
+  --config.FIELD=VALUE: Any field of the config; jaxdiff/schema.py explains them.
+    {blocks}
+"""
+
+
+def asks_for_help(argv: list[str]) -> bool:
+    return bool(HELP & {*argv})
+
+
+def print_help(argv: list[str]) -> None:
+    """The flags of a launcher and the fields of its config; ends the program."""
+    full = "--helpfull" in argv
+    app.usage(shorthelp=not full, writeto_stdout=True)
+    if "config" in flags.FLAGS:
+        from jaxdiff import schema
+
+        blocks = {k: v for k, v in schema.FIELDS.items() if isinstance(v, dict)}
+        lines = [f"{name}: {', '.join(fields)}" for name, fields in blocks.items()]
+        print(FIELDS.format(blocks="\n    ".join(lines)))
+    sys.exit(0)
+
+
+def find_config(name: str) -> str:
+    """The path of a config, given as a path or as a name: digits, configs/digits, ...
+
+    A variant (":smoke") stays at its end.
+    Errors: FileNotFoundError with the nearest name.
+    """
+    path, colon, variant = name.partition(":")
+    for folder in (Path(), CONFIGS, CONFIGS.parent):
+        for end in ("", ".py"):
+            file = folder / f"{path}{end}"
+            if path and file.is_file():
+                return f"{file}{colon}{variant}"
+    ready = sorted(file.stem for file in CONFIGS.glob("*.py"))
+    ready = [stem for stem in ready if stem not in ("__init__", "base")]
+    near = difflib.get_close_matches(Path(path).stem, ready, 1)
+    mean = f"; did you mean {near[0]}?" if near else ";"
+    raise FileNotFoundError(
+        f"--config: there is no file {path}{mean} the ready ones are in configs/: "
+        f"{', '.join(ready)}"
+    )
+
+
+def near_field(flag: str, stored: bool) -> str:
+    """ " Did you mean --config.BLOCK.FIELD?" for a field that was given as a flag.
+
+    stored: of a stored run only the sampler can change.
+    """
+    from jaxdiff import schema
+
+    names: dict[str, list[str]] = {}
+    for field in schema.flat(schema.FIELDS):
+        if not stored or field.startswith("sampler."):
+            names.setdefault(field.rpartition(".")[2], []).append(field)
+    short = flag.rpartition(".")[2]
+    near = [short] if short in names else difflib.get_close_matches(short, names, 1)
+    fields = " or ".join(f"--config.{f}" for name in near for f in names[name])
+    return f". Did you mean {fields}?" if fields else ""
