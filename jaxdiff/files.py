@@ -1,6 +1,7 @@
 """Files that appear whole or not at all, and errors that name the file."""
 
 import contextlib
+import errno
 import json
 import os
 from collections.abc import Iterator
@@ -10,6 +11,33 @@ from typing import Any
 import numpy as np
 
 DAMAGED = "it is damaged or edited"
+# What the system reports where there is no room: on the disk, for this user, in a file.
+FULL = [os.strerror(code) for code in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)]
+
+# Of names that files have while they are written, which a kill leaves behind.
+PARTS = ".*.part*"
+
+
+class NoRoom(OSError):
+    """There is no room for `path`. What was written before is whole."""
+
+    def __init__(self, path: Path, reason: str) -> None:
+        self.what = f"{path} cannot be written: {reason}"
+        super().__init__(f"{self.what}; make room, and give the same command again")
+
+
+@contextlib.contextmanager
+def writing(path: Path) -> Iterator[None]:
+    """Errors: NoRoom that names `path`, whatever a library raises for a full disk."""
+    try:
+        yield
+    except NoRoom:
+        raise
+    except Exception as error:
+        full = [text for text in FULL if text in str(error)]
+        if not full:
+            raise
+        raise NoRoom(path, full[0]) from None
 
 
 @contextlib.contextmanager
@@ -17,14 +45,16 @@ def whole(path: Path) -> Iterator[Path]:
     """A name beside `path` to write to; the file takes its own name when it is on disk.
 
     A stop, or a full disk, leaves what was there before. Folders are made.
+    Errors: NoRoom, as `writing`.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(f".{path.stem}.{os.getpid()}.part{path.suffix}")
     try:
-        yield part
-        with part.open("rb+") as file:
-            os.fsync(file.fileno())
-        os.replace(part, path)
+        with writing(path):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            yield part
+            with part.open("rb+") as file:
+                os.fsync(file.fileno())
+            os.replace(part, path)
     except BaseException:
         part.unlink(missing_ok=True)
         raise
@@ -63,29 +93,6 @@ def named(path: Path) -> Iterator[None]:
         yield
     except ValueError as error:
         raise ValueError(f"{path}: {error}") from None
-
-
-def read_rows(path: Path) -> list[dict[str, Any]]:
-    """The objects of a file with one on each line, each with a step and a loss.
-
-    A last line that a kill cut short is left out.
-    Errors: ValueError that names a line which is something else.
-    """
-    rows = []
-    lines = path.read_bytes().splitlines(keepends=True)
-    for number, line in enumerate(lines, 1):
-        if number == len(lines) and not line.endswith(b"\n"):
-            break
-        try:
-            rows.append(json.loads(line))
-            _ = int(rows[-1]["step"]), float(rows[-1]["loss"])
-        except (ValueError, RecursionError, LookupError, TypeError):
-            raise ValueError(
-                f"{path}, line {number}: {line[:40]!r} is no row of a run's metrics; "
-                f"{DAMAGED}. Take the line out, or cut the file before it: "
-                f"sed -i '{number},$d' {path}"
-            ) from None
-    return rows
 
 
 def read_arrays(path: Path, *names: str, cure: str = "delete it") -> dict[str, Any]:

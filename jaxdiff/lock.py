@@ -16,7 +16,7 @@ from pathlib import Path
 import jax
 from filelock import FileLock, Timeout
 
-from jaxdiff.files import write_json
+from jaxdiff.files import PARTS, write_json
 
 LOCK, OWNER = ".lock", ".lock.json"
 
@@ -24,7 +24,7 @@ LOCK, OWNER = ".lock", ".lock.json"
 @contextlib.contextmanager
 def locked(folder: Path) -> Iterator[None]:
     """Inside, no other process writes to the folder. It is made, and stays if anything
-    is written.
+    is written. What an earlier writer left unfinished is deleted.
 
     Of several processes of one run, the first locks it.
     Errors: ValueError that names the host, process and start of who writes already.
@@ -56,6 +56,8 @@ def locked(folder: Path) -> Iterator[None]:
         start = datetime.now(UTC).isoformat(timespec="seconds")
         about = {"host": socket.gethostname(), "pid": os.getpid(), "start": start}
         write_json(folder / OWNER, about)
+        for part in (*folder.glob(PARTS), *folder.glob(f"*/{PARTS}")):
+            part.unlink(missing_ok=True)
         yield
     finally:
         for name in (OWNER, LOCK):

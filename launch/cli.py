@@ -120,6 +120,10 @@ def run(
     """
     logging.set_verbosity(logging.WARNING)  # orbax logs every file at INFO
     logging.use_absl_handler()
+    if not os.environ.get("JAXDIFF_DEBUG"):  # orbax raises what it logs, too
+        logging.get_absl_logger().addFilter(
+            lambda record: "orbax" not in record.pathname
+        )
 
     def start(argv):
         words = argv[1:]

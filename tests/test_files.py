@@ -43,22 +43,6 @@ def test_what_is_no_json_is_named(tmp_path, text):
         files.read_json(path)
 
 
-ROWS = b'{"step": 1, "loss": 0.5}\n{"step": 2, "loss": 0.4}\n'
-
-
-@pytest.mark.parametrize(
-    "line",
-    [b"}{garbage", b"[]", b"3", b'{"step": 3}', b'{"step": [], "loss": 1}', b"\xff"],
-)
-def test_a_garbled_row_is_named_with_its_line(tmp_path, line):
-    path = tmp_path / "metrics.jsonl"
-    path.write_bytes(ROWS + line)  # cut short by a kill: left out
-    assert [row["step"] for row in files.read_rows(path)] == [1, 2]
-    path.write_bytes(ROWS + line + b"\n" + ROWS)
-    with pytest.raises(ValueError, match=r"metrics\.jsonl, line 3: .*sed -i '3,\$d'"):
-        files.read_rows(path)
-
-
 def test_every_bit_of_an_archive_that_cannot_be_read_names_the_file(tmp_path):
     path = tmp_path / "samples.npz"
     np.savez_compressed(path, values=np.arange(3), labels=np.arange(3))

@@ -32,8 +32,14 @@ RULES: dict[str, set[str]] = {
         "jaxdiff.diffusion",
     },
     "jaxdiff.models": {"jax", "flax", "jaxtyping", *F1},
-    "jaxdiff.data": {"numpy", "grain", "tensorflow_datasets", "sklearn", "PIL", "tqdm"},
-    "jaxdiff.train": {"jax", "numpy", "flax", "optax", "orbax", "etils", "absl", *F1},
+    "jaxdiff.data": {
+        *("numpy", "grain", "tensorflow_datasets", "sklearn", "PIL", "tqdm"),
+        *("jaxdiff.files", "jaxdiff.lock"),
+    },
+    "jaxdiff.train": {
+        *("jax", "numpy", "flax", "optax", "orbax", "etils", "absl", "tensorboardX"),
+        *("jaxdiff.files", *F1),
+    },
     "jaxdiff.plots": {"matplotlib", "numpy", "PIL", "jaxdiff.files"},
     "jaxdiff.metrics": {"jax", "numpy", "scipy", "sklearn", *F1},
     "jaxdiff.interop": {"jax", "numpy", "safetensors", "jaxdiff.models", *F1},
@@ -53,7 +59,7 @@ RULES: dict[str, set[str]] = {
         *("jaxdiff.diffusion", "jaxdiff.models", "jaxdiff.tasks", "jaxdiff.train"),
     },
     "jaxdiff.runs": {
-        *("jax", "numpy", "ml_collections", "tensorboardX", "tqdm", "PIL", *F1),
+        *("jax", "numpy", "ml_collections", "tqdm", "PIL", *F1),
         *("jaxdiff.build", "jaxdiff.choices", "jaxdiff.data", "jaxdiff.diffusion"),
         *("jaxdiff.fields", "jaxdiff.files", "jaxdiff.lock", "jaxdiff.ranges"),
         *("jaxdiff.schema", "jaxdiff.stopping"),

@@ -9,6 +9,7 @@ import jax
 import pytest
 
 from jaxdiff import lock
+from jaxdiff.files import whole
 from jaxdiff.lock import is_empty, locked
 from jaxdiff.runs import workdir as files
 
@@ -38,6 +39,18 @@ def test_a_second_writer_is_refused_with_the_name_of_the_first(tmp_path):
     (tmp_path / "out" / lock.LOCK).touch()  # as after a crash
     assert is_empty(tmp_path / "out")
     files.check_out(tmp_path / "out", force=False)
+
+
+def test_what_a_kill_left_unfinished_is_deleted(tmp_path):
+    writers = [whole(tmp_path / "a.png"), whole(tmp_path / "samples" / "a.png")]
+    for writer in writers:
+        writer.__enter__().touch()
+    assert len([*tmp_path.rglob("*.png")]) == 2  # under other names
+    (tmp_path / "mine.part").touch()
+    with locked(tmp_path):
+        assert {p.name for p in tmp_path.rglob("*") if p.is_file()} == {
+            *("mine.part", lock.LOCK, lock.OWNER)
+        }
 
 
 @pytest.mark.filterwarnings("ignore:.*fork")

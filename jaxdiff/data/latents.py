@@ -5,18 +5,22 @@ one file per array, cond-0.npy, cond-1.npy, ... All are read from disk by index,
 large data set needs no memory. Another encoder has another checksum, hence other codes.
 """
 
+import contextlib
+import os
 import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from itertools import chain, count
 from pathlib import Path
-from typing import NamedTuple
+from typing import BinaryIO, NamedTuple
 
 import numpy as np
 from tqdm import tqdm
 
 from jaxdiff.data.batches import map_chunks
 from jaxdiff.data.source import Batch, Source, map_arrays
+from jaxdiff.files import writing
+from jaxdiff.lock import locked
 
 # How many images are encoded or decoded at once.
 CHUNK = 250
@@ -43,7 +47,7 @@ def make(first_stage: FirstStage, checksum: str = "") -> Source:
     """The codes of the first stage, in the encoder's units. Decoded, they are images.
 
     Args:   checksum: that of the first stage; "" accepts any.
-    Errors: ValueError if the checksum differs.
+    Errors: ValueError if the checksum differs, or another process encodes.
     """
     if checksum not in ("", first_stage.checksum):
         raise ValueError(
@@ -54,7 +58,8 @@ def make(first_stage: FirstStage, checksum: str = "") -> Source:
         )
     kept = first_stage.folder / first_stage.checksum
     if not kept.exists():
-        encode(first_stage, kept)
+        with locked(first_stage.folder):
+            encode(first_stage, kept)
     codes, inner = np.load(kept / "codes.npy", mmap_mode="r"), first_stage.source
     files = _cond_files(inner, kept)
     cond = map_arrays(lambda _: np.load(next(files), mmap_mode="r"), inner.example_cond)
@@ -80,26 +85,27 @@ def make(first_stage: FirstStage, checksum: str = "") -> Source:
 def encode(first_stage: FirstStage, kept: Path) -> None:
     """Write the codes of every image to the folder `kept`, which is complete or absent.
 
-    A progress bar appears if this takes over a second.
+    A progress bar appears if this takes over a second. Errors: NoRoom.
     """
     source, part = first_stage.source, kept.with_suffix(".part")
     shutil.rmtree(part, ignore_errors=True)  # left by a run that was cut short
-    part.mkdir(parents=True)
-    stores = None
-    starts = range(0, len(source), CHUNK)
-    for i in tqdm(starts, "encoding the images once", delay=1.0, leave=False):
-        index = np.arange(i, min(i + CHUNK, len(source)))
-        batch = source[index]
-        z = in_chunks(first_stage.encode, batch["x"])
-        batch["x"] = z.astype(np.float32)
-        if stores is None:
-            stores = _stores(part, source, batch)
-        for store, array in zip(stores, _arrays(batch), strict=True):
-            store[index] = array
-    assert stores is not None, "a source is never empty"
-    for store in stores:
-        store.flush()
-    part.rename(kept)
+    with writing(kept), contextlib.ExitStack() as stack:
+        part.mkdir(parents=True)
+        stores = None
+        starts = range(0, len(source), CHUNK)
+        for i in tqdm(starts, "encoding the images once", delay=1.0, leave=False):
+            batch = source[np.arange(i, min(i + CHUNK, len(source)))]
+            z = in_chunks(first_stage.encode, batch["x"])
+            batch["x"] = z.astype(np.float32)
+            if stores is None:
+                stores = _stores(stack, part, source, batch)
+            for store, array in zip(stores, _arrays(batch), strict=True):
+                store.write(np.ascontiguousarray(array).data)
+        assert stores is not None, "a source is never empty"
+        for store in stores:
+            store.flush()
+            os.fsync(store.fileno())
+        part.rename(kept)
 
 
 def _cond_files(source: Source, folder: Path) -> Iterator[Path]:
@@ -116,13 +122,20 @@ def _arrays(batch: Batch) -> list[np.ndarray]:
     return arrays
 
 
-def _stores(folder: Path, source: Source, batch: Batch) -> list[np.memmap]:
-    """A new file for each of `_arrays`, with room for the whole source."""
-    files = chain([folder / "codes.npy"], _cond_files(source, folder))
-    return [
-        np.lib.format.open_memmap(file, "w+", a.dtype, (len(source), *a.shape[1:]))
-        for file, a in zip(files, _arrays(batch), strict=False)
-    ]
+def _stores(
+    stack: contextlib.ExitStack, folder: Path, source: Source, batch: Batch
+) -> list[BinaryIO]:
+    """A new .npy file for each of `_arrays`, to which rows of the whole source are
+    appended: a full disk is an error there, and to a memory map the end.
+    """
+    paths, stores = chain([folder / "codes.npy"], _cond_files(source, folder)), []
+    for path, a in zip(paths, _arrays(batch), strict=False):
+        store = stack.enter_context(path.open("wb"))
+        about = np.lib.format.header_data_from_array_1_0(a)
+        about["shape"] = (len(source), *a.shape[1:])
+        np.lib.format.write_array_header_1_0(store, about)
+        stores.append(store)
+    return stores
 
 
 def in_chunks(function: Callable, x: np.ndarray) -> np.ndarray:

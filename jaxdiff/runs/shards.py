@@ -6,7 +6,7 @@ beginning of their files' names.
 """
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +20,10 @@ SAMPLES = "samples"
 
 
 def split(num: int, size: int, stem: str = SAMPLES) -> dict[str, np.ndarray]:
-    """File name -> the numbers i64[n] of its samples, at most `size` in each file."""
+    """File name -> the numbers i64[n] of its samples, at most `size` in each file.
+
+    Of 100,000 files and more the names are longer than of the first.
+    """
     starts = range(0, num, size)
     if len(starts) == 1:
         return {f"{stem}.npz": np.arange(num)}
@@ -37,11 +40,13 @@ def resumes(
     *,
     stem: str = SAMPLES,
     keep_complete: bool = False,
+    last: Sequence[str] = (),
 ) -> bool:
     """Whether `out` holds some files of the same record, which need not be made again.
 
     Args:   record: what the samples depend on, `num` and `shard` among it.
             keep_complete: resume also where no file is missing.
+            last: files that are written after those of the samples.
     Errors: ValueError for a folder with anything else in it, unless `force`.
     """
     if force or is_empty(out):
@@ -54,7 +59,7 @@ def resumes(
         stored["sampler"] = json.loads(json.dumps(today.to_dict()))
     record = json.loads(json.dumps(record))
     names = split(record["num"], record["shard"], stem)
-    complete = all((out / name).is_file() for name in names)
+    complete = all((out / name).is_file() for name in (*names, *last))
     changed = [k for k in record if stored and stored.get(k) != record[k]]
     reason = f": it holds samples of another {changed[0]}" if changed else ""
     require(
@@ -70,8 +75,6 @@ def prepare_folder(
 ) -> None:
     """Make the folder and write its record; unless `resume`, delete other samples."""
     out.mkdir(parents=True, exist_ok=True)
-    for path in out.glob(f".{stem}*.part.npz"):  # cut short
-        path.unlink()
     if not resume:
         for path in list_files(out, stem):
             path.unlink()
@@ -86,8 +89,10 @@ def write(path: Path, arrays: dict[str, Any]) -> None:
 
 def list_files(out: Path, stem: str = SAMPLES) -> list[Path]:
     """The files of samples in a folder, in order."""
-    digits = "[0-9]" * 5
-    return sorted([*out.glob(f"{stem}.npz"), *out.glob(f"{stem}-{digits}.npz")])
+    numbers = {path: path.stem.removeprefix(f"{stem}-") for path in out.glob("*.npz")}
+    many = [path for path, k in numbers.items() if k.isdecimal() and len(k) >= 5]
+    many.sort(key=lambda path: int(numbers[path]))
+    return [*out.glob(f"{stem}.npz"), *many]
 
 
 def read(

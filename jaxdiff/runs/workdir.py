@@ -4,17 +4,16 @@ config.json  metrics.jsonl  loss.png  samples/STEP.png  checkpoints/  tensorboar
 and, if requested, snapshots/ of averages, progress.png and references/
 """
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from ml_collections import ConfigDict
-from tensorboardX import SummaryWriter
 
 from jaxdiff import fields, files, ranges, schema
 from jaxdiff.arrays import require
 from jaxdiff.lock import is_empty
+from jaxdiff.train import log
 
 CONFIG = "config.json"
 METRICS = "metrics.jsonl"
@@ -175,32 +174,9 @@ def recall(workdir: Path, config: ConfigDict) -> ConfigDict:
     return config
 
 
-class Log:
-    """metrics.jsonl and TensorBoard events, cut back to the step a run resumes from."""
-
-    def __init__(self, workdir: Path, step: int) -> None:
-        self._path = workdir / METRICS
-        rows = [row for row in read_metrics(workdir) if row["step"] <= step]
-        text = "".join(json.dumps(row) + "\n" for row in rows)
-        files.write_text(self._path, text)
-        self._events = SummaryWriter(
-            str(workdir / "tensorboard"), purge_step=step + 1, flush_secs=10
-        )
-
-    def write(self, step: int, values: dict[str, float]) -> None:
-        with self._path.open("a") as file:
-            file.write(json.dumps({"step": step, **values}) + "\n")
-        for name, value in values.items():
-            self._events.add_scalar(name, value, step)
-
-    def close(self) -> None:
-        self._events.close()
-
-
 def read_metrics(workdir: Path) -> list[dict[str, Any]]:
-    """The lines of metrics.jsonl. Errors: see files.read_rows."""
-    path = workdir / METRICS
-    return files.read_rows(path) if path.exists() else []
+    """The lines of metrics.jsonl. Errors: see train/log.py."""
+    return log.read(workdir / METRICS)
 
 
 def _settled(config):

@@ -14,6 +14,7 @@ from absl import logging
 from etils import epath
 
 from jaxdiff.arrays import PyTree
+from jaxdiff.files import writing
 from jaxdiff.train.state import TrainState
 
 Manager = ocp.CheckpointManager
@@ -23,12 +24,17 @@ ITEM, CHECKSUMS = "default", "checksums"
 
 
 def open_manager(
-    directory: Path, *, keep_last: int | None, keep_every: int = 0
+    directory: Path,
+    *,
+    keep_last: int | None,
+    keep_every: int = 0,
+    writes: bool = False,
 ) -> Manager:
     """Checkpoints under `directory`, one folder per step.
 
     Args: keep_last: how many of the newest to keep; None keeps all.
           keep_every: multiples of this step are kept for good; 0 for none.
+          writes: no other process does; what a stop cut short is deleted.
     """
     # named handlers: orbax would infer them from the newest folder, even an empty one
     registry, standard = Registry(), ocp.StandardCheckpointHandler()
@@ -38,7 +44,9 @@ def open_manager(
     return ocp.CheckpointManager(
         epath.Path(directory.resolve()),
         options=ocp.CheckpointManagerOptions(
-            max_to_keep=keep_last, keep_period=keep_every or None
+            max_to_keep=keep_last,
+            keep_period=keep_every or None,
+            cleanup_tmp_directories=writes,
         ),
         handler_registry=registry,
     )
@@ -52,7 +60,8 @@ def save(manager: Manager, state: TrainState) -> None:
 def save_tree(manager: Manager, step: int, tree: PyTree) -> None:
     """Start to write arrays; returns when they are copied, so buffers can be donated.
 
-    A failure to write is raised by the next call or by `close`.
+    A failure to write is raised by the next call, by `check_written` or by `close`.
+    Errors: NoRoom.
     """
     if jax.process_count() == 1:
         # one device holds everything; with several, orbax lets each write a slice, and
@@ -63,19 +72,32 @@ def save_tree(manager: Manager, step: int, tree: PyTree) -> None:
         manager.save(step, args=ocp.args.StandardSave(tree, custom_metadata=about))
 
 
+def wait(manager: Manager) -> None:
+    """Until all is written. Errors: NoRoom; OSError."""
+    with _writing(manager):
+        manager.wait_until_finished()
+
+
+def check_written(manager: Manager) -> None:
+    """Errors: NoRoom; OSError, if what is being written has failed already."""
+    with _writing(manager):
+        manager.check_for_errors()
+
+
 def close(manager: Manager) -> None:
-    """Wait until all is written. Errors: OSError for what cannot be."""
+    """Wait until all is written. Errors: NoRoom; OSError for what else cannot be."""
     with _writing(manager):
         manager.close()
 
 
 @contextlib.contextmanager
 def _writing(manager: Manager) -> Iterator[None]:
-    """An error of what writes the arrays, which a full disk makes a ValueError of
-    tensorstore, becomes an OSError that names the folder.
+    """An error of what writes the arrays, which tensorstore makes a ValueError of,
+    becomes an OSError that names the folder.
     """
     try:
-        yield
+        with writing(Path(manager.directory)):
+            yield
     except ValueError as error:
         text = " ".join(str(error).split())
         raise OSError(f"{manager.directory} cannot be written: {text}") from error
@@ -174,31 +196,43 @@ def restore_part(manager: Manager, like: dict[str, PyTree]) -> dict[str, PyTree]
 def _newest_whole(
     manager: Manager, read: Callable[[int], Any], step: int | None = None
 ) -> Any:
-    steps = sorted(manager.all_steps(), reverse=True)
-    if step is not None:
-        if step not in steps:
-            raise ValueError(f"no checkpoint of step {step}; there are {steps[::-1]}")
-        steps = [step]
-    errors = []
-    for at in steps:
+    steps = sorted(manager.all_steps())
+    if step is not None and step not in steps:
+        raise ValueError(f"no checkpoint of step {step}; there are {steps}")
+    failed: dict[int, str] = {}
+    while left := {*(steps if step is None else [step])} - failed.keys():
+        at = max(left)
         try:
             # after a look at a folder without arrays, orbax misreads all the others
             if not (Path(manager.directory) / str(at) / ITEM).is_dir():
                 raise ValueError(f"it has no folder {ITEM}")
             tree = read(at)
         except Exception as error:  # orbax raises many kinds for a damaged checkpoint
-            errors.append(f"step {at} cannot be used: {' '.join(str(error).split())}")
+            failed[at] = f"step {at} cannot be used: {' '.join(str(error).split())}"
+            # a run in training deletes old ones and writes new ones
+            manager.reload()
+            steps = manager.all_steps()
             continue
+        errors = [text for at, text in failed.items() if _exists(manager, at)]
         if errors:
             text = "%s: %s; step %d is used"
             logging.warning(text, manager.directory, "; ".join(errors), at)
         return tree
-    if steps:
+    errors = {at: text for at, text in failed.items() if _exists(manager, at)}
+    if errors:
         raise ValueError(
-            f"none of the checkpoints {steps} in {manager.directory} can be used; "
-            f"{errors[0]}"
+            f"none of the checkpoints {[*errors]} in {manager.directory} can be used; "
+            f"{next(iter(errors.values()))}"
+        )
+    if failed:
+        raise ValueError(
+            f"the checkpoints in {manager.directory} were deleted while they were read"
         )
     return None
+
+
+def _exists(manager: Manager, step: int) -> bool:
+    return (Path(manager.directory) / str(step)).exists()
 
 
 def restore_tree(manager: Manager, step: int, like: PyTree) -> Any:

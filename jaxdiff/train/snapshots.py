@@ -16,7 +16,7 @@ FOLDER = "snapshots"
 
 def open_snapshots(workdir: Path, step: int) -> checkpoint.Manager:
     """Of a run that resumes at `step`: later snapshots are deleted, and taken again."""
-    manager = checkpoint.open_manager(workdir / FOLDER, keep_last=None)
+    manager = checkpoint.open_manager(workdir / FOLDER, keep_last=None, writes=True)
     for at in manager.all_steps():
         if at > step:
             manager.delete(at)
@@ -28,7 +28,7 @@ def save(manager: checkpoint.Manager, state: TrainState) -> None:
     does not take this snapshot again.
     """
     checkpoint.save_tree(manager, int(state.step), [*state.ema[1:]])
-    manager.wait_until_finished()
+    checkpoint.wait(manager)
 
 
 def restore_average(

@@ -1,12 +1,15 @@
 """Codes as data, under encoders whose codes can be worked out by hand."""
 
 from dataclasses import replace
+from pathlib import Path
 
 import chex
 import numpy as np
 import pytest
 
 from jaxdiff.data import batches, images, latents, synthetic
+from jaxdiff.files import NoRoom
+from jaxdiff.lock import locked
 
 
 def stage(tmp_path, checksum="a", num_classes=3, calls=None):
@@ -81,6 +84,29 @@ def test_what_was_cut_short_is_not_taken_for_whole(tmp_path):
     np.testing.assert_array_equal(
         source[np.arange(600)]["x"], first.encode(first.source[np.arange(600)]["x"])
     )
+
+
+def test_two_processes_do_not_encode_the_same(tmp_path):
+    first = stage(tmp_path)
+    with (
+        locked(first.folder),
+        pytest.raises(ValueError, match="latents is being written by process"),
+    ):
+        latents.make(first)
+    latents.make(first)
+    with locked(first.folder):  # who only reads does not mind
+        latents.make(first)
+
+
+def test_codes_without_room_are_named(tmp_path, monkeypatch):
+    first = stage(tmp_path)
+    with monkeypatch.context() as patch:
+        patch.setattr(latents, "_cond_files", lambda *_: iter([Path("/dev/full")]))
+        with pytest.raises(NoRoom, match="latents/a cannot be written: No space"):
+            latents.make(first)
+    assert len(latents.make(first)) == 600
+    names = {p.name for p in first.folder.rglob("*") if p.is_file()}
+    assert names == {"codes.npy", "labels.npy"}
 
 
 def test_another_checksum_than_the_runs_is_refused(tmp_path):

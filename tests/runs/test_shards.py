@@ -38,6 +38,25 @@ def test_numbers_of_each_file():
     assert list(shards.split(4, 4)) == ["samples.npz"]
 
 
+def test_names_of_many_files_are_in_order(tmp_path):
+    names = list(shards.split(100_002, 1))
+    assert len({*names}) == 100_002
+    for name in reversed([*names[:2], *names[99_998:], "samples-of-mine.npz"]):
+        (tmp_path / name).touch()
+    read = [path.name for path in shards.list_files(tmp_path)]
+    assert read == [*names[:2], *names[99_998:]]
+
+
+def test_a_grid_that_a_stop_prevented_is_made_up_for(run, tmp_path):
+    draw(run, tmp_path / "many")
+    grid = tmp_path / "many" / "grid.png"
+    before, kept = grid.read_bytes(), arrays(tmp_path / "many")
+    grid.unlink()  # as after a stop between it and the last file
+    draw(run, tmp_path / "many")
+    assert grid.read_bytes() == before
+    np.testing.assert_array_equal(arrays(tmp_path / "many")["values"], kept["values"])
+
+
 def test_files_hold_what_one_would_and_are_resumed(run, tmp_path):
     draw(run, tmp_path / "one", shard=10)
     draw(run, tmp_path / "many")

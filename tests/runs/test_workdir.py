@@ -65,17 +65,6 @@ def test_places_that_are_no_workdir(tmp_path, tiny):
         workdir.load_config(tmp_path)
 
 
-def test_a_line_cut_short_by_a_kill_is_dropped(tmp_path):
-    rows = [{"step": 1, "loss": 2.0}, {"step": 2, "loss": 1.0}]
-    text = "".join(json.dumps(row) + "\n" for row in rows)
-    (tmp_path / workdir.METRICS).write_text(text + '{"step": 3, "lo')
-    assert workdir.read_metrics(tmp_path) == rows
-    log = workdir.Log(tmp_path, 1)  # resuming at step 1 forgets step 2
-    log.write(2, {"loss": 0.5})
-    log.close()
-    assert workdir.read_metrics(tmp_path) == [rows[0], {"step": 2, "loss": 0.5}]
-
-
 def test_an_older_run_is_read_in_todays_fields(tmp_path, tiny):
     older = tiny().to_dict()
     del older["train"]["cpu_devices"]

@@ -13,6 +13,7 @@ import optax
 import pytest
 from absl import logging
 
+from jaxdiff.files import NoRoom
 from jaxdiff.train import checkpoint, parallel
 from jaxdiff.train.state import TrainState, init_state
 
@@ -235,3 +236,53 @@ def test_what_is_set_aside_keeps_what_was(tmp_path):
             checkpoint.drop_after(manager, 1)
             assert (tmp_path / k / checkpoint.ITEM).is_dir()
             checkpoint.save(manager, state_at(2))
+
+
+def test_while_a_run_deletes_old_ones_the_newest_left_is_read(tmp_path):
+    """As a run in training does, after the folder was listed and while it is read."""
+    write(tmp_path, [1, 2])
+    with checkpoint.open_manager(tmp_path, keep_last=None) as manager:
+        assert manager.all_steps() == [1, 2]
+        write(tmp_path, [3, 4], keep_last=1)
+        assert sorted(p.name for p in tmp_path.iterdir()) == ["4"]
+        same(checkpoint.restore(manager, state_at(0)), state_at(4))
+        shutil.rmtree(tmp_path / "4")
+        with pytest.raises(ValueError, match="were deleted while they were read"):
+            checkpoint.restore(manager, state_at(0))
+
+
+def test_what_a_stop_cut_short_is_deleted_by_who_writes(tmp_path):
+    write(tmp_path, [1])
+    part = tmp_path / "2.orbax-checkpoint-tmp"
+    part.mkdir()
+    with checkpoint.open_manager(tmp_path, keep_last=1):
+        pass
+    assert part.exists()  # it may be written at this moment
+    with checkpoint.open_manager(tmp_path, keep_last=1, writes=True) as manager:
+        checkpoint.save(manager, state_at(2))
+    assert not part.exists()
+    same(restored(tmp_path), state_at(2))
+
+
+@pytest.mark.parametrize("after", ["save", "check_written", "close"])
+def test_without_room_one_line_names_the_folder(tmp_path, monkeypatch, after):
+    write(tmp_path, [1])
+    manager = checkpoint.open_manager(tmp_path, keep_last=10)
+    text = "RESOURCE_EXHAUSTED: Error ... No space left on device [os_error_code='28']"
+
+    def full(*_, **how):
+        raise ValueError(text)
+
+    name = {"check_written": "check_for_errors"}.get(after, after)
+    with monkeypatch.context() as patch:
+        patch.setattr(type(manager), name, full)
+        with pytest.raises(NoRoom) as error:
+            if after == "save":
+                checkpoint.save(manager, state_at(2))
+            else:
+                getattr(checkpoint, after)(manager)
+    assert str(error.value).startswith(
+        f"{tmp_path} cannot be written: No space left on device; make room"
+    )
+    checkpoint.close(manager)
+    same(restored(tmp_path), state_at(1))

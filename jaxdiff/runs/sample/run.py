@@ -88,7 +88,8 @@ def prepare(
         "png": png,
         "sampler": run.config.sampler.to_dict(),
     }
-    resume = shards.resumes(out, record, force, keep_complete=keep_complete)
+    last = ["grid.png"] if source.is_image and num > shard else []
+    resume = shards.resumes(out, record, force, keep_complete=keep_complete, last=last)
     require(
         num <= shard or not (fix or sweeps),
         f"--fix and --sweep give one file: --num {num} must be at most --shard {shard}",

@@ -45,6 +45,7 @@ def run(run: Run) -> TrainState:
         watch = Watch(run, int(start.step), writes)
         stack.callback(watch.close)
         watch.begin(num_params(start.params))
+        _make_up(run, start, watch)
         try:
             for state, span in _steps(run, start, watch, checkpoints):
                 signals.arm()
@@ -77,20 +78,40 @@ def _steps(
             save_curves(workdir)
         if span.due(t.log_every):
             watch.flush()
+            checkpoints.check()
         if span.crosses(t.snapshot_every):
             checkpoints.save_snapshot(state)
         if span.due(t.checkpoint_every):
             watch.flush()  # what is saved has been seen to be finite
             checkpoints.save(state)
         if watch.writes and span.due(t.sample_every):
-            path = workdir / "samples" / f"{span.last:08d}.png"
-            try:
-                run.preview(primary(state.ema), path)
-            except FloatingPointError as error:  # of the samples: training continues
-                tqdm.write(f"no {path.name}: {error}")
-            save_curves(workdir)
+            _draw(run, state, span.last)
             watch.restart()
         yield state, span
+
+
+def _make_up(run: Run, start: TrainState, watch: Watch) -> None:
+    """Draw what is due at the step that the run resumes from, where a stop prevented
+    it: the checkpoint is written before.
+    """
+    t, step = run.experiment.config.train, int(start.step)
+    span = Span(step - t.steps_per_call, step, t.num_steps)
+    due = step > 0 and watch.writes and span.due(t.sample_every)
+    if due and not _preview(run, step).exists():
+        _draw(run, start, step)
+
+
+def _draw(run: Run, state: TrainState, step: int) -> None:
+    save_curves(run.experiment.path)
+    path = _preview(run, step)  # the last file: where it is, all are
+    try:
+        run.preview(primary(state.ema), path)
+    except FloatingPointError as error:  # of the samples: training continues
+        tqdm.write(f"no {path.name}: {error}")
+
+
+def _preview(run: Run, step: int) -> Path:
+    return run.experiment.path / "samples" / f"{step:08d}.png"
 
 
 def _agreed(signum: int, span: Span, log_every: int) -> bool:
@@ -112,6 +133,7 @@ class Checkpoints:
             self._workdir / files.CHECKPOINTS,
             keep_last=t.keep_last,
             keep_every=t.keep_every,
+            writes=True,
         )
         self._snapshots: checkpoint.Manager | None = None
         self._saved: int | None = None
@@ -142,6 +164,10 @@ class Checkpoints:
                 )
             checkpoint.save(self._manager, state)
             self._saved = step
+
+    def check(self) -> None:
+        """Errors: NoRoom, at the latest when the log is written."""
+        checkpoint.check_written(self._manager)
 
     def kept(self) -> str:
         """In words, for an error."""

@@ -13,6 +13,7 @@ from jaxdiff.files import read_arrays
 from jaxdiff.runs import shards
 from jaxdiff.runs import workdir as files
 from jaxdiff.runs.train.setup import Run
+from jaxdiff.train.log import Log
 from jaxdiff.train.timing import in_words
 
 # Metrics of the steps since the last line of the log, of a run that was stopped.
@@ -41,7 +42,7 @@ class Watch:
     def __init__(self, run: Run, step: int, writes: bool) -> None:
         t, workdir = run.experiment.config.train, run.experiment.path
         self.writes, self._run, self._interval = writes, run, workdir / INTERVAL
-        self._log = files.Log(workdir, step) if writes else None
+        self._log = Log(workdir / files.METRICS, step) if writes else None
         self._bar = tqdm(
             total=t.num_steps,
             initial=step,

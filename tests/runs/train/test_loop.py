@@ -390,6 +390,26 @@ def test_previews_come_when_due(tmp_path, whole):
     assert drawn == ["00000004.png", "00000006.png"]
 
 
+@pytest.mark.parametrize("num_steps", [4, 6])
+def test_a_preview_that_a_stop_prevented_is_made_up_for(tmp_path, whole, num_steps):
+    """At step 4, which is the last or not, between its checkpoint and its picture."""
+    run = at(whole[1], tmp_path / "run", sample_every=2, num_steps=num_steps)
+    stops, drawn = [KeyboardInterrupt()], []
+
+    def preview(_, path):
+        if path.name == "00000004.png" and stops:
+            raise stops.pop()
+        path.parent.mkdir(exist_ok=True)
+        path.touch()
+        drawn.append(int(path.stem))
+
+    with pytest.raises(KeyboardInterrupt):
+        loop.run(run._replace(preview=preview))
+    for _ in range(2):
+        loop.run(run._replace(preview=preview))
+    assert drawn == [*range(2, num_steps + 1, 2)]
+
+
 @pytest.mark.parametrize(
     ("fields", "message"),
     [

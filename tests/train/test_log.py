@@ -1,0 +1,102 @@
+"""metrics.jsonl and TensorBoard's events: cut back, damaged, and without room."""
+
+import json
+import time
+
+import pytest
+from tensorboardX.record_writer import RecordWriter
+from tensorboardX.writer import Event
+
+from jaxdiff.files import NoRoom
+from jaxdiff.train import log
+
+
+def open_log(folder, step=0):
+    return log.Log(folder / "metrics.jsonl", step)
+
+
+def written(folder):
+    return log.read(folder / "metrics.jsonl")
+
+
+def test_a_line_cut_short_by_a_kill_is_dropped(tmp_path):
+    rows = [{"step": 1, "loss": 2.0}, {"step": 2, "loss": 1.0}]
+    text = "".join(json.dumps(row) + "\n" for row in rows)
+    (tmp_path / "metrics.jsonl").write_text(text + '{"step": 3, "lo')
+    assert written(tmp_path) == rows
+    opened = open_log(tmp_path, 1)  # resuming at step 1 forgets step 2
+    opened.write(2, {"loss": 0.5})
+    opened.close()
+    assert written(tmp_path) == [rows[0], {"step": 2, "loss": 0.5}]
+
+
+@pytest.mark.parametrize(
+    "line",
+    [b"xx yy", b"", b"[]", b"3", b'"loss"', b'{"step": 3}', b"\xff\x00", b"[" * 10_000],
+)
+def test_a_garbled_line_is_named_with_its_cure(tmp_path, line):
+    good = b'{"step": 1, "loss": 2.0}\n'
+    (tmp_path / "metrics.jsonl").write_bytes(good + line + b"\n" + good)
+    with pytest.raises(ValueError) as error:
+        open_log(tmp_path)
+    text = str(error.value)
+    assert f"{tmp_path / 'metrics.jsonl'}, line 2: " in text and "\n" not in text
+    assert f"sed -i 2d {tmp_path}" in text and len(text) < 600
+
+
+def events(folder):
+    """Step and values of every event, by the record format: length, data, checksums."""
+    result = []
+    for path in sorted(folder.glob("tensorboard/events.out.tfevents.*")):
+        data = path.read_bytes()
+        while data:
+            length = int.from_bytes(data[:8], "little")
+            result.append(Event.FromString(data[12 : 12 + length]))
+            data = data[16 + length :]
+    return result
+
+
+def test_tensorboard_has_what_the_log_has(tmp_path):
+    first = open_log(tmp_path)
+    first.write(2, {"loss": 1.5, "lr": 0.25})
+    first.close()
+    opened = open_log(tmp_path, 2)
+    assert len(events(tmp_path)) == 6  # a new file is never empty
+    opened.write(4, {"loss": 1.0})
+    opened.close()
+    about, begin, loss, lr, again, resumed, last = events(tmp_path)
+    assert about.file_version == again.file_version == "brain.Event:2"
+    values = [(e.step, e.summary.value[0].tag, e.summary.value[0].simple_value)
+              for e in (loss, lr, last)]  # fmt: skip
+    assert values == [(2, "loss", 1.5), (2, "lr", 0.25), (4, "loss", 1.0)]
+    assert (begin.step, resumed.step) == (1, 3) and resumed.session_log.status == 1
+
+
+@pytest.mark.parametrize("call", ["write", "flush", "close"])
+def test_without_room_for_events_the_run_continues(tmp_path, monkeypatch, capsys, call):
+    opened = open_log(tmp_path)
+
+    def full(self, *_):
+        if call == "close":
+            self._writer.close()  # a test may leave no open file
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(RecordWriter, call, full)
+    monkeypatch.setattr(log, "FLUSH_SECS", 0)
+    began = time.monotonic()
+    for step in range(1, 40):
+        opened.write(step, {"loss": 1.0})
+    opened.close()
+    assert time.monotonic() - began < 5
+    assert [row["step"] for row in written(tmp_path)] == [*range(1, 40)]
+    lines = capsys.readouterr().err.splitlines()
+    assert len(lines) == 1 and "tensorboard cannot be written: No space" in lines[0]
+
+
+def test_without_room_for_metrics_the_file_is_named(tmp_path):
+    opened = open_log(tmp_path)
+    (tmp_path / "metrics.jsonl").unlink()
+    (tmp_path / "metrics.jsonl").symlink_to("/dev/full")
+    with pytest.raises(NoRoom, match=r"metrics\.jsonl cannot be written: No space"):
+        opened.write(1, {"loss": 1.0})
+    opened.close()
