@@ -18,7 +18,7 @@ from jaxdiff import tasks as task_home
 from jaxdiff.arrays import require
 from jaxdiff.choices import hint, members, pick
 from jaxdiff.data.source import Source
-from jaxdiff.schema import flat, get_config
+from jaxdiff.schema import OLDER, flat, get_config
 
 HOMES = {"data": data_home, "model": model_home}
 # The fields that decide which others are taken.
@@ -213,7 +213,10 @@ def check(
     Returns: the names of these fields.
     Errors:  ValueError for the first field that is set and not taken.
     """
-    unused, values = untaken(config, source), flat(config)
+    values = flat(config)
+    # nobody set the value that an older run gets for a field that it lacks
+    unset = {field for field, value in OLDER.items() if values[field] == value}
+    unused = {k: why for k, why in untaken(config, source).items() if k not in unset}
     old = flat(stored) if stored else {}
     same = [field for field in unused if field in old and old[field] == values[field]]
     refused = [unused[field] for field in unused if field not in same]

@@ -22,6 +22,7 @@ AT_LEAST_ZERO = (
 )
 RANGES: dict[str, tuple[int | float, int | float]] = {
     "seed": (0, SEED),
+    "data.rules": (1, 2),
     **{f"train.{name}": (1, COUNT) for name in AT_LEAST_ONE},
     **{f"train.{name}": (0, COUNT) for name in AT_LEAST_ZERO},
     "train.num_evaluate": (2, COUNT),

@@ -14,7 +14,7 @@ from ml_collections import ConfigDict
 # The value of a field that a stored run lacks, where it is not today's default. Whoever
 # changes a default also adds the old value here. Checksums leave out fields with these
 # values, so that a field added later changes no checksum.
-OLDER: dict[str, Any] = {}
+OLDER: dict[str, Any] = {"data.rules": 1}
 
 # Old names of fields in stored runs -> today's names; old values as "field=value".
 RENAMED = {
@@ -37,9 +37,10 @@ FIELDS: dict[str, Any] = {
         # or the workdir of an autoencoder, whose codes are then the data: those of the
         # data it was trained on, computed once and kept there.
         "path": "",
-        # The columns of a table to keep, in order; () for all.
+        # The columns of a table to keep, in order (() for all), and those that hold
+        # categories, whatever they look like. Decode numbers to the data's decimals.
         "columns": (),
-        # Decode numbers to as many decimals as the data have.
+        "categorical": (),
         "rounded": True,
         # A TFDS data set's name, its split, and where it was prepared ("" for the
         # environment's TFDS_DATA_DIR).
@@ -61,9 +62,10 @@ FIELDS: dict[str, Any] = {
         "standardise": False,
         "mean": (),
         "std": (),
-        # The checksum of the files, or of the encoder, at `path`. "" accepts any, and
-        # the run then records it.
+        # The checksum of what is at `path`. "" accepts any, and the run records it.
         "checksum": "",
+        # The rules by which tables and folders are read: 1 for runs older than them.
+        "rules": 2,
         # Of synthetic data: (h, w, c) or (columns,); how many classes and examples.
         "shape": (8, 8, 1),
         "num_classes": 10,

@@ -27,6 +27,8 @@ def main() -> None:
 
     with cli.user_errors():
         run = setup.prepare(CONFIG.value, WORKDIR.value and Path(WORKDIR.value))
+    for line in run.experiment.source.notes:
+        print(line)
     if DRY_RUN.value:
         print(CONFIG.value)
         print(setup.parameter_table(run))

@@ -33,7 +33,7 @@ RULES: dict[str, set[str]] = {
     },
     "jaxdiff.models": {"jax", "flax", "jaxtyping", *F1},
     "jaxdiff.data": {
-        *("numpy", "grain", "tensorflow_datasets", "sklearn", "PIL", "tqdm"),
+        *("numpy", "grain", "tensorflow_datasets", "sklearn", "PIL", "pyarrow", "tqdm"),
         *("jaxdiff.files", "jaxdiff.lock"),
     },
     "jaxdiff.train": {

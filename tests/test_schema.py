@@ -208,7 +208,9 @@ def test_what_the_schema_does_not_have_is_refused(fields, message):
 
 def test_identity_is_what_differs_from_older_runs(monkeypatch):
     config = schema.get_config()
-    assert schema.identity(config, "data", "model") == {}
+    newer = {"data.rules": 2}  # older runs have other rules
+    assert schema.identity(config, "data", "model") == newer
+    assert schema.identity(schema.upgrade({}), "data", "model") == {}
     changed = {
         "data.path": "elsewhere",
         "data.data_dir": "/mnt",
@@ -217,7 +219,7 @@ def test_identity_is_what_differs_from_older_runs(monkeypatch):
         "train.num_steps": 3,
     }
     config.update_from_flattened_dict(changed)
-    differing = {"data.low": 0.0, "model.channels": 8}
+    differing = newer | {"data.low": 0.0, "model.channels": 8}
     assert schema.identity(config, "data", "model") == differing
     assert schema.identity(config, "model") == {"model.channels": 8}
     # a default that changes later is written down, and changes no identity

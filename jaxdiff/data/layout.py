@@ -6,13 +6,17 @@ mean) / std with the population std, so that noise of one scale suits them all.
 """
 
 import difflib
-from collections.abc import Mapping
+import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 Columns = Mapping[str, np.ndarray]
+
+# A number as text.
+NUMBER = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?")
 
 # Standard deviations from the mean that a given number may be.
 FARTHEST = 1e6
@@ -99,7 +103,9 @@ def encode_rows(
     Errors:  ValueError for a column or category that the table does not have, a
              value that is not a finite number, or columns of different length.
     """
-    values = {name: np.atleast_1d(np.asarray(v)) for name, v in columns.items()}
+    values = {
+        name: np.atleast_1d(np.asarray(v)).tolist() for name, v in columns.items()
+    }
     lengths = {name: len(v) for name, v in values.items()}
     rows = max(lengths.values(), default=1)
     for name, n in lengths.items():
@@ -126,7 +132,7 @@ def encode_rows(
     return ((raw - layout.mean) / layout.std).astype(np.float32), known
 
 
-def _one_hot(column: Column, value: np.ndarray) -> np.ndarray:
+def _one_hot(column: Column, value: Sequence[Any]) -> np.ndarray:
     place = {category: i for i, category in enumerate(column.categories)}
     for v in value:
         if str(v) not in place:
@@ -137,7 +143,7 @@ def _one_hot(column: Column, value: np.ndarray) -> np.ndarray:
     return np.eye(len(place))[[place[str(v)] for v in value]]
 
 
-def _numbers(column: Column, value: np.ndarray) -> np.ndarray:
+def _numbers(column: Column, value: Sequence[Any]) -> np.ndarray:
     numbers = [as_number(v) for v in value]
     for v, number in zip(value, numbers, strict=True):
         if number is None:
@@ -149,8 +155,8 @@ def _numbers(column: Column, value: np.ndarray) -> np.ndarray:
 
 def as_number(value: Any) -> float | None:
     """The finite number that `value` is, or reads as; None if there is none."""
-    if isinstance(value, str) and "_" in value:
-        return None  # float() would read "1_000" as a thousand
+    if isinstance(value, str) and not NUMBER.fullmatch(value.strip()):
+        return None  # float() reads "1_000", "infinity" and digits of other scripts
     try:
         number = float(value)
     except (TypeError, ValueError):

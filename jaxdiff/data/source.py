@@ -53,6 +53,7 @@ class Source:
     checksum:     of the files that the examples were read from, or of the encoder
                   whose codes they are (latents.py); "" if they cannot change.
     layout:       of tables: which columns of x belong to which column of the table.
+    notes:        how the data were read and what of them was left out, a line each.
     null:         of a condition other than a label: the one that means "none", for one
                   example. For a label it is num_classes.
     """
@@ -69,6 +70,7 @@ class Source:
     checksum: str = ""
     layout: Layout | None = None
     null: Any = None
+    notes: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         return self.size

@@ -1,25 +1,23 @@
 """Tables of numeric and categorical columns: any CSV, dict of arrays or DataFrame.
 
-A column is numeric if all its values read as finite numbers. Any other column is
-categorical and becomes one column of x per category. See layout.py.
+Which columns are numeric is the rule of kinds.py. Any other column is categorical and
+becomes one column of x per category. See layout.py.
 """
 
-import csv
 import difflib
-from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from jaxdiff.data import kinds, reading
 from jaxdiff.data import layout as layouts
 from jaxdiff.data import source as sources
-from jaxdiff.data.layout import Column, Columns, Layout
+from jaxdiff.data.layout import Column, Layout
 from jaxdiff.data.source import Source
-
-MISSING = frozenset({"", "na", "n/a", "nan", "null", "?"})
 
 # One mistyped number would turn its whole column into a category per row.
 MAX_CATEGORIES = 256
@@ -31,31 +29,43 @@ MAX_DECIMALS = 6
 def make(
     path: str,
     columns: tuple[str, ...] = (),
+    categorical: tuple[str, ...] = (),
     rounded: bool = True,
+    rules: int = 2,
     checksum: str = "",
 ) -> Source:
     """A CSV file with a header as x f32[b, d], standardised.
 
-    Args:   path: UTF-8 text, comma separated.
+    Args:   path: UTF-8 text; see reading.read.
             columns: those to keep, in this order; () for all.
-            rounded: see from_columns.  checksum: that of the file; "" accepts any.
-    Errors: FileNotFoundError if there is no such file. ValueError for an empty file, a
-            missing header or value, ragged rows, an empty or repeated header name, an
-            unknown column, whatever from_columns refuses, and another checksum.
+            categorical, rounded: see from_columns.
+            rules: 1 for an older run; a file that it read otherwise is refused.
+            checksum: that of the file; "" accepts any.
+    Errors: FileNotFoundError if there is no such file. ValueError for whatever
+            reading.read and from_columns refuse, an unknown column, and another
+            checksum.
     """
-    data, lines = read_csv(path)
+    cells, where = reading.read(path), f"{path}: "
+    data = select(cells.columns, columns)
+    if rules < 2:
+        kinds.check_older(data, cells.separator, where)
     source = from_columns(
-        select(data, columns),
+        data,
+        categorical=categorical,
         rounded=rounded,
-        where=f"{path}: ",
-        name_row=lambda i: f"line {lines[i]}",
+        where=where,
+        name_row=lambda i: f"line {i + 2}",
     )
+    between = reading.SEPARATORS[cells.separator]
+    head = f"{where}{len(source)} rows, cells separated by {between}"
+    source = replace(source, notes=(head, *source.notes))
     return sources.of_files(source, [Path(path)], Path(path), checksum)
 
 
 def from_columns(
     columns: Any,
     *,
+    categorical: Collection[str] = (),
     rounded: bool = True,
     where: str = "",
     name_row: Callable[[int], str] = "row {}".format,
@@ -63,11 +73,13 @@ def from_columns(
     """A source from {name: sequence of n values}, or anything with such items().
 
     Args:   columns: a mapping or a pandas DataFrame (typed Any: it is no Mapping).
+            categorical: names of columns that hold categories, whatever they look like.
             rounded: decode numbers to as many decimals as the column itself has, so
                 that counts stay whole and lengths in tenths stay in tenths.
             where, name_row: what error messages call the table and row i.
-    Errors: ValueError for no columns or rows, columns of different length, a missing
-            value, over 256 categories, or a column that is the same in every row.
+    Errors: ValueError for no columns or rows, columns of different length, whatever
+            kinds.is_numeric refuses, over 256 categories, or a column that is the same
+            in every row.
     """
     data = {str(name): _plain(v) for name, v in columns.items()}
     lengths = {name: len(v) for name, v in data.items()}
@@ -76,10 +88,23 @@ def from_columns(
     if len(set(lengths.values())) > 1:
         raise ValueError(f"{where}columns must be of one length, got {lengths}")
 
+    unknown = [name for name in categorical if name not in data]
+    if unknown:
+        raise ValueError(f"categorical: {where}{_no_column(unknown[0], data)}")
+
     parts, blocks, start = [], [], 0
     for name, values in data.items():
-        _check_missing(name, values, name_row, where)
-        categories, block = _parse(name, values, name_row, where)
+        numeric = kinds.is_numeric(
+            name, values, categorical, where=where, name_row=name_row
+        )
+        categories = tuple([] if numeric else sorted({str(v) for v in values}))
+        if len(categories) > MAX_CATEGORIES:
+            raise ValueError(
+                f"{where}column {name!r} has {len(categories)} categories "
+                f"({reading.shown(categories[0])}, ...), the most is {MAX_CATEGORIES}; "
+                "leave the column out by naming the others in columns"
+            )
+        block = _numbers(values) if numeric else _one_hot(values, categories)
         decimals = None if categories or not rounded else _decimals(block)
         parts.append(Column(name, start, start + block.shape[1], categories, decimals))
         blocks.append(block)
@@ -93,7 +118,9 @@ def from_columns(
                 "row: its std is 0 and it cannot be standardised; leave it out by "
                 "naming the others in columns"
             )
-    return _standardised(tuple(parts), raw)
+    source = _standardised(tuple(parts), raw)
+    lines = (kinds.describe(column, data[column.name]) for column in parts)
+    return replace(source, notes=tuple(lines))
 
 
 def take(source: Source, index: np.ndarray) -> Source:
@@ -151,87 +178,22 @@ def select(data: Mapping[str, Any], columns: Sequence[str]) -> dict[str, Any]:
     """The named columns in the order given; all for ()."""
     for name in columns:
         if name not in data:
-            near = difflib.get_close_matches(name, data, 1, 0.0)[0]
-            raise ValueError(
-                f"columns: the table has no {name!r}; did you mean {near!r}? "
-                f"It has: {', '.join(data)}"
-            )
+            raise ValueError(f"columns: {_no_column(name, data)}")
     if len(set(columns)) < len(columns):
         raise ValueError(f"columns must be different, got columns={tuple(columns)}")
     return {name: data[name] for name in columns or data}
 
 
-def read_csv(path: str) -> tuple[dict[str, list[str]], list[int]]:
-    """{header name: its cells, stripped}, and each row's line in the file, from 1."""
-    if not Path(path).is_file():
-        raise FileNotFoundError(
-            f"path: there is no file {path!r} (looked from {Path.cwd()}); give the "
-            "path of a CSV file"
-        )
-    try:
-        with open(path, encoding="utf-8-sig", newline="") as file:
-            reader = csv.reader(file, strict=True)
-            table = [([c.strip() for c in row], reader.line_num) for row in reader]
-    except (csv.Error, UnicodeDecodeError) as error:
-        raise ValueError(
-            f"{path}: not comma-separated UTF-8 text ({error}); save it as CSV UTF-8"
-        ) from error
-    while table and not any(table[-1][0]):
-        table.pop()
-    if not table:
-        raise ValueError(f"{path}: the file is empty; it needs a header and rows")
-    header = table[0][0]
-    _check_header(path, header)
-    for row, line in table[1:]:
-        if len(row) != len(header):
-            raise ValueError(
-                f"{path}: line {line} has {len(row)} cells, the header {len(header)}; "
-                "quote cells that hold a comma, and remove blank lines"
-            )
-    cells = [row for row, _ in table[1:]]
-    data = {name: [row[i] for row in cells] for i, name in enumerate(header)}
-    return data, [line for _, line in table[1:]]
-
-
-def write_csv(path: str, columns: Columns) -> None:
-    """Write decoded columns as a CSV that make() reads back to the same numbers."""
-    with open(path, "w", encoding="utf-8", newline="") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(columns)
-        values = [np.asarray(v).tolist() for v in columns.values()]
-        writer.writerows(zip(*values, strict=True))
-
-
-def _check_header(path: str, header: list[str]) -> None:
-    if any(layouts.as_number(name) is not None for name in header):
-        raise ValueError(
-            f"{path}: the first line holds numbers ({', '.join(header)}); put a "
-            "header line with the columns' names above it"
-        )
-    for name, count in Counter(header).items():
-        if not name or count > 1:
-            raise ValueError(
-                f"{path}: the header has {count} column(s) named {name!r}; give every "
-                "column another name"
-            )
+def _no_column(name: str, data: Mapping[str, Any]) -> str:
+    near = difflib.get_close_matches(name, data, 1, 0.0)[0]
+    return (
+        f"the table has no {name!r}; did you mean {near!r}? It has: {', '.join(data)}"
+    )
 
 
 def _plain(values: Any) -> list[Any]:
     """Python numbers and strings from an array, a list or a Series."""
     return np.asarray(values).tolist() if hasattr(values, "dtype") else list(values)
-
-
-def _check_missing(
-    name: str, values: list[Any], name_row: Callable[[int], str], where: str
-) -> None:
-    for i, value in enumerate(values):
-        # NaN is the one value that differs from itself (pandas writes NaN for None).
-        gap = value is None or value != value
-        if gap or (isinstance(value, str) and value.strip().lower() in MISSING):
-            raise ValueError(
-                f"{where}{name_row(i)}, column {name!r}: the value is missing "
-                f"({value!r}); fill it in or remove the row"
-            )
 
 
 def _decimals(numbers: np.ndarray) -> int | None:
@@ -242,20 +204,11 @@ def _decimals(numbers: np.ndarray) -> int | None:
     return None
 
 
-def _parse(
-    name: str, values: list[Any], name_row: Callable[[int], str], where: str
-) -> tuple[tuple[str, ...], np.ndarray]:
-    """() and numbers f64[n, 1], or sorted categories and their one-hot f64[n, k]."""
-    numbers = [None if isinstance(v, bool) else layouts.as_number(v) for v in values]
-    if None not in numbers:
-        return (), np.array(numbers, np.float64)[:, None]
-    text = np.array([str(v) for v in values])
-    categories, which = np.unique(text, return_inverse=True)
-    if len(categories) > MAX_CATEGORIES:
-        odd = numbers.index(None)
-        raise ValueError(
-            f"{where}column {name!r} has {len(categories)} categories, the most is "
-            f"{MAX_CATEGORIES}; {name_row(odd)} holds {text[odd]!r}, which is no "
-            "number: correct it, or leave the column out by naming others in columns"
-        )
-    return tuple(categories.tolist()), np.eye(len(categories))[which]
+def _numbers(values: Sequence[Any]) -> np.ndarray:
+    return np.array([layouts.as_number(v) for v in values], np.float64)[:, None]
+
+
+def _one_hot(values: Sequence[Any], categories: Sequence[str]) -> np.ndarray:
+    """f64[n, k]."""
+    place = {category: i for i, category in enumerate(categories)}
+    return np.eye(len(place))[[place[str(v)] for v in values]]

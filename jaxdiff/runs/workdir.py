@@ -164,13 +164,16 @@ def changes(old: ConfigDict, new: ConfigDict) -> dict[str, tuple[Any, Any]]:
 
 
 def recall(workdir: Path, config: ConfigDict) -> ConfigDict:
-    """The config, with what the stored run has measured, for fields that are empty."""
+    """The config, with what the stored run has measured, for fields that are empty, and
+    the rules by which it read its data.
+    """
     if not holds_run(workdir):
         return config
     stored, config = load_config(workdir), config.copy_and_resolve_references()
     for names in (("mean", "std"), ("checksum",)):  # what is measured together
         if not any(config.data[name] for name in names):
             config.data.update({name: stored.data[name] for name in names})
+    config.data.rules = min(config.data.rules, stored.data.rules)
     return config
 
 
