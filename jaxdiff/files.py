@@ -4,7 +4,8 @@ import contextlib
 import errno
 import json
 import os
-from collections.abc import Iterator
+import zipfile
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -67,6 +68,25 @@ def write_text(path: Path, text: str) -> None:
 
 def write_json(path: Path, data: Any) -> None:
     write_text(path, json.dumps(data, indent=2, default=list) + "\n")
+
+
+def write_arrays(path: Path, arrays: Mapping[str, Any]) -> None:
+    """As np.savez_compressed does, which cannot write an array called "file"."""
+    deflated = zipfile.ZIP_DEFLATED
+    with whole(path) as part, zipfile.ZipFile(part, "w", deflated) as archive:
+        for name, array in arrays.items():
+            with archive.open(f"{name}.npy", "w", force_zip64=True) as file:
+                np.lib.format.write_array(file, np.asanyarray(array))
+
+
+def beside(arrays: Mapping[str, Any], others: Mapping[str, Any]) -> dict[str, Any]:
+    """Both in one file: `arrays` keep their names, others of the same get a "_"."""
+    joined = dict(arrays)
+    for name, value in others.items():
+        while name in joined:
+            name = f"_{name}"
+        joined[name] = value
+    return joined
 
 
 def read_json(path: Path) -> dict[str, Any]:

@@ -63,3 +63,17 @@ def test_every_bit_of_an_archive_that_cannot_be_read_names_the_file(tmp_path):
         path.write_bytes(whole[:size])
         with pytest.raises(ValueError, match=r"samples\.npz cannot be read"):
             files.read_arrays(path)
+
+
+def test_arrays_of_any_name_come_out_under_it(tmp_path):
+    names = ("file", "args", "kwds", "seed", "seeds", "_seed", "größe", "a/b", "$x")
+    arrays = {name: np.array([float(i)]) for i, name in enumerate(names)}
+    joined = files.beside(arrays, {"seed": np.int64(7), "seeds": np.arange(3)})
+    files.write_arrays(tmp_path / "samples.npz", joined)
+    with np.load(tmp_path / "samples.npz") as file:
+        stored = dict(file)
+    assert stored["__seed"] == 7 and stored["_seeds"].tolist() == [0, 1, 2]
+    assert {name: stored[name].tolist() for name in names} == {
+        name: array.tolist() for name, array in arrays.items()
+    }
+    assert len(stored) == len(names) + 2

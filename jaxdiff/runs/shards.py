@@ -83,8 +83,7 @@ def prepare_folder(
 
 def write(path: Path, arrays: dict[str, Any]) -> None:
     """Write one .npz file; it appears whole or not at all."""
-    with files.whole(path) as part:
-        np.savez_compressed(part, **arrays)
+    files.write_arrays(path, arrays)
 
 
 def list_files(out: Path, stem: str = SAMPLES) -> list[Path]:

@@ -1,6 +1,5 @@
 """Sampling a run: from its parameters to a folder of files."""
 
-import csv
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -12,6 +11,7 @@ from tqdm import tqdm
 from jaxdiff import files
 from jaxdiff.arrays import PyTree, require
 from jaxdiff.data import given as given_columns
+from jaxdiff.data import reading
 from jaxdiff.data.given import GivenColumns
 from jaxdiff.data.source import Source
 from jaxdiff.lock import locked
@@ -168,11 +168,12 @@ def _draw_file(request: SampleRequest, path: Path, index: np.ndarray) -> np.ndar
         if request.png:
             write_pngs(out, source, values, labels, index)
     else:
-        _write_table(path.with_suffix(".csv"), values)
+        with files.whole(path.with_suffix(".csv")) as part:
+            reading.write(part, values)
         if not index[0]:  # of several files the first shows as much as all
             save_samples(out / "pairs.png", source, values, labels)
     arrays = {"values": values} if source.is_image else dict(values)
-    shards.write(path, arrays | _origin(request, index))
+    shards.write(path, files.beside(arrays, _origin(request, index)))
     return x
 
 
@@ -242,10 +243,3 @@ def write_pngs(
             # "T-shirt/top" is a class, not a folder
             name += "_" + source.class_names[labels[k]].replace("/", "-")
         save_image(out / f"{name}.png", image)
-
-
-def _write_table(path, values):
-    with files.whole(path) as part, part.open("w", newline="") as file:
-        writer = csv.writer(file)
-        writer.writerow(values)
-        writer.writerows(zip(*values.values(), strict=True))
