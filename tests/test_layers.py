@@ -84,7 +84,7 @@ RULES: dict[str, set[str]] = {
 # variational bound is that of a denoiser.
 FLOORS = (
     {"types", "conditions"},
-    {"schedules", "levels", "arguments"},
+    {"schedules", "levels", "arguments", "respacing"},
     {"predictions", "inputs", "scalings", "posterior", "times", "noises"},
     {"weights", "denoisers", "grids", "analytic"},
     {"likelihood", "rules", "sampling", "upsampling", "moves"},

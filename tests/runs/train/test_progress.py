@@ -117,7 +117,7 @@ def test_what_is_measured_may_change_when_a_run_resumes(tmp_path, whole):
 
 
 def test_pictures_before_the_first_line_of_the_log(whole, tmp_path):
-    """There is no loss to draw yet, and training goes on."""
+    """There is no loss to draw yet, and training continues."""
     run = at(
         whole[1], tmp_path / "run", sample_every=2, log_every=8, checkpoint_every=8
     )
