@@ -15,7 +15,7 @@ from absl import logging
 from jaxdiff import stopping
 from jaxdiff.data import batches
 from jaxdiff.runs import workdir
-from jaxdiff.runs.train import loop, setup, watch
+from jaxdiff.runs.train import loop, setup
 from jaxdiff.train import parallel
 from tests.runs.conftest import assert_same, at, numbers, read_state
 
@@ -360,14 +360,6 @@ def test_without_a_terminal_each_line_of_the_log_is_printed(tmp_path, whole, cap
     assert "\r" not in out and "steps 4 to 8" in out
     later = [row["seconds"] for row in workdir.read_metrics(folder)]
     assert later[:2] == seconds and later[2] > later[1]  # of all its commands together
-
-
-@pytest.mark.parametrize(
-    ("seconds", "text"),
-    [(4.6, "5 s"), (200, "3 min 20 s"), (7500, "2 h 5 min"), (4e5, "111 h 6 min")],
-)
-def test_times_in_words(seconds, text):
-    assert watch._time(seconds) == text
 
 
 def test_the_first_logged_loss_is_the_mean_of_its_steps(tmp_path, whole):
