@@ -30,11 +30,14 @@ class Stopped(KeyboardInterrupt):
 
 
 class Noted:
-    """The signals that came while `armed`: `signum` is the first, 0 for none."""
+    """The signals that came: `signum` is the first, 0 for none.
 
-    def __init__(self) -> None:
+    ended: whether the launcher ends the process while this is not `armed`
+    """
+
+    def __init__(self, ended: bool = False) -> None:
         self.signum = self._count = 0
-        self.armed = False
+        self.armed, self._ended = False, ended
 
     def arm(self) -> None:
         """Note signals from now on. Before the first step there is nothing to save, and
@@ -47,9 +50,11 @@ class Noted:
     def note(self, signum: int, frame: object) -> None:
         """The handler: the second waits for what is being saved, the third does not."""
         del frame
+        self.signum = self.signum or signum  # what is raised, a finaliser may swallow
         if not self.armed:
-            raise Stopped(signum, "stopped before the first step")
-        self.signum = self.signum or signum
+            if not self._ended:
+                raise Stopped(signum, "stopped before the first step")
+            return
         self._count += 1
         if self._count >= AT_ONCE:
             os._exit(128 + signum)
@@ -58,10 +63,12 @@ class Noted:
 @contextlib.contextmanager
 def noted() -> Iterator[Noted]:
     """Inside, signals are noted instead of raised, from `arm` on."""
-    signals, before, wakeup = Noted(), {}, -1
+    before, wakeup = {}, -1
     if _in_main_thread():
         wakeup = signal.set_wakeup_fd(-1)
         signal.set_wakeup_fd(wakeup)
+    signals = Noted(ended=wakeup != -1)
+    if _in_main_thread():
         for signum in SIGNALS:
             # None: a handler that was not set from Python, and cannot be set again
             if signal.getsignal(signum) not in (signal.SIG_IGN, None):

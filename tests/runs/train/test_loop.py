@@ -1,5 +1,6 @@
 """The training run: resuming is continuing, and nothing is silently mended."""
 
+import contextlib
 import json
 import os
 import re
@@ -128,6 +129,34 @@ def test_a_third_signal_ends_at_once(monkeypatch):
 def test_before_the_first_step_a_signal_is_raised():
     with stopping.noted(), pytest.raises(KeyboardInterrupt, match="before the first"):
         signal.raise_signal(signal.SIGTERM)
+
+
+def test_a_signal_that_a_finaliser_swallows_stops_after_the_first_step(tmp_path, whole):
+    class Swallows:
+        def __del__(self):
+            with contextlib.suppress(KeyboardInterrupt):
+                signal.raise_signal(signal.SIGTERM)
+
+    run = at(whole[1], tmp_path / "run")
+
+    def init():
+        Swallows()
+        return run.init()
+
+    with pytest.raises(KeyboardInterrupt, match="stopped at step 1; the same"):
+        loop.run(run._replace(init=init))
+
+
+def test_where_a_launcher_ends_the_process_nothing_is_raised():
+    receive, send = os.pipe()
+    os.set_blocking(send, False)
+    before = signal.set_wakeup_fd(send)
+    try:
+        with stopping.noted():
+            signal.raise_signal(signal.SIGTERM)
+        assert os.read(receive, 1) == bytes([signal.SIGTERM])
+    finally:
+        signal.set_wakeup_fd(before)
 
 
 def test_an_ignored_signal_stays_ignored():
