@@ -5,8 +5,10 @@ of runs; it needs a device, which the campaign's own process must not touch.
 """
 
 import json
+import os
 import sys
 import zlib
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +23,7 @@ APART = (*MANAGED, "tensorboard", "interval.npz", "references")
 
 def files(folder: Path) -> dict[str, Any]:
     """{path in the folder: what must be equal}, of all but `APART`."""
-    paths = sorted(p for p in folder.rglob("*") if p.is_file())
+    paths = sorted(_paths(folder))
     names = {p.relative_to(folder).as_posix(): p for p in paths}
     kept = {k: p for k, p in names.items() if k.split("/")[0] not in APART}
     return {name: _content(path, folder) for name, path in kept.items()}
@@ -29,7 +31,12 @@ def files(folder: Path) -> dict[str, Any]:
 
 def empty(folder: Path) -> list[str]:
     """Files that have nothing in them."""
-    return [str(p) for p in folder.rglob("*") if p.is_file() and not p.stat().st_size]
+    return [str(p) for p in _paths(folder) if not p.stat().st_size]
+
+
+def _paths(folder: Path) -> Iterator[Path]:
+    for path, _, names in os.walk(folder, followlinks=True):  # some are on other disks
+        yield from (Path(path) / name for name in names)
 
 
 def _content(path: Path, folder: Path) -> Any:

@@ -124,8 +124,8 @@ def _kept(chain: Chain, kind: str, ended: Ended, before: int) -> list[str]:
     if stopped and int(stopped[1]) != newest:
         notes.append(f"stopped at {stopped[1]}, but {newest} is saved")
     logged = [int(k) for k in re.findall(r"^step (\d+) of", ended.out, re.M)]
-    # the last that was due may be in flight, the one before is not
-    least = max([before, *(k // EVERY * EVERY - EVERY for k in logged[-1:])])
+    # where step k is logged, the last one that was due before is begun or in flight
+    least = max([before, *((k - 1) // EVERY * EVERY - EVERY for k in logged[-1:])])
     if newest < least:
         notes.append(f"{newest} is the newest, of {logged[-1:]} and {before}")
     return notes
