@@ -77,23 +77,20 @@ def save_inference(
     left.set_ylabel(f"true {target}")
     accuracy = np.trace(confusion) / confusion.sum()
     left.set_title(f"accuracy {accuracy:.3f} on {confusion.sum()} rows left out")
-    width = 0.8 / k
+    width, marks = 0.8 / k, []
     for i, style in enumerate(styles.of_classes(classes).values()):
         at = np.arange(len(coverage)) + (i - (k - 1) / 2) * width
         heights = [shares[i] for shares in coverage.values()]
-        right.bar(at, heights, 0.92 * width, color=style["color"], label=classes[i])
-    right.axhline(
-        nominal, color="black", linestyle="dashed", label=f"nominal {nominal:g}"
-    )
+        marks.append(right.bar(at, heights, 0.92 * width, color=style["color"]))
+    marks.append(right.axhline(nominal, color="black", linestyle="dashed"))
     right.set_xticks(range(len(coverage)), coverage.keys(), fontsize=9)
     right.set_ylim(0, 1)
     right.set_ylabel("share of rows left out within")
     right.set_title(f"columns inferred from {target}: coverage of intervals")
     right.grid(alpha=0.3, axis="y")
     right.set_axisbelow(True)
-    figure.legend(
-        *right.get_legend_handles_labels(), loc="outside lower right", ncols=k + 1
-    )
+    names = [*classes, f"nominal {nominal:g}"]
+    figure.legend(marks, names, loc="outside lower right", ncols=k + 1)
     save_figure(path, figure)
 
 

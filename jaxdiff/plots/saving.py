@@ -8,12 +8,14 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from jaxdiff.files import whole
+from jaxdiff.plots.names import draw_as_written
 
 DPI = 110
 
 
 def save_figure(path: Path, figure: Figure, **how: Any) -> None:
-    """Write a figure. how: of Figure.savefig."""
+    """Write a figure, with names drawn as written. how: of Figure.savefig."""
+    draw_as_written(figure)
     with whole(path) as part:
         figure.savefig(part, dpi=DPI, **how)
 
