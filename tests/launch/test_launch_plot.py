@@ -7,7 +7,7 @@ import pytest
 
 from jaxdiff.runs.plot.run import SPECS
 from tests.launch.conftest import ROOT, launch
-from tests.runs.plot.test_run import OF_IMAGES, OF_ROWS
+from tests.runs.plot.test_run import OF_ROWS
 
 
 @pytest.fixture(scope="module")
@@ -16,7 +16,7 @@ def outcomes(trained, tmp_path_factory):
     images, table = (f"--workdir={trained[k]}" for k in ("images", "table"))
     iris = "--config=configs/iris.py:smoke"
     cases = {
-        "all": ("all", images, "--num=3"),
+        "film": ("film", images, "--num=3"),
         "steps": ("film", images, "--steps=2", "--seed=1", "--num=1"),
         "override": ("grid", images, "--num=2", "--config.sampler.guidance=1.0"),
         "table": ("all", table, "--num=4"),
@@ -37,7 +37,7 @@ def outcomes(trained, tmp_path_factory):
     done = launch(
         {k: ("launch.plot", *v, f"--out={out / k}") for k, v in cases.items()}
         | {"no out": ("launch.plot", "schedules", iris)}
-        | {"again": ("launch.plot", "film", images, f"--out={out / 'all'}")}
+        | {"again": ("launch.plot", "film", images, f"--out={out / 'film'}")}
         | {"help": ("launch.plot", "--help")}
     )
     return out, done
@@ -46,7 +46,7 @@ def outcomes(trained, tmp_path_factory):
 def test_every_kind_that_fits_is_written_and_printed(outcomes):
     out, done = outcomes
     for name, kinds in (
-        ("all", OF_IMAGES),
+        ("film", ("film",)),
         # of one column of numbers, too few for a scatter plot
         ("table", [kind for kind in OF_ROWS if kind != "corruption"]),
         ("steps", ("film",)),

@@ -19,6 +19,7 @@ from jaxdiff.runs import workdir
 from jaxdiff.runs.train import loop, setup
 from jaxdiff.train import parallel
 from tests.runs.conftest import assert_same, at, numbers, read_state
+from tests.slow import slow_but
 
 
 def interrupted(run, after, error):
@@ -51,7 +52,7 @@ def test_a_batch_is_a_function_of_seed_and_step(tiny, tmp_path):
     assert (other["x"] != every[1]["x"]).any()
 
 
-@pytest.mark.parametrize("after", [3, 4, 7])
+@pytest.mark.parametrize("after", slow_but([3], [3, 4, 7]))
 def test_resume_is_continuation_to_the_bit(tmp_path, whole, after):
     """Law 3, with a crash between checkpoints, on one, and before the last step."""
     run = at(whole[1], tmp_path / "run")
@@ -88,7 +89,7 @@ def signalled(run, after, *signums):
     return run._replace(step=step)
 
 
-@pytest.mark.parametrize("signum", stopping.SIGNALS)
+@pytest.mark.parametrize("signum", slow_but([signal.SIGTERM], stopping.SIGNALS))
 def test_a_signal_saves_where_it_stopped(tmp_path, whole, signum):
     """Law 3, also for the log: the interval that was stopped has its line."""
     before = [signal.getsignal(one) for one in stopping.SIGNALS]
