@@ -5,6 +5,7 @@ import ast
 import contextlib
 import dis
 import functools
+import logging as py_logging
 import os
 import signal
 import sys
@@ -118,12 +119,7 @@ def run(
     word: what its argument is, where it takes one.  many: whether it takes more.
     varied: fields of config.sampler that the command itself sets to other values.
     """
-    logging.set_verbosity(logging.WARNING)  # orbax logs every file at INFO
-    logging.use_absl_handler()
-    if not os.environ.get("JAXDIFF_DEBUG"):  # orbax raises what it logs, too
-        logging.get_absl_logger().addFilter(
-            lambda record: "orbax" not in record.pathname
-        )
+    _one_line_each()
 
     def start(argv):
         words = argv[1:]
@@ -151,6 +147,22 @@ def run(
 
     _end_on_signals()
     app.run(start, flags_parser=_parse)
+
+
+def _one_line_each() -> None:
+    """Warnings are a line, as errors are. What orbax logs it raises as well, and its
+    reads that outlive the first failure report to an event loop that is closed by then.
+    """
+    logging.set_verbosity(logging.WARNING)
+    logging.use_absl_handler()
+    if os.environ.get("JAXDIFF_DEBUG"):
+        return
+    log, show = logging.get_absl_logger(), sys.unraisablehook
+    log.addFilter(lambda record: "orbax" not in record.pathname)
+    line = py_logging.Formatter("warning: %(message)s")
+    logging.get_absl_handler().setFormatter(line)
+    closed = "Event loop is closed"
+    sys.unraisablehook = lambda e: None if str(e.exc_value) == closed else show(e)
 
 
 @functools.cache

@@ -208,7 +208,8 @@ def _newest_whole(
                 raise ValueError(f"it has no folder {ITEM}")
             tree = read(at)
         except Exception as error:  # orbax raises many kinds for a damaged checkpoint
-            failed[at] = f"step {at} cannot be used: {' '.join(str(error).split())}"
+            reason = " ".join(str(error).partition("[tensorstore_spec")[0].split())
+            failed[at] = f"step {at} cannot be used: {reason}"
             # a run in training deletes old ones and writes new ones
             manager.reload()
             steps = manager.all_steps()

@@ -1,12 +1,13 @@
 """launch.sample: the files it writes, the flags it takes, the same bits twice."""
 
 import csv
+import shutil
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from tests.launch.conftest import launch
+from tests.launch.conftest import launch, one_line
 
 KNOWN_STEPS = "--config.sampler.known_steps=5"
 
@@ -154,3 +155,22 @@ def test_training_wrote_what_it_should(trained):
         ):
             assert (trained[kind] / name).stat().st_size > 0
         assert "Traceback" not in trained["outcomes"][kind].err
+
+
+def test_damaged_checkpoints_are_one_line(trained, tmp_path):
+    damaged, foreign = tmp_path / "damaged", tmp_path / "foreign"
+    for folder in (damaged, foreign):
+        shutil.copytree(trained["table"], folder)
+    for path in (damaged / "checkpoints").rglob("d/*"):
+        path.unlink()
+    (foreign / "checkpoints" / "50").mkdir()
+    done = launch(
+        {
+            f.name: ("launch.sample", f"--workdir={f}", f"--out={f}-out", "--num=2")
+            for f in (damaged, foreign)
+        }
+    )
+    one_line(done["damaged"], r"none of the checkpoints \[2\] .* step 2 cannot be used")
+    assert done["foreign"].status == 0
+    (line,) = done["foreign"].err.splitlines()
+    assert line.startswith("warning: ") and line.endswith("step 2 is used")
