@@ -12,12 +12,15 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from tensorboardX.proto import event_pb2
 from tensorboardX.record_writer import RecordWriter
 from tensorboardX.summary import scalar
-from tensorboardX.writer import Event, SessionLog
 
 from jaxdiff import files
 
+Event = event_pb2.Event  # pyright: ignore
+# The status of an event that begins a run: what is of later steps counts no more.
+START = 1
 # The folder beside metrics.jsonl.
 EVENTS = "tensorboard"
 # Seconds between two moments at which TensorBoard can see what was written.
@@ -83,7 +86,7 @@ class _Events:
             self._file = RecordWriter(str(part))
             try:
                 self._put(0, file_version="brain.Event:2")
-                self._put(first, session_log=SessionLog(status=SessionLog.START))
+                self._put(first, session_log={"status": START})
                 self._file.flush()
             except BaseException:
                 self.close()

@@ -5,7 +5,6 @@ import time
 
 import pytest
 from tensorboardX.record_writer import RecordWriter
-from tensorboardX.writer import Event
 
 from jaxdiff.files import NoRoom
 from jaxdiff.train import log
@@ -51,7 +50,7 @@ def events(folder):
         data = path.read_bytes()
         while data:
             length = int.from_bytes(data[:8], "little")
-            result.append(Event.FromString(data[12 : 12 + length]))
+            result.append(log.Event.FromString(data[12 : 12 + length]))
             data = data[16 + length :]
     return result
 
