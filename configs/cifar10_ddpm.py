@@ -28,6 +28,9 @@ def get_config(variant: str = ""):
             "num_blocks": 2,
             "attention": (16,),
             "embedding": "add",
+            # as TensorFlow's group norm, and its "SAME" padding with a stride
+            "norm_eps": 1e-6,
+            "downsample_padding": "far",
             "dropout": 0.1,
         }
     )

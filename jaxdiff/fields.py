@@ -113,6 +113,14 @@ NEEDS: dict[str, Need] = {
         "resampling in separate layers",
         "set model.resblock_updown=False",
     ),
+    "model.downsample_padding": Need(
+        lambda c: (
+            c.config.model.name == "autoencoder"
+            or (c.config.model.conv_resample and not c.config.model.resblock_updown)
+        ),
+        "a convolution that halves",
+        "set model.conv_resample=True and model.resblock_updown=False",
+    ),
     "diffusion.stratified": Need(
         lambda c: not c.config.diffusion.times.startswith("constant"),
         "times that differ within a batch",

@@ -34,8 +34,7 @@ FIELDS: dict[str, Any] = {
         # A file of jaxdiff.data that makes a source.
         "name": "digits",
         # A folder of images, or of one folder of images per class; a table's CSV file;
-        # or the workdir of an autoencoder, whose codes are then the data: those of the
-        # data it was trained on, computed once and kept there.
+        # or an autoencoder's workdir: the codes of its data are then the data.
         "path": "",
         # The columns of a table to keep, in order (() for all), and those that hold
         # categories, whatever they look like. Decode numbers to the data's decimals.
@@ -92,6 +91,12 @@ FIELDS: dict[str, Any] = {
         # a convolution (DDPM).
         "resblock_updown": False,
         "conv_resample": True,
+        # Of group norms: the number of groups (0: groups of about 4 channels, at most
+        # 32 of them), and what is added to the variance (DDPM: 1e-6).
+        "norm_groups": 0,
+        "norm_eps": 1e-5,
+        # Sides on which a convolution that halves is padded: "all", or "far" (DDPM).
+        "downsample_padding": "all",
         # Share of features dropped in each block in training.
         "dropout": 0.0,
         # The order of the sinusoids of t: "sin_cos" (DDPM) or "cos_sin" (ADM).
@@ -145,13 +150,11 @@ FIELDS: dict[str, Any] = {
         "bound_steps": 1000,
     },
     "autoencoder": {
-        # The weight of KL(N(mean, variance) || N(0, I)), in nats and summed over the
-        # latent. 1 makes the loss a bound on the likelihood; 0 is a plain autoencoder,
-        # whose codes have no noise.
+        # The weight of KL(N(mean, variance) || N(0, I)), in nats and over the latent: 1
+        # is a bound on the likelihood, 0 a plain autoencoder, without noise.
         "kl_weight": 1.0,
         # The reconstruction error: of jaxdiff.diffusion.losses. Half of it is summed
-        # over the values of an image, so mse is minus the log-likelihood of a normal
-        # distribution of variance 1, up to a constant.
+        # over an image: mse is -log N(x; decoded, 1), up to a constant.
         "distance": "mse",
     },
     "train": {
@@ -186,9 +189,8 @@ FIELDS: dict[str, Any] = {
         "keep_every": 0,
         # The number of images (or rows) in each grid of samples.
         "num_preview": 100,
-        # Steps between evaluations in training (0: none), and their number of samples.
-        # The FID and KID of images, or the two-sample accuracy of a table, are added to
-        # metrics.jsonl and progress.png.
+        # Steps between evaluations in training (0: none), and their number of samples:
+        # FID and KID, or a table's two-sample accuracy, for the log and progress.png.
         "evaluate_every": 0,
         "num_evaluate": 1000,
         # The sampling steps of these samples; 0 is sampler.num_steps.

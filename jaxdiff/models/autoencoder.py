@@ -14,6 +14,7 @@ multipliers give maps 2^(n - 1) times smaller than the image.
 
 import math
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 import flax.linen as nn
@@ -23,12 +24,13 @@ from jaxdiff.arrays import Array, Float
 from jaxdiff.models.blocks import (
     INIT,
     Downsample,
-    GroupNorm,
     ResBlock,
     Upsample,
+    check_padding,
     conv,
 )
 from jaxdiff.models.encoder import check_levels, widths
+from jaxdiff.models.norms import GroupNorm, Norm, check_norm
 
 __all__ = ["Autoencoder", "make"]
 
@@ -41,16 +43,19 @@ class Down(nn.Module):
     num_latents: int
     flat: bool
     dtype: Any
+    norm: Norm
+    padding: str
 
     @nn.compact
     def __call__(self, x: Float[Array, "b h w c"]) -> Float[Array, "b *latent"]:
         h = conv(self.sizes[0], 3, self.dtype, "stem")(x)  # (b, h, w, f_0)
         for i, features in enumerate(self.sizes):
             for j in range(self.num_blocks):
-                h = ResBlock(features, dtype=self.dtype, name=f"res_{i}_{j}")(h)
+                block = partial(ResBlock, dtype=self.dtype, norm=self.norm)
+                h = block(features, name=f"res_{i}_{j}")(h)
             if i < len(self.sizes) - 1:
-                h = Downsample(True, self.dtype, name=f"down_{i}")(h)
-        h = nn.silu(GroupNorm(self.dtype, name="norm")(h))  # (b, h', w', f)
+                h = Downsample(True, self.dtype, self.padding, name=f"down_{i}")(h)
+        h = nn.silu(GroupNorm(self.dtype, self.norm, name="norm")(h))  # (b, h', w', f)
         if self.flat:
             h = h.reshape(len(h), -1)  # (b, h' w' f)
             return dense(self.num_latents, self.dtype, "latent")(h)
@@ -70,6 +75,7 @@ class Up(nn.Module):
     num_blocks: int
     flat: bool
     dtype: Any
+    norm: Norm
 
     @nn.compact
     def __call__(self, z: Float[Array, "b *latent"]) -> Float[Array, "b h w c"]:
@@ -82,10 +88,11 @@ class Up(nn.Module):
             h = conv(inner[-1], 3, self.dtype, "latent")(z)  # (b, h', w', f)
         for i, features in reversed(list(enumerate(self.sizes))):
             for j in range(self.num_blocks):
-                h = ResBlock(features, dtype=self.dtype, name=f"res_{i}_{j}")(h)
+                block = partial(ResBlock, dtype=self.dtype, norm=self.norm)
+                h = block(features, name=f"res_{i}_{j}")(h)
             if i > 0:  # (b, h / 2^i, w / 2^i, f_i)
                 h = Upsample(True, self.dtype, name=f"up_{i}")(h)
-        h = nn.silu(GroupNorm(self.dtype, name="norm")(h))  # (b, h, w, f_0)
+        h = nn.silu(GroupNorm(self.dtype, self.norm, name="norm")(h))  # (b, h, w, f_0)
         return conv(self.shape[-1], 3, self.dtype, "out")(h)  # (b, h, w, c)
 
 
@@ -104,12 +111,14 @@ class Autoencoder(nn.Module):
     flat: bool
     variational: bool
     dtype: Any = jnp.float32
+    norm: Norm = Norm()
+    downsample_padding: str = "all"
 
     def setup(self):
         moments = self.num_latents * (2 if self.variational else 1)
-        common = (self.sizes, self.num_blocks)
-        self.encoder = Down(*common, moments, self.flat, self.dtype)
-        self.decoder = Up(self.shape, *common, self.flat, self.dtype)
+        common, kind = (self.sizes, self.num_blocks), (self.flat, self.dtype, self.norm)
+        self.encoder = Down(*common, moments, *kind, self.downsample_padding)
+        self.decoder = Up(self.shape, *common, *kind)
 
     def encode(
         self, x: Float[Array, "b h w c"]
@@ -143,6 +152,9 @@ def make(
     num_blocks: int = 1,
     latent_size: int = 0,
     latent_channels: int = 4,
+    norm_groups: int = 0,
+    norm_eps: float = 1e-5,
+    downsample_padding: str = "all",
     dtype: str = "float32",
 ) -> Autoencoder:
     """Build an autoencoder for images of `shape` (h, w, c).
@@ -155,6 +167,8 @@ def make(
         latent_size: length of a flat latent f32[b, latent_size]; 0 for a map.
         latent_channels: channels of a latent map f32[b, h', w', latent_channels] of the
             coarsest level's size; 0 for a flat latent.
+        norm_groups, norm_eps: see norms.Norm.
+        downsample_padding: of convolutions that halve, "all" sides or the "far" ones.
         dtype: of the arithmetic, "float32" or "bfloat16"; parameters are float32.
     Returns: Autoencoder, with methods encode and decode.
     Errors:  ValueError for every combination that cannot be built.
@@ -172,12 +186,17 @@ def make(
             "exactly one of latent_size (a flat vector) and latent_channels (a map) "
             f"must be positive and the other 0, got {latent_size=}, {latent_channels=}"
         )
+    norm, sizes = check_norm(norm_groups, norm_eps), widths(channels, multipliers)
+    for features in sizes:
+        norm.count(features)
     return Autoencoder(
         shape=(shape[0], shape[1], shape[2]),
-        sizes=tuple(widths(channels, multipliers)),
+        sizes=tuple(sizes),
         num_blocks=num_blocks,
         num_latents=latent_size or latent_channels,
         flat=latent_size > 0,
         variational=variational,
         dtype=jnp.dtype(dtype),
+        norm=norm,
+        downsample_padding=check_padding(downsample_padding),
     )

@@ -1,4 +1,4 @@
-"""The parts of a U-Net: group norm, residual block, attention, resampling.
+"""The parts of a U-Net: residual block, attention, resampling (group norm: norms.py).
 
 Parameters are always float32. `dtype` is that of the convolutions and matrix products;
 norms and the softmax are computed in float32.
@@ -12,20 +12,19 @@ import jax
 import jax.numpy as jnp
 
 from jaxdiff.arrays import Array, Float
+from jaxdiff.models.norms import GroupNorm, Norm
 
 __all__ = [
     "Attention",
     "Blocks",
     "Downsample",
-    "GroupNorm",
     "ResBlock",
     "Upsample",
     "attend",
+    "check_padding",
     "conv",
     "double",
     "halve",
-    "normalize",
-    "num_groups",
 ]
 
 # Variance 1 / mean(fan_in, fan_out), uniform, as in DDPM; biases start at zero.
@@ -33,83 +32,41 @@ INIT = nn.initializers.variance_scaling(1.0, "fan_avg", "uniform")
 ZERO = nn.initializers.zeros_init()
 
 
+# By which a 3x3 convolution of stride 2 is padded, before and behind each axis.
+PADDINGS = {"all": (1, 1), "far": (0, 1)}
+
+
+def check_padding(downsample_padding: str) -> str:
+    """The padding as it is. Errors: ValueError if it is none of PADDINGS."""
+    if downsample_padding not in PADDINGS:
+        raise ValueError(
+            f"downsample_padding must be one of {', '.join(PADDINGS)}, got "
+            f"{downsample_padding=}"
+        )
+    return downsample_padding
+
+
 def conv(
-    features: int, kernel: int, dtype: Any, name: str, *, stride: int = 1, zero=False
+    features: int,
+    kernel: int,
+    dtype: Any,
+    name: str,
+    *,
+    padding: str = "",
+    zero=False,
 ) -> nn.Conv:
-    """A convolution padded by kernel // 2 on every side, also with a stride."""
+    """A convolution padded by kernel // 2 on every side; with `padding`, of PADDINGS,
+    one of stride 2.
+    """
     return nn.Conv(
         features,
         (kernel, kernel),
-        strides=(stride, stride),
-        padding=kernel // 2,
+        strides=2 if padding else 1,
+        padding=[PADDINGS[padding]] * 2 if padding else kernel // 2,
         kernel_init=ZERO if zero else INIT,
         dtype=dtype,
         name=name,
     )
-
-
-def num_groups(channels: int) -> int:
-    """The largest divisor of `channels` that is at most min(32, channels / 4).
-
-    It is 32 for every width of the published networks (multiples of 32 from 128 up);
-    small networks get groups of about four channels.
-    """
-    most = max(1, min(32, channels // 4))
-    return next(n for n in range(most, 0, -1) if channels % n == 0)
-
-
-def group_mean(x: Float[Array, "b h w c"]) -> Float[Array, "b c"]:
-    """The mean over space and group, written to every channel of the group.
-
-    The mean over space comes first. Channels are adjacent in memory, so that pass is a
-    plain vector sum (on a CPU flax's norm takes two to three times as long), and its
-    result is only (b, c).
-    """
-    b, c = x.shape[0], x.shape[-1]
-    n = num_groups(c)
-    mean = x.mean((1, 2)).reshape(b, n, c // n).mean(2, keepdims=True)  # (b, n, 1)
-    return jnp.broadcast_to(mean, (b, n, c // n)).reshape(b, c)
-
-
-def normalize(x: Float[Array, "b h w c"]) -> Float[Array, "b h w c"]:
-    """Group normalisation without parameters, (x - mean) / sqrt(var + 1e-5), f32."""
-    x = x.astype(jnp.float32)
-    x = x - group_mean(x)[:, None, None, :]
-    return x * jax.lax.rsqrt(group_mean(x * x) + 1e-5)[:, None, None, :]
-
-
-class GroupNorm(nn.Module):
-    """Group normalisation with a learned affine map, and optionally one from outside.
-
-    y = (x - mean) / sqrt(var + 1e-5) scale + bias,   then   y (1 + gain) + shift
-
-    mean and var are taken over space and the channels of a group (`num_groups`).
-    Source: Wu & He 2018, arXiv:1803.08494.
-    """
-
-    dtype: Any = jnp.float32
-
-    @nn.compact
-    def __call__(
-        self,
-        x: Float[Array, "b h w c"],
-        gain: Float[Array, "b c"] | None = None,
-        shift: Float[Array, "b c"] | None = None,
-    ) -> Float[Array, "b h w c"]:
-        c = x.shape[-1]
-        scale = self.param("scale", nn.initializers.ones_init(), (c,))[None]  # (1, c)
-        bias = self.param("bias", ZERO, (c,))[None]  # (1, c)
-        x = x.astype(jnp.float32)
-        x = x - group_mean(x)[:, None, None, :]
-        mul = jax.lax.rsqrt(group_mean(x * x) + 1e-5) * scale  # (b, c)
-        # Both affine maps fold into one multiply and one add over the image.
-        if gain is not None:
-            gain = 1.0 + gain.astype(jnp.float32)
-            mul, bias = mul * gain, bias * gain
-        if shift is not None:
-            bias = bias + shift.astype(jnp.float32)
-        y = x * mul[:, None, None, :] + bias[:, None, None, :]
-        return y.astype(self.dtype)  # (b, h, w, c)
 
 
 def halve(x: Float[Array, "b h w c"]) -> Float[Array, "b h/2 w/2 c"]:
@@ -131,18 +88,19 @@ RESAMPLE = {"": lambda x: x, "down": halve, "up": double}
 class Downsample(nn.Module):
     """Halve the image by a 3x3 convolution of stride 2, or by the mean of 2x2 windows.
 
-    The convolution is padded by one pixel on all four sides, as in ADM; DDPM pads only
-    the far sides.
+    The convolution is padded by one pixel on all four sides, as in ADM, or on the far
+    sides, below and to the right, as in DDPM.
     """
 
     learned: bool
     dtype: Any = jnp.float32
+    padding: str = "all"
 
     @nn.compact
     def __call__(self, x: Float[Array, "b h w c"]) -> Float[Array, "b h/2 w/2 c"]:
         if not self.learned:
             return halve(x)
-        return conv(x.shape[-1], 3, self.dtype, "conv", stride=2)(x)
+        return conv(x.shape[-1], 3, self.dtype, "conv", padding=self.padding)(x)
 
 
 class Upsample(nn.Module):
@@ -177,6 +135,7 @@ class ResBlock(nn.Module):
     resample: str = ""
     dropout: float = 0.0
     dtype: Any = jnp.float32
+    norm: Norm = Norm()
 
     @nn.compact
     def __call__(
@@ -186,10 +145,10 @@ class ResBlock(nn.Module):
         train: bool = False,
     ) -> Float[Array, "b h2 w2 {self.features}"]:
         resample = RESAMPLE[self.resample]
-        h = nn.silu(GroupNorm(self.dtype, name="norm_in")(x))  # (b, h, w, c)
+        h = nn.silu(GroupNorm(self.dtype, self.norm, name="norm_in")(x))  # (b, h, w, c)
         h, x = resample(h), resample(x)
         h = conv(self.features, 3, self.dtype, "conv_in")(h)  # (b, h, w, f)
-        norm = GroupNorm(self.dtype, name="norm_out")
+        norm = GroupNorm(self.dtype, self.norm, name="norm_out")
         if emb is None:
             h = norm(h)  # (b, h, w, f)
         elif self.embedding == "scale_shift":
@@ -233,11 +192,13 @@ class Attention(nn.Module):
 
     heads: int
     dtype: Any = jnp.float32
+    norm: Norm = Norm()
 
     @nn.compact
     def __call__(self, x: Float[Array, "b h w c"]) -> Float[Array, "b h w c"]:
         b, h, w, c = x.shape
-        y = GroupNorm(self.dtype, name="norm")(x).reshape(b, h * w, c)  # (b, n, c)
+        y = GroupNorm(self.dtype, self.norm, name="norm")(x)
+        y = y.reshape(b, h * w, c)  # (b, n, c)
         qkv = nn.Dense(3 * c, kernel_init=INIT, dtype=self.dtype, name="qkv")(y)
         qkv = qkv.reshape(b, h * w, 3, self.heads, c // self.heads)
         y = attend(qkv[:, :, 0], qkv[:, :, 1], qkv[:, :, 2])  # (b, n, heads, d)
@@ -257,17 +218,17 @@ class Blocks(NamedTuple):
     dropout: float = 0.0
     dtype: Any = jnp.float32
     remat: bool = False
+    norm: Norm = Norm()
+    downsample_padding: str = "all"
 
     def res(self, features: int, name: str, resample: str = "") -> nn.Module:
         """A residual block, called with (x, emb, train) or with x alone."""
         make = nn.remat(ResBlock, static_argnums=(3,)) if self.remat else ResBlock
-        return make(
-            features, self.embedding, resample, self.dropout, self.dtype, name=name
-        )
+        block = (features, self.embedding, resample, self.dropout, self.dtype)
+        return make(*block, self.norm, name=name)
 
     def attention(self, features: int, name: str) -> nn.Module:
         """Attention with `num_heads` heads, or with heads `head_channels` wide."""
         make = nn.remat(Attention) if self.remat else Attention
-        return make(
-            self.num_heads or features // self.head_channels, self.dtype, name=name
-        )
+        heads = self.num_heads or features // self.head_channels
+        return make(heads, self.dtype, self.norm, name=name)

@@ -14,9 +14,10 @@ import flax.linen as nn
 import jax.numpy as jnp
 
 from jaxdiff.arrays import Array, Float, PyTree
-from jaxdiff.models.blocks import INIT, Blocks, GroupNorm, attend
+from jaxdiff.models.blocks import INIT, Blocks, attend
 from jaxdiff.models.embeddings import Conditioning, check_style
 from jaxdiff.models.encoder import Encoder
+from jaxdiff.models.norms import GroupNorm, check_norm
 from jaxdiff.models.unet import check
 
 __all__ = ["AttentionPool", "Classifier", "make"]
@@ -94,7 +95,7 @@ class Classifier(nn.Module):
             make,
             name="encoder",
         )(x, emb, train)
-        h = nn.silu(GroupNorm(make.dtype, name="norm")(h))  # (b, h', w', c')
+        h = nn.silu(GroupNorm(make.dtype, make.norm, name="norm")(h))  # (b, h', w', c')
         heads = make.num_heads or h.shape[-1] // make.head_channels
         pooled = AttentionPool(heads, make.dtype, name="pool")(h)  # (b, c')
         # the network starts with equal probabilities
@@ -116,6 +117,9 @@ def make(
     embedding: str = "scale_shift",
     resblock_updown: bool = True,
     conv_resample: bool = True,
+    norm_groups: int = 0,
+    norm_eps: float = 1e-5,
+    downsample_padding: str = "all",
     dropout: float = 0.0,
     time_embedding: str = "sin_cos",
     dtype: str = "float32",
@@ -142,6 +146,8 @@ def make(
         dropout=dropout,
         dtype=jnp.dtype(dtype),
         remat=remat,
+        norm=check_norm(norm_groups, norm_eps),
+        downsample_padding=downsample_padding,
     )
     shape, multipliers, attention = tuple(shape), tuple(multipliers), tuple(attention)
     check(shape, channels, multipliers, num_blocks, attention, blocks)

@@ -77,8 +77,8 @@ class Encoder(nn.Module):
                 if make.resblock_updown:
                     h = make.res(features, f"down_{i}", "down")(h, emb, train)
                 else:
-                    down = Downsample(make.conv_resample, make.dtype, name=f"down_{i}")
-                    h = down(h)
+                    how = (make.conv_resample, make.dtype, make.downsample_padding)
+                    h = Downsample(*how, name=f"down_{i}")(h)
                 skips.append(h)  # (b, h / 2^(i+1), w / 2^(i+1), f_i)
         h = make.res(sizes[-1], "middle_in")(h, emb, train)
         h = make.attention(sizes[-1], "middle_attention")(h)

@@ -16,9 +16,10 @@ import jax
 import jax.numpy as jnp
 
 from jaxdiff.arrays import Array, Float, Int
-from jaxdiff.models.blocks import INIT, ZERO, conv, halve, normalize
+from jaxdiff.models.blocks import INIT, ZERO, conv, halve
 from jaxdiff.models.embeddings import waves
 from jaxdiff.models.encoder import widths
+from jaxdiff.models.norms import Norm, check_norm, normalize
 
 __all__ = ["Block", "ResidualUNet", "double_linear", "make"]
 
@@ -41,12 +42,13 @@ class Block(nn.Module):
 
     features: int
     dtype: Any = jnp.float32
+    norm: Norm = Norm()
 
     @nn.compact
     def __call__(
         self, x: Float[Array, "b h w c"]
     ) -> Float[Array, "b h w {self.features}"]:
-        h = normalize(x).astype(self.dtype)  # (b, h, w, c)
+        h = normalize(x, self.norm).astype(self.dtype)  # (b, h, w, c)
         h = nn.silu(conv(self.features, 3, self.dtype, "conv_in")(h))  # (b, h, w, f)
         h = conv(self.features, 3, self.dtype, "conv_out")(h)
         if x.shape[-1] != self.features:
@@ -76,6 +78,7 @@ class ResidualUNet(nn.Module):
     widths: tuple[int, ...]
     num_blocks: int
     dtype: Any = jnp.float32
+    norm: Norm = Norm()
 
     @nn.compact
     def __call__(
@@ -93,22 +96,23 @@ class ResidualUNet(nn.Module):
                 "extra_channels are concatenated to x by the caller"
             )
         *outer, last = self.widths
+        how = (self.dtype, self.norm)
         h = pointwise(self.widths[0], self.dtype, "in")(x)
         e = waves(v, WAVES).astype(h.dtype)[:, None, None, :]
         e = jnp.broadcast_to(e, (*h.shape[:3], WAVES))
         h, skips = jnp.concatenate([h, e], -1), []  # (b, h, w, f_0 + 32)
         for i, features in enumerate(outer):
             for j in range(self.num_blocks):
-                h = Block(features, self.dtype, name=f"down_{i}_{j}")(h)
+                h = Block(features, *how, name=f"down_{i}_{j}")(h)
                 skips.append(h)
             h = halve(h)  # (b, h / 2^(i+1), w / 2^(i+1), f_i)
         for j in range(self.num_blocks):
-            h = Block(last, self.dtype, name=f"middle_{j}")(h)
+            h = Block(last, *how, name=f"middle_{j}")(h)
         for i, features in reversed(list(enumerate(outer))):
             h = double_linear(h)  # (b, h / 2^i, w / 2^i, f_(i+1))
             for j in range(self.num_blocks):
                 h = jnp.concatenate([h, skips.pop()], -1)
-                h = Block(features, self.dtype, name=f"up_{i}_{j}")(h)
+                h = Block(features, *how, name=f"up_{i}_{j}")(h)
         out = pointwise(self.out_channels, self.dtype, "out", zero=True)(h)
         return out.astype(jnp.float32)  # (b, h, w, o)
 
@@ -122,6 +126,8 @@ def make(
     num_blocks: int = 2,
     learned_variance: bool = False,
     extra_channels: int = 0,
+    norm_groups: int = 0,
+    norm_eps: float = 1e-5,
     dtype: str = "float32",
 ) -> ResidualUNet:
     """Build a ResidualUNet for images of `shape` (h, w, c).
@@ -133,6 +139,7 @@ def make(
         num_blocks: residual blocks per level.
         learned_variance: doubles the output channels.
         extra_channels: channels of x beyond c, e.g. an image to condition on.
+        norm_groups, norm_eps: see norms.Norm.
         dtype: of the arithmetic, "float32" or "bfloat16"; parameters are float32.
     Returns: ResidualUNet, f(x, v f32[b], cond) -> f32[b, h, w, c], or 2 c channels.
     Errors:  ValueError for labels, and for sizes that cannot be halved so often.
@@ -162,10 +169,14 @@ def make(
             f"and width must be multiples of {2**times}, got {shape=}; pad or resize "
             "the images, or give fewer multipliers"
         )
+    norm, sizes = check_norm(norm_groups, norm_eps), widths(channels, multipliers)
+    for features in (*sizes, sizes[0] + WAVES):
+        norm.count(features)
     return ResidualUNet(
         in_channels=shape[-1] + extra_channels,
         out_channels=shape[-1] * (2 if learned_variance else 1),
-        widths=tuple(widths(channels, multipliers)),
+        widths=tuple(sizes),
         num_blocks=num_blocks,
         dtype=jnp.dtype(dtype),
+        norm=norm,
     )

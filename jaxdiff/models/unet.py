@@ -3,7 +3,8 @@
 The published networks, without `shape` and `num_classes`, which depend on the data:
 
     DDPM CIFAR-10  channels=128, multipliers=(1, 2, 2, 2), num_blocks=2,
-                   attention=(16,), num_heads=1, embedding="add"
+                   attention=(16,), num_heads=1, embedding="add", norm_eps=1e-6,
+                   downsample_padding="far"
     improved DDPM  num_blocks=3, attention=(16, 8), num_heads=4, learned_variance=True
     ADM 64x64      channels=192, multipliers=(1, 2, 3, 4), num_blocks=3,
                    attention=(32, 16, 8), num_heads=0, head_channels=64,
@@ -16,9 +17,10 @@ import flax.linen as nn
 import jax.numpy as jnp
 
 from jaxdiff.arrays import Array, Float, Int
-from jaxdiff.models.blocks import Blocks, GroupNorm, Upsample, conv
+from jaxdiff.models.blocks import Blocks, Upsample, check_padding, conv
 from jaxdiff.models.embeddings import Conditioning, check_style
 from jaxdiff.models.encoder import Encoder, check_levels, widths
+from jaxdiff.models.norms import GroupNorm, check_norm
 
 __all__ = ["UNet", "check", "make"]
 
@@ -90,7 +92,7 @@ class UNet(nn.Module):
                     h = make.res(features, f"up_{i}", "up")(h, emb, train)
                 else:
                     h = Upsample(make.conv_resample, make.dtype, name=f"up_{i}")(h)
-        h = nn.silu(GroupNorm(make.dtype, name="norm")(h))  # (b, h, w, f_0)
+        h = nn.silu(GroupNorm(make.dtype, make.norm, name="norm")(h))  # (b, h, w, f_0)
         out = conv(self.out_channels, 3, make.dtype, "out", zero=True)(h)
         return out.astype(jnp.float32)  # (b, h, w, o)
 
@@ -122,6 +124,7 @@ def check(
         )
     if not 0.0 <= blocks.dropout < 1.0:
         raise ValueError(f"dropout must be in [0, 1), got {blocks.dropout=}")
+    check_padding(blocks.downsample_padding)
     heads, width = blocks.num_heads, blocks.head_channels
     if min(heads, width) < 0 or (heads > 0) == (width > 0):
         raise ValueError(
@@ -129,6 +132,8 @@ def check(
             f"other 0, got num_heads={heads}, head_channels={width}"
         )
     sizes = widths(channels, multipliers)
+    for f in sizes:
+        blocks.norm.count(f)
     attended = {f for f, y in zip(sizes, heights, strict=True) if y in attention}
     for f in sorted(attended | {sizes[-1]}):
         if f % (heads or width):
@@ -152,6 +157,9 @@ def make(
     embedding: str = "scale_shift",
     resblock_updown: bool = False,
     conv_resample: bool = True,
+    norm_groups: int = 0,
+    norm_eps: float = 1e-5,
+    downsample_padding: str = "all",
     dropout: float = 0.0,
     learned_variance: bool = False,
     null_class: bool = False,
@@ -172,6 +180,8 @@ def make(
         embedding: how t and the label enter residual blocks, "scale_shift" or "add".
         resblock_updown: resample inside residual blocks; otherwise in separate layers,
             with a 3x3 convolution if `conv_resample`.
+        norm_groups, norm_eps: see norms.Norm.
+        downsample_padding: of convolutions that halve, "all" sides or the "far" ones.
         dropout: share of features dropped in each block in training.
         learned_variance: doubles the output channels.
         null_class: one more label, number `num_classes`, which means "no label".
@@ -203,6 +213,8 @@ def make(
         dropout=dropout,
         dtype=jnp.dtype(dtype),
         remat=remat,
+        norm=check_norm(norm_groups, norm_eps),
+        downsample_padding=downsample_padding,
     )
     shape, multipliers, attention = tuple(shape), tuple(multipliers), tuple(attention)
     check(shape, channels, multipliers, num_blocks, attention, blocks)

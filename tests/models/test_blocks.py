@@ -6,7 +6,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jaxdiff.models import blocks
+from jaxdiff.models import blocks, norms
 
 
 def normal(seed, *shape):
@@ -39,13 +39,13 @@ def test_double_by_hand():
     [(128, 32), (192, 32), (1344, 32), (2048, 32), (64, 16), (48, 12), (3, 1), (13, 1)],
 )
 def test_num_groups_divide_and_are_32_for_published_widths(channels, groups):
-    assert blocks.num_groups(channels) == groups
+    assert norms.Norm().count(channels) == groups
 
 
 def test_group_norm_equals_numpy():
     x = 3.0 + 2.0 * normal(0, 2, 3, 5, 16)  # four groups of four channels
     gain, shift = normal(1, 2, 16), normal(2, 2, 16)
-    norm = blocks.GroupNorm()
+    norm = norms.GroupNorm()
     variables = parameters(norm, x)
     p = {k: np.asarray(v) for k, v in variables["params"].items()}
     groups = np.asarray(x).reshape(2, 15, 4, 4)
@@ -58,9 +58,41 @@ def test_group_norm_equals_numpy():
     chex.assert_trees_all_close(got, want, rtol=1e-4, atol=1e-5)
 
 
+def test_groups_and_epsilon_of_a_norm_in_closed_form():
+    """In each of two groups half the values are m + a and half m - a."""
+    signs = jnp.tile(jnp.array([1.0, -1.0]), 4)  # of 8 channels
+    size = jnp.repeat(jnp.array([0.01, 3.0]), 4)
+    x = jnp.broadcast_to((signs * size + 5.0)[None, None, None], (1, 2, 2, 8))
+    variables = {"params": {"scale": jnp.ones(8), "bias": jnp.zeros(8)}}
+    for eps in (1e-6, 1e-4):
+        norm = norms.Norm(groups=2, eps=eps)
+        expected = signs * size / np.sqrt(np.asarray(size) ** 2 + eps)
+        for y in (
+            norms.GroupNorm(norm=norm).apply(variables, x),
+            norms.normalize(x, norm),
+        ):
+            want = np.broadcast_to(expected, x.shape)
+            chex.assert_trees_all_close(y, want, rtol=2e-4)
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        ((-1, 1e-5), "norm_groups=-1"),
+        ((0, 0.0), "norm_eps=0.0"),
+        ((0, float("nan")), "norm_eps=nan"),
+    ],
+)
+def test_norms_that_are_refused(fields, message):
+    with pytest.raises(ValueError, match=message):
+        norms.check_norm(*fields)
+    with pytest.raises(ValueError, match=r"norm_groups=3 must divide.* one has 8; 0"):
+        norms.check_norm(3, 1e-5).count(8)
+
+
 def test_group_norm_survives_a_mean_far_from_zero():
     x = 1000.0 + normal(0, 1, 8, 8, 8)
-    y = blocks.GroupNorm().apply(
+    y = norms.GroupNorm().apply(
         {"params": {"scale": jnp.ones(8), "bias": 0 * x[0, 0, 0]}}, x
     )
     chex.assert_trees_all_close(y.reshape(64, 2, 4).std((0, 2)), 1.0, rtol=1e-3)
@@ -69,8 +101,8 @@ def test_group_norm_survives_a_mean_far_from_zero():
 def test_group_norm_of_bfloat16_is_computed_in_float32():
     x = (100.0 + normal(0, 1, 8, 8, 8)).astype(jnp.bfloat16)
     variables = {"params": {"scale": jnp.ones(8), "bias": jnp.zeros(8)}}
-    fine = blocks.GroupNorm().apply(variables, x.astype(jnp.float32))
-    rough = blocks.GroupNorm(jnp.bfloat16).apply(variables, x)
+    fine = norms.GroupNorm().apply(variables, x.astype(jnp.float32))
+    rough = norms.GroupNorm(jnp.bfloat16).apply(variables, x)
     assert rough.dtype == jnp.bfloat16
     chex.assert_trees_all_equal(rough, fine.astype(jnp.bfloat16))
 
@@ -93,7 +125,7 @@ def test_attention_to_one_pixel_is_its_value():
     block = blocks.Attention(heads=2)
     variables = parameters(block, x)
     p = variables["params"]
-    y = blocks.GroupNorm().apply({"params": p["norm"]}, x)
+    y = norms.GroupNorm().apply({"params": p["norm"]}, x)
     v = y @ p["qkv"]["kernel"][:, 16:] + p["qkv"]["bias"][16:].reshape(1, 1, 1, 8)
     want = x + v @ p["out"]["kernel"] + p["out"]["bias"].reshape(1, 1, 1, 8)
     chex.assert_trees_all_close(block.apply(variables, x), want, rtol=1e-4, atol=1e-5)
@@ -138,7 +170,7 @@ def test_residual_block_by_its_formula(embedding):
         return a + bias.reshape(1, 1, 1, -1)
 
     def norm(name, a):
-        return blocks.GroupNorm().apply({"params": p[name]}, a)
+        return norms.GroupNorm().apply({"params": p[name]}, a)
 
     h = conv("conv_in", jax.nn.silu(norm("norm_in", x)))
     e = jax.nn.silu(emb) @ p["emb"]["kernel"] + p["emb"]["bias"][None]
@@ -162,3 +194,18 @@ def test_strided_convolution_sees_one_pixel_beyond_every_side():
     chex.assert_trees_all_close(
         got[0, :, :, 0], np.asarray([[4.0, 6.0], [6.0, 9.0]]), rtol=1e-7
     )
+
+
+@pytest.mark.parametrize(("padding", "before"), [("all", 1), ("far", 0)])
+def test_a_strided_convolution_equals_numpy(padding, before):
+    x, kernel = normal(0, 2, 6, 4, 2), normal(1, 3, 3, 2, 2)
+    variables = {"params": {"conv": {"kernel": kernel, "bias": jnp.zeros(2)}}}
+    got = blocks.Downsample(True, padding=padding).apply(variables, x)
+    pad = ((0, 0), (before, 1), (before, 1), (0, 0))
+    wide = np.pad(np.asarray(x), pad)
+    want = np.zeros((2, 3, 2, 2), np.float32)
+    for i in range(3):
+        for j in range(2):
+            window = wide[:, 2 * i : 2 * i + 3, 2 * j : 2 * j + 3]
+            want[:, i, j] = np.einsum("bhwc,hwcf->bf", window, kernel)
+    chex.assert_trees_all_close(got, want, rtol=1e-4, atol=1e-5)

@@ -3,6 +3,7 @@
 import inspect
 
 import chex
+import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -11,6 +12,8 @@ import pytest
 import jaxdiff.models
 import jaxdiff.tasks
 from jaxdiff import choices, fields, schema
+from jaxdiff.models.blocks import Downsample
+from jaxdiff.models.norms import Norm
 
 NETWORKS = choices.members(jaxdiff.models)
 # Networks called as a task are for that one alone, and are called in its own way.
@@ -137,3 +140,44 @@ def test_the_channels_that_a_task_needs_are_there(name):
         args = (jax.random.key(0), x, jnp.zeros(2))
         out, _ = jax.eval_shape(network.init_with_output, *args)
         assert out.shape == (2, *size, c * times), argument
+
+
+@pytest.mark.parametrize("name", [n for n in NETWORKS if "norm_eps" in takes(n)])
+def test_every_part_has_the_norm_and_the_padding_of_the_fields(name):
+    ends = {"classifier": {"num_classes": 3}, "autoencoder": {"variational": False}}
+    fields = {"channels": 16, "multipliers": (1, 2), "num_blocks": 1}
+    fields |= {"norm_groups": 8, "norm_eps": 1e-3, **ends.get(name, {})}
+    if "downsample_padding" in takes(name):
+        fields["downsample_padding"] = "far"
+    if name == "classifier":
+        fields["resblock_updown"] = False
+    network, seen = NETWORKS[name](shape=(8, 8, 1), **fields), []
+
+    def look(call, args, kwargs, context):
+        seen.append(context.module)
+        return call(*args, **kwargs)
+
+    x = (jnp.zeros((1, 8, 8, 1)), *[jnp.zeros(1)] * (name != "autoencoder"))
+    with nn.intercept_methods(look):
+        jax.eval_shape(network.init, jax.random.key(0), *x)
+    normed = [part.norm for part in seen if isinstance(getattr(part, "norm", 0), Norm)]
+    halved = [part.padding for part in seen if isinstance(part, Downsample)]
+    assert len(normed) > 3 and {*normed} == {Norm(8, 1e-3)}
+    assert name == "residual_unet" or (halved and {*halved} == {"far"})
+
+
+@pytest.mark.parametrize("name", [n for n in NETWORKS if "norm_eps" in takes(n)])
+@pytest.mark.parametrize(
+    ("field", "value", "message"),
+    [
+        ("norm_groups", 5, "norm_groups=5 must divide"),
+        ("norm_eps", -1.0, "norm_eps=-1"),
+        ("downsample_padding", "near", "one of all, far, got .*'near'"),
+    ],
+)
+def test_norms_and_paddings_are_refused_when_built(name, field, value, message):
+    if field not in takes(name):
+        return
+    ends = {"classifier": {"num_classes": 3}, "autoencoder": {"variational": False}}
+    with pytest.raises(ValueError, match=message):
+        NETWORKS[name](shape=(8, 8, 1), **{field: value}, **ends.get(name, {}))
