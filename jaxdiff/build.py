@@ -11,8 +11,9 @@ from jaxdiff import models as model_home
 from jaxdiff import tasks as task_home
 from jaxdiff.arrays import require
 from jaxdiff.choices import choose, from_block, hint, members, parse, pick
-from jaxdiff.data import images
+from jaxdiff.data import compare, images
 from jaxdiff.data.latents import FirstStage
+from jaxdiff.data.record import Record
 from jaxdiff.data.source import Source
 from jaxdiff.diffusion import (
     editing,
@@ -36,23 +37,35 @@ from jaxdiff.tasks.task import Task
 from jaxdiff.train import ema, lr_schedules, optim
 
 
-def make_source(config: ConfigDict, first_stage: FirstStage | None = None) -> Source:
+def make_source(
+    config: ConfigDict,
+    first_stage: FirstStage | None = None,
+    record: Record | None = None,
+) -> Source:
     """The data set. This reads as much of it as size, shape and classes need.
 
     If it is to be standardised by moments that are not given, every image is read.
 
-    Args:   first_stage: for data.name="latents", the autoencoder whose codes are the
-            data.
+    Args:   first_stage: for data.name="latents", whose codes are the data.
+            record: of a run's data, which are then read once a row is needed.
     Errors: ValueError for a field that does not fit the data.
     """
-    d = config.data
-    source = from_block(data_home, d.to_dict(), first_stage=first_stage)
-    if not d.standardise:
-        given = d.mean or d.std
-        require(not given, "data.mean and data.std need data.standardise=True")
-        return source
-    require(source.is_image, "data.standardise is for images; tables always are")
-    return images.standardise(source, d.mean, d.std)
+    d = config.data.copy_and_resolve_references()
+
+    def read() -> Source:
+        source = from_block(data_home, d.to_dict(), first_stage=first_stage)
+        if not d.standardise:
+            given = d.mean or d.std
+            require(not given, "data.mean and data.std need data.standardise=True")
+            return source
+        require(source.is_image, "data.standardise is for images; tables always are")
+        return images.standardise(source, d.mean, d.std)
+
+    if record is None:
+        return read()
+    if not first_stage:
+        d.checksum = ""  # files that have changed are noted, and not refused
+    return compare.recorded(record, read, first_stage, d.path or d.dataset or d.name)
 
 
 def measured(config: ConfigDict, source: Source) -> ConfigDict:

@@ -7,7 +7,7 @@ import numpy as np
 
 from jaxdiff.data import layout as layouts
 from jaxdiff.data.layout import Columns, Layout
-from jaxdiff.data.source import Source
+from jaxdiff.data.source import Source, real_rows
 
 
 class GivenColumns(NamedTuple):
@@ -69,13 +69,15 @@ def restore(
 
 
 def matching_rows(source: Source, given: GivenColumns) -> dict[str, np.ndarray] | None:
-    """The real rows of the given categories; None where there are none, and where a
-    number is given, since hardly any row has exactly that number.
+    """The real rows of the given categories; None where there are none or they cannot
+    be read, and where a number is given: hardly any row has exactly that number.
     """
     layout = _layout(source)
     if not all(layout[name].categories for name in given.texts):
         return None
-    real = source.decode(source[np.arange(len(source))]["x"])
+    real = real_rows(source)
+    if real is None:
+        return None
     rows = np.all([real[name] == v for name, v in given.texts.items()], axis=0)
     return {name: v[rows] for name, v in real.items()} if rows.any() else None
 

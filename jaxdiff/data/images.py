@@ -4,12 +4,15 @@ import os
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 from PIL import Image, ImageOps
 from tqdm import tqdm
 
+from jaxdiff.data.decoders import Pixels, Standardised
+from jaxdiff.data.fingerprints import of_arrays
 from jaxdiff.data.source import Batch, Moments, Source
 
 Maps = tuple[Callable[[np.ndarray], np.ndarray], Callable[[np.ndarray], np.ndarray]]
@@ -25,16 +28,8 @@ def ranges(low: float, peak: float) -> Maps:
             f"low must be below 1, the value of white, got {low=}; use -1.0 for "
             "[-1, 1] or 0.0 for [0, 1]"
         )
-    scale = np.float32((1 - low) / peak)
-    shift = np.float32(low)
-
-    def encode(pixels: np.ndarray) -> np.ndarray:
-        return pixels.astype(np.float32) * scale + shift
-
-    def decode(x: np.ndarray) -> np.ndarray:
-        return np.clip((np.asarray(x, np.float32) - shift) / scale, 0, peak)
-
-    return encode, decode
+    pixels = Pixels(float(low), float(peak))
+    return pixels.encode, pixels
 
 
 def from_array(
@@ -67,6 +62,7 @@ def from_array(
         class_names=tuple(class_names),
         peak=peak,
         bounds=(low, 1.0),
+        fingerprint=partial(of_arrays, pixels, labels),
     )
 
 
@@ -106,9 +102,7 @@ def standardise(
         batch = source.load(index)
         return batch | {"x": (batch["x"] - start) / step}
 
-    def decode(x: np.ndarray) -> np.ndarray:
-        return source.decode(np.asarray(x, np.float32) * step + start)
-
+    decode = Standardised(source.decode, start, step)
     low, high = (((end - start) / step).astype(np.float32) for end in (black, white))
     bounds = source.bounds and (low, high)
     moved = replace(source, load=load, decode=decode, bounds=bounds)

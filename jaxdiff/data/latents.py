@@ -3,6 +3,7 @@
 FOLDER/CHECKSUM/ holds codes.npy and the conditions: labels.npy, or for other conditions
 one file per array, cond-0.npy, cond-1.npy, ... All are read from disk by index, so a
 large data set needs no memory. Another encoder has another checksum, hence other codes.
+images.txt is the fingerprint of the images.
 """
 
 import contextlib
@@ -10,20 +11,23 @@ import os
 import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from functools import partial
 from itertools import chain, count
 from pathlib import Path
-from typing import BinaryIO, NamedTuple
+from typing import Any, BinaryIO, NamedTuple
 
 import numpy as np
 from tqdm import tqdm
 
 from jaxdiff.data.batches import map_chunks
-from jaxdiff.data.source import Batch, Source, map_arrays
+from jaxdiff.data.decoders import Codes
+from jaxdiff.data.source import Batch, Source, map_arrays, note
 from jaxdiff.files import writing
 from jaxdiff.lock import locked
 
 # How many images are encoded or decoded at once.
 CHUNK = 250
+IMAGES = "images.txt"
 
 
 class FirstStage(NamedTuple):
@@ -34,6 +38,7 @@ class FirstStage(NamedTuple):
     decode:   the inverse of encode, as far as there is one
     checksum: of the encoder and of what it encodes
     folder:   where codes are kept
+    images:   the Record of the images that it was trained on (record.py), or None
     """
 
     source: Source
@@ -41,6 +46,7 @@ class FirstStage(NamedTuple):
     decode: Callable[[np.ndarray], np.ndarray]
     checksum: str
     folder: Path
+    images: Any = None
 
 
 def make(first_stage: FirstStage, checksum: str = "") -> Source:
@@ -49,13 +55,7 @@ def make(first_stage: FirstStage, checksum: str = "") -> Source:
     Args:   checksum: that of the first stage; "" accepts any.
     Errors: ValueError if the checksum differs, or another process encodes.
     """
-    if checksum not in ("", first_stage.checksum):
-        raise ValueError(
-            f"data.checksum={checksum}, but the encoder in {first_stage.folder.parent} "
-            f"has {first_stage.checksum} now: these codes are not those that the run "
-            "was trained on. Give the encoder's run as it was (data.path), or train "
-            "anew in another --workdir"
-        )
+    check(first_stage, checksum)
     kept = first_stage.folder / first_stage.checksum
     if not kept.exists():
         with locked(first_stage.folder):
@@ -68,18 +68,49 @@ def make(first_stage: FirstStage, checksum: str = "") -> Source:
         stored = {"x": codes, "cond": cond}
         return map_arrays(lambda a: np.asarray(a[index]), stored)
 
-    def decode(z: np.ndarray) -> np.ndarray:
-        return inner.decode(in_chunks(first_stage.decode, z))
+    images, trained_on = _images_of(kept), first_stage.images
+    if images and trained_on and trained_on.fingerprint not in ("", images):
+        note(
+            f"the codes in {kept} are of other images than the autoencoder was trained "
+            "on; delete that folder to encode anew"
+        )
+    return replace(
+        of_codes(first_stage, inner, codes.shape[1:]),
+        load=load,
+        size=len(codes),
+        fingerprint=lambda: images and f"{first_stage.checksum} {images}",
+    )
 
+
+def check(first_stage: FirstStage, checksum: str) -> None:
+    """ValueError for another checksum than the first stage has; "" accepts any."""
+    if checksum not in ("", first_stage.checksum):
+        raise ValueError(
+            f"data.checksum={checksum}, but the encoder in {first_stage.folder.parent} "
+            f"has {first_stage.checksum} now: these codes are not those that the run "
+            "was trained on. Give the encoder's run as it was (data.path), or train "
+            "anew in another --workdir"
+        )
+
+
+def of_codes(first_stage: FirstStage, inner: Source, shape: tuple[int, ...]) -> Source:
+    """A source of images as one of their codes of that shape; it still loads images."""
     return replace(
         inner,
-        load=load,
-        shape=codes.shape[1:],
-        decode=decode,
+        shape=shape,
+        decode=Codes(
+            partial(in_chunks, first_stage.decode), inner.decode, first_stage.images
+        ),
         bounds=None,
         moments=(),
         checksum=first_stage.checksum,
     )
+
+
+def _images_of(kept: Path) -> str:
+    """The fingerprint of the images of these codes; "" where it is not known."""
+    path = kept / IMAGES
+    return path.read_text(encoding="utf-8").strip() if path.is_file() else ""
 
 
 def encode(first_stage: FirstStage, kept: Path) -> None:
@@ -88,11 +119,10 @@ def encode(first_stage: FirstStage, kept: Path) -> None:
     A progress bar appears if this takes over a second. Errors: NoRoom.
     """
     source, part = first_stage.source, kept.with_suffix(".part")
+    stores, starts = None, range(0, len(source), CHUNK)
     shutil.rmtree(part, ignore_errors=True)  # left by a run that was cut short
     with writing(kept), contextlib.ExitStack() as stack:
         part.mkdir(parents=True)
-        stores = None
-        starts = range(0, len(source), CHUNK)
         for i in tqdm(starts, "encoding the images once", delay=1.0, leave=False):
             batch = source[np.arange(i, min(i + CHUNK, len(source)))]
             z = in_chunks(first_stage.encode, batch["x"])
@@ -105,6 +135,8 @@ def encode(first_stage: FirstStage, kept: Path) -> None:
         for store in stores:
             store.flush()
             os.fsync(store.fileno())
+        if source.fingerprint:
+            (part / IMAGES).write_text(source.fingerprint(), encoding="utf-8")
         part.rename(kept)
 
 

@@ -6,6 +6,7 @@ units of the data.
 """
 
 import hashlib
+import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -22,7 +23,10 @@ __all__ = [
     "Source",
     "as_pixels",
     "map_arrays",
+    "note",
+    "note_unread",
     "of_files",
+    "real_rows",
     "take",
 ]
 
@@ -39,7 +43,7 @@ class Source:
                   The condition is None, an array whose first axis is b, or a tree of
                   such arrays (dicts, tuples, NamedTuples, None). With num_classes > 0
                   it is the class label, i32[b].
-    size:         number of examples.
+    size:         number of examples, or what gives it once it is needed.
     shape:        of one x: (h, w, c) for images, (columns,) for tables.
     decode:       f32[b, *shape] -> data units: an array for images (f32[b, h, w, c],
                   clipped to [0, peak]), a dict of columns for tables.
@@ -56,10 +60,14 @@ class Source:
     notes:        how the data were read and what of them was left out, a line each.
     null:         of a condition other than a label: the one that means "none", for one
                   example. For a label it is num_classes.
+    example:      the first example as a batch of one, or as much of it as can be given
+                  without reading any; None to read it.
+    fingerprint:  gives what differs if any of the examples, or their order, differs,
+                  whatever their units; None where that is not known.
     """
 
     load: Callable[[np.ndarray], Batch]
-    size: int
+    size: int | Callable[[], int]
     shape: tuple[int, ...]
     decode: Callable[[np.ndarray], Any]
     num_classes: int = 0
@@ -71,9 +79,11 @@ class Source:
     layout: Layout | None = None
     null: Any = None
     notes: tuple[str, ...] = ()
+    example: Batch | None = None
+    fingerprint: Callable[[], str] | None = None
 
     def __len__(self) -> int:
-        return self.size
+        return self.size() if callable(self.size) else self.size
 
     def __getitem__(self, index: np.ndarray) -> Batch:
         return self.load(np.asarray(index))
@@ -98,7 +108,7 @@ class Source:
     @property
     def example_cond(self) -> Any:
         """The condition of the first example, as a batch of one."""
-        return self.load(np.arange(1))["cond"]
+        return (self.example or self.load(np.arange(1)))["cond"]
 
     def check_label(self, label: int) -> None:
         """ValueError unless that is one of the classes."""
@@ -131,7 +141,13 @@ def take(source: Source, index: np.ndarray) -> Source:
             f"index must hold numbers from 0 to {len(source) - 1}, at least one, got "
             f"{index}"
         )
-    return replace(source, load=lambda i: source.load(index[i]), size=len(index))
+    return replace(
+        source,
+        load=lambda i: source.load(index[i]),
+        size=len(index),
+        example=None,
+        fingerprint=None,
+    )
 
 
 def of_files(
@@ -172,6 +188,27 @@ def as_pixels(source: Source) -> Source:
         moments=(),
         checksum="",
     )
+
+
+def note(text: str) -> None:
+    """A line on standard error."""
+    print(f"note: {text}", file=sys.stderr)
+
+
+def note_unread(error: Exception) -> None:
+    """Once for an error: the data of a run cannot be read, and need not be."""
+    if not hasattr(error, "__notes__"):
+        error.add_note("noted on standard error")
+        note(f"{error}. Samples need no data: they are drawn by the run's own record")
+
+
+def real_rows(source: Source, most: int | None = None) -> Any:
+    """The first rows of a table in data units; None, with a note, if there are none."""
+    try:
+        return source.decode(source[np.arange(len(source))[:most]]["x"])
+    except (OSError, ValueError) as error:
+        note_unread(error)
+        return None
 
 
 def map_arrays(f: Callable[..., Any], tree: Any, *rest: Any) -> Any:

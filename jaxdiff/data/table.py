@@ -16,6 +16,7 @@ import numpy as np
 from jaxdiff.data import kinds, reading
 from jaxdiff.data import layout as layouts
 from jaxdiff.data import source as sources
+from jaxdiff.data.fingerprints import of_columns
 from jaxdiff.data.layout import Column, Layout
 from jaxdiff.data.source import Source
 
@@ -165,12 +166,15 @@ def _standardised(columns: tuple[Column, ...], raw: np.ndarray) -> Source:
                 "it by a power of ten"
             )
     x = ((raw - layout.mean) / layout.std).astype(np.float32)
+    values = [raw[:, column.start : column.stop] for column in columns]
+    digest = of_columns(layout.names, values)  # now: raw is not kept
     return Source(
         load=lambda index: {"x": x[index], "cond": None},
         size=len(x),
         shape=(layout.width,),
         decode=partial(layouts.decode, layout),
         layout=layout,
+        fingerprint=lambda: digest,
     )
 
 

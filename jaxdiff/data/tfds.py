@@ -15,6 +15,7 @@ from tensorflow_datasets.proto import tf_example_pb2
 from tqdm import tqdm
 
 from jaxdiff.data import images
+from jaxdiff.data.fingerprints import of_arrays
 from jaxdiff.data.source import Batch, Source
 
 # A smaller split is decoded once and kept; a larger one is read as it is needed.
@@ -71,7 +72,19 @@ def make(
         held = images.fill(pixels, len(index), shape, f"decoding {dataset} {split}")
         return images.from_array(held, kept, names, low=low)
     return Source(
-        load, len(index), shape, decode, len(names), names, 255.0, bounds=(low, 1.0)
+        load,
+        len(index),
+        shape,
+        decode,
+        len(names),
+        names,
+        255.0,
+        bounds=(low, 1.0),
+        fingerprint=lambda: of_arrays(
+            np.array([builder.info.full_name, split, str(labels)]),
+            np.array([s.num_bytes for s in builder.info.splits.values()]),
+            index,
+        ),
     )
 
 

@@ -18,6 +18,9 @@ from ml_collections import ConfigDict
 
 from jaxdiff import build, fields
 from jaxdiff.arrays import PyTree, require
+from jaxdiff.data import compare
+from jaxdiff.data import record as records
+from jaxdiff.data.record import Record
 from jaxdiff.data.source import Source
 from jaxdiff.diffusion.types import Schedule
 from jaxdiff.plots import pictures
@@ -47,14 +50,16 @@ class Experiment:
     def source(self) -> Source:
         """What the model is trained on: images, tables, or the codes of images."""
         if self.data is not None:
-            return self.data
+            return compare.fit(self.record, self.data)
         stage = None
         if self.config.data.name == "latents":
-            run, stored = self.autoencoder, self.config.data.checksum
-            stage = make_first_stage(
-                run.config, run.source, run.params, run.model, run.path, stored
-            )
-        return build.make_source(self.config, stage)
+            stage = make_first_stage(self.autoencoder, self.config.data.checksum)
+        return build.make_source(self.config, stage, self.record)
+
+    @cached_property
+    def record(self) -> Record | None:
+        """What the run has stored of its data; None for an older run."""
+        return records.load(self.workdir)
 
     @property
     def autoencoder(self) -> Experiment:
@@ -187,7 +192,8 @@ class Experiment:
             return np.full(num, label, np.int32)
         if classes:
             return (np.arange(num) * classes // num).astype(np.int32)
-        return self.task.cond_of(source[np.arange(num) % len(source)])
+        takes = self.task.example_cond is not None
+        return source[np.arange(num) % len(source)]["cond"] if takes else None
 
     def labels_of(self, cond: PyTree) -> np.ndarray | None:
         """The class labels i32[n] of conditions; None where these are no labels."""
@@ -223,17 +229,13 @@ class Experiment:
             raise FileNotFoundError(
                 f"{field}: {error} (it names the run of {_a(kind)})"
             ) from None
-        differing = files.differing(config, self.config, within=alike)
+        other = "; ".join(files.differing(config, self.config, within=alike))
         require(
-            not differing,
-            f"{field}: {folder} was trained with other settings: "
-            f"{'; '.join(differing)}",
+            not other, f"{field}: {folder} was trained with other settings: {other}"
         )
         run = Experiment(config, folder, self.source if alike else None)
-        require(
-            run.task.kind == kind,
-            f"{field}: {folder} holds {_a(run.task.kind)}, no {kind}",
-        )
+        text = f"{field}: {folder} holds {_a(run.task.kind)}, no {kind}"
+        require(run.task.kind == kind, text)
         times = config.diffusion.times
         require(
             kind != "classifier" or not times.startswith("constant"),
@@ -242,6 +244,8 @@ class Experiment:
         )
         _ = run.params
         self._runs[field, folder] = run
+        if not alike:
+            compare.peek(run.record, run.source, config.data.path)
         return run
 
     def _base(self) -> Base:
@@ -278,7 +282,7 @@ def open_run(
     """A trained run: its parameters are read now.
 
     Args:   config: of the run with another sampler block; by default the stored one.
-            source: of config.data, where it has been made already.
+            source: of config.data, or the one in Python that it was trained on.
     Errors: FileNotFoundError for what is no run or has no checkpoint; ValueError, also
             for a config that differs in what a trained run cannot change.
     """
@@ -289,6 +293,7 @@ def open_run(
         files.check_unchanged(workdir, config)
     run = Experiment(config, workdir, source)
     _ = run.params
+    compare.peek(run.record, run.source, config.data.path)
     return run
 
 

@@ -14,10 +14,9 @@ from ml_collections import ConfigDict
 
 from jaxdiff import schema
 from jaxdiff.arrays import PyTree
+from jaxdiff.data import record as records
 from jaxdiff.data.latents import FirstStage
-from jaxdiff.data.source import Source
 from jaxdiff.runs.workdir import read_config
-from jaxdiff.tasks.autoencoder import Coder
 
 # What is hashed beside the parameters.
 BLOCKS = ("data", "model")
@@ -25,25 +24,19 @@ BLOCKS = ("data", "model")
 VERSION = "2-"
 
 
-def make_first_stage(
-    config: ConfigDict,
-    source: Source,
-    params: PyTree,
-    coder: Coder,
-    workdir: Path,
-    stored: str = "",
-) -> FirstStage:
+def make_first_stage(run: Any, stored: str = "") -> FirstStage:
     """Codes are the means, without noise; they are kept in the workdir.
 
-    config, source, params, coder: of the autoencoder's run.
+    run: the Experiment of the autoencoder.
     stored: the checksum that a run on its codes has, if any.
     """
     return FirstStage(
-        source,
-        lambda x: _encode(coder, x),
-        lambda z: _decode(coder, z),
-        encoder_checksum(workdir, config, params, stored),
-        workdir / "latents",
+        run.source,
+        lambda x: _encode(run.model, x),
+        lambda z: _decode(run.model, z),
+        encoder_checksum(run.path, run.config, run.params, stored),
+        run.path / "latents",
+        run.record or records.of(run.source),
     )
 
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from jaxdiff.data.source import Source
+from jaxdiff.data.source import Source, real_rows
 from jaxdiff.plots import curves, pictures, tables
 
 # Real rows in a pair plot, and samples that a grid sorts by class, at most.
@@ -28,8 +28,9 @@ def save_samples(
         pixels = pictures.to_uint8(values, source.peak)
         pictures.save_grid(path, pixels, columns=_columns_by_class(labels))
     else:
-        real = source.decode(source[np.arange(min(len(source), MOST_ROWS))]["x"])
-        tables.save_pairs(path, {"real": real, "generated": values})
+        real = real_rows(source, MOST_ROWS)
+        panels = {"real": real} if real else {}
+        tables.save_pairs(path, panels | {"generated": values})
 
 
 def measured(rows: list[dict[str, Any]]) -> str:

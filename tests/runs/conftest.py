@@ -10,6 +10,7 @@ import pytest
 
 from configs import base
 from jaxdiff import build, fields, schema
+from jaxdiff.data import record as records
 from jaxdiff.runs import workdir
 from jaxdiff.runs.experiment import Experiment, open_run
 from jaxdiff.train import checkpoint
@@ -99,6 +100,7 @@ def untrained(config, folder, step=0):
     with checkpoint.open_manager(folder / workdir.CHECKPOINTS, keep_last=1) as manager:
         checkpoint.save(manager, state)
     workdir.save_config(folder, config)
+    records.save(folder, records.of(run.source, config.data.path))
     row = {"step": step, "loss": 1.0, "examples_per_second": 1.0}
     (folder / workdir.METRICS).write_text(json.dumps(row) + "\n")
     return open_run(folder, config, run.source)

@@ -228,6 +228,7 @@ class Reference:
         return {
             "data": self.run and schema.identity(self.run.config, "data"),
             "size": len(self.source),
+            "values": self.source.fingerprint and self.source.fingerprint(),
             "images": self.num or len(self.index),
             "pixels": "8 bits",
             "order": order,

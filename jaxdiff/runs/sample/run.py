@@ -15,11 +15,12 @@ from jaxdiff.data import reading
 from jaxdiff.data.given import GivenColumns
 from jaxdiff.data.source import Source
 from jaxdiff.lock import locked
+from jaxdiff.metrics import summary
 from jaxdiff.plots import conditionals, pictures
 from jaxdiff.plots.saving import save_image
 from jaxdiff.runs import shards
 from jaxdiff.runs.experiment import Experiment
-from jaxdiff.runs.sample import columns, sweep
+from jaxdiff.runs.sample import sweep
 from jaxdiff.runs.sampler import Sampler
 from jaxdiff.runs.shared_pictures import save_samples
 from jaxdiff.runs.workdir import KNOWN, NEEDS_KNOWN, check_used
@@ -224,8 +225,8 @@ def _run_sweep(request: SampleRequest, swept: sweep.Sweep) -> np.ndarray:
 
 def _show_given(out, source, given, values):
     real = given_columns.matching_rows(source, given)
-    print("\n".join(columns.describe(given, values, real)))
     free = {k: v for k, v in values.items() if k not in given.texts}
+    print("\n".join(summary.describe(given.title, free, real)))
     conditionals.save_given(out / "given.png", given.title, free, real)
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 import jax
 from tqdm import tqdm
 
+from jaxdiff.data import record as records
 from jaxdiff.lock import locked
 from jaxdiff.plots import curves
 from jaxdiff.runs import shared_pictures
@@ -42,6 +43,8 @@ def run(run: Run) -> TrainState:
         checkpoints = Checkpoints(run)
         stack.callback(checkpoints.close)
         start = state = checkpoints.restore(run.init())
+        if writes and not int(start.step):  # an older run that resumes has none
+            records.save(workdir, run.record)
         watch = Watch(run, int(start.step), writes)
         stack.callback(watch.close)
         watch.begin(num_params(start.params))

@@ -12,7 +12,9 @@ from tqdm import tqdm
 
 from jaxdiff import build, choices, fields, ranges
 from jaxdiff.arrays import PyTree, require
+from jaxdiff.data import record as records
 from jaxdiff.data.batches import batches
+from jaxdiff.data.record import Record
 from jaxdiff.data.source import Batch, Source
 from jaxdiff.runs import workdir as files
 from jaxdiff.runs.experiment import Experiment
@@ -38,6 +40,7 @@ class Run(NamedTuple):
     step:    (state, batch, key) -> (state, metrics) over all devices: pmap_step
     init:    () -> the state before the first step
     lr:      step -> learning rate, for the log
+    record:  of the data, as the run stores it
     """
 
     experiment: Experiment
@@ -46,6 +49,7 @@ class Run(NamedTuple):
     step: Callable
     init: Callable[[], TrainState]
     lr: Callable
+    record: Record
 
 
 def prepare(
@@ -69,6 +73,10 @@ def prepare(
     _check_steps(config.train)
     experiment = Experiment(config, workdir, source)
     fields.check(config, experiment.source, stored)
+    len(experiment.source)  # of a run that resumes they are read and compared now
+    record = experiment.record or records.of(
+        experiment.source, config.data.path, given=source is not None
+    )
     experiment = experiment.measured()
     config, task, t = experiment.config, experiment.task, config.train
     tx, lr = build.make_optimizer(config)
@@ -87,6 +95,7 @@ def prepare(
         parallel.pmap_step(step, jax.devices(), task.frozen),
         _make_init(config, task, tx),
         lr,
+        record,
     )
     feed_from(run, t.num_steps)  # of no batches: checks its arguments
     return run

@@ -1,22 +1,25 @@
-"""A summary in words of a table's free columns, given the others."""
+"""A summary in words of generated columns, given others."""
+
+from collections.abc import Mapping
 
 import numpy as np
 
-from jaxdiff.data.given import GivenColumns
-from jaxdiff.data.layout import Columns
 from jaxdiff.metrics.inference import QUANTILES, inside, interval
 
 
 def describe(
-    given: GivenColumns, generated: Columns, real: Columns | None
+    title: str,
+    generated: Mapping[str, np.ndarray],
+    real: Mapping[str, np.ndarray] | None,
 ) -> list[str]:
-    """Lines: shares of a free column's categories, or mean, quantiles and coverage.
+    """Lines: shares of a column's categories, or mean, quantiles and coverage.
 
-    generated, real: {column: f64[n] or str[n]}; real: of given.matching_rows.
+    title: what was given.  generated: the other columns, {name: f64[n] or str[n]}.
+    real: the rows of which the same was given, if there are any.
     """
-    lines, numbers = [f"given {given.title}:"], []
-    for name in (n for n in generated if n not in given.texts):
-        values = np.asarray(generated[name])
+    lines, numbers = [f"given {title}:"], []
+    for name, column in generated.items():
+        values = np.asarray(column)
         if values.dtype.kind == "f":
             numbers.append(_row(name, values, None if real is None else real[name]))
         else:
