@@ -226,10 +226,9 @@ class Experiment:
         try:
             config = files.load_config(folder)
         except FileNotFoundError as error:
-            raise FileNotFoundError(
-                f"{field}: {error} (it names the run of {_a(kind)})"
-            ) from None
-        other = "; ".join(files.differing(config, self.config, within=alike))
+            text = f"{field}: {error} (it names the run of {_a(kind)})"
+            raise FileNotFoundError(text) from None
+        what = "; ".join(files.differing(config, self.config, within=alike))
         require(
             not other, f"{field}: {folder} was trained with other settings: {other}"
         )
