@@ -36,6 +36,10 @@ def prepare(cache: Path) -> None:
         "JAX_COMPILATION_CACHE_DIR": str(cache),
         "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
     }
+    # a shell starts what runs in the background with SIGINT ignored, and so it stays
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    for signum in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(signum, signal.SIG_DFL)
     warnings.simplefilter("ignore")  # of forking: no thread of JAX runs
     from tests.launch import forker  # noqa: F401
 

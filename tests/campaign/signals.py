@@ -65,6 +65,8 @@ def run(chain: Chain, seed: int) -> dict[str, Any]:
             before = outputs.newest(chain.folder)
         moments[_phase(ended)] += 1
         faults += [f"{kind} after {moment:.3f} s: {note}" for note in notes]
+    if moments["finished"] == len(chain.kinds):
+        faults.append("no signal has stopped it")
     ended = processes.run(chain.command)
     # one that had all files before is refused: they are there, and are not overwritten
     complete = ended.status == 0 or "is not empty; choose another" in ended.err
