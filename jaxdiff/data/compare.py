@@ -91,7 +91,7 @@ def peek(record: Record | None, source: Source, path: str) -> None:
         except (ValueError, OSError) as error:
             note_unread(error)
     else:
-        _note_change(record, path, "other files, or of another size")
+        _note_change(record, path, "other files, or other bytes in them")
 
 
 def fit(record: Record | None, source: Source, name: str = "the Source") -> Source:

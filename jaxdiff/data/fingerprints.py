@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-# Of an array, how much goes into its fingerprint; of a single file, how much is read.
+# Of an array, how much goes into its fingerprint; of files, how much is read.
 MOST_BYTES = 512 * 2**20
 MOST_READ = 64 * 2**20
 # Seconds after which files are no longer listed.
@@ -36,25 +36,24 @@ def of_columns(names: tuple[str, ...], columns: list[np.ndarray]) -> str:
 
 
 def of_files(path: str) -> str:
-    """Of the names and sizes of all files below a path; of a single file's bytes.
+    """Of the names, sizes and bytes of the files at a path; hidden ones do not count.
 
-    A large file counts by its size alone. Hidden files do not count.
-    Returns: "" where there are no files, or too many to be listed in a second.
+    Of more than MOST_READ bytes, names and sizes alone count.
+    Returns: "" where there are no files, or if it takes over a second.
     """
     root, end = Path(path).expanduser(), time.monotonic() + PATIENCE
-    if root.is_file():
-        size = root.stat().st_size
-        read = root.read_bytes() if size <= MOST_READ else b""
-        return hashlib.blake2b(f"{size} ".encode() + read, digest_size=8).hexdigest()
-    seen = []
+    sizes = {root: root.stat().st_size} if root.is_file() else {}
     for folder, inner, files in os.walk(root):
         inner[:] = [name for name in inner if name[0] != "."]
-        for name in files:
-            if name[0] != ".":
-                file = Path(folder, name)
-                size = file.stat().st_size if file.exists() else -1
-                seen.append(f"{file.relative_to(root).as_posix()} {size}")
+        paths = [Path(folder, name) for name in files if name[0] != "."]
+        sizes |= {file: file.stat().st_size for file in paths if file.is_file()}
         if time.monotonic() > end:
             return ""
-    text = "\n".join(sorted(seen))
-    return hashlib.blake2b(text.encode(), digest_size=8).hexdigest() if seen else ""
+    digest, reads = hashlib.blake2b(digest_size=8), sum(sizes.values()) <= MOST_READ
+    for file, size in sorted(sizes.items()):
+        digest.update(f"{file.relative_to(root).as_posix()} {size}".encode())
+        if reads:
+            digest.update(file.read_bytes())
+        if time.monotonic() > end:
+            return ""
+    return digest.hexdigest() if sizes else ""

@@ -66,14 +66,15 @@ IMAGES = {
 CLASSIFIER = {"task": "classifier", "model__name": "classifier", **IMAGES}
 
 
-def untrained(config, folder, step=0):
+def untrained(config, folder, step=0, source=None):
     """The Experiment of a run without training; its weights are drawn here, since a
     network that was only initialised gives 0.
 
     For tests that only read runs: no training step is compiled, nor anything else. Its
     log has one line.
+    source: given in Python, where it is not config.data.
     """
-    run, averages = Experiment(config), len(config.train.ema_widths)
+    run, averages = Experiment(config, None, source), len(config.train.ema_widths)
     tx, _ = build.make_optimizer(config)
     init = run.task.init  # built here: codes as data need real arrays
     like = jax.eval_shape(
@@ -100,7 +101,8 @@ def untrained(config, folder, step=0):
     with checkpoint.open_manager(folder / workdir.CHECKPOINTS, keep_last=1) as manager:
         checkpoint.save(manager, state)
     workdir.save_config(folder, config)
-    records.save(folder, records.of(run.source, config.data.path))
+    given = source is not None
+    records.save(folder, records.of(run.source, config.data.path, given))
     row = {"step": step, "loss": 1.0, "examples_per_second": 1.0}
     (folder / workdir.METRICS).write_text(json.dumps(row) + "\n")
     return open_run(folder, config, run.source)
