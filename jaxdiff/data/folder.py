@@ -1,16 +1,17 @@
 """A folder of pictures: path/*.png without labels, or path/CLASS/*.png with labels."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 from PIL import Image
 
-from jaxdiff.data import images
+from jaxdiff.data import images, listing
 from jaxdiff.data.source import Source, of_files
 
-ENDINGS = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif")
 MAX_BYTES = 4 * 2**30
 
 
@@ -35,38 +36,68 @@ def make(
     crop: bool = True,
     channels: int = 3,
     low: float = -1.0,
+    rules: int = 2,
     checksum: str = "",
 ) -> Source:
     """Every picture of a folder, decoded at once into one uint8 array.
 
-    Args:   path: holds pictures, or one folder of pictures per class, sorted by name.
+    Args:   path: holds pictures, or one folder of pictures per class, sorted by name,
+            in which numbers are sorted as numbers.
             size: side or (height, width) in pixels, by Pillow's antialiased LANCZOS; 0
             if all pictures have one size.
             crop: cut the centre to the target's aspect first; otherwise squeeze.
             channels: 3 for RGB, 1 for grey; transparent parts become white.
             low: model value of black; white is 1.
+            rules: see listing.find.
             checksum: that of the files; "" accepts any.
     Errors: FileNotFoundError if there is no such folder. ValueError if it holds no
-            pictures, one that cannot be decoded, pictures of different size (without
+            pictures, some that cannot be decoded, pictures of different size (without
             `size`), or more than 4 GiB of them, or if the checksum differs.
     """
     goal = images.target_size(size)
     images.ranges(low, 255.0)
     if channels not in (1, 3):
         raise ValueError(f"channels must be 1 (grey) or 3 (RGB), got {channels=}")
-    files, labels, names = find(path)
+    listed = listing.find(path, rules)
+    files, labels, names, _ = listed
+    read = partial(read_file, goal=goal, crop=crop, channels=channels)
+    pixels = _decode(path, files, read)
+    source = images.from_array(pixels, labels, names, low=low)
+    source = replace(source, notes=listed.notes(path))
+    return of_files(source, files, Path(path).expanduser(), checksum)
+
+
+def _decode(
+    path: str, files: Sequence[Path], read_one: Callable[[Path], np.ndarray]
+) -> np.ndarray:
+    """u8[n, h, w, c]. Errors: as `make`; all broken files are named at once."""
+    broken: dict[Path, str] = {}
+
+    def try_one(file: Path) -> np.ndarray | None:
+        try:
+            return read_one(file)
+        except ValueError as error:
+            broken[file] = str(error)
+            return None
 
     def read(index: np.ndarray) -> np.ndarray:
-        pixels = [read_file(files[i], goal, crop, channels) for i in index]
-        for i, p in zip(index, pixels, strict=True):
-            if p.shape != shape:
+        out = np.zeros((len(index), *shape), np.uint8)
+        for k, i in enumerate(index):
+            pixels = try_one(files[i])
+            if pixels is None:
+                continue
+            if pixels.shape != shape:
                 raise ValueError(
-                    f"{files[i]} is {p.shape[1]}x{p.shape[0]}, but {files[0].name} is "
-                    f"{shape[1]}x{shape[0]}; set size to bring all to one size"
+                    f"{files[i]} is {pixels.shape[1]}x{pixels.shape[0]}, but "
+                    f"{first.name} is {shape[1]}x{shape[0]}; set size to bring all to "
+                    "one size"
                 )
-        return np.stack(pixels)
+            out[k] = pixels
+        return out
 
-    shape = read_file(files[0], goal, crop, channels).shape
+    tried = ((file, try_one(file)) for file in files)
+    good = ((file, pixels.shape) for file, pixels in tried if pixels is not None)
+    first, shape = next(good, (files[0], (0, 0, 0)))
     need = len(files) * int(np.prod(shape))
     if need > MAX_BYTES:
         raise ValueError(
@@ -75,18 +106,21 @@ def make(
             "data set, which is read from disk"
         )
     pixels = images.fill(read, len(files), shape, f"decoding {path}")
-    source = images.from_array(pixels, labels, names, low=low)
-    return of_files(source, files, Path(path).expanduser(), checksum)
+    if broken:
+        also = [file.name for file in sorted(broken)[1:]]
+        others = f"; {len(also)} others are like it: {listing.few(also)}"
+        raise ValueError(broken[min(broken)] + others * bool(also))
+    return pixels
 
 
 def read_like(path: Path, source: Source) -> Pictures:
     """Every picture of a folder, brought to the size of a source's images.
 
     Class folders have the names of the source's classes, or their numbers.
-    Errors: as `find`; ValueError that names the file for what is no picture or of
+    Errors: as listing.find; ValueError that names the file for what is no picture or of
             another aspect, and the folder for an unknown class.
     """
-    files, labels, names = find(str(path))
+    files, labels, names, _ = listing.find_and_note(str(path))
     if labels is not None:
         labels = _class_numbers(path, names, source)[labels]
     sizes = set()
@@ -102,41 +136,6 @@ def read_like(path: Path, source: Source) -> Pictures:
     pixels = images.fill(read, len(files), source.shape, f"decoding {path}")
     resized = images.rescaled(sizes, source.shape)
     return Pictures(path, pixels, labels, resized, files)
-
-
-def find(path: str) -> tuple[list[Path], np.ndarray | None, tuple[str, ...]]:
-    """The pictures sorted by class and name, labels i32[n] or None, class names."""
-    root = Path(path).expanduser()
-    if not root.is_dir():
-        raise FileNotFoundError(
-            f"path: there is no folder {path!r} (looked from {Path.cwd()}); give a "
-            "folder of pictures, or of class folders"
-        )
-    classes = sorted(d for d in root.iterdir() if d.is_dir() and d.name[0] != ".")
-    flat = _pictures(root)
-    if flat and not any(_pictures(d) for d in classes):
-        return flat, None, ()
-    if flat:
-        raise ValueError(
-            f"path: {path!r} holds pictures ({flat[0].name}) and class folders "
-            f"({classes[0].name}); move the pictures into a class folder"
-        )
-    files, labels = [], []
-    for k, folder in enumerate(classes):
-        inside = _pictures(folder)
-        if not inside and any(_pictures(d) for d in classes):
-            raise ValueError(
-                f"path: class folder {str(folder)!r} holds no picture "
-                f"({', '.join(ENDINGS)}); fill or remove it"
-            )
-        files += inside
-        labels += [k] * len(inside)
-    if not files:
-        raise ValueError(
-            f"path: {path!r} and the folders in it hold no picture "
-            f"({', '.join(ENDINGS)}); give path/*.png or path/CLASS/*.png"
-        )
-    return files, np.array(labels, np.int32), tuple(d.name for d in classes)
 
 
 def _class_numbers(path: Path, names: Sequence[str], source: Source) -> np.ndarray:
@@ -186,7 +185,7 @@ def read_all(
         path = Path(text).expanduser()
         if not path.exists():
             raise FileNotFoundError(f"--image: there is no file or folder {text!r}")
-        files += find(text)[0] if path.is_dir() else [path]
+        files += listing.find_and_note(text).files if path.is_dir() else [path]
     goal, pixels = (shape[0], shape[1]) if resize else None, []
     for file in files:
         pixels.append(read_file(file, goal, True, shape[-1]))
@@ -201,11 +200,3 @@ def check_size(
     (h, w), (high, wide) = pixels.shape[:2], shape[:2]
     if (h, w) != (high, wide):
         raise ValueError(f"{name} is {w}x{h}, and {wide}x{high} is needed here; {cure}")
-
-
-def _pictures(folder: Path) -> list[Path]:
-    return sorted(
-        f
-        for f in folder.iterdir()
-        if f.suffix.lower() in ENDINGS and f.name[0] != "." and f.is_file()
-    )

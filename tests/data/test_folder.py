@@ -124,6 +124,20 @@ def test_a_file_that_is_no_picture_is_named(tmp_path, content):
         folder.make(str(tmp_path))
 
 
+def test_all_broken_pictures_are_named_at_once(tmp_path):
+    for name in ("a", "b", "c", "d"):
+        save(tmp_path / f"{name}.png", flat(1))
+    for name in ("a", "c", "d"):
+        (tmp_path / f"{name}.png").write_bytes(b"\x89PNG cut")
+    with pytest.raises(
+        ValueError, match=r"a\.png cannot .* 2 others .*: c\.png, d\.png"
+    ):
+        folder.make(str(tmp_path))
+    (tmp_path / "b.png").unlink()
+    with pytest.raises(ValueError, match=r"a\.png cannot .* 2 others"):
+        folder.make(str(tmp_path))
+
+
 def test_sixteen_bits_are_refused_not_cut_off(tmp_path):
     Image.fromarray(np.full((4, 4), 40_000, np.uint16)).save(tmp_path / "deep.png")
     with pytest.raises(ValueError, match=r"deep\.png.*8 bits"):
