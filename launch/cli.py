@@ -12,11 +12,15 @@ import sys
 import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from absl import app, flags, logging
 from ml_collections import ConfigDict, config_flags
 
 from launch import hints
+
+if TYPE_CHECKING:
+    from jaxdiff.data.source import Source
 
 flags.disclaim_key_flags()  # what is defined here is a flag of the launcher: --help
 
@@ -76,13 +80,32 @@ def _innermost(error: BaseException) -> str:
 
 
 def fail(message: str) -> None:
-    print(f"error: {message}", file=sys.stderr)
+    print(f"error: {printable(message)}", file=sys.stderr)
     sys.exit(2)
 
 
 def define_seed(text: str) -> flags.FlagHolder[int]:
     """--seed, of 64 bits."""
     return flags.DEFINE_integer("seed", 0, text, lower_bound=0, upper_bound=2**63 - 1)
+
+
+def define_label(text: str) -> flags.FlagHolder[str | None]:
+    """--label, a class by its name or its number."""
+    return flags.DEFINE_string("label", None, f"{text} A class's name, or its number.")
+
+
+def chosen_class(label: str | None, source: "Source") -> int | None:
+    """The number of the class that --label names, which is printed with its name."""
+    if label is None:
+        return None
+    number = source.class_of(label)
+    print(f"class {number}: {printable(source.class_names[number])}")
+    return number
+
+
+def printable(text: str) -> str:
+    """With escapes for characters that would change a terminal's state."""
+    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
 
 
 def define_stored_config(argv: list[str]) -> None:
@@ -243,7 +266,7 @@ def _flag(argv: list[str], name: str) -> str | None:
 def _has_variants(path: Path) -> bool:
     """Whether a config file's get_config takes a variant's name."""
     try:
-        tree = ast.parse(path.read_text())
+        tree = ast.parse(path.read_text(encoding="utf-8"))
     except SyntaxError:  # absl names the line
         return False
     return any(
@@ -282,4 +305,4 @@ def _check_config(config: ConfigDict, varied: Sequence[str]) -> None:
 
 
 def _note(text: str) -> None:
-    print(f"note: {text}", file=sys.stderr)
+    print(f"note: {printable(text)}", file=sys.stderr)

@@ -25,7 +25,7 @@ FEATURES = flags.DEFINE_string(
 )
 DATA = flags.DEFINE_string("data", None, "With Inception: a run of the real data.")
 OUT = flags.DEFINE_string("out", None, "Folder for compare.png and compare.json.")
-LABEL = flags.DEFINE_integer("label", None, "One class only, of samples and of data.")
+LABEL = cli.define_label("One class only, of samples and of data.")
 NUM_REAL = flags.DEFINE_integer(
     "num_real", None, "Real images, drawn by the seed; by default all.", lower_bound=4
 )

@@ -34,9 +34,7 @@ NUM = flags.DEFINE_integer(
     "num", None, "Results of each image (4); images from end to end of interpolate (8)."
 )
 SEED = cli.define_seed("Result i depends on (seed, i) and its image.")
-LABEL = flags.DEFINE_integer(
-    "label", None, "The class to draw; by default the data's own, or none."
-)
+LABEL = cli.define_label("The class to draw; by default the data's own, or none.")
 STRENGTH = flags.DEFINE_float("strength", 0.6, "Noised to this time, up to 1: all new.")
 MASK = flags.DEFINE_string(
     "mask",
@@ -81,14 +79,15 @@ def main(kind: str) -> None:
         if flags.FLAGS[name].present and kind in edit.KINDS and kind not in kinds:
             cli.fail(f"--{name} is for {', '.join(kinds)}, and not for {kind}")
     with cli.user_errors():
+        run = open_run(Path(WORKDIR.value), flags.FLAGS.config)
         request = edit.EditRequest(
-            run=open_run(Path(WORKDIR.value), flags.FLAGS.config),
+            run=run,
             out=Path(OUT.value),
             images=IMAGE.value,
             index=INDEX.value,
             num=NUM.value,
             seed=SEED.value,
-            label=LABEL.value,
+            label=cli.chosen_class(LABEL.value, run.source),
             mask=MASK.value,
             strength=STRENGTH.value,
             factor=FACTOR.value,

@@ -24,7 +24,7 @@ WORKDIR = flags.DEFINE_string("workdir", None, "The run to sample from.")
 OUT = flags.DEFINE_string("out", None, "Folder for grid.png, samples.npz and the rest.")
 NUM = flags.DEFINE_integer("num", 100, "How many samples.")
 SEED = cli.define_seed("Sample i depends on (seed, i) alone.")
-LABEL = flags.DEFINE_integer("label", None, "One class only; by default all, evenly.")
+LABEL = cli.define_label("One class only; by default all, evenly.")
 PNG = flags.DEFINE_bool("png", False, "Also write every image as a PNG of its own.")
 FIX = flags.DEFINE_multi_string(
     "fix", [], "COLUMN=VALUE of a table, kept while the rest is sampled; repeatable."
@@ -51,12 +51,13 @@ def main() -> None:
     if OUT.value is None:
         cli.fail("--out is missing: where shall the samples be written?")
     with cli.user_errors():
+        run = open_run(Path(WORKDIR.value), flags.FLAGS.config)
         request = sample.prepare(
-            open_run(Path(WORKDIR.value), flags.FLAGS.config),
+            run,
             out=Path(OUT.value),
             num=NUM.value,
             seed=SEED.value,
-            label=LABEL.value,
+            label=cli.chosen_class(LABEL.value, run.source),
             png=PNG.value,
             force=FORCE.value,
             fix=FIX.value,

@@ -5,6 +5,7 @@ A source is read by index, a whole batch at a time, and gives values in model un
 units of the data.
 """
 
+import difflib
 import hashlib
 import sys
 from collections.abc import Callable, Sequence
@@ -110,16 +111,26 @@ class Source:
         """The condition of the first example, as a batch of one."""
         return (self.example or self.load(np.arange(1)))["cond"]
 
-    def check_label(self, label: int) -> None:
-        """ValueError unless that is one of the classes."""
+    def class_of(self, text: str) -> int:
+        """The class of that name; of that number, where no class is called so.
+
+        Errors: ValueError if there is none, with the nearest name.
+        """
         if not self.num_classes:
-            raise ValueError(f"there is no class {label}: the data have no labels")
-        last, names = self.num_classes - 1, enumerate(self.class_names)
-        if not 0 <= label <= last:
-            raise ValueError(
-                f"label must be from 0 to {last}, got {label}; classes: "
-                f"{', '.join(f'{i} {name}' for i, name in names)}"
-            )
+            raise ValueError(f"there is no class {text!r}: the data have no labels")
+        if text in self.class_names:
+            return self.class_names.index(text)
+        last = self.num_classes - 1
+        if text.isdecimal() and int(text) <= last:
+            return int(text)
+        near = difflib.get_close_matches(text, self.class_names, 1)
+        meant = f"; did you mean {near[0]!r}?" if near else ";"
+        first = [f"{i} {name}" for i, name in enumerate(self.class_names[:20])]
+        more = ", ..." if last >= 20 else ""
+        raise ValueError(
+            f"label must be from 0 to {last} or a class's name, got {text}{meant} "
+            f"classes: {', '.join(first)}{more}"
+        )
 
     def labels_of(self, batch: Batch) -> np.ndarray | None:
         """The class labels i32[b] of a batch; None if its condition is something else.

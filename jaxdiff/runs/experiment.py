@@ -229,9 +229,7 @@ class Experiment:
             text = f"{field}: {error} (it names the run of {_a(kind)})"
             raise FileNotFoundError(text) from None
         what = "; ".join(files.differing(config, self.config, within=alike))
-        require(
-            not other, f"{field}: {folder} was trained with other settings: {other}"
-        )
+        require(not what, f"{field}: {folder} was trained with other settings: {what}")
         run = Experiment(config, folder, self.source if alike else None)
         text = f"{field}: {folder} holds {_a(run.task.kind)}, no {kind}"
         require(run.task.kind == kind, text)

@@ -71,9 +71,16 @@ def test_a_level_is_the_distance_of_neighbouring_pixels():
 
 def test_a_label_that_is_no_class_is_refused():
     source = synthetic.make((4, 4, 1), 3, 30)
-    source.check_label(2)
-    for label in (-1, 3):
-        with pytest.raises(ValueError, match=f"0 to 2, got {label}; .* 2 class 2"):
-            source.check_label(label)
-    with pytest.raises(ValueError, match="no class 0: the data have no labels"):
-        synthetic.make((4, 4, 1), 0, 30).check_label(0)
+    assert source.class_of("2") == source.class_of("class 2") == 2
+    for label in ("-1", "3", "1.0", "²", ""):
+        with pytest.raises(ValueError, match=f"0 to 2 .*, got {label}; .* 2 class 2"):
+            source.class_of(label)
+    with pytest.raises(ValueError, match="did you mean 'class 1'"):
+        source.class_of("clas 1")
+    with pytest.raises(ValueError, match="no class '0': the data have no labels"):
+        synthetic.make((4, 4, 1), 0, 30).class_of("0")
+
+
+def test_a_name_that_is_a_number_goes_before_the_number():
+    source = replace(synthetic.make((4, 4, 1), 3, 30), class_names=("0", "10", "1"))
+    assert [source.class_of(text) for text in ("0", "1", "10", "2")] == [0, 2, 1, 2]

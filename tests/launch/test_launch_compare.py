@@ -44,7 +44,7 @@ def made(trained, tmp_path_factory):
                 f"--out={samples}",
             ),
             "compare": (*both, features, f"--out={figures.parent}"),
-            "label": (*one, features, f"--out={root / 'label'}", "--label=1"),
+            "label": (*one, features, f"--out={root / 'label'}", "--label=class 1"),
             # mistakes
             "no features": (*both, new),
             "no out": (*both, features),
@@ -100,7 +100,7 @@ def test_a_table_and_two_files(made):
         ("no file", "w.safetensors of weights; to convert pt_inception"),
         ("no data", "has no data of its own: give --data=WORKDIR"),
         ("data twice", "compares with its own data; leave out"),
-        ("unknown label", "from 0 to 2, got 3; classes: 0 class 0"),
+        ("unknown label", "a class's name, got 3; classes: 0 class 0"),
         ("too few", "num_real"),
         ("broken picture", "a.png cannot be used as a picture"),
     ],

@@ -21,7 +21,7 @@ def made(trained, tmp_path_factory):
     cases = {
         "plain": (images, "--num=6", "--png"),
         "again": (images, "--num=6"),
-        "one": (images, "--num=5", "--label=2", "--png"),
+        "one": (images, "--num=5", "--label=class 2", "--png"),
         "chunks": (images, "--num=6", "--config.sampler.batch_size=2"),
         "steps": (images, "--num=6", "--config.sampler.num_steps=3"),
         "guidance": (images, "--num=6", "--config.sampler.guidance=3.0"),

@@ -33,7 +33,7 @@ def prepare(
     *,
     out: Path,
     data: Source | None = None,
-    label: int | None,
+    label: str | None,
     num_real: int | None,
     seed: int,
     force: bool,
@@ -57,11 +57,10 @@ def prepare(
     )
     extractor = load_extractor(features, data)
     source = extractor.source
-    if label is not None:
-        source.check_label(label)
+    number = None if label is None else source.class_of(label)
     samples = [folders.read(path, source) for path in paths]
-    if label is not None:
-        samples = [folders.of_class(some, label) for some in samples]
+    if number is not None:
+        samples = [folders.of_class(some, number) for some in samples]
     for some in samples:
         require(
             len(some.pixels) >= 2,
@@ -69,7 +68,7 @@ def prepare(
             "least 2, and many more to mean something",
         )
     sizes = tuple(len(some.pixels) for some in samples)
-    reference = Reference(extractor, source, num_real, label, seed, sizes=sizes)
+    reference = Reference(extractor, source, num_real, number, seed, sizes=sizes)
     _ = reference.index  # refuses more real images than there are
     return Request(reference, samples, out)
 
