@@ -132,3 +132,26 @@ def read_arrays(path: Path, *names: str, cure: str = "delete it") -> dict[str, A
     if missing:
         raise ValueError(f"{path} has no array {missing[0]!r}: {DAMAGED}; {cure}")
     return arrays
+
+
+def open_array(
+    path: Path, rows: int | None, dtype: Any, row: tuple[int, ...] | None, cure: str
+) -> np.ndarray:
+    """An .npy file of `rows` rows, read from disk when it is indexed.
+
+    dtype, row: of the values, and the shape of a row; None for any, also for rows.
+    Errors: ValueError that names a file which is damaged, or has something else.
+    """
+    try:
+        array = np.load(path, mmap_mode="r")
+    except Exception as error:  # numpy and its parser raise many kinds
+        text = " ".join(str(error).split())[:200]
+        raise ValueError(f"{path} cannot be read ({text}): {DAMAGED}; {cure}") from None
+    num = len(array) if rows is None and array.ndim else rows
+    shape = (num, *(array.shape[1:] if row is None else row))
+    if array.shape != shape or array.dtype != dtype:
+        raise ValueError(
+            f"{path} has {array.dtype}{array.shape} instead of {dtype}{shape}: "
+            f"{DAMAGED}; {cure}"
+        )
+    return array

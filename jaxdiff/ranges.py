@@ -1,20 +1,26 @@
-"""Which numbers a field of a config may have."""
+"""Which types and numbers a field of a config may have."""
 
 import math
 
 from ml_collections import ConfigDict
 
 from jaxdiff.arrays import require
-from jaxdiff.schema import flat
+from jaxdiff.schema import flat, get_config
 
 # Steps and examples are counted in int32, seeds in int64.
 COUNT, SEED = 2**31 - 1, 2**63 - 1
+# Made-up examples, and images of a picture: their numbers are held in memory.
+EXAMPLES = 10_000_000
+# Names of made-up classes; blocks and width of a network that a machine can hold.
+CLASSES, BLOCKS, WIDTH = 1_000_000, 1000, 2**20
+# Steps of a sampler: a grid of all int32 would fill the memory.
+STEPS = 100_000
 # XLA devices that a CPU machine is split into, at most.
 DEVICES = 256
 
 AT_LEAST_ONE = (
     *("batch_size", "num_steps", "steps_per_call", "accumulate"),
-    *("log_every", "checkpoint_every", "keep_last", "num_preview"),
+    *("log_every", "checkpoint_every", "keep_last"),
 )
 AT_LEAST_ZERO = (
     *("sample_every", "keep_every", "snapshot_every", "evaluate_every"),
@@ -25,35 +31,60 @@ RANGES: dict[str, tuple[int | float, int | float]] = {
     "data.rules": (1, 2),
     **{f"train.{name}": (1, COUNT) for name in AT_LEAST_ONE},
     **{f"train.{name}": (0, COUNT) for name in AT_LEAST_ZERO},
-    "train.num_evaluate": (2, COUNT),
+    "data.num_classes": (0, CLASSES),
+    "model.num_blocks": (0, BLOCKS),
+    "model.channels": (1, WIDTH),
+    "model.hidden": (1, WIDTH),
+    "data.num_examples": (2, EXAMPLES),
+    "train.num_preview": (1, EXAMPLES),
+    "train.num_evaluate": (2, EXAMPLES),
     "train.cpu_devices": (1, DEVICES),
     "diffusion.sigma_data": (0, math.inf),
-    "sampler.num_steps": (1, COUNT),
+    "sampler.num_steps": (1, STEPS),
     "sampler.batch_size": (1, COUNT),
-    "sampler.known_steps": (0, COUNT),
-    "sampler.resample": (1, COUNT),
+    "sampler.known_steps": (0, STEPS),
+    "sampler.resample": (1, STEPS),
     "sampler.quantile": (0, 1),
+}
+# What the items of a tuple are.
+ITEMS: dict[str, type] = {
+    "data.columns": str,
+    **dict.fromkeys(("data.labels", "data.shape"), int),
+    **dict.fromkeys(("data.mean", "data.std"), float),
+    **dict.fromkeys(("model.multipliers", "model.attention"), int),
+    **dict.fromkeys(("train.ema_widths", "sampler.interval"), float),
 }
 # Ends of the sampler's interval are sigma / alpha, which may be infinite.
 MAY_BE_INFINITE = ("sampler.interval",)
 
 
 def check(config: ConfigDict, *blocks: str) -> None:
-    """ValueError for a number that is out of its range, or is not finite.
+    """ValueError for a value of another type than the field's, and for a number that is
+    out of its range, or is not finite.
 
     blocks: to look at, by default all.
     """
+    defaults = flat(get_config())
     for field, value in flat(config).items():
         if blocks and field.partition(".")[0] not in blocks:
             continue
+        _check_type(field, value, type(defaults.get(field, value)))
         low, high = RANGES.get(field, (-math.inf, math.inf))
-        for number in value if isinstance(value, tuple) else (value,):
-            if isinstance(number, int | float):
-                finite = math.isfinite(number) or field in MAY_BE_INFINITE
+        for item in value if isinstance(value, tuple) else (value,):
+            if isinstance(value, tuple):
+                _check_type(f"each of {field}", item, ITEMS.get(field, type(item)))
+            if isinstance(item, int | float):
+                finite = math.isfinite(item) or field in MAY_BE_INFINITE
                 require(
-                    finite and low <= number <= high and number == number,
+                    finite and low <= item <= high and item == item,
                     f"{field} must be {_words(low, high)}, got {value}",
                 )
+
+
+def _check_type(field, value, kind):
+    """An int may stand for a float."""
+    fits = type(value) is kind or (kind is float and type(value) is int)
+    require(fits, f"{field} must be of type {kind.__name__}, got {value!r}")
 
 
 def _words(low: int | float, high: int | float) -> str:

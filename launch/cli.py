@@ -35,13 +35,13 @@ def user_errors(*, working: bool = False):
     try:
         yield
     except (ValueError, OSError, FloatingPointError, MemoryError) as error:
-        is_bug = working and isinstance(error, ValueError) and not _is_check(error)
+        is_bug = working and isinstance(error, ValueError) and not is_check(error)
         if is_bug or os.environ.get("JAXDIFF_DEBUG"):
             raise
         fail(" ".join(str(error).split()))
 
 
-def _is_check(error: BaseException) -> bool:
+def is_check(error: BaseException) -> bool:
     """Whether a `raise` in jaxdiff made the error, and not what jaxdiff calls."""
     last = error.__traceback__
     while last and last.tb_next:

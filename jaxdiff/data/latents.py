@@ -22,7 +22,7 @@ from tqdm import tqdm
 from jaxdiff.data.batches import map_chunks
 from jaxdiff.data.decoders import Codes
 from jaxdiff.data.source import Batch, Source, map_arrays, note
-from jaxdiff.files import writing
+from jaxdiff.files import open_array, writing
 from jaxdiff.lock import locked
 
 # How many images are encoded or decoded at once.
@@ -53,16 +53,23 @@ def make(first_stage: FirstStage, checksum: str = "") -> Source:
     """The codes of the first stage, in the encoder's units. Decoded, they are images.
 
     Args:   checksum: that of the first stage; "" accepts any.
-    Errors: ValueError if the checksum differs, or another process encodes.
+    Errors: ValueError if the checksum differs, if another process encodes, or for codes
+            that are damaged.
     """
     check(first_stage, checksum)
     kept = first_stage.folder / first_stage.checksum
     if not kept.exists():
         with locked(first_stage.folder):
             encode(first_stage, kept)
-    codes, inner = np.load(kept / "codes.npy", mmap_mode="r"), first_stage.source
+    inner, cure = first_stage.source, f"delete {kept}, and the images are encoded anew"
+    codes = open_array(kept / "codes.npy", None, np.float32, None, cure)
     files = _cond_files(inner, kept)
-    cond = map_arrays(lambda _: np.load(next(files), mmap_mode="r"), inner.example_cond)
+
+    def read(example: np.ndarray) -> np.ndarray:
+        row = example.shape[1:]
+        return open_array(next(files), len(codes), example.dtype, row, cure)
+
+    cond = map_arrays(read, inner.example_cond)
 
     def load(index: np.ndarray) -> Batch:
         stored = {"x": codes, "cond": cond}

@@ -3,6 +3,7 @@
 import difflib
 import io
 import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -61,9 +62,12 @@ def make(
             f"split={split!r} of {dataset} has no example with {labels=}; keep others"
         )
 
-    def pixels(i: np.ndarray) -> np.ndarray:
-        parts = [f["image"].bytes_list.value[0] for f in _features(records, index[i])]
+    def read(i: np.ndarray) -> np.ndarray:
+        parts = [f["image"].bytes_list.value[0] for f in _features(records, i)]
         return np.stack([_decode(png, channels, goal, crop) for png in parts])
+
+    def pixels(i: np.ndarray) -> np.ndarray:
+        return _read(records, index[i], read)
 
     def load(i: np.ndarray) -> Batch:
         return {"x": encode(pixels(i)), "cond": None if kept is None else kept[i]}
@@ -107,12 +111,20 @@ def _builder(dataset: str, data_dir: str) -> Any:
                 f"dataset: TFDS has no {dataset!r}{hint} prepared in {root}: "
                 f"{', '.join(sorted(here)) or 'nothing'}"
             ) from error
+        holds = f"(holds: {', '.join(sorted(here)) or 'nothing'})"
+        if not root.is_dir():  # perhaps mistyped: no place to build in
+            holds, root = "(no such folder)", Path(constants.DATA_DIR).expanduser()
         raise FileNotFoundError(
-            f"dataset: {dataset!r} is not prepared in {root} (holds: "
-            f"{', '.join(sorted(here)) or 'nothing'}); set data_dir or TFDS_DATA_DIR, "
-            f"or, where there is internet and TensorFlow: tfds build {dataset} "
-            f"--file_format=array_record --data_dir={root}"
+            f"dataset: {dataset!r} is not prepared in {given or root} {holds}; set "
+            "data_dir or TFDS_DATA_DIR, or, where there is internet and TensorFlow: "
+            f"tfds build {dataset} --file_format=array_record --data_dir={root}"
         ) from error
+    except Exception as error:  # of protobuf, and of whatever a damaged file means
+        text = " ".join(str(error).split())[:200]
+        raise ValueError(
+            f"{root / dataset.replace(':', '/')}: dataset_info.json or features.json "
+            f"cannot be read ({text}): damaged; build or copy the data set again"
+        ) from None
 
 
 def _image_shape(builder: Any, goal: Any) -> tuple[int, tuple[int, int, int]]:
@@ -174,14 +186,46 @@ def _features(records: Any, index: np.ndarray) -> list[Any]:
     return [parse(r).features.feature for r in raw]
 
 
+def _read(
+    records: Any, index: np.ndarray, read: Callable[[np.ndarray], np.ndarray]
+) -> np.ndarray:
+    """read(index) of some records.
+
+    Errors: ValueError that names the first shard with a record that cannot be read.
+    """
+    try:
+        return read(index)
+    except Exception as error:  # array_record, protobuf and Pillow raise many kinds
+        first, worst, path = 0, error, records.dataset_info.data_dir
+        for part in records.dataset_info.splits[records.split].file_instructions:
+            all_of_it = part.examples_in_shard - part.skip
+            count = all_of_it if part.take < 0 else part.take
+            rows = index[(first <= index) & (index < first + count)]
+            first += count
+            try:
+                _ = read(rows) if len(rows) else None
+            except Exception as one:
+                worst, path = one, part.filename
+                break
+        text = " ".join(str(worst).split())[:200]
+        raise ValueError(
+            f"{path} cannot be read ({text or type(worst).__name__}): it is damaged; "
+            "build the data set again, or copy it again"
+        ) from None
+
+
 def _labels(records: Any) -> np.ndarray:
     """The labels of all records i64[n], in one pass that decodes no image."""
+
+    def read(index: np.ndarray) -> np.ndarray:
+        features = _features(records, index)
+        return np.array([f["label"].int64_list.value[0] for f in features])
+
     n, step = len(records), 4096
     out = np.empty(n, np.int64)
     for i in tqdm(range(0, n, step), "reading labels", delay=1.0, leave=False):
         index = np.arange(i, min(i + step, n))
-        features = _features(records, index)
-        out[index] = [f["label"].int64_list.value[0] for f in features]
+        out[index] = _read(records, index, read)
     return out
 
 

@@ -35,12 +35,19 @@ SPACINGS = ("leading", "linspace", "trailing")
 
 # Grids in noise level take the schedule's level at this time before they step to 0.
 CLEANEST = 1e-3
+# More steps help no solver, and far more fill the memory.
+MOST_STEPS = 100_000
 
 
 def uniform(schedule: Schedule, num_steps: int) -> Grid:
     """Equal steps in t. On the EDM schedule these are the Karras steps in sigma."""
     del schedule
-    return _checked(np.linspace(1.0, 0.0, num_steps + 1), num_steps)
+    return _checked(_even(num_steps), num_steps)
+
+
+def _even(num_steps: int) -> Grid:
+    _require_steps(num_steps)
+    return np.linspace(1.0, 0.0, num_steps + 1)
 
 
 def _checked(ts: np.ndarray, num_steps: int) -> Grid:
@@ -62,7 +69,10 @@ def _few(ts: np.ndarray) -> str:
 
 
 def _require_steps(num_steps: int) -> None:
-    require(num_steps >= 1, f"num_steps must be at least 1, got {num_steps=}")
+    require(
+        1 <= num_steps <= MOST_STEPS,
+        f"num_steps must be at least 1 and at most {MOST_STEPS}, got {num_steps=}",
+    )
 
 
 def quadratic(schedule: Schedule, num_steps: int) -> Grid:
@@ -71,7 +81,7 @@ def quadratic(schedule: Schedule, num_steps: int) -> Grid:
     Source: Song et al. 2021, arXiv:2010.02502, appendix D.2.
     """
     del schedule
-    return _checked(np.linspace(1.0, 0.0, num_steps + 1) ** 2, num_steps)
+    return _checked(_even(num_steps) ** 2, num_steps)
 
 
 def shifted(schedule: Schedule, num_steps: int, shift: float = 3.0) -> Grid:
@@ -86,7 +96,7 @@ def shifted(schedule: Schedule, num_steps: int, shift: float = 3.0) -> Grid:
     """
     del schedule
     require(shift > 0, f"shift must be above 0, got {shift=}")
-    t = np.linspace(1.0, 0.0, num_steps + 1)
+    t = _even(num_steps)
     return _checked(shift * t / (1 + (shift - 1) * t), num_steps)
 
 
@@ -101,9 +111,7 @@ def beta(schedule: Schedule, num_steps: int, a: float = 0.6, b: float = 0.6) -> 
     """
     del schedule
     require((a > 0) & (b > 0), f"a and b must be above 0, got {a=}, {b=}")
-    return _checked(
-        special.betaincinv(a, b, np.linspace(1, 0, num_steps + 1)), num_steps
-    )
+    return _checked(special.betaincinv(a, b, _even(num_steps)), num_steps)
 
 
 def discrete(

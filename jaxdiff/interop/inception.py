@@ -84,8 +84,7 @@ def read(path: Path) -> dict[str, np.ndarray]:
     Errors: as for `load`.
     """
     try:
-        from safetensors import SafetensorError
-        from safetensors.numpy import load_file
+        import safetensors.numpy
     except ModuleNotFoundError:
         raise ValueError(
             f"{path} cannot be read without safetensors: pip install "
@@ -94,8 +93,8 @@ def read(path: Path) -> dict[str, np.ndarray]:
     if not path.is_file():
         raise FileNotFoundError(f"there is no file {path} of weights; {CONVERT}")
     try:
-        return load_file(path)
-    except SafetensorError as error:
+        return safetensors.numpy.load_file(path)
+    except Exception as error:  # also for types of numbers that numpy does not have
         raise ValueError(
             f"{path} is not a safetensors file ({error}); {CONVERT}"
         ) from None

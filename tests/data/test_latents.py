@@ -130,3 +130,19 @@ def test_codes_are_not_mirrored(tmp_path):
     source = latents.make(stage(tmp_path))
     with pytest.raises(ValueError, match="flip=True"):
         batches.batch_at(source, 0, batch_size=2, seed=0, flip=True)
+
+
+@pytest.mark.parametrize("name", ["codes", "labels"])
+def test_a_file_of_codes_that_is_damaged_is_named(name, tmp_path):
+    first = stage(tmp_path)
+    latents.make(first)
+    path = first.folder / first.checksum / f"{name}.npy"
+    data, array = path.read_bytes(), np.load(path)
+    for other in (data[:-1], data[:60], b"", data[::-1]):
+        path.write_bytes(other)
+        with pytest.raises(ValueError, match=rf"{name}\.npy cannot be read .*; delete"):
+            latents.make(first)
+    for other in (array[:-1], array.astype(np.float64)):
+        np.save(path, other)
+        with pytest.raises(ValueError, match=rf"{name}\.npy has .* instead of"):
+            latents.make(first)

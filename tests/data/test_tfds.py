@@ -194,3 +194,29 @@ def test_a_missing_folder_is_not_made(tmp_path):
 def test_tensorflow_is_not_needed(root):
     tfds.make("beasts", data_dir=root)
     assert "tensorflow" not in sys.modules
+
+
+@pytest.mark.parametrize("cut", [10, 66_000])
+def test_a_damaged_shard_is_named(tmp_path, monkeypatch, cut):
+    """The one shard of two that is cut short, by metadata and by pictures."""
+    write(tmp_path, "beasts", [picture(i) for i in range(10)], LABELS)
+    path = tmp_path / "beasts/1.0.0/beasts-test.array_record-00000-of-00001"
+    path.write_bytes(path.read_bytes()[:-cut])
+    words = r"1\.0\.0/beasts-test\.array_record-0.* cannot be read .* damaged; build"
+    with pytest.raises(ValueError, match=words):
+        tfds.make("beasts", split="train+test", data_dir=str(tmp_path))
+    for name in ("dataset_info.json", "features.json"):
+        (tmp_path / "beasts/1.0.0" / name).write_text('{"a')
+        with pytest.raises(ValueError, match=r"beasts.*cannot be read .*damaged"):
+            tfds.make("beasts", data_dir=str(tmp_path))
+
+
+def test_a_place_that_is_not_there_is_no_place_to_build_in(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("TFDS_DATA_DIR", "mistyped")
+    with pytest.raises(FileNotFoundError, match=r"in mistyped \(no such folder\)") as e:
+        tfds.make("mnist")
+    assert "--data_dir=mistyped" not in str(e.value) and str(tmp_path) not in str(
+        e.value
+    )
+    assert str(Path.home()) in str(e.value)

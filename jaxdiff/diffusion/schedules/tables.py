@@ -18,6 +18,9 @@ from jaxdiff.diffusion.types import Schedule
 
 Table = np.ndarray
 
+# Far more fill the memory.
+MOST_STEPS = 1_000_000
+
 
 def from_alpha_bar(alpha_bar: ArrayLike) -> Schedule:
     """The schedule through a table of alpha_bar (eq. 2), log-linear in between.
@@ -145,4 +148,7 @@ def cosine_betas(num_steps: int, s: float = 0.008, max_beta: float = 0.999) -> T
 
 
 def _check(num_steps: int) -> None:
-    require(num_steps >= 2, f"a table needs num_steps >= 2, got {num_steps=}")
+    require(
+        2 <= num_steps <= MOST_STEPS,
+        f"a table needs num_steps >= 2 and at most {MOST_STEPS:,}, got {num_steps=}",
+    )

@@ -66,10 +66,10 @@ def prepare(
         stored = files.load_config(workdir) if files.holds_run(workdir) else None
         config = files.recall(workdir, config)
         files.check_same(workdir, config)
+    ranges.check(config)
     unused = fields.check(config, stored=stored)
     if unused:
         tqdm.write(f"note: nothing takes {', '.join(unused)}", file=sys.stderr)
-    ranges.check(config)
     _check_steps(config.train)
     experiment = Experiment(config, workdir, source)
     fields.check(config, experiment.source, stored)
