@@ -22,6 +22,7 @@ from ml_collections import config_flags
 
 from jaxdiff.files import write_text
 from launch import cli
+from launch.printing import print_rows
 
 CONFIG = config_flags.DEFINE_config_file(
     "config", None, "The experiment: a config file."
@@ -45,7 +46,7 @@ def main(kind: str) -> None:
         cli.fail("--config is missing: --config=configs/digits.py, for example")
     with cli.user_errors():
         rows = measure(kind)
-    cli.print_rows(rows)
+    print_rows(rows)
     if JSON.value:
         write_text(Path(JSON.value), json.dumps(rows, indent=2, default=float) + "\n")
 

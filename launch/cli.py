@@ -18,6 +18,7 @@ from absl import app, flags, logging
 from ml_collections import ConfigDict, config_flags
 
 from launch import hints
+from launch.printing import printable
 
 if TYPE_CHECKING:
     from jaxdiff.data.source import Source
@@ -101,11 +102,6 @@ def chosen_class(label: str | None, source: "Source") -> int | None:
     number = source.class_of(label)
     print(f"class {number}: {printable(source.class_names[number])}")
     return number
-
-
-def printable(text: str) -> str:
-    """With escapes for characters that would change a terminal's state."""
-    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
 
 
 def define_stored_config(argv: list[str]) -> None:
@@ -215,26 +211,6 @@ def _end_on_signals() -> None:
 def overrides() -> dict[str, object]:
     """{field: value} of the flags --config.FIELD=VALUE."""
     return config_flags.get_override_values(flags.FLAGS["config"])
-
-
-def print_rows(rows: list[dict]) -> None:
-    """One row as a list of names and figures, several as a table."""
-    if len(rows) == 1:
-        width = max(map(len, rows[0]))
-        for name, value in rows[0].items():
-            print(f"{name:<{width}}  {_text(value)}")
-        return
-    names = list(rows[0])
-    cells = [names] + [[_text(row.get(n, "")) for n in names] for row in rows]
-    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
-    for row in cells:
-        print("  ".join(f"{c:>{w}}" for c, w in zip(row, widths, strict=True)))
-
-
-def _text(value: object) -> str:
-    if value is None:
-        return ""
-    return f"{value:,.4g}" if isinstance(value, float) else str(value)
 
 
 def _parse(argv):

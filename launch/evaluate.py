@@ -23,6 +23,7 @@ from pathlib import Path
 from absl import flags
 
 from launch import cli
+from launch.printing import print_rows
 
 WORKDIR = flags.DEFINE_string("workdir", None, "The run to evaluate.")
 OUT = flags.DEFINE_string("out", None, "Folder for evaluation.json, samples and bpd.")
@@ -95,7 +96,7 @@ def main() -> None:
     command = shlex.join(["python", "-m", "launch.evaluate", *sys.argv[1:]])
     with cli.user_errors(working=True):
         rows = evaluate.run(request, command)
-    cli.print_rows(rows)
+    print_rows(rows)
 
 
 def unused(request: "evaluate.Request") -> dict[str, tuple[str, ...]]:

@@ -14,6 +14,7 @@ from pathlib import Path
 from absl import flags
 
 from launch import cli
+from launch.printing import print_rows
 
 WORKDIR = flags.DEFINE_string("workdir", None, "The run whose grid is fitted.")
 OUT = flags.DEFINE_string("out", None, "Folder for grids.png, samples.png, grids.txt.")
@@ -44,7 +45,7 @@ def main() -> None:
         )
     with cli.user_errors(working=True):
         rows = fit_grid.run(request)
-    cli.print_rows([{k: v for k, v in r.items() if k != "times"} for r in rows])
+    print_rows([{k: v for k, v in r.items() if k != "times"} for r in rows])
 
 
 if __name__ == "__main__":
