@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from jaxdiff.data import record, synthetic, table
-from jaxdiff.runs.experiment import open_run
+from jaxdiff.runs.experiment import Experiment, open_run
 from jaxdiff.runs.sample import run as sample
 from jaxdiff.runs.train import loop, setup
 from tests.runs.conftest import CLASSIFIER, tiny_config, untrained
@@ -93,7 +93,7 @@ def run_of(kind, tmp_path):
     write = write_table if kind == "table" else write_pictures
     write(path)
     config = (table_config if kind == "table" else folder_config)(path)
-    untrained(config, tmp_path / "run")
+    untrained(Experiment(config).measured().config, tmp_path / "run")
     return path, config
 
 
@@ -160,7 +160,7 @@ def test_a_run_resumes_in_its_own_units(tmp_path, capsys):
     path = tmp_path / "data"
     write_table(path)
     config = table_config(path, num_steps=2)
-    untrained(setup.prepare(config, None).experiment.config, tmp_path / "run")
+    untrained(Experiment(config).measured().config, tmp_path / "run")
     stored = (tmp_path / "run" / record.FILE).read_bytes()
     checksum = open_run(tmp_path / "run").config.data.checksum
     write_table(path, factor=100)
