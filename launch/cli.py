@@ -39,7 +39,7 @@ def user_errors(*, working: bool = False):
         is_bug = working and isinstance(error, ValueError) and not is_check(error)
         if is_bug or os.environ.get("JAXDIFF_DEBUG"):
             raise
-        fail(" ".join(str(error).split()))
+        fail(" ".join(str(error).split()) or type(error).__name__)
 
 
 def is_check(error: BaseException) -> bool:

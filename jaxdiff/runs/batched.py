@@ -73,6 +73,7 @@ def draw_batches(
     num, key = len(images.seeds), jax.random.key(seed)
     size = min(max(1, batch_size // k), num)
     chunk = -(-size // len(devices)) * len(devices)
+    memory.check_fits("sampler.batch_size", chunk * k, shape)
     bar = tqdm(total=num * k, desc="sampling", unit="", disable=None)
     parts = []
     with memory.enough("sampler.batch_size", batch_size):

@@ -1,12 +1,19 @@
 """Memory that is exhausted: an error that names the field to lower."""
 
 import contextlib
+import math
+import os
 import re
 from collections.abc import Iterator
+from pathlib import Path
 
 import jax
 
+from jaxdiff.arrays import require
 from jaxdiff.train.timing import peak_memory
+
+# Where Linux says what a container may have; a word for no limit.
+LIMIT = Path("/sys/fs/cgroup/memory.max")
 
 
 class ExhaustedError(MemoryError):
@@ -34,3 +41,20 @@ def enough(field: str, value: int) -> Iterator[None]:
             + (f"; {size[1]} more are not there" if size else "")
             + f"). Lower {field}, or take a smaller model"
         ) from error
+
+
+def check_fits(field: str, value: int, shape: tuple[int, ...]) -> None:
+    """ValueError for a batch that is larger than the machine's memory: the system would
+    end the process without a word.
+
+    value: examples in the batch.  shape: of one, f32.
+    """
+    size = 4 * math.prod(shape) * value
+    most = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    text = LIMIT.read_text().strip() if LIMIT.is_file() else ""
+    most = min(most, int(text)) if text.isdecimal() else most
+    require(
+        size <= most,
+        f"{field}={value} needs {size / 2**30:,.1f} GiB for the examples of a "
+        f"batch alone, and this machine has {most / 2**30:,.1f}; lower it",
+    )

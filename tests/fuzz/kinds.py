@@ -127,7 +127,7 @@ def _changed(rng, one=False):
     changed = []
     for _ in range(1 if one else rng.integers(1, 4)):
         block = [*stored][rng.integers(len(stored))]
-        if isinstance(stored[block], dict) and rng.random() < 0.95:
+        if isinstance(stored[block], dict) and stored[block] and rng.random() < 0.95:
             name = [*stored[block]][rng.integers(len(stored[block]))]
             stored[block][name] = new = wild.like(rng, stored[block][name])
             changed.append(f"{block}.{name}={new!r}"[:80])

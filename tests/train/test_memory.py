@@ -40,3 +40,18 @@ def test_other_errors_of_xla_stay_as_they_are():
     error = jax.errors.JaxRuntimeError("INTERNAL: a bug")
     with pytest.raises(jax.errors.JaxRuntimeError, match="INTERNAL"), OF_TRAINING():
         raise error
+
+
+def test_a_batch_larger_than_the_machine_is_refused(tmp_path, monkeypatch):
+    memory.check_fits("train.batch_size", 64, (8, 8))
+    words = r"train\.batch_size=64 needs 16,384\.0 GiB .* this machine has"
+    with pytest.raises(ValueError, match=words):
+        memory.check_fits("train.batch_size", 64, (2**36,))
+    monkeypatch.setattr(memory, "LIMIT", tmp_path / "max")  # of a container
+    for text in ("16383\n", "max\n"):
+        (tmp_path / "max").write_text(text)
+        if text == "max\n":
+            memory.check_fits("train.batch_size", 64, (8, 8))
+        else:
+            with pytest.raises(ValueError, match="this machine has 0"):
+                memory.check_fits("train.batch_size", 64, (8, 8))

@@ -1,5 +1,6 @@
 """What an edit starts from: pictures in files, or the run's own data."""
 
+import re
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -47,17 +48,14 @@ def from_data(texts: Sequence[str], source: Source) -> EditInputs:
     for text in texts:
         parts = text.split(":")
         require(
-            len(parts) <= 2 and all(part.strip().isdigit() for part in parts),
+            re.fullmatch(r" *\d{1,18} *(: *\d{1,18} *)?", text, re.ASCII),
             f"--data_index must look like 0,1,2 or 0:200, got {text!r}",
         )
-        first, last = int(parts[0]), int(parts[-1])
-        index += [*range(first, last)] if len(parts) == 2 else [first]
+        first, last = int(parts[0]), int(parts[-1]) + (len(parts) == 1)
+        there = f"the data have {len(source)}, from 0 on"
+        require(last <= len(source), f"--data_index: no example {last - 1}; {there}")
+        index += range(first, last)
     require(index, "--data_index names no example; 0:4 are the first four")
-    require(
-        max(index) < len(source),
-        f"--data_index: there is no example {max(index)}; the data have {len(source)}, "
-        "from 0 on",
-    )
     require(len({*index}) == len(index), "--data_index names an example twice")
     batch = source[np.array(index)]
     labels = source.labels_of(batch)

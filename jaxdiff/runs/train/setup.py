@@ -21,7 +21,7 @@ from jaxdiff.runs.experiment import Experiment
 from jaxdiff.runs.train import preview
 from jaxdiff.runs.train.progress import Measure, make_measure
 from jaxdiff.tasks.task import Task
-from jaxdiff.train import optim, parallel
+from jaxdiff.train import memory, optim, parallel
 from jaxdiff.train.state import TrainState, init_state, num_params
 from jaxdiff.train.step import make_train_step
 
@@ -73,6 +73,8 @@ def prepare(
     _check_steps(config.train)
     experiment = Experiment(config, workdir, source)
     fields.check(config, experiment.source, stored)
+    shape = experiment.source.shape
+    memory.check_fits("train.batch_size", config.train.batch_size, shape)
     len(experiment.source)  # of a run that resumes they are read and compared now
     record = experiment.record or records.of(
         experiment.source, config.data.path, given=source is not None
