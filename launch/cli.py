@@ -11,6 +11,7 @@ import signal
 import sys
 import threading
 from collections.abc import Callable, Sequence
+from os.path import expanduser
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -107,6 +108,7 @@ def chosen_class(label: str | None, source: "Source") -> int | None:
 def define_stored_config(argv: list[str]) -> None:
     """Let --config.… override the config stored in --workdir; before parsing."""
     _end_on_signals()
+    hints.expand_home(argv)
     from jaxdiff import schema
     from jaxdiff.runs import workdir
 
@@ -148,12 +150,19 @@ def run(
             fail(f"{words[-1]!r} is not a flag; flags look like --config=configs/x.py")
         import jax
 
-        from jaxdiff import ranges
+        from jaxdiff import ranges, schema
 
+        for stream in (sys.stdout, sys.stderr):  # names in a locale without letters
+            with contextlib.suppress(AttributeError):
+                stream.reconfigure(errors="backslashreplace")
         config = flags.FLAGS["config"].value if "config" in flags.FLAGS else None
         if "ema" in flags.FLAGS and flags.FLAGS["ema"].value is not None:
             config.sampler.ema = flags.FLAGS["ema"].value
         if config is not None:
+            texts = {k: v for k, v in schema.flat(config).items() if str(v)[:1] == "~"}
+            config.update_from_flattened_dict(
+                {field: expanduser(path) for field, path in texts.items()}
+            )
             with user_errors():
                 ranges.check(config)
                 # before the first use of a device; GPUs are as many as there are
@@ -214,6 +223,7 @@ def overrides() -> dict[str, object]:
 
 
 def _parse(argv):
+    hints.expand_home(argv)
     if hints.asks_for_help(argv):
         hints.print_help(argv)
     name = _flag(argv, "--config")

@@ -1,7 +1,8 @@
-"""Help for whoever types a command: --help, near names, and configs by their names."""
+"""Help for whoever types a command: --help, near names, configs by name, and "~"."""
 
 import difflib
 import sys
+from os.path import expanduser
 from pathlib import Path
 
 from absl import app, flags
@@ -69,3 +70,11 @@ def near_field(flag: str, stored: bool) -> str:
     near = [short] if short in names else difflib.get_close_matches(short, names, 1)
     fields = " or ".join(f"--config.{f}" for name in near for f in names[name])
     return f". Did you mean {fields}?" if fields else ""
+
+
+def expand_home(argv: list[str]) -> None:
+    """Write the home folder for "~" in every flag: a shell does not do so after "="."""
+    for i, word in enumerate(argv[1:], 1):
+        flag, equals, value = word.partition("=")
+        is_flag = word.startswith("-") and equals
+        argv[i] = flag + "=" + expanduser(value) if is_flag else expanduser(word)

@@ -47,12 +47,13 @@ def read(path: str) -> Cells:
             other text, a missing or repeated name, a row of another length, control
             characters, and a header that two separators split.
     """
-    if not Path(path).is_file():
+    file = Path(path).expanduser()
+    if not file.is_file():
         raise FileNotFoundError(
             f"path: there is no file {path!r} (looked from {Path.cwd()}); give the "
             "path of a CSV file"
         )
-    raw = Path(path).read_bytes()
+    raw = file.read_bytes()
     try:
         text = raw.decode("utf-8-sig")
     except UnicodeDecodeError as error:

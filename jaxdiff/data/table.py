@@ -60,7 +60,8 @@ def make(
     between = reading.SEPARATORS[cells.separator]
     head = f"{where}{len(source)} rows, cells separated by {between}"
     source = replace(source, notes=(head, *source.notes))
-    return sources.of_files(source, [Path(path)], Path(path), checksum)
+    file = Path(path).expanduser()
+    return sources.of_files(source, [file], file, checksum)
 
 
 def from_columns(

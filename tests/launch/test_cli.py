@@ -7,7 +7,7 @@ import pytest
 
 from jaxdiff.arrays import require
 from jaxdiff.plots import curves
-from launch import cli, hints
+from launch import cli, hints, printing
 from tests.launch.conftest import launch, one_line
 
 
@@ -112,3 +112,28 @@ def test_names_are_read_and_hints_have_plain_quotes(outcomes):
     one_line(outcomes["flag"], r"mean --config\.train\.num_steps or --config\.sampler")
     one_line(outcomes["field"], "no field 'num_stesp' Did you mean \"num_steps\"")
     assert not re.search(r"\\['n]", outcomes["field"].err)
+
+
+@pytest.mark.parametrize(
+    ("word", "expanded"),
+    [
+        ("--workdir=~/runs/a", "--workdir=/home/me/runs/a"),
+        ("--config.data.path=~", "--config.data.path=/home/me"),
+        ("~/runs/a", "/home/me/runs/a"),
+        ("--fix=a=~/b", "--fix=a=~/b"),
+        ("--config.data.columns=('~a',)", "--config.data.columns=('~a',)"),
+        ("--force", "--force"),
+        ("", ""),
+    ],
+)
+def test_the_home_folder_is_written_out(monkeypatch, word, expanded):
+    monkeypatch.setenv("HOME", "/home/me")
+    argv = ["~program", word]
+    hints.expand_home(argv)
+    assert argv == ["~program", expanded]
+    hints.expand_home(argv)
+    assert argv[1] == expanded
+
+
+def test_a_terminal_is_not_obeyed():
+    assert printing.printable("größe \x1b[31m\u202e文") == "größe \\x1b[31m\\u202e文"
