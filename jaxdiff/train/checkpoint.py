@@ -1,6 +1,7 @@
 """Orbax checkpoints of the training state: asynchronous, keep-last and keep-every."""
 
 import contextlib
+import time
 import zlib
 from collections.abc import Callable, Iterator
 from functools import cache, partial
@@ -21,6 +22,8 @@ Manager = ocp.CheckpointManager
 Registry = ocp.handlers.DefaultCheckpointHandlerRegistry
 # Orbax's name of the tree in a checkpoint, and ours of the checksums beside it.
 ITEM, CHECKSUMS = "default", "checksums"
+# How often, and after how many seconds, checkpoints that change are looked at again.
+ATTEMPTS, PAUSE = 20, 0.1
 
 
 def open_manager(
@@ -121,10 +124,10 @@ def _checksum(a: Any) -> str:
     return f"{zlib.crc32(values.reshape(-1).view(np.uint8).data):08x}"
 
 
-def _check_fits(manager: Manager, step: int, like: PyTree) -> None:
-    """ValueError for arrays of another shape, and for one that was not saved."""
-    tree = manager.item_metadata(step)
-    leaves = jax.tree_util.tree_leaves_with_path(getattr(tree, "tree", tree))
+def _check_fits(manager: Manager, step: int, like: PyTree) -> dict[str, str] | None:
+    """The checksums; ValueError for arrays of another shape, or that were not saved."""
+    about = manager.item_metadata(step)
+    leaves = jax.tree_util.tree_leaves_with_path(getattr(about, "tree", about))
     stored = {_name(path): tuple(a.shape) for path, a in leaves}
     for path, a in jax.tree_util.tree_leaves_with_path(like):
         name = _name(path)
@@ -133,16 +136,15 @@ def _check_fits(manager: Manager, step: int, like: PyTree) -> None:
             raise ValueError(
                 f"{name} is {has} there, and the model of this config has {a.shape}"
             )
+    return (getattr(about, "custom_metadata", None) or {}).get(CHECKSUMS)
 
 
 def _name(path: tuple[Any, ...]) -> str:
     return jax.tree_util.keystr(path, simple=True, separator="/")
 
 
-def _check(manager: Manager, step: int, tree: PyTree) -> None:
+def _check(manager: Manager, stored: dict[str, str] | None, tree: PyTree) -> None:
     """ValueError for an array that is not what was saved."""
-    about = getattr(manager.item_metadata(step), "custom_metadata", None)
-    stored = (about or {}).get(CHECKSUMS)
     if stored is None:
         _say_once(f"{manager.directory} was written without checksums: not verified")
         return
@@ -180,69 +182,91 @@ def restore_part(manager: Manager, like: dict[str, PyTree]) -> dict[str, PyTree]
 
     def read(step: int) -> Any:
         abstract = _here(like)
-        _check_fits(manager, step, like)
+        stored = _check_fits(manager, step, like)
         args = ocp.args.PyTreeRestore(
             item=abstract,
             restore_args=ocp.checkpoint_utils.construct_restore_args(abstract),
             partial_restore=True,
         )
         restored = manager.restore(step, args=args)
-        _check(manager, step, restored)
+        _check(manager, stored, restored)
         return restored
 
     return _newest_whole(manager, read)
 
 
+def read_part(directory: Path, like: dict[str, PyTree]) -> dict[str, PyTree] | None:
+    """As `restore_part`, of a run that may be training: it deletes old checkpoints and
+    writes new ones. The newest that is there is read.
+
+    Errors: ValueError, also if they change each time.
+    """
+    for _ in range(ATTEMPTS):
+        steps = _steps(directory)
+        try:
+            with open_manager(directory, keep_last=None) as manager:
+                part = restore_part(manager, like)
+            if part is not None or not steps:
+                return part
+        except (Changed, OSError):
+            if _steps(directory) == steps:
+                raise
+        time.sleep(PAUSE)
+    raise ValueError(
+        f"the checkpoints in {directory} are replaced before they are read; keep more "
+        "of them (train.keep_last), or stop the run"
+    )
+
+
+class Changed(ValueError):
+    """A checkpoint could not be read, and others are there now."""
+
+
+def _steps(directory: Path) -> set[int]:
+    folders = (path for path in directory.iterdir() if path.name.isdecimal())
+    return {int(path.name) for path in folders if path.is_dir()}
+
+
 def _newest_whole(
     manager: Manager, read: Callable[[int], Any], step: int | None = None
 ) -> Any:
-    steps = sorted(manager.all_steps())
-    if step is not None and step not in steps:
-        raise ValueError(f"no checkpoint of step {step}; there are {steps}")
-    failed: dict[int, str] = {}
-    while left := {*(steps if step is None else [step])} - failed.keys():
-        at = max(left)
+    folder, steps = Path(manager.directory), sorted(manager.all_steps(), reverse=True)
+    errors, there = [], {*steps}  # when the manager was opened
+    if step is not None:
+        if step not in steps:
+            raise ValueError(f"no checkpoint of step {step}; there are {steps[::-1]}")
+        steps = [step]
+    for at in steps:
         try:
             # after a look at a folder without arrays, orbax misreads all the others
-            if not (Path(manager.directory) / str(at) / ITEM).is_dir():
+            if not (folder / str(at) / ITEM).is_dir():
                 raise ValueError(f"it has no folder {ITEM}")
             tree = read(at)
         except Exception as error:  # orbax raises many kinds for a damaged checkpoint
+            if _steps(folder) != there:
+                raise Changed(
+                    f"the checkpoints in {folder} are being changed"
+                ) from None
             reason = " ".join(str(error).partition("[tensorstore_spec")[0].split())
-            failed[at] = f"step {at} cannot be used: {reason}"
-            # a run in training deletes old ones and writes new ones
-            manager.reload()
-            steps = manager.all_steps()
+            errors.append(f"step {at} cannot be used: {reason}")
             continue
-        errors = [text for at, text in failed.items() if _exists(manager, at)]
         if errors:
-            text = "%s: %s; step %d is used"
-            logging.warning(text, manager.directory, "; ".join(errors), at)
+            logging.warning("%s: %s; step %d is used", folder, "; ".join(errors), at)
         return tree
-    errors = {at: text for at, text in failed.items() if _exists(manager, at)}
-    if errors:
+    if steps:
         raise ValueError(
-            f"none of the checkpoints {[*errors]} in {manager.directory} can be used; "
-            f"{next(iter(errors.values()))}"
-        )
-    if failed:
-        raise ValueError(
-            f"the checkpoints in {manager.directory} were deleted while they were read"
+            f"none of the checkpoints {steps} in {folder} can be used; {errors[0]}"
         )
     return None
-
-
-def _exists(manager: Manager, step: int) -> bool:
-    return (Path(manager.directory) / str(step)).exists()
 
 
 def restore_tree(manager: Manager, step: int, like: PyTree) -> Any:
     """The arrays saved at a step. Errors: ValueError for one that holds other values
     than were saved, and orbax's, of many kinds, for what it cannot read.
     """
-    _check_fits(manager, step, like)
+    stored = _check_fits(manager, step, like)
     restored = manager.restore(step, args=ocp.args.StandardRestore(_here(like)))
-    _check(manager, step, restored)
+    _check(manager, stored, restored)
     return restored
 
 

@@ -51,8 +51,7 @@ def restore_average(
         "step": jax.ShapeDtypeStruct((), np.int32),
         "ema": (shapes,) * (1 + len(widths)) if widths else shapes,
     }
-    with checkpoint.open_manager(checkpoints, keep_last=None) as manager:
-        restored = checkpoint.restore_part(manager, like)
+    restored = checkpoint.read_part(checkpoints, like)
     if restored is None:
         raise FileNotFoundError(f"{checkpoints} holds no checkpoint; train it first")
     step, averages = int(restored["step"]), restored["ema"]

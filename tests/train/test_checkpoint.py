@@ -238,17 +238,42 @@ def test_what_is_set_aside_keeps_what_was(tmp_path):
             checkpoint.save(manager, state_at(2))
 
 
-def test_while_a_run_deletes_old_ones_the_newest_left_is_read(tmp_path):
-    """As a run in training does, after the folder was listed and while it is read."""
+@pytest.mark.parametrize("when", ["open_manager", "restore_part"])
+def test_while_a_run_trains_the_newest_left_is_read(
+    tmp_path, monkeypatch, warned, when
+):
+    """After a look at the folder, and before what was seen is read, step 2 goes."""
     write(tmp_path, [1, 2])
-    with checkpoint.open_manager(tmp_path, keep_last=None) as manager:
-        assert manager.all_steps() == [1, 2]
-        write(tmp_path, [3, 4], keep_last=1)
-        assert sorted(p.name for p in tmp_path.iterdir()) == ["4"]
-        same(checkpoint.restore(manager, state_at(0)), state_at(4))
-        shutil.rmtree(tmp_path / "4")
-        with pytest.raises(ValueError, match="were deleted while they were read"):
-            checkpoint.restore(manager, state_at(0))
+    seen, function = [], getattr(checkpoint, when)
+
+    def changing(first, *args, **how):
+        seen.append(1)
+        if len(seen) == 1:
+            write(tmp_path / "new", [3], keep_last=1)
+            if when == "restore_part":  # a multiple that is kept is not the newest
+                assert first.all_steps() == [1, 2]
+            shutil.move(tmp_path / "new" / "3", tmp_path)
+            shutil.rmtree(tmp_path / "2" / checkpoint.ITEM)  # others as they go
+        return function(first, *args, **how)
+
+    monkeypatch.setattr(checkpoint, when, changing)
+    part = checkpoint.read_part(tmp_path, {"ema": state_at(0).ema})
+    same(part["ema"], state_at(3).ema)
+    assert not warned
+
+
+def test_what_changes_each_time_is_an_error(tmp_path, monkeypatch):
+    write(tmp_path, [1])
+    steps = iter(range(2, 99))
+
+    def restore(manager, like):
+        (tmp_path / str(next(steps))).mkdir()
+        raise checkpoint.Changed
+
+    monkeypatch.setattr(checkpoint, "restore_part", restore)
+    monkeypatch.setattr(checkpoint, "PAUSE", 0)
+    with pytest.raises(ValueError, match="replaced before they are read; keep more"):
+        checkpoint.read_part(tmp_path, {})
 
 
 def test_what_a_stop_cut_short_is_deleted_by_who_writes(tmp_path):
