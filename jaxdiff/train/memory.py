@@ -12,7 +12,7 @@ import jax
 from jaxdiff.arrays import require
 from jaxdiff.train.timing import peak_memory
 
-# Where Linux says what a container may have; a word for no limit.
+# Where Linux keeps the limit of a container: a number of bytes, or "max".
 LIMIT = Path("/sys/fs/cgroup/memory.max")
 
 
