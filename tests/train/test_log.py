@@ -71,18 +71,19 @@ def test_tensorboard_has_what_the_log_has(tmp_path):
     assert (begin.step, resumed.step) == (1, 3) and resumed.session_log.status == 1
 
 
-@pytest.mark.parametrize("call", ["write", "flush", "close"])
+@pytest.mark.parametrize("call", ["start", "write", "flush", "close"])
 def test_without_room_for_events_the_run_continues(tmp_path, monkeypatch, capsys, call):
-    opened = open_log(tmp_path)
+    opened = open_log(tmp_path) if call != "start" else None
 
     def full(self, *_):
         if call == "close":
             self._writer.close()  # a test may leave no open file
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(RecordWriter, call, full)
+    monkeypatch.setattr(RecordWriter, call.replace("start", "flush"), full)
     monkeypatch.setattr(log, "FLUSH_SECS", 0)
     began = time.monotonic()
+    opened = opened or open_log(tmp_path)
     for step in range(1, 40):
         opened.write(step, {"loss": 1.0})
     opened.close()
