@@ -91,8 +91,8 @@ def parse(home: Home, spec: str) -> tuple[str, dict[str, Any]]:
     # what ast raises for odd literals and for very long ones
     except (SyntaxError, ValueError, TypeError, RecursionError, MemoryError):
         raise ValueError(
-            f"{spec[:80]!r} is not 'name' or 'name(field=value, ...)' for "
-            f"{home.__name__}"
+            f"{spec[:80]!r} is not 'name' or 'name(field=value, ...)', with texts in "
+            f"quotes, for {home.__name__}"
         ) from None
 
 

@@ -43,7 +43,7 @@ RANGES: dict[str, tuple[int | float, int | float]] = {
     "sampler.num_steps": (1, STEPS),
     "sampler.batch_size": (1, COUNT),
     "sampler.known_steps": (0, STEPS),
-    "sampler.resample": (1, STEPS),
+    "sampler.resample": (1, COUNT),
     "sampler.quantile": (0, 1),
 }
 # What the items of a tuple are.

@@ -35,8 +35,8 @@ SPACINGS = ("leading", "linspace", "trailing")
 
 # Grids in noise level take the schedule's level at this time before they step to 0.
 CLEANEST = 1e-3
-# More steps help no solver, and far more fill the memory.
-MOST_STEPS = 100_000
+# Steps, and entries of a table: more help no solver, and far more fill the memory.
+MOST_STEPS, MOST_ENTRIES = 100_000, 1_000_000
 
 
 def uniform(schedule: Schedule, num_steps: int) -> Grid:
@@ -136,8 +136,9 @@ def discrete(
         f"spacing must be one of {', '.join(SPACINGS)}, got {spacing=}",
     )
     require(
-        1 <= n <= total,
-        f"num_steps must be from 1 to the table's total={total}, got {num_steps=}",
+        1 <= n <= total <= MOST_ENTRIES,
+        f"num_steps must be from 1 to the table's total={total}, and that at most "
+        f"{MOST_ENTRIES:,}, got {num_steps=}",
     )
     if spacing == "leading":
         index = np.arange(n)[::-1] * (total // n)
@@ -207,7 +208,7 @@ def karras(
     Errors: ValueError unless 0 < sigma_min < sigma_max and rho > 0.
     Source: Karras et al. 2022, arXiv:2206.00364, eq. 5.
     """
-    require(rho > 0, f"need rho > 0, got {rho=}")
+    require(rho >= 0.01, f"need rho > 0, at least .01, got {rho=}")
     low, high = _ends(schedule, num_steps, sigma_min, sigma_max)
     with np.errstate(all="ignore"):  # what overflows does not fall
         root = np.linspace(*np.float64([high, low]) ** (1 / rho), num_steps)

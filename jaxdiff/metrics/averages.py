@@ -16,7 +16,13 @@ class Average(NamedTuple):
         return {name: self.value, f"{name}_error": self.error}
 
 
-def average(values: Any) -> Average:
-    """The mean of f[n] and its standard error, std / sqrt(n), in float64; n >= 2."""
+def average(values: Any, name: str = "values") -> Average:
+    """The mean of f[n] and its standard error, std / sqrt(n), in float64; n >= 2.
+
+    Errors: FloatingPointError for values that are not finite. name: theirs.
+    """
     v = np.asarray(values, np.float64)
+    bad = np.count_nonzero(~np.isfinite(v))
+    if bad:
+        raise FloatingPointError(f"{bad} of {len(v)} {name} are not finite")
     return Average(float(v.mean()), float(v.std(ddof=1) / np.sqrt(len(v))))

@@ -25,3 +25,9 @@ def test_single_precision_is_summed_in_double():
     values[0] = 1e6  # in single precision it would swallow the others
     exact = (1e6 + (10**6 - 1) * float(np.float32(0.1))) / 10**6
     assert average(values).value == pytest.approx(exact, rel=1e-12)
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
+def test_no_average_of_what_is_not_finite(bad):
+    with pytest.raises(FloatingPointError, match="2 of 4 bpd are not finite"):
+        average([1.0, bad, 2.0, bad], "bpd")

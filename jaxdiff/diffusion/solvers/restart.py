@@ -16,6 +16,9 @@ from jaxdiff.diffusion.types import BoundDenoise, Schedule, Solver, StepNoise
 
 ORDER = 2
 
+# Repeats, and steps in each: what costs a hundred thousand calls gains nothing.
+MOST = 10_000
+
 
 def make(
     schedule: Schedule,
@@ -41,8 +44,9 @@ def make(
     """
     require((low > 0) & (low < high), f"need 0 < low < high, got {low=}, {high=}")
     require(
-        repeats >= 1 and num_steps >= 1,
-        f"repeats and num_steps must be at least 1, got {repeats=}, {num_steps=}",
+        1 <= repeats <= MOST and 1 <= num_steps <= MOST,
+        f"repeats and num_steps must be at least 1 and at most {MOST}, got {repeats=}, "
+        f"{num_steps=}",
     )
     inner, interval = heun.make(schedule), (low, high, rho)
     # the numbers are kept as shapes, because the length of a scan is static

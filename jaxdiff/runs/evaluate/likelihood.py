@@ -141,7 +141,7 @@ def by_name(rows: list[dict[str, Any]]) -> dict[str, float]:
 
 
 def _row(estimate, arrays):
-    mean, error = average(arrays[f"{estimate}_total"])
+    mean, error = average(arrays[f"{estimate}_total"], f"bpd by {estimate!r}")
     row = {"estimate": estimate, "bpd": mean, "error": error}
     names = ("ode_steps",) if estimate == "flow" else ("prior", "decoder")
     names += tuple(k for k in latent.SHARES if f"{estimate}_{k}" in arrays)
