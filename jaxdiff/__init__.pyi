@@ -3,6 +3,7 @@
 
 from jaxdiff import rng as rng
 from jaxdiff.diffusion import analytic as analytic
+from jaxdiff.diffusion import arguments as arguments
 from jaxdiff.diffusion import bpd as bpd
 from jaxdiff.diffusion import conditions as conditions
 from jaxdiff.diffusion import denoisers as denoisers
@@ -22,6 +23,7 @@ from jaxdiff.diffusion import noises as noises
 from jaxdiff.diffusion import orders as orders
 from jaxdiff.diffusion import posterior as posterior
 from jaxdiff.diffusion import predictions as predictions
+from jaxdiff.diffusion import respacing as respacing
 from jaxdiff.diffusion import rules as rules
 from jaxdiff.diffusion import sample_moments as sample_moments
 from jaxdiff.diffusion import sampling as sampling

@@ -83,7 +83,8 @@ def check(config: ConfigDict, *blocks: str) -> None:
 
 def _check_type(field, value, kind):
     """An int may stand for a float."""
-    fits = type(value) is kind or (kind is float and type(value) is int)
+    kinds = (float, int) if kind is float else kind
+    fits = isinstance(value, kinds) and (kind is bool or not isinstance(value, bool))
     require(fits, f"{field} must be of type {kind.__name__}, got {value!r}")
 
 

@@ -107,8 +107,10 @@ def named(tmp_path_factory):
 # Read before any training by whoever starts it: launch/cli.py.
 OF_THE_MACHINE = {"train.cpu_devices"}
 # Read and without effect: to refuse some values, also for tasks that do not take them;
-# and by the maker of data that are standardised afterwards, whatever black was.
+# by the maker of data that are standardised afterwards, whatever black was; and to name
+# the data in a message.
 IDLE = {"train.evaluate_every", "train.num_preview", "data.low"}
+IDLE |= {"data.path", "data.dataset"}
 
 
 @pytest.mark.parametrize("task", ON)

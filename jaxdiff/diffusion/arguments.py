@@ -8,7 +8,7 @@ import inspect
 from collections.abc import Callable
 from functools import wraps
 from types import FunctionType, MethodType, ModuleType
-from typing import Any, ParamSpec, TypeVar
+from typing import Any, ParamSpec
 
 import jax
 import numpy as np
@@ -17,7 +17,7 @@ from jax.core import Tracer
 from jaxdiff.arrays import require
 from jaxdiff.diffusion.types import Denoised, Solver
 
-P, R = ParamSpec("P"), TypeVar("R")
+P = ParamSpec("P")
 
 # What a leaf of a denoiser may be.
 ARRAYS = (jax.Array, np.ndarray, np.generic, bool, int, float, complex)
@@ -35,14 +35,14 @@ APPLY = {
 }
 
 
-def checked(sample: Callable[P, R]) -> Callable[P, R]:
+def checked(sample: Callable[P, Any]) -> Callable[P, Any]:
     """`sample` with its arguments checked.
 
     Errors: ValueError with the code to write instead.
     """
 
     @wraps(sample)
-    def call(*args: P.args, **kwargs: P.kwargs) -> R:
+    def call(*args: P.args, **kwargs: P.kwargs) -> Any:
         _check(**inspect.signature(sample).bind(*args, **kwargs).arguments)
         return sample(*args, **kwargs)
 

@@ -146,4 +146,5 @@ def sample(system: System, ts: Array | Grid, paths: Paths) -> Float[Array, "n ..
     keys, shape = paths.keys, paths.ends.shape[1:]
     how = {"schedule": system.schedule, "noise": system.noise}
     x_T = sampling.init_noise(keys, shape, t=ts[0], **how)
-    return sampling.sample(keys, system.denoise, system.solver, ts, x_T, paths.cond)
+    times = jnp.asarray(ts)
+    return sampling.sample(keys, system.denoise, system.solver, times, x_T, paths.cond)

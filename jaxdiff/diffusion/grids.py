@@ -211,7 +211,8 @@ def karras(
     require(rho >= 0.01, f"need rho > 0, at least .01, got {rho=}")
     low, high = _ends(schedule, num_steps, sigma_min, sigma_max)
     with np.errstate(all="ignore"):  # what overflows does not fall
-        root = np.linspace(*np.float64([high, low]) ** (1 / rho), num_steps)
+        first, last = np.array([high, low], np.float64) ** (1 / rho)
+        root = np.linspace(first, last, num_steps)
         values = -2 * rho * np.log(root)
     return _from_log_snr(schedule, values, num_steps)
 

@@ -61,7 +61,9 @@ COLUMNS = {
         "'c' has the new category 'g'",
     ),
     "text for numbers": (
-        partial(write_table, rows=[*ROWS, [3, "low", "r"]]),
+        partial(
+            write_table, rows=[[k, ("low", "high")[k % 3 == 0], c] for k, _, c in ROWS]
+        ),
         "column 'b'",
     ),
 }

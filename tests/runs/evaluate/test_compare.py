@@ -104,7 +104,7 @@ def test_the_file_has_all_that_changes_the_figures(compared, extractor):
 
 
 def test_one_class_and_other_sizes(folders, extractor, capsys):
-    path, chosen = extractor.folder, {"label": 1, "num_real": 12, "seed": 3}
+    path, chosen = extractor.folder, {"label": "1", "num_real": 12, "seed": 3}
     request = prepare(folders, path, "dim", out=folders / "one class", **chosen)
     index = request.reference.index
     assert request.samples[0].labels.tolist() == [1] * 10
@@ -151,9 +151,13 @@ def test_one_pass_gives_every_split(extractor, monkeypatch):
     [
         (["none"], {}, "no folder .*none of samples"),
         (["dim", "dim"], {}, "given twice"),
-        (["dim"], {"label": 3}, "from 0 to 2, got 3; classes: 0 class 0, 1 class 1"),
+        (
+            ["dim"],
+            {"label": "3"},
+            "from 0 to 2 or .*, got 3; classes: 0 class 0, 1 class 1",
+        ),
         (["dim"], {"num_real": 61}, "from 4 to the 60 images that there are, got 61"),
-        (["plain"], {"label": 1}, "plain have no known classes"),
+        (["plain"], {"label": "1"}, "plain have no known classes"),
         (["one"], {}, "one has 1 such image; a covariance"),
         (["dim"], {"out": "dim"}, "dim is not empty; choose another folder"),
     ],

@@ -176,7 +176,7 @@ def test_the_real_data_are_given_once(tmp_path):
     with pytest.raises(ValueError, match="compares with its own data; leave out"):
         compare.prepare(**fields | {"features": tmp_path / "run"})
     with pytest.raises(ValueError, match="the data have no labels"):
-        compare.prepare(**fields | {"label": 1})
+        compare.prepare(**fields | {"label": "1"})
 
 
 def test_pictures_of_a_run(tmp_path):
