@@ -1,13 +1,14 @@
 """From a config to objects. Other readers of a config read their command's block."""
 
 import inspect
-import math
+import re
 from collections.abc import Callable
 
 from ml_collections import ConfigDict
 
 from jaxdiff import data as data_home
 from jaxdiff import models as model_home
+from jaxdiff import notes
 from jaxdiff import tasks as task_home
 from jaxdiff.arrays import require
 from jaxdiff.choices import choose, from_block, hint, members, parse, pick
@@ -32,6 +33,7 @@ from jaxdiff.diffusion import (
 )
 from jaxdiff.diffusion import solvers as solver_home
 from jaxdiff.diffusion.losses import Objective
+from jaxdiff.diffusion.sampling import longest_step
 from jaxdiff.diffusion.types import Edit, Rule, Schedule, Solver
 from jaxdiff.tasks.task import Task
 from jaxdiff.train import ema, lr_schedules, optim
@@ -267,11 +269,16 @@ def make_fraction(config: ConfigDict) -> float:
 
 
 def make_grid(config: ConfigDict, schedule: Schedule, num_steps: int = 0) -> grids.Grid:
-    """The grid of the sampler. num_steps: other than the sampler's own, or 0."""
-    s = config.sampler
-    return choose(grids, s.grid, {"num_steps": "sampler.num_steps"})(
-        schedule, num_steps or s.num_steps
-    )
+    """The sampler's grid; a step too long for its solver is noted. num_steps: or 0."""
+    s, solver = config.sampler, parse(solver_home, config.sampler.solver)[0]
+    pick(solver_home, solver)  # an unknown one
+    stated = solver_home.grid_of(solver)
+    make = choose(grids, s.grid, {"num_steps": "sampler.num_steps"})
+    how = {"stated": stated} if parse(grids, s.grid)[0] == "auto" else {}
+    ts = make(schedule, num_steps or s.num_steps, **how)
+    if stated:
+        notes.long_step(s.grid, solver, longest_step(schedule, ts))
+    return ts
 
 
 def make_rule(config: ConfigDict) -> Rule:
@@ -292,7 +299,8 @@ def make_decoder(source: Source) -> likelihood.Decoder:
 def make_optimizer(config: ConfigDict) -> tuple[optim.Optimizer, Callable]:
     """The optimiser, and its learning-rate schedule for the log."""
     t = config.train
-    spec = f"constant(peak={t.lr})" if _is_number(t.lr) else t.lr
+    number = re.fullmatch(r"[\d.eE+-]+", t.lr)
+    spec = f"constant(peak={t.lr})" if number else t.lr
     given = {"num_steps": "train.num_steps"}
     lr = choose(lr_schedules, spec, given)(num_steps=t.num_steps)
     return optim.clipped(choose(optim, t.optimizer)(lr), t.clip_norm), lr
@@ -302,10 +310,3 @@ def make_ema(config: ConfigDict) -> ema.Decay | tuple[ema.Decay, ...]:
     """The decay of the run's average; with train.ema_widths, a tuple of all decays."""
     first, widths = choose(ema, config.train.ema)(), config.train.ema_widths
     return (first, *map(ema.power, widths)) if widths else first
-
-
-def _is_number(text):
-    try:
-        return math.isfinite(float(text))
-    except ValueError:
-        return False

@@ -14,7 +14,7 @@ from ml_collections import ConfigDict
 # The value of a field that a stored run lacks, where it is not today's default. Whoever
 # changes a default also adds the old value here. Checksums leave out fields with these
 # values, so that a field added later changes no checksum.
-OLDER: dict[str, Any] = {"data.rules": 1}
+OLDER: dict[str, Any] = {"data.rules": 1, "sampler.grid": "uniform"}
 
 # Old names of fields in stored runs -> today's names; old values as "field=value".
 RENAMED = {
@@ -202,8 +202,8 @@ FIELDS: dict[str, Any] = {
     "sampler": {
         # A file of jaxdiff.diffusion.solvers.
         "solver": "ddim",
-        # The times of its steps: of jaxdiff.diffusion.grids.
-        "grid": "uniform",
+        # The times of its steps: of jaxdiff.diffusion.grids; "auto" is the solver's.
+        "grid": "auto",
         "num_steps": 50,
         # 0 for the average of train.ema, or a width of average (train.ema_widths).
         "ema": 0.0,

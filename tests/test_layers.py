@@ -21,6 +21,7 @@ RULES: dict[str, set[str]] = {
     "jaxdiff.rng": {"jax", "jaxdiff.arrays"},
     "jaxdiff.files": {"numpy"},
     "jaxdiff.lock": {"jax", "filelock", "jaxdiff.files"},
+    "jaxdiff.notes": {"tqdm"},
     "jaxdiff.stopping": set(),
     "jaxdiff.diffusion": {"jax", "numpy", "scipy", "jaxtyping", *F1},
     "jaxdiff.diffusion.types": {"jax", "jaxdiff.arrays"},
@@ -34,7 +35,7 @@ RULES: dict[str, set[str]] = {
     "jaxdiff.models": {"jax", "flax", "jaxtyping", *F1},
     "jaxdiff.data": {
         *("numpy", "grain", "tensorflow_datasets", "sklearn", "PIL", "pyarrow", "tqdm"),
-        *("jaxdiff.files", "jaxdiff.lock"),
+        *("jaxdiff.files", "jaxdiff.lock", "jaxdiff.notes"),
     },
     "jaxdiff.train": {
         *("jax", "numpy", "flax", "optax", "orbax", "etils", "absl", "tensorboardX"),
@@ -57,12 +58,13 @@ RULES: dict[str, set[str]] = {
     "jaxdiff.build": {
         *("ml_collections", "jaxdiff.arrays", "jaxdiff.choices", "jaxdiff.data"),
         *("jaxdiff.diffusion", "jaxdiff.models", "jaxdiff.tasks", "jaxdiff.train"),
+        "jaxdiff.notes",
     },
     "jaxdiff.runs": {
         *("jax", "numpy", "ml_collections", "tqdm", "PIL", *F1),
         *("jaxdiff.build", "jaxdiff.choices", "jaxdiff.data", "jaxdiff.diffusion"),
         *("jaxdiff.fields", "jaxdiff.files", "jaxdiff.lock", "jaxdiff.ranges"),
-        *("jaxdiff.schema", "jaxdiff.stopping"),
+        *("jaxdiff.notes", "jaxdiff.schema", "jaxdiff.stopping"),
         *("jaxdiff.metrics", "jaxdiff.plots", "jaxdiff.tasks", "jaxdiff.train"),
         "jaxdiff.interop",
     },

@@ -17,7 +17,8 @@ from jaxdiff.data.fingerprints import of_files
 from jaxdiff.data.latents import FirstStage
 from jaxdiff.data.layout import Column, Layout
 from jaxdiff.data.record import Record
-from jaxdiff.data.source import Batch, Source, note, note_unread
+from jaxdiff.data.source import Batch, Source, note_unread
+from jaxdiff.notes import note
 
 # Bytes of a table that sampling reads merely to compare it.
 SMALL = 16 * 2**20

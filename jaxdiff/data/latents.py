@@ -21,9 +21,10 @@ from tqdm import tqdm
 
 from jaxdiff.data.batches import map_chunks
 from jaxdiff.data.decoders import Codes
-from jaxdiff.data.source import Batch, Source, map_arrays, note
+from jaxdiff.data.source import Batch, Source, map_arrays
 from jaxdiff.files import open_array, writing
 from jaxdiff.lock import locked
+from jaxdiff.notes import note
 
 # How many images are encoded or decoded at once.
 CHUNK = 250

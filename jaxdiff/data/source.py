@@ -7,7 +7,6 @@ units of the data.
 
 import difflib
 import hashlib
-import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -16,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from jaxdiff.data.layout import Columns, Layout
+from jaxdiff.notes import note
 
 __all__ = [
     "Batch",
@@ -24,7 +24,6 @@ __all__ = [
     "Source",
     "as_pixels",
     "map_arrays",
-    "note",
     "note_unread",
     "of_files",
     "real_rows",
@@ -199,11 +198,6 @@ def as_pixels(source: Source) -> Source:
         moments=(),
         checksum="",
     )
-
-
-def note(text: str) -> None:
-    """A line on standard error."""
-    print(f"note: {text}", file=sys.stderr)
 
 
 def note_unread(error: Exception) -> None:

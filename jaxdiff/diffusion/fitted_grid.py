@@ -68,12 +68,12 @@ def make_paths(
 def known_grids(schedule: Schedule, num_steps: int) -> dict[str, Grid | None]:
     """The grids of grids.py with their defaults, by name.
 
-    None stands for a grid that cannot have this number of steps. `written` is left
-    out, since it has no times of its own.
+    None stands for a grid that cannot have this number of steps. `written` and `auto`
+    are left out, since they have no times of their own.
     """
     made = {}
     for name in grids.__all__:
-        if name != "written":
+        if name not in ("auto", "written"):
             try:
                 made[name] = getattr(grids, name)(schedule, num_steps)
             except ValueError:

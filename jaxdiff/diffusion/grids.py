@@ -8,6 +8,8 @@ sampler as an array, so a grid can also be swept, fitted or written by hand. Eac
 in `__all__` can be chosen by a config.
 """
 
+from collections.abc import Callable
+
 import jax.numpy as jnp
 import numpy as np
 from scipy import special
@@ -17,6 +19,7 @@ from jaxdiff.diffusion.respacing import respaced_steps
 from jaxdiff.diffusion.types import Schedule
 
 __all__ = [
+    "auto",
     "beta",
     "discrete",
     "exponential",
@@ -37,6 +40,16 @@ SPACINGS = ("leading", "linspace", "trailing")
 CLEANEST = 1e-3
 # Steps, and entries of a table: more help no solver, and far more fill the memory.
 MOST_STEPS, MOST_ENTRIES = 100_000, 1_000_000
+
+
+def auto(
+    schedule: Schedule, num_steps: int, stated: Callable[..., Grid] | None = None
+) -> Grid:
+    """The grid that the solver states (solvers.grid_of), or else `uniform`.
+
+    Args:   stated: what the solver states, a maker of this module.
+    """
+    return (stated or uniform)(schedule, num_steps)
 
 
 def uniform(schedule: Schedule, num_steps: int) -> Grid:

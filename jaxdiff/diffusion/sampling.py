@@ -18,6 +18,7 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax.tree_util import Partial
 
 from jaxdiff import rng
@@ -193,6 +194,17 @@ def run_along(
     steps = (jnp.arange(len(ts) - 1), ts[:-1], ts[1:])
     (x, _), records = jax.lax.scan(body, (x_T, solver.init(x_T)), steps)
     return (x, records) if trace else x
+
+
+def longest_step(schedule: Schedule, ts: np.ndarray) -> float:
+    """The share of the grid's log-SNR range that its longest step covers.
+
+    Neither the step to 0 counts nor one from pure noise (alpha = 0): there no solver
+    takes more than x0. 0 if no others are left.
+    """
+    lam = np.asarray(schedule.log_snr(jnp.asarray(ts, jnp.float32)), np.float64)
+    lam = lam[np.isfinite(lam) & (ts > 0)]
+    return float(np.diff(lam).max() / np.ptp(lam)) if len(lam) > 2 else 0.0
 
 
 def count_nfe(solver: Solver, ts: Float[Array, "times"]) -> int:

@@ -87,11 +87,10 @@ def make_sampler(
     s, noise = config.sampler, build.make_noise(config)
     known = build.make_edit(config)  # also where it is not used: to be checked
     solver = build.make_solver(config, schedule)
-    grid = build.make_grid(config, schedule)
+    grid = build.make_grid(config, schedule, 0 if mask is None else s.known_steps)
     repeated = editing.resample(solver, schedule, s.resample)
     if mask is not None:
         edit = edit or known
-        grid = build.make_grid(config, schedule, s.known_steps)
         solver = repeated if s.resample > 1 else solver
     solver, grid = route(solver, grid) if route else (solver, grid)
     wrap = _make_wrap(config, source, task, schedule, guides, general)

@@ -57,6 +57,29 @@ def inverse_sqrt(
     return _warmed(fall, peak, warmup)
 
 
+def oddities(
+    lr: LrSchedule, num_steps: int, before: LrSchedule, done: int
+) -> list[str]:
+    """What to note of the rate of a run of num_steps, in words; usually nothing.
+
+    Args: before: the rate of the `done` steps that the run has already, if any.
+    """
+
+    def at(rate, step):
+        return float(jnp.asarray(rate(step)))
+
+    texts = []
+    if at(lr, num_steps) > at(lr, num_steps - 1):
+        texts.append(f"the warmup does not end within the run's {num_steps:,} steps")
+    if 0 < done < num_steps and at(lr, done) > 2 * at(before, done - 1):
+        texts.append(
+            f"the run continues at step {done:,}, where the rate jumps from "
+            f"{at(before, done - 1):.2g} to {at(lr, done):.2g}: it is spread over all "
+            f"{num_steps:,} steps; a constant rate does not jump"
+        )
+    return texts
+
+
 def _check(peak, warmup):
     require(
         0 < peak < LARGEST,

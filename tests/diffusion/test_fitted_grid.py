@@ -85,6 +85,6 @@ def test_times_are_what_is_left_after_each_share():
 def test_the_known_grids_are_all_that_need_no_times():
     """A table of 1,000 entries has no 1,001 steps."""
     few, many = (fitted_grid.known_grids(schedules.cosine(), n) for n in (5, 1001))
-    assert {*few} == {*many} == {*grids.__all__} - {"written"}
+    assert {*few} == {*many} == {*grids.__all__} - {"auto", "written"}
     assert all(len(ts) == 6 for ts in few.values())
     assert {k for k, ts in many.items() if ts is None} == {"discrete", "respaced"}

@@ -153,12 +153,12 @@ def test_every_part_has_the_norm_and_the_padding_of_the_fields(name):
         fields["resblock_updown"] = False
     network, seen = NETWORKS[name](shape=(8, 8, 1), **fields), []
 
-    def intercept(call, args, kwargs, context):
+    def record(call, args, kwargs, context):
         seen.append(context.module)
         return call(*args, **kwargs)
 
     x = (jnp.zeros((1, 8, 8, 1)), *[jnp.zeros(1)] * (name != "autoencoder"))
-    with nn.intercept_methods(intercept):
+    with nn.intercept_methods(record):
         jax.eval_shape(network.init, jax.random.key(0), *x)
     normed = [part.norm for part in seen if isinstance(getattr(part, "norm", 0), Norm)]
     halved = [part.padding for part in seen if isinstance(part, Downsample)]

@@ -1,11 +1,14 @@
 """Learning rates and optimisers: points and steps worked out by hand."""
 
+import re
+
 import chex
 import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
 
+from jaxdiff import choices
 from jaxdiff.train import lr_schedules, optim
 
 
@@ -104,3 +107,26 @@ def test_a_peak_is_positive_and_finite(name, peak):
 def test_moments_are_averages(make):
     with pytest.raises(ValueError, match="must be"):
         make(lambda n: 0.1)
+
+
+@pytest.mark.parametrize(
+    ("spec", "num_steps", "done", "words"),
+    [
+        ("cosine(peak=1e-3)", 400, 200, r"step 200, .* from 6\.2e-08 to 0\.0005: "),
+        ("linear(peak=1e-3)", 400, 200, r"step 200, .* from 5e-06 to 0\.0005: "),
+        ("cosine(peak=1e-3)", 200, 200, ""),  # the run is finished
+        ("cosine(peak=1e-3)", 200, 0, ""),  # and here it begins
+        ("constant(peak=1e-3)", 400, 200, ""),
+        ("inverse_sqrt(peak=1e-3)", 400, 200, ""),
+        ("constant(peak=1e-3, warmup=10)", 10, 0, "does not end within .* 10 steps"),
+        ("cosine(peak=1e-3, warmup=500)", 400, 0, "does not end within .* 400 steps"),
+        ("cosine(peak=1e-3, warmup=10)", 11, 0, ""),
+    ],
+)
+def test_what_is_odd_about_a_rate(spec, num_steps, done, words):
+    lr, before = (
+        choices.choose(lr_schedules, spec, {"num_steps": "it"})(num_steps=n)
+        for n in (num_steps, done)
+    )
+    texts = lr_schedules.oddities(lr, num_steps, before, done)
+    assert len(texts) == bool(words) and all(re.search(words, t) for t in texts)

@@ -4,6 +4,7 @@ import jax.numpy as jnp
 from jax.tree_util import Partial
 
 from jaxdiff.arrays import Array, require
+from jaxdiff.diffusion import grids
 from jaxdiff.diffusion.levels import level
 from jaxdiff.diffusion.moves import (
     Churn,
@@ -19,6 +20,7 @@ from jaxdiff.diffusion.sampling import make_solver
 from jaxdiff.diffusion.types import BoundDenoise, Schedule, Solver, StepNoise
 
 ORDER = 2
+GRID = grids.exponential
 
 # The f of each frame: y = x / (alpha + f sigma), as a function of
 # u = sigma / (alpha + f sigma), has the slope eps - f x0.

@@ -5,6 +5,7 @@ import numpy as np
 from jax.tree_util import Partial
 
 from jaxdiff.arrays import Array
+from jaxdiff.diffusion import grids
 from jaxdiff.diffusion.levels import level
 from jaxdiff.diffusion.moves import (
     Past,
@@ -20,6 +21,7 @@ from jaxdiff.diffusion.sampling import make_solver
 from jaxdiff.diffusion.types import BoundDenoise, Schedule, Solver, StepNoise
 
 ORDER = 2
+GRID = grids.exponential
 
 # Adams-Bashforth weights for equal steps; row k is for k + 1 noises, newest first. The
 # first step instead takes the mean of the noises at its two ends.

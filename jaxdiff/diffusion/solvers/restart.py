@@ -7,6 +7,7 @@ import jax.numpy as jnp
 from jax.tree_util import Partial
 
 from jaxdiff.arrays import Array, Float, Int, PyTree, expand, require
+from jaxdiff.diffusion import grids
 from jaxdiff.diffusion.levels import half_log_snr, level, time_at
 from jaxdiff.diffusion.moves import Where, where_any
 from jaxdiff.diffusion.posterior import posterior
@@ -15,6 +16,7 @@ from jaxdiff.diffusion.solvers import heun
 from jaxdiff.diffusion.types import BoundDenoise, Schedule, Solver, StepNoise
 
 ORDER = 2
+GRID = grids.exponential
 
 # Repeats, and steps in each: what costs a hundred thousand calls gains nothing.
 MOST = 10_000

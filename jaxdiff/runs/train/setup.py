@@ -1,6 +1,5 @@
 """A training run: checked and built before anything is written, and its steps."""
 
-import sys
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
@@ -8,7 +7,6 @@ from typing import NamedTuple
 
 import jax
 from ml_collections import ConfigDict
-from tqdm import tqdm
 
 from jaxdiff import build, choices, fields, ranges
 from jaxdiff.arrays import PyTree, require
@@ -16,12 +14,13 @@ from jaxdiff.data import record as records
 from jaxdiff.data.batches import batches
 from jaxdiff.data.record import Record
 from jaxdiff.data.source import Batch, Source
+from jaxdiff.notes import note
 from jaxdiff.runs import workdir as files
 from jaxdiff.runs.experiment import Experiment
 from jaxdiff.runs.train import preview
 from jaxdiff.runs.train.progress import Measure, make_measure
 from jaxdiff.tasks.task import Task
-from jaxdiff.train import memory, optim, parallel
+from jaxdiff.train import lr_schedules, memory, optim, parallel
 from jaxdiff.train.state import TrainState, init_state, num_params
 from jaxdiff.train.step import make_train_step
 
@@ -69,7 +68,7 @@ def prepare(
     ranges.check(config)
     unused = fields.check(config, stored=stored)
     if unused:
-        tqdm.write(f"note: nothing takes {', '.join(unused)}", file=sys.stderr)
+        note(f"nothing takes {', '.join(unused)}")
     _check_steps(config.train)
     experiment = Experiment(config, workdir, source)
     fields.check(config, experiment.source, stored)
@@ -82,6 +81,10 @@ def prepare(
     experiment = experiment.measured()
     config, task, t = experiment.config, experiment.task, config.train
     tx, lr = build.make_optimizer(config)
+    before = build.make_optimizer(stored or config)[1]
+    done = experiment.log[-1]["step"] if experiment.log else 0
+    for text in lr_schedules.oddities(lr, t.num_steps, before, done):
+        note(f"train.lr={t.lr}: {text}")
     step = make_train_step(
         task.loss,
         tx,
