@@ -44,6 +44,32 @@ def even_order(
     return index[np.argsort(place, kind="stable")]
 
 
+def evenly(num: int, most: int) -> np.ndarray:
+    """Up to `most` of range(num), evenly spread from the first to the last, i64."""
+    return np.linspace(0, num - 1, min(num, most)).round().astype(int)
+
+
+def to_show(num: int, labels: np.ndarray | None, most: int) -> np.ndarray:
+    """Which of `num` samples stand for all in a picture of `most`, i64.
+
+    As many of each class, class by class; of some classes, evenly chosen, where there
+    are more classes than places. Without labels, the first.
+    """
+    if labels is None or num <= most:
+        return np.arange(min(num, most))
+    classes = np.unique(labels)
+    chosen = classes[evenly(len(classes), most)]
+    each = most // len(chosen)
+    return np.concatenate([np.flatnonzero(labels == k)[:each] for k in chosen])
+
+
+def multiple(num: int, classes: int) -> int:
+    """The most samples up to `num` that are as many of each class; one of each, where
+    there are more classes; `num` without classes.
+    """
+    return max(num // classes, 1) * classes if classes else num
+
+
 def classes_in_turn(labels: np.ndarray) -> np.ndarray:
     """Places in i[n]: the first of every class, then the second of every class, ..."""
     rank = [(labels[:i] == k).sum() for i, k in enumerate(labels)]

@@ -110,16 +110,16 @@ class Source:
         """The condition of the first example, as a batch of one."""
         return (self.example or self.load(np.arange(1)))["cond"]
 
-    def class_of(self, text: str) -> int:
-        """The class of that name; of that number, where no class is called so.
+    def class_of(self, label: str | int) -> int:
+        """The class of that number; of text, the class called so goes before it.
 
         Errors: ValueError if there is none, with the nearest name.
         """
+        text, last = str(label), self.num_classes - 1
         if not self.num_classes:
             raise ValueError(f"there is no class {text!r}: the data have no labels")
-        if text in self.class_names:
+        if isinstance(label, str) and text in self.class_names:
             return self.class_names.index(text)
-        last = self.num_classes - 1
         if text.isdecimal() and int(text) <= last:
             return int(text)
         near = difflib.get_close_matches(text, self.class_names, 1)

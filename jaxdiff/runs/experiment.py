@@ -183,13 +183,7 @@ class Experiment:
             require(
                 classes > 0, f"--label {label}: this model was trained without labels"
             )
-            names = ", ".join(f"{i} {n}" for i, n in enumerate(source.class_names))
-            require(
-                0 <= label < classes,
-                f"--label must be from 0 to {classes - 1}, got {label}; classes: "
-                f"{names}",
-            )
-            return np.full(num, label, np.int32)
+            return np.full(num, source.class_of(label), np.int32)
         if classes:
             return (np.arange(num) * classes // num).astype(np.int32)
         takes = self.task.example_cond is not None

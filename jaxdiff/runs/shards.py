@@ -18,6 +18,8 @@ from jaxdiff.lock import is_empty
 
 SAMPLES = "samples"
 
+write = files.write_arrays  # one .npz file
+
 
 def split(num: int, size: int, stem: str = SAMPLES) -> dict[str, np.ndarray]:
     """File name -> the numbers i64[n] of its samples, at most `size` in each file.
@@ -79,11 +81,6 @@ def prepare_folder(
         for path in list_files(out, stem):
             path.unlink()
         files.write_json(_record_path(out, stem), record)
-
-
-def write(path: Path, arrays: dict[str, Any]) -> None:
-    """Write one .npz file; it appears whole or not at all."""
-    files.write_arrays(path, arrays)
 
 
 def list_files(out: Path, stem: str = SAMPLES) -> list[Path]:

@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+from jaxdiff.data.orders import to_show
 from jaxdiff.data.source import Source, real_rows
 from jaxdiff.plots import curves, pictures, tables
 
@@ -18,14 +19,17 @@ MEASURED = {
 
 
 def save_samples(
-    path: Path, source: Source, values: Any, labels: np.ndarray | None
+    path: Path, source: Source, values: Any, labels: np.ndarray | None, most: int = 0
 ) -> None:
     """A grid of images, or a pair plot of generated rows beside real ones.
 
     values: in data units, as of source.decode.  labels: the classes i32[n] of images
+    most: images in the grid, as many of each class; 0 for all.
     """
     if source.is_image:
-        pixels = pictures.to_uint8(values, source.peak)
+        shown = to_show(len(values), labels, most or len(values))
+        labels = None if labels is None else labels[shown]
+        pixels = pictures.to_uint8(values[shown], source.peak)
         pictures.save_grid(path, pixels, columns=_columns_by_class(labels))
     else:
         real = real_rows(source, MOST_ROWS)

@@ -6,7 +6,14 @@ import numpy as np
 import pytest
 
 from jaxdiff.data import synthetic
-from jaxdiff.data.orders import classes_in_turn, even_order, pairs_of_classes
+from jaxdiff.data.orders import (
+    classes_in_turn,
+    even_order,
+    evenly,
+    multiple,
+    pairs_of_classes,
+    to_show,
+)
 
 
 def test_any_first_images_have_the_proportion_of_classes():
@@ -55,3 +62,30 @@ def test_pairs_are_images_of_different_classes():
         load=lambda i: {"x": source.load(i)["x"], "cond": None},
     )
     assert len(pairs_of_classes(plain, 0, 5)[0]) == 5
+
+
+@pytest.mark.parametrize(
+    ("num", "labels", "most", "shown"),
+    [
+        (3, [0, 1, 1], 8, [0, 1, 2]),
+        (6, None, 4, [0, 1, 2, 3]),
+        (9, [0, 0, 0, 1, 1, 1, 2, 2, 2], 6, [0, 1, 3, 4, 6, 7]),
+        (9, [0, 0, 0, 1, 1, 1, 2, 2, 2], 5, [0, 3, 6]),
+        (5, [0, 1, 2, 3, 4], 3, [0, 2, 4]),
+        (6, [7, 7, 7, 7, 7, 7], 2, [0, 1]),
+    ],
+)
+def test_what_a_picture_shows_by_hand(num, labels, most, shown):
+    labels = None if labels is None else np.array(labels)
+    assert to_show(num, labels, most).tolist() == shown
+
+
+def test_a_picture_of_ten_classes_shows_all_of_them():
+    labels = np.arange(200) * 10 // 200
+    for most in (10, 20, 64, 100):
+        assert {*labels[to_show(200, labels, most)].tolist()} == {*range(10)}
+    assert [multiple(64, k) for k in (0, 1, 10, 64, 102)] == [64, 64, 60, 64, 102]
+    assert evenly(102, 4).tolist() == [0, 34, 67, 101] and evenly(2, 4).tolist() == [
+        0,
+        1,
+    ]

@@ -149,3 +149,20 @@ def test_a_table_may_move_and_not_change(tmp_path, tiny):
     second.write_text("a,b\n1.0,2.0\n2.0,5.0\n3.0,9.0\n")
     with pytest.raises(ValueError, match=r"data\.checksum=.*second\.csv has"):
         setup.prepare(of_table(second), tmp_path / "run")
+
+
+def test_a_run_keeps_the_rules_by_which_it_read_its_data(tmp_path, tiny):
+    config = tiny(data__name="folder", data__path="pictures")
+    stored = config.to_dict()
+    del stored["data"]["rules"]  # as runs before them
+    (tmp_path / "config.json").write_text(json.dumps(stored, default=list))
+    assert config.data.rules == 2
+    recalled = workdir.recall(tmp_path, config)
+    assert recalled.data.rules == 1
+    workdir.check_same(tmp_path, recalled)
+    assert fields.check(recalled, stored=workdir.load_config(tmp_path)) == []
+    workdir.save_config(tmp_path / "new", config)
+    assert workdir.recall(tmp_path / "new", config).data.rules == 2
+    of_other_data = tiny()
+    of_other_data.data.rules = 1  # nobody set it
+    assert fields.check(of_other_data) == []

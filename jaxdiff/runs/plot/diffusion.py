@@ -15,6 +15,7 @@ from jaxdiff import build, choices, rng
 from jaxdiff.arrays import Array
 from jaxdiff.data import images
 from jaxdiff.data.batches import permutation
+from jaxdiff.data.orders import multiple
 from jaxdiff.diffusion import sampling, schedules
 from jaxdiff.diffusion.levels import coeffs
 from jaxdiff.plots import curves, pictures, tables
@@ -22,7 +23,6 @@ from jaxdiff.runs import shared_pictures
 from jaxdiff.runs.experiment import Experiment
 from jaxdiff.runs.plot.spec import (
     FEW,
-    MOST,
     PlotRequest,
     PlotSpec,
     always,
@@ -111,7 +111,10 @@ def film(request: PlotRequest) -> tuple[np.ndarray, sampling.Trace, np.ndarray]:
     Image i is sample i of the same seed, label and number of steps.
     """
     run = request.run.with_sampler(num_steps=request.steps)
-    shared, num = run.sampler().shared(run.params), min(request.num or FEW, MOST)
+    shared, num = (
+        run.sampler().shared(run.params),
+        min(request.num or FEW, request.most),
+    )
     keys, cond = request.keys(np.arange(num)), run.conditions(num)
     x_T = sampling.init_noise(
         keys,
@@ -139,7 +142,7 @@ def draw_samples(request: PlotRequest, path: Path) -> None:
     """A grid of samples, or a pair plot of generated rows beside real ones."""
     run, source = request.run, request.run.source
     most = 64 if source.is_image else min(len(source), MOST_ROWS)
-    num = request.num or most
+    num = request.num or multiple(most, run.num_classes)
     values, cond = source.decode(request.draw(num)), run.conditions(num)
     shared_pictures.save_samples(path, source, values, run.labels_of(cond))
 

@@ -16,12 +16,12 @@ from tqdm import tqdm
 
 from jaxdiff import build
 from jaxdiff.choices import members
+from jaxdiff.data.orders import evenly
 from jaxdiff.data.source import Source, as_pixels
 from jaxdiff.diffusion import sampling, solvers
 from jaxdiff.plots import curves, pictures
 from jaxdiff.runs.evaluate.features import NEEDED, NO_LABELS, Extractor, Reference
 from jaxdiff.runs.plot.spec import (
-    MOST,
     PlotRequest,
     always,
     is_upsampler,
@@ -112,7 +112,8 @@ def draw_steps(request: PlotRequest, path: Path) -> None:
             value = f"{row['kid']:.3g} ± {row['kid_error']:.2g}"
             names[n] += f"\nKID {value}"
             print(f"{n} steps: KID {value}, {num} samples, {space}")
-    strips = {names[n]: request.run.pixels(x[:MOST]) for n, x in samples.items()}
+    shown, pixels = request.shown(num or request.most), request.run.pixels
+    strips = {names[n]: pixels(x[shown]) for n, x in samples.items()}
     title = f"one noise a column, after {request.run.step:,} training steps"
     pictures.save_rows(path, strips, title=title)
 
@@ -129,7 +130,7 @@ def samples_by_steps(request: PlotRequest) -> dict[int, np.ndarray]:
     add noise on the way, or begin a short run at another level.
     """
     fields = {"solver": "ddim(eta=0.0)", "grid": "uniform"}
-    num = request.num or MOST
+    num = request.num or request.most
     return {n: request.draw(num, **fields, num_steps=n) for n in STEPS}
 
 
@@ -255,14 +256,14 @@ def methods(request: PlotRequest) -> dict[str, dict[float, dict[str, Any]]]:
 
 def draw_guided(request: PlotRequest, path: Path) -> None:
     """One noise for each class, at every scale of every method."""
-    run, num = request.run, min(request.run.source.num_classes, 10)
-    labels, rows = np.arange(num, dtype=np.int32), {}
+    run, rows = request.run, {}
+    labels = evenly(run.source.num_classes, request.most).astype(np.int32)
     for name, scales in methods(request).items():
         for scale, fields in scales.items():
-            args = run.params, request.seed, np.arange(num), labels
+            args = run.params, request.seed, np.arange(len(labels)), labels
             x = run.with_sampler(**fields).sampler().draw(*args)
             rows[f"{name}: {scale:g}"] = run.pixels(x)
-    columns = run.source.class_names[:num]
+    columns = [run.source.class_names[k] for k in labels]
     pictures.save_rows(path, rows, columns=columns, group=len(SCALES))
 
 

@@ -15,13 +15,14 @@ import numpy as np
 from jaxdiff import rng
 from jaxdiff.arrays import Array, require
 from jaxdiff.data.batches import permutation
-from jaxdiff.data.orders import classes_in_turn
+from jaxdiff.data.orders import classes_in_turn, to_show
 from jaxdiff.files import write_json
 from jaxdiff.runs.evaluate.features import Extractor, load_extractor
 from jaxdiff.runs.experiment import Experiment
 
-# Images in a strip: by default, and at most.
-FEW, MOST = 4, 8
+# Images in a strip: by default, and at most; with labels one of each class, if there
+# are no more than CLASSES.
+FEW, MOST, CLASSES = 4, 8, 20
 
 
 @dataclass(frozen=True)
@@ -42,6 +43,15 @@ class PlotRequest:
     every: bool = False
     beside: Experiment | None = None
     features: Path | None = None
+
+    @property
+    def most(self) -> int:
+        """Images in a strip, at most."""
+        return max(MOST, min(self.run.source.num_classes, CLASSES))
+
+    def shown(self, num: int) -> np.ndarray:
+        """Which of num samples a strip shows, i64[n]."""
+        return to_show(num, self.run.labels_of(self.run.conditions(num)), self.most)
 
     @cached_property
     def extractor(self) -> Extractor:
@@ -127,16 +137,16 @@ def save_figures(path: Path, figures: dict[str, Any]) -> None:
 
 
 def real_images(
-    request: PlotRequest, few: int = FEW, most: int = MOST
+    request: PlotRequest, few: int = FEW, most: int = 0
 ) -> tuple[np.ndarray, np.ndarray | None, Array]:
     """Images f32[n, h, w, c] of every class in turn, labels i32[n] or None, keys.
 
-    n is request.num or `few`, but no more than `most`.
+    n is request.num or `few`, but no more than `most`, or request.most.
     """
     source = request.run.source
     index = permutation(request.seed, 0, len(source))[:256]
     batch = source[index]
     labels = batch["cond"] if source.num_classes else np.zeros(len(index), int)
-    chosen = classes_in_turn(labels)[: min(request.num or few, most)]
+    chosen = classes_in_turn(labels)[: min(request.num or few, most or request.most)]
     shown = labels[chosen] if source.num_classes else None
     return batch["x"][chosen], shown, request.keys(index[chosen])

@@ -13,6 +13,7 @@ from jaxdiff.arrays import PyTree, require
 from jaxdiff.data import given as given_columns
 from jaxdiff.data import reading
 from jaxdiff.data.given import GivenColumns
+from jaxdiff.data.orders import to_show
 from jaxdiff.data.source import Source
 from jaxdiff.lock import locked
 from jaxdiff.metrics import summary
@@ -148,7 +149,7 @@ def draw(request: SampleRequest) -> np.ndarray:
         f" in {out}"
     )
     if len(parts) > 1 and source.is_image:
-        save_samples(out / "grid.png", source, *_spread(out, num, MOST_OF_FILES))
+        save_samples(out / "grid.png", source, *_spread(request, MOST_OF_FILES))
     return x
 
 
@@ -165,7 +166,7 @@ def _draw_file(request: SampleRequest, path: Path, index: np.ndarray) -> np.ndar
         _show_given(out, source, given, values)
     if source.is_image:
         if len(index) == request.num:
-            save_samples(out / "grid.png", source, values[:MOST_IN_GRID], labels)
+            save_samples(out / "grid.png", source, values, labels, MOST_IN_GRID)
         if request.png:
             write_pngs(out, source, values, labels, index)
     else:
@@ -185,16 +186,13 @@ def _origin(request, index):
     return origin if labels is None else {**origin, "labels": labels[index]}
 
 
-def _spread(out, num, most):
-    """Values and labels of up to `most` samples, evenly spread over all files."""
-    numbers = np.unique(np.linspace(0, num - 1, min(num, most)).astype(int))
-    values, labels = [], []
-    for _, arrays in shards.read(out):
-        rows = np.flatnonzero(np.isin(arrays["seeds"], numbers))
-        values.append(arrays["values"][rows])
-        labels.append(arrays["labels"][rows] if "labels" in arrays else None)
-    known = None if labels[0] is None else np.concatenate(labels)
-    return np.concatenate(values), known
+def _spread(request, most):
+    """Values and labels of up to `most` samples of all classes, from all files."""
+    labels, values = request.run.labels_of(request.cond), []
+    numbers = np.sort(to_show(request.num, labels, most))
+    for _, arrays in shards.read(request.out):
+        values.append(arrays["values"][np.isin(arrays["seeds"], numbers)])
+    return np.concatenate(values), None if labels is None else labels[numbers]
 
 
 def _run_sweep(request: SampleRequest, swept: sweep.Sweep) -> np.ndarray:
@@ -209,12 +207,12 @@ def _run_sweep(request: SampleRequest, swept: sweep.Sweep) -> np.ndarray:
         f"{swept.nfe()} NFE each, in {out}"
     )
     values = np.stack([source.decode(images) for images in x])
-    shown = pictures.to_uint8(values[:, :MOST_IN_ROW], source.peak)
-    names = source.class_names
+    rows, names = to_show(num, labels, MOST_IN_ROW), source.class_names
+    shown = pictures.to_uint8(values[:, rows], source.peak)
     pictures.save_rows(
         out / "sheet.png",
         dict(zip(titles, shown, strict=True)),
-        columns=[] if labels is None else [names[k] for k in labels[:MOST_IN_ROW]],
+        columns=[] if labels is None else [names[k] for k in labels[rows]],
         group=len(titles) // len(set(swept.values[:, 0])),
     )
     numbers = dict(zip(swept.names, swept.values.T, strict=True))

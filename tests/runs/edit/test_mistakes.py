@@ -28,7 +28,7 @@ MISTAKES = {
     "strong": ("vary", {"index": ["0"], "strength": 1.1}, "at most 1, got 1.1"),
     "weak": ("vary", {"index": ["0"], "strength": 0.1}, "last time, 0.33"),
     "num": ("vary", {"index": ["0"], "num": 0}, "--num must be at least 1, got 0"),
-    "label": ("vary", {"index": ["0"], "label": 3}, "--label must be from 0 to 2"),
+    "label": ("vary", {"index": ["0"], "label": 3}, "label must be from 0 to 2"),
     "steps": ("vary", {"index": ["0"], "num_steps": 0}, "num_steps must be at least 1"),
     "no mask": ("inpaint", {"index": ["0"]}, "--mask is missing"),
     "mask file": ("inpaint", {"index": ["0"], "mask": "m.png"}, "'m.png'.*top, bottom"),

@@ -5,10 +5,10 @@ from pathlib import Path
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 
 from jaxdiff import rng
 from jaxdiff.arrays import PyTree
+from jaxdiff.data.orders import evenly
 from jaxdiff.plots import pictures
 from jaxdiff.runs.experiment import Experiment
 from jaxdiff.tasks.autoencoder import decode_normal
@@ -18,11 +18,11 @@ ACROSS = 10
 
 
 def make(run: Experiment) -> Callable[[PyTree, Path], None]:
-    """Rows: the first images of the data, decoded from their codes, and decoded draws
-    of N(0, I), the same each time.
+    """Rows: images evenly spread over the data, decoded from their codes, and decoded
+    draws of N(0, I), the same each time.
     """
     num = min(run.config.train.num_preview, ACROSS)
-    x = run.source[np.arange(min(num, len(run.source)))]["x"]
+    x = run.source[evenly(len(run.source), num)]["x"]
     keys = rng.split_by(jax.random.key(run.config.seed), jnp.arange(num))
 
     def draw(params: PyTree, path: Path) -> None:
