@@ -13,7 +13,6 @@ import optax
 import pytest
 from absl import logging
 
-from jaxdiff.files import NoRoom
 from jaxdiff.train import checkpoint, parallel
 from jaxdiff.train.state import TrainState, init_state
 
@@ -236,78 +235,3 @@ def test_what_is_set_aside_keeps_what_was(tmp_path):
             checkpoint.drop_after(manager, 1)
             assert (tmp_path / k / checkpoint.ITEM).is_dir()
             checkpoint.save(manager, state_at(2))
-
-
-@pytest.mark.parametrize("when", ["open_manager", "restore_part"])
-def test_while_a_run_trains_the_newest_left_is_read(
-    tmp_path, monkeypatch, warned, when
-):
-    """After a look at the folder, and before what was seen is read, step 2 goes."""
-    write(tmp_path, [1, 2])
-    seen, function = [], getattr(checkpoint, when)
-
-    def changing(first, *args, **how):
-        seen.append(1)
-        if len(seen) == 1:
-            write(tmp_path / "new", [3], keep_last=1)
-            if when == "restore_part":  # a multiple that is kept is not the newest
-                assert first.all_steps() == [1, 2]
-            shutil.move(tmp_path / "new" / "3", tmp_path)
-            shutil.rmtree(tmp_path / "2" / checkpoint.ITEM)  # others as they go
-        return function(first, *args, **how)
-
-    monkeypatch.setattr(checkpoint, when, changing)
-    part = checkpoint.read_part(tmp_path, {"ema": state_at(0).ema})
-    same(part["ema"], state_at(3).ema)
-    assert not warned
-
-
-def test_what_changes_each_time_is_an_error(tmp_path, monkeypatch):
-    write(tmp_path, [1])
-    steps = iter(range(2, 99))
-
-    def restore(manager, like):
-        (tmp_path / str(next(steps))).mkdir()
-        raise checkpoint.Changed
-
-    monkeypatch.setattr(checkpoint, "restore_part", restore)
-    monkeypatch.setattr(checkpoint, "PAUSE", 0)
-    with pytest.raises(ValueError, match="replaced before they are read; keep more"):
-        checkpoint.read_part(tmp_path, {})
-
-
-def test_what_a_stop_cut_short_is_deleted_by_who_writes(tmp_path):
-    write(tmp_path, [1])
-    part = tmp_path / "2.orbax-checkpoint-tmp"
-    part.mkdir()
-    with checkpoint.open_manager(tmp_path, keep_last=1):
-        pass
-    assert part.exists()  # it may be written at this moment
-    with checkpoint.open_manager(tmp_path, keep_last=1, writes=True) as manager:
-        checkpoint.save(manager, state_at(2))
-    assert not part.exists()
-    same(restored(tmp_path), state_at(2))
-
-
-@pytest.mark.parametrize("after", ["save", "check_written", "close"])
-def test_without_room_one_line_names_the_folder(tmp_path, monkeypatch, after):
-    write(tmp_path, [1])
-    manager = checkpoint.open_manager(tmp_path, keep_last=10)
-    text = "RESOURCE_EXHAUSTED: Error ... No space left on device [os_error_code='28']"
-
-    def full(*_, **how):
-        raise ValueError(text)
-
-    name = {"check_written": "check_for_errors"}.get(after, after)
-    with monkeypatch.context() as patch:
-        patch.setattr(type(manager), name, full)
-        with pytest.raises(NoRoom) as error:
-            if after == "save":
-                checkpoint.save(manager, state_at(2))
-            else:
-                getattr(checkpoint, after)(manager)
-    assert str(error.value).startswith(
-        f"{tmp_path} cannot be written: No space left on device; make room"
-    )
-    checkpoint.close(manager)
-    same(restored(tmp_path), state_at(1))
