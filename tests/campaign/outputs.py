@@ -64,7 +64,9 @@ def newest(folder: Path) -> int:
 
 
 def arrays(folder: Path) -> dict[str, str]:
-    """{kind/step/path: checksum} of every checkpoint and snapshot."""
+    """{kind/step/path: checksum} of the newest checkpoint and every snapshot. Of the
+    checkpoints before it, some are of the steps at which the run was stopped.
+    """
     import jax
     import orbax.checkpoint as ocp
 
@@ -75,7 +77,8 @@ def arrays(folder: Path) -> dict[str, str]:
         if not (folder / kind).is_dir():
             continue
         with checkpoint.open_manager(folder / kind, keep_last=None) as manager:
-            for step in manager.all_steps():
+            steps = manager.all_steps()
+            for step in steps if kind == "snapshots" else [max(steps)]:
                 tree = manager.restore(step, args=ocp.args.PyTreeRestore())
                 for path, leaf in jax.tree_util.tree_leaves_with_path(tree):
                     name = f"{kind}/{step}{jax.tree_util.keystr(path)}"

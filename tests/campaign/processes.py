@@ -19,6 +19,7 @@ from typing import IO, NamedTuple
 ROOT = Path(__file__).parents[2]
 # Seconds after which a process counts as hanging. Cold ones compile, beside others.
 PATIENCE = 300
+CAUGHT = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 # What decides the numbers is the same for all.
 FLAGS = (
     "--xla_backend_optimization_level=0 --xla_llvm_disable_expensive_passes=true "
@@ -38,7 +39,7 @@ def prepare(cache: Path) -> None:
     }
     # a shell starts what runs in the background with SIGINT ignored, and so it stays
     signal.signal(signal.SIGINT, signal.default_int_handler)
-    for signum in (signal.SIGTERM, signal.SIGHUP):
+    for signum in CAUGHT[1:]:
         signal.signal(signum, signal.SIG_DFL)
     warnings.simplefilter("ignore")  # of forking: no thread of JAX runs
     from tests.launch import forker  # noqa: F401
@@ -111,9 +112,12 @@ def start(argv: tuple[str, ...], cold: bool = False) -> Process:
             start_new_session=True,
         ).pid
         return Process(pid, out, err, began)
+    # what a signal raises between the fork and the child's first line is swallowed
+    signal.pthread_sigmask(signal.SIG_BLOCK, CAUGHT)
     pid = os.fork()
     if not pid:
         _child(argv, out.fileno(), err.fileno())
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, CAUGHT)
     return Process(pid, out, err, began)
 
 
@@ -128,6 +132,7 @@ def _child(argv, out, err):
             os.dup2(nothing.fileno(), 0)
         os.dup2(out, 1)
         os.dup2(err, 2)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, CAUGHT)
         sys.argv = [*argv]
         forker.runpy.run_module(argv[0], run_name="__main__", alter_sys=True)
         status = 0
