@@ -143,8 +143,8 @@ def encode(first_stage: FirstStage, kept: Path) -> None:
         for store in stores:
             store.flush()
             os.fsync(store.fileno())
-        if source.fingerprint:
-            (part / IMAGES).write_text(source.fingerprint(), encoding="utf-8")
+        if source.fingerprint and (fingerprint := source.fingerprint()):
+            (part / IMAGES).write_text(fingerprint, encoding="utf-8")
         part.rename(kept)
 
 
