@@ -137,12 +137,13 @@ def _misfits(record: Record, source: Source) -> list[str]:
     else:
         same = (*source.shape,) == record.shape
         differ = [] if same else [f"shape {source.shape}, was {record.shape}"]
-    names, classes = record.class_names, source.class_names
-    if classes != names:
-        pairs = zip(names, classes, strict=False)
-        first = next((f"class {a!r} is {b!r} now" for a, b in pairs if a != b), "")
-        count = f"{source.num_classes} classes, were {record.num_classes}"
-        differ += [first] * bool(first) + [count] * (len(classes) != len(names))
+    then, now = record.class_names, source.class_names
+    differ += [f"no class {n!r}" for n in then if n not in now][:1]
+    differ += [f"a new class {n!r}" for n in now if n not in then][:1]
+    if sorted(then) == sorted(now) and then != now:
+        differ.append(f"classes in another order, {', '.join(now)}")
+    if source.num_classes != record.num_classes:
+        differ.append(f"{source.num_classes} classes, were {record.num_classes}")
     if record.decode and not source.num_classes and source.example_cond is not None:
         differ.append("a condition, had none")
     return differ

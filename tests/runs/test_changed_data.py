@@ -68,8 +68,11 @@ COLUMNS = {
     ),
 }
 CLASSES = {
-    "a class renamed": (rename_class, "class 'cat' is 'dog' now"),
-    "a class added": (lambda p: draw(p / "eel" / "1.png", 9), "3 classes, were 2"),
+    "a class renamed": (rename_class, "no class 'cat'; a new class 'lynx'"),
+    "a class added": (
+        lambda p: draw(p / "eel" / "1.png", 9),
+        "a new class 'eel'; 3 classes, were 2",
+    ),
     "another size": (partial(write_pictures, side=4), r"shape \(4, 4, 1\), was"),
 }
 IMAGES = {
