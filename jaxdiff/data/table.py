@@ -120,7 +120,7 @@ def from_columns(
                 "row: its std is 0 and it cannot be standardised; leave it out by "
                 "naming the others in columns"
             )
-    source = _standardised(tuple(parts), raw)
+    source = _standardised(tuple(parts), raw, where)
     lines = (kinds.describe(column, data[column.name]) for column in parts)
     return replace(source, notes=tuple(lines))
 
@@ -153,7 +153,9 @@ def take(source: Source, index: np.ndarray) -> Source:
     return _standardised(layout.columns, raw)
 
 
-def _standardised(columns: tuple[Column, ...], raw: np.ndarray) -> Source:
+def _standardised(
+    columns: tuple[Column, ...], raw: np.ndarray, where: str = ""
+) -> Source:
     """A source from raw f64[n, d] in data units."""
     with np.errstate(over="ignore", invalid="ignore"):
         layout = Layout(columns, raw.mean(axis=0), raw.std(axis=0))
@@ -162,7 +164,7 @@ def _standardised(columns: tuple[Column, ...], raw: np.ndarray) -> Source:
         if not good[column.start : column.stop].all():
             values = raw[:, column.start]
             raise ValueError(
-                f"column {column.name!r} has numbers from {values.min():g} to "
+                f"{where}column {column.name!r} has numbers from {values.min():g} to "
                 f"{values.max():g}, whose mean or deviation is out of range; divide "
                 "it by a power of ten"
             )

@@ -94,6 +94,7 @@ def test_spreadsheet_habits_are_read(csv_file, newline):
         ("a,b\n1,u\n2,u\n", "column 'b' is u in every row"),
         ("a,b\n0.1,1\n0.1,2\n0.1,3\n", "column 'a' is 0.1 in every row"),
         ('a,b\n1,"2\n3,4\n', "line 2, column 'b': .*a line break"),
+        ("a,b\n1e300,1\n1e308,2\n", "column 'a' has numbers from"),
         ("a\n" + "".join(f"{i}\n" for i in range(300)) + "1.5x\n", "line 302.*'1.5x'"),
     ],
 )
