@@ -142,6 +142,7 @@ def init_noise(
 
 
 @checked
+@partial(jax.jit, static_argnames="trace")
 def sample(
     seeds: Key[Array, "b"],
     denoise: Denoise,

@@ -93,4 +93,5 @@ def test_what_to_write(name):
 
 def test_what_is_right_passes():
     assert draw().shape == (2, 3)
+    assert draw(ts=TS, x_T=np.ones((2, 3), np.float32)).shape == (2, 3)  # of numpy
     assert solvers.ddim is ddim  # its name in the message is a public one
