@@ -74,8 +74,8 @@ def _check_used(
         for name in (k for k, some in needs.items() if "sampler" in some):
             used |= {*run.config.sampler} - {*SETS.get(name, ())}
         unused = [f"sampler.{k}" for k in run.config.sampler if k not in used]
-        why = f"changes nothing in {kind!r}: launch.sample takes it"
-        why += ", film takes --steps" * (kind == "film")
+        draws = "sets it (film: --steps)" if "sampler" in every else "draws no samples"
+        why = f"changes nothing in {kind!r}, which {draws}: launch.sample takes it"
         workdir.check_used(run.workdir, run.config, (*unused, *workdir.KNOWN), why)
 
 

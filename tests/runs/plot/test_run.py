@@ -215,3 +215,13 @@ def test_a_model_without_condition_is_given_no_labels(images, tmp_path):
     for kind in ("predictions", "film", "grid"):  # those that pass labels
         plot.draw(request, kind, tmp_path / "out")
     assert jax.tree.leaves(run.params)
+
+
+def test_a_field_that_the_picture_sets_itself_is_refused(images, tmp_path):
+    for kind, field in (("film", "num_steps"), ("steps", "grid"), ("grid", "resample")):
+        value = {"num_steps": 7, "grid": "karras", "resample": 3}[field]
+        other = replace(images, run=images.run.with_sampler(**{field: value}))
+        words = rf"sampler\.{field}=.* changes nothing in '{kind}', which sets it"
+        with pytest.raises(ValueError, match=words):
+            plot.draw(other, kind, tmp_path / "out")
+    assert not (tmp_path / "out").exists()
