@@ -223,8 +223,9 @@ class Changed(ValueError):
 
 
 def _steps(directory: Path) -> set[int]:
-    folders = (path for path in directory.iterdir() if path.name.isdecimal())
-    return {int(path.name) for path in folders if path.is_dir()}
+    """As orbax lists them: "007" is no folder of step 7."""
+    names = (path.name for path in directory.iterdir() if path.is_dir())
+    return {int(n) for n in names if n.isdecimal() and n == str(int(n))}
 
 
 def _newest_whole(

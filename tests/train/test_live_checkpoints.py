@@ -35,6 +35,17 @@ def test_while_a_run_trains_the_newest_is_read(tmp_path, monkeypatch, when):
     assert not warned
 
 
+def test_a_folder_that_looks_like_a_step_is_no_change(tmp_path, monkeypatch):
+    write(tmp_path, [1, 2])
+    shutil.rmtree(tmp_path / "2" / checkpoint.ITEM)
+    (tmp_path / "007").mkdir()
+    warned = []
+    monkeypatch.setattr(logging, "warning", lambda *text: warned.append(text))
+    part = checkpoint.read_part(tmp_path, {"ema": state_at(0).ema})
+    same(part["ema"], state_at(1).ema)
+    assert "step 2 cannot be used" in str(warned)
+
+
 def test_what_changes_each_time_is_an_error(tmp_path, monkeypatch):
     write(tmp_path, [1])
     steps = iter(range(2, 99))
