@@ -150,8 +150,9 @@ def open_array(
     num = len(array) if rows is None and array.ndim else rows
     shape = (num, *(array.shape[1:] if row is None else row))
     if array.shape != shape or array.dtype != dtype:
+        expected = f"{np.dtype(dtype)}{shape}"
         raise ValueError(
-            f"{path} has {array.dtype}{array.shape} instead of {dtype}{shape}: "
+            f"{path} has {array.dtype}{array.shape} instead of {expected}: "
             f"{DAMAGED}; {cure}"
         )
     return array

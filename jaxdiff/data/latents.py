@@ -61,7 +61,8 @@ def make(first_stage: FirstStage, checksum: str = "") -> Source:
     kept = first_stage.folder / first_stage.checksum
     if not kept.exists():
         with locked(first_stage.folder):
-            encode(first_stage, kept)
+            if not kept.exists():  # another process may have just written it
+                encode(first_stage, kept)
     inner, cure = first_stage.source, f"delete {kept}, and the images are encoded anew"
     codes = open_array(kept / "codes.npy", None, np.float32, None, cure)
     files = _cond_files(inner, kept)
@@ -171,7 +172,7 @@ def _stores(
     paths, stores = chain([folder / "codes.npy"], _cond_files(source, folder)), []
     for path, a in zip(paths, _arrays(batch), strict=False):
         store = stack.enter_context(path.open("wb"))
-        about = np.lib.format.header_data_from_array_1_0(a)
+        about = np.lib.format.header_data_from_array_1_0(np.ascontiguousarray(a))
         about["shape"] = (len(source), *a.shape[1:])
         np.lib.format.write_array_header_1_0(store, about)
         stores.append(store)

@@ -51,6 +51,7 @@ def test_conditions_that_are_trees_are_kept_with_the_codes(tmp_path):
 
     def load(index):
         words = np.stack([index, index + 0.5], -1).astype(np.float32)
+        words = np.asfortranarray(words)  # files have rows one after the other
         cond = {"words": words, "mask": words > 3, "nothing": None}
         return {**first.source.load(index), "cond": cond}
 
@@ -142,7 +143,8 @@ def test_a_file_of_codes_that_is_damaged_is_named(name, tmp_path):
         path.write_bytes(other)
         with pytest.raises(ValueError, match=rf"{name}\.npy cannot be read .*; delete"):
             latents.make(first)
-    for other in (array[:-1], array.astype(np.float64)):
+    # of two files that disagree on the rows, either may be the damaged one
+    for other, named in ((array[:-1], "labels"), (array.astype(np.float64), name)):
         np.save(path, other)
-        with pytest.raises(ValueError, match=rf"{name}\.npy has .* instead of"):
+        with pytest.raises(ValueError, match=rf"{named}\.npy has .* instead of"):
             latents.make(first)
