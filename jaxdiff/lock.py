@@ -56,8 +56,10 @@ def locked(folder: Path) -> Iterator[None]:
         start = datetime.now(UTC).isoformat(timespec="seconds")
         about = {"host": socket.gethostname(), "pid": os.getpid(), "start": start}
         write_json(folder / OWNER, about)
+        others = {path.parent for path in folder.glob(f"*/{LOCK}")}  # locked by others
         for part in (*folder.glob(PARTS), *folder.glob(f"*/{PARTS}")):
-            part.unlink(missing_ok=True)
+            if part.parent not in others:
+                part.unlink(missing_ok=True)
         yield
     finally:
         for name in (OWNER, LOCK):

@@ -53,6 +53,13 @@ def test_what_a_kill_left_unfinished_is_deleted(tmp_path):
         }
 
 
+def test_what_another_process_writes_in_a_folder_inside_is_kept(tmp_path):
+    with locked(tmp_path / "out"), whole(tmp_path / "out" / "a.npz") as part:
+        part.touch()
+        with locked(tmp_path):
+            assert part.exists()
+
+
 @pytest.mark.filterwarnings("ignore:.*fork")
 def test_a_crash_releases_the_lock(tmp_path):
     pid = os.fork()
