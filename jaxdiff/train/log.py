@@ -115,9 +115,8 @@ def read(path: Path) -> list[dict[str, Any]]:
     """
     rows = []
     if path.exists():
-        for number, line in enumerate(path.read_bytes().splitlines(keepends=True), 1):
-            if line.endswith(b"\n"):
-                rows.append(_row(path, number, line))
+        for number, line in enumerate(path.read_bytes().split(b"\n")[:-1], 1):
+            rows.append(_row(path, number, line))
     return rows
 
 

@@ -31,7 +31,17 @@ def test_a_line_cut_short_by_a_kill_is_dropped(tmp_path):
 
 @pytest.mark.parametrize(
     "line",
-    [b"xx yy", b"", b"[]", b"3", b'"loss"', b'{"step": 3}', b"\xff\x00", b"[" * 10_000],
+    [
+        b"xx yy",
+        b"",
+        b"[]",
+        b"3",
+        b'"loss"',
+        b'{"step": 3}',
+        b"x\r{}",
+        b"\xff\x00",
+        b"[" * 10_000,
+    ],
 )
 def test_a_garbled_line_is_named_with_its_cure(tmp_path, line):
     good = b'{"step": 1, "loss": 2.0}\n'
