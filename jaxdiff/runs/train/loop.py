@@ -183,10 +183,12 @@ class Checkpoints:
             snapshots.save(self._snapshots, state)
 
     def close(self) -> None:
-        """Waits until all is written."""
-        if self._snapshots:
-            checkpoint.close(self._snapshots)
-        checkpoint.close(self._manager)
+        """Waits until all is written, also where the snapshots cannot be."""
+        try:
+            if self._snapshots:
+                checkpoint.close(self._snapshots)
+        finally:
+            checkpoint.close(self._manager)
 
 
 def save_curves(workdir: Path) -> None:
