@@ -153,7 +153,7 @@ RUNS = {
     "fix images": "--fix: only tables have columns",
     "fix all": "--fix: every column is given; leave at least one free",
     "known": "did you mean 'regress'",
-    "resample": "resample must be from 1 to 100000, got 0",
+    "resample": "resample must be at least 1, got 0",
     "known without fix": "known_steps=5 counts only with launch.sample --fix",
     "known and fitted": "resample=2 counts only with",
     "known and edited": "resample=2 counts only with",

@@ -29,9 +29,9 @@ def network(x_t, c, cond):
 
 
 def walk(solver, denoise, ts, x):
-    path = [x]
+    path, state = [x], solver.init(x)
     for t, s, z in zip(ts[:-1], ts[1:], NOISE, strict=True):
-        x, _ = solver.step(denoise, lambda z=z: jnp.asarray(z), x, t, s, ())
+        x, state = solver.step(denoise, lambda z=z: jnp.asarray(z), x, t, s, state)
         path.append(x)
     return np.stack(path)
 

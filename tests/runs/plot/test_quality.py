@@ -25,7 +25,8 @@ SPECK = {**IMAGES, "model__name": "speck"}
 
 @pytest.fixture(scope="module")
 def request_nfe(classifier_run, tmp_path_factory):
-    run = untrained(tiny_config(**SPECK), tmp_path_factory.mktemp("nfe") / "run")
+    config = tiny_config(**SPECK, sampler__grid="uniform")
+    run = untrained(config, tmp_path_factory.mktemp("nfe") / "run")
     return PlotRequest(run, num=20, features=classifier_run[0])
 
 
