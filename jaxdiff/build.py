@@ -116,12 +116,9 @@ def _noising(config, schedule):
 
 def takes_cond(config: ConfigDict) -> bool:
     """Whether the model takes the condition of its data, if they have one."""
-    choices = ("label", "none")
-    condition = config.diffusion.condition
-    require(
-        condition in choices,
-        f"diffusion.condition must be one of {choices}, got {condition!r}",
-    )
+    choices, condition = ("label", "none"), config.diffusion.condition
+    text = f"diffusion.condition must be one of {choices}, got {condition!r}"
+    require(condition in choices, text)
     return condition == "label"
 
 
@@ -260,12 +257,6 @@ def make_solver(config: ConfigDict, schedule: Schedule) -> Solver:
         "diffusion.learned_variance=True; take 'small' or 'large'",
     )
     return choose(solver_home, config.sampler.solver)(schedule)
-
-
-def make_fraction(config: ConfigDict) -> float:
-    """`frac` of likelihood.discrete: 1 where ddpm samples with the large variance."""
-    spec = parse(solver_home, config.sampler.solver)
-    return float(spec == ("ddpm", {"variance": "large"}))
 
 
 def make_grid(config: ConfigDict, schedule: Schedule, num_steps: int = 0) -> grids.Grid:

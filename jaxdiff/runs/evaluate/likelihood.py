@@ -16,9 +16,9 @@ from tqdm import tqdm
 
 from jaxdiff import build, rng, schema
 from jaxdiff.arrays import require
-from jaxdiff.choices import members
+from jaxdiff.choices import members, parse
 from jaxdiff.data.batches import permutation
-from jaxdiff.diffusion import bpd
+from jaxdiff.diffusion import bpd, solvers
 from jaxdiff.metrics.averages import Average, average
 from jaxdiff.plots import curves
 from jaxdiff.runs import shards
@@ -97,7 +97,8 @@ def prepare(
         "seed": seed,
         "shard": min(CHUNK, num),
     }
-    if "discrete" in estimates and build.make_fraction(config):
+    large = ("ddpm", {"variance": "large"})
+    if "discrete" in estimates and parse(solvers, config.sampler.solver) == large:
         record["variance"] = "large"  # a record without it is of the small one
     resume = shards.resumes(out, record, force, stem=STEM, keep_complete=True)
     index = permutation(seed, 0, size)[:num]
@@ -187,7 +188,7 @@ def _estimate(request, index):
         build.make_decoder(source),
         record["cleanest"],
         jnp.asarray(source.level_width, jnp.float32),
-        build.make_fraction(run.config),
+        float(record.get("variance") == "large"),
     )
     model = parallel.replicate(jax.tree.map(jnp.asarray, model), devices)
     arrays = {}
