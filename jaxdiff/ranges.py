@@ -48,7 +48,7 @@ RANGES: dict[str, tuple[int | float, int | float]] = {
 }
 # What the items of a tuple are.
 ITEMS: dict[str, type] = {
-    "data.columns": str,
+    **dict.fromkeys(("data.columns", "data.categorical"), str),
     **dict.fromkeys(("data.labels", "data.shape"), int),
     **dict.fromkeys(("data.mean", "data.std"), float),
     **dict.fromkeys(("model.multipliers", "model.attention"), int),

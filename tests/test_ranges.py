@@ -22,6 +22,8 @@ def changed(field, value):
 def test_the_defaults_are_in_range_and_the_table_is_of_fields():
     ranges.check(schema.get_config())
     assert {*ranges.RANGES} <= {*NUMBERS}
+    fields = schema.flat(schema.get_config()).items()
+    assert {*ranges.ITEMS} == {k for k, v in fields if isinstance(v, tuple)}
 
 
 @pytest.mark.parametrize("field", ranges.RANGES)
