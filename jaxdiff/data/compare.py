@@ -144,8 +144,10 @@ def _misfits(record: Record, source: Source) -> list[str]:
         differ.append(f"classes in another order, {', '.join(now)}")
     if source.num_classes != record.num_classes:
         differ.append(f"{source.num_classes} classes, were {record.num_classes}")
-    if record.decode and not source.num_classes and source.example_cond is not None:
-        differ.append("a condition, had none")
+    conditioned = not source.num_classes and source.example_cond is not None
+    if conditioned != record.conditioned:
+        has, had = ("a condition", "none") if conditioned else ("no condition", "one")
+        differ.append(f"{has}, had {had}")
     return differ
 
 
