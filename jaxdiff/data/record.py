@@ -75,7 +75,13 @@ def of(source: Source, path: str = "", given: bool = False) -> Record:
 
     path: of the files that it was read from, or "".
     given: it comes from Python; without a fingerprint some rows are read for one.
+    Errors: ValueError for a source whose classes do not all have names.
     """
+    if len(source.class_names) != source.num_classes:
+        raise ValueError(
+            f"a Source needs a name for each class, got {source.class_names} for "
+            f"num_classes={source.num_classes}; give it class_names"
+        )
     conditioned = not source.num_classes and source.example_cond is not None
     decode = None if conditioned else _describe(source)
     from_files = path and not given and not isinstance(_inner(source), Codes)

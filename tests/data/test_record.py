@@ -6,7 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from jaxdiff.data import images, record, synthetic, table
+from jaxdiff.data import compare, images, record, synthetic, table
 from tests.data.test_sources import EXAMPLES, SOURCES
 
 
@@ -74,6 +74,23 @@ def test_what_cannot_be_stored_is_not_made_up(tmp_path):
 
     other = replace(source, load=vectors, num_classes=0, class_names=())
     assert record.restore(record.of(other), None) is None
+
+
+def test_classes_without_names_are_refused_before_a_run_stores_them():
+    source = replace(synthetic.make(num_examples=4), class_names=())
+    with pytest.raises(ValueError, match="a name for each class, got"):
+        record.of(source)
+
+
+def test_a_condition_that_is_new_or_missing_does_not_fit():
+    source = synthetic.make(num_classes=0, num_examples=4)
+    vectors = {"cond": np.zeros((1, 2), np.float32)}
+    other = replace(source, example=vectors)
+    with pytest.raises(ValueError, match="a condition, had none"):
+        compare.fit(record.of(source), other)
+    with pytest.raises(ValueError, match="no condition, had one"):
+        compare.fit(record.of(other), source)
+    assert compare.fit(record.of(other), other) is other
 
 
 def test_fingerprints_see_values_and_order_and_not_the_order_of_columns():
