@@ -8,7 +8,6 @@ import contextlib
 import json
 import os
 import socket
-import sys
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -17,6 +16,7 @@ import jax
 from filelock import FileLock, Timeout
 
 from jaxdiff.files import PARTS, write_json
+from jaxdiff.notes import note
 
 LOCK, OWNER = ".lock", ".lock.json"
 
@@ -45,10 +45,9 @@ def locked(folder: Path) -> Iterator[None]:
     except (NotImplementedError, OSError) as error:
         if isinstance(error, PermissionError):
             raise
-        print(
-            f"note: {folder} cannot be locked here ({error}): start no second command "
-            "that writes to it",
-            file=sys.stderr,
+        note(
+            f"{folder} cannot be locked here ({error}): start no second command that "
+            "writes to it"
         )
         yield
         return

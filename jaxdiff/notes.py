@@ -16,14 +16,18 @@ def note(text: str) -> None:
 
 
 @cache
+def note_once(text: str) -> None:
+    """One line on stderr, which the same process does not repeat."""
+    note(text)
+
+
 def long_step(grid: str, solver: str, share: float) -> None:
     """A note if the longest step covers too much for a solver with a grid of its own.
 
-    It is written once a process.
     Args: grid, solver: as the config has them.  share: see sampling.longest_step.
     """
     if share > MOST:
-        note(
+        note_once(
             f"one step of sampler.grid={grid} covers {share:.0%} of the log-SNR, too "
             f"much for {solver}: samples can be noise; set sampler.grid=auto, or more "
             "sampler.num_steps"

@@ -20,7 +20,7 @@ RULES: dict[str, set[str]] = {
     "jaxdiff.arrays": {"jax", "jaxtyping"},
     "jaxdiff.rng": {"jax", "jaxdiff.arrays"},
     "jaxdiff.files": {"numpy"},
-    "jaxdiff.lock": {"jax", "filelock", "jaxdiff.files"},
+    "jaxdiff.lock": {"jax", "filelock", "jaxdiff.files", "jaxdiff.notes"},
     "jaxdiff.notes": {"tqdm"},
     "jaxdiff.stopping": set(),
     "jaxdiff.diffusion": {"jax", "numpy", "scipy", "jaxtyping", *F1},
@@ -39,9 +39,9 @@ RULES: dict[str, set[str]] = {
     },
     "jaxdiff.train": {
         *("jax", "numpy", "flax", "optax", "orbax", "etils", "absl", "tensorboardX"),
-        *("jaxdiff.files", *F1),
+        *("jaxdiff.files", "jaxdiff.notes", *F1),
     },
-    "jaxdiff.plots": {"matplotlib", "numpy", "PIL", "jaxdiff.files"},
+    "jaxdiff.plots": {"matplotlib", "numpy", "PIL", "jaxdiff.files", "jaxdiff.notes"},
     "jaxdiff.metrics": {"jax", "numpy", "scipy", "sklearn", *F1},
     "jaxdiff.interop": {"jax", "numpy", "safetensors", "jaxdiff.models", *F1},
     "jaxdiff.tasks": {

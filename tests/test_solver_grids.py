@@ -89,7 +89,7 @@ def test_a_stored_run_without_the_field_keeps_even_steps():
 def test_a_step_too_long_for_the_solver_is_noted_once(
     capsys, solver, grid, steps, share
 ):
-    notes.long_step.cache_clear()
+    notes.note_once.cache_clear()
     for _ in range(2):
         grid_of(solver, grid, steps)
     printed = capsys.readouterr().err

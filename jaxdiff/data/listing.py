@@ -1,14 +1,14 @@
 """Which pictures a folder holds, in which order, and what else is in it."""
 
 import re
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 from PIL import Image
-from tqdm import tqdm
+
+from jaxdiff.notes import note
 
 # Pillow's formats that are pictures; it also opens documents and films.
 FORMATS = frozenset(
@@ -140,7 +140,7 @@ def find_and_note(path: str) -> Listing:
     """As `find`, with a line on standard error about what is left out."""
     listing = find(path)
     for line in listing.notes(path)[1:]:
-        tqdm.write(f"note: {line}", file=sys.stderr)
+        note(line)
     return listing
 
 

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from jaxdiff.data.layout import Columns, Layout
-from jaxdiff.notes import note
+from jaxdiff.notes import note_once
 
 __all__ = [
     "Batch",
@@ -201,10 +201,8 @@ def as_pixels(source: Source) -> Source:
 
 
 def note_unread(error: Exception) -> None:
-    """Once for an error: the data of a run cannot be read, and need not be."""
-    if not hasattr(error, "__notes__"):
-        error.add_note("noted on standard error")
-        note(f"{error}. Samples need no data: they are drawn by the run's own record")
+    """The data of a run cannot be read, and need not be."""
+    note_once(f"{error}. Samples need no data: data.json in the workdir decodes them")
 
 
 def real_rows(source: Source, most: int | None = None) -> Any:

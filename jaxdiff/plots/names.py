@@ -4,7 +4,6 @@ matplotlib reads "$" as the beginning of a formula, and draws a box for a charac
 its font lacks.
 """
 
-import sys
 from collections.abc import Callable
 from functools import cache, partial
 from typing import Any
@@ -15,6 +14,8 @@ from matplotlib.axis import Axis
 from matplotlib.figure import Figure
 from matplotlib.text import Text
 from matplotlib.ticker import FuncFormatter, LogFormatter
+
+from jaxdiff.notes import note
 
 # Fonts that matplotlib brings for formulas, and those whose glyphs are all boxes.
 NOT_FOR_NAMES = ("cm", "STIXNonUni", "STIXSiz", "Last Resort", ".LastResort")
@@ -31,9 +32,8 @@ def draw_as_written(figure: Figure) -> None:
         if isinstance(formatter, LogFormatter):
             for tick in (*axis.majorTicks, *axis.minorTicks):
                 powers |= {tick.label1, tick.label2}
-        elif isinstance(
-            formatter, FuncFormatter
-        ):  # names at ticks: set at each drawing
+        elif isinstance(formatter, FuncFormatter):
+            # names at ticks, which are set each time that the figure is drawn
             formatter.func = partial(_legible_at, formatter.func)
     for text in figure.findobj(Text):
         if text not in powers:
@@ -64,10 +64,9 @@ def _unavailable(characters: str) -> str:
     missing = _cover(characters)[1]
     if missing:
         codes = ", ".join(map(_escaped, missing))
-        print(
-            f"note: no installed font has {codes}: drawn as codes. A font with these "
-            "characters, such as one of Noto, will be used once it is installed",
-            file=sys.stderr,
+        note(
+            f"no installed font has {codes}: drawn as codes. A font with these "
+            "characters, such as one of Noto, will be used once it is installed"
         )
     return missing
 

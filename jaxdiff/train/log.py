@@ -6,7 +6,6 @@ import contextlib
 import json
 import os
 import socket
-import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,6 +16,7 @@ from tensorboardX.record_writer import RecordWriter
 from tensorboardX.summary import scalar
 
 from jaxdiff import files
+from jaxdiff.notes import note
 
 Event = event_pb2.Event  # pyright: ignore
 # The status of an event that begins a run: what is of later steps counts no more.
@@ -67,9 +67,7 @@ class Log:
                 with contextlib.suppress(OSError):  # of what was not written yet
                     events.close()
             text = getattr(error, "what", error)
-            print(
-                f"note: {text}; the run continues without TensorBoard", file=sys.stderr
-            )
+            note(f"{text}; the run continues without TensorBoard")
 
 
 class _Events:
