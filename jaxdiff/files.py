@@ -15,7 +15,7 @@ DAMAGED = "it is damaged or edited"
 # What the system reports where there is no room: on the disk, for this user, in a file.
 FULL = [os.strerror(code) for code in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)]
 
-# Of names that files have while they are written, which a kill leaves behind.
+# The names of files while they are written. A kill leaves such files behind.
 PARTS = ".*.part*"
 
 

@@ -1,4 +1,4 @@
-"""Notes to the user of a command, about what is done although it is rarely meant."""
+"""Notes on standard error, about what works and may not be what the user meant."""
 
 import sys
 from functools import cache

@@ -9,11 +9,11 @@ from jaxdiff.schema import flat, get_config
 
 # Steps and examples are counted in int32, seeds in int64.
 COUNT, SEED = 2**31 - 1, 2**63 - 1
-# Made-up examples, and images of a picture: their numbers are held in memory.
+# Synthetic examples, and images in one picture: all of them are held in memory.
 EXAMPLES = 10_000_000
-# Names of made-up classes; blocks and width of a network that a machine can hold.
+# Of synthetic data, and of a network that fits into a machine.
 CLASSES, BLOCKS, WIDTH = 1_000_000, 1000, 2**20
-# Steps of a sampler: a grid of all int32 would fill the memory.
+# Steps of a sampler: a grid of 2^31 times would exhaust the memory.
 STEPS = 100_000
 # XLA devices that a CPU machine is split into, at most.
 DEVICES = 256

@@ -50,7 +50,8 @@ class Noted:
     def note(self, signum: int, frame: object) -> None:
         """The handler: the second waits for what is being saved, the third does not."""
         del frame
-        self.signum = self.signum or signum  # what is raised, a finaliser may swallow
+        # first of all: what is raised below is lost if Python runs a finaliser now
+        self.signum = self.signum or signum
         if not self.armed:
             if not self._ended:
                 raise Stopped(signum, "stopped before the first step")

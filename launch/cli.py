@@ -178,8 +178,10 @@ def run(
 
 
 def _one_line_each() -> None:
-    """Warnings are a line, as errors are. What orbax logs it raises as well, and its
-    reads that outlive the first failure report to an event loop that is closed by then.
+    """Warnings are one line, as errors are.
+
+    Orbax also raises what it logs. Where one of its reads fails, the others still run,
+    and report "Event loop is closed" when they end.
     """
     logging.set_verbosity(logging.WARNING)
     logging.use_absl_handler()

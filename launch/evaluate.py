@@ -61,7 +61,7 @@ FORCE = flags.DEFINE_bool("force", False, "Write into a folder that is not empty
 
 # Flags that only the metric bpd takes.
 OF_BPD = ("estimates", "num_bpd", "steps", "cleanest")
-SAMPLED = "metrics of the run's samples, and here are none"
+SAMPLED = "metrics of the run's samples, and none of them is requested"
 
 
 def main() -> None:

@@ -184,7 +184,7 @@ def _changes(record: Record, source: Source) -> str:
                 was, new = then.mean[c.start], now.mean[now[c.name].start]
                 text = f"column {c.name!r} had mean {was:.4g}, has {new:.4g}"
                 shifts[text] = abs(new - was) / then.std[c.start]
-        # a smaller one is hardly worth a word
+        # below a hundredth of a deviation the means would be printed as equal
         parts += [k for k, v in shifts.items() if v == max(shifts.values()) > 0.01]
     return ", ".join(parts) or "other values, or another order"
 

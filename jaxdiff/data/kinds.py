@@ -56,10 +56,10 @@ def is_numeric(
     if forced:
         return False
     numbers = [_is_number(v) for v in values]
-    cure = (
-        "correct it or remove the row. If the column holds categories, set "
-        f'--config.data.categorical="({name!r},)"'
+    declare = (
+        f'If the column holds categories, set --config.data.categorical="({name!r},)"'
     )
+    cure = f"correct it or remove the row. {declare}"
     if all(numbers):
         return True
     if all(isinstance(v, str) and v.isdecimal() and v.isascii() for v in values):
@@ -73,11 +73,10 @@ def is_numeric(
         what = "begins with 0 like a code" if is_code(values[i]) else "is not a number"
         raise refuse(i, f"{what}, and {others} are numbers; {cure}")
     if all(map(_is_ornamented, values)):
-        _, _, cure = cure.partition(". If ")
         raise refuse(
             0,
             "is not a number; write numbers with the digits 0 to 9 and a point before "
-            f"decimals. If {cure}",
+            f"decimals. {declare}",
         )
     return False
 
@@ -153,7 +152,7 @@ def _older_number(cell: str) -> bool:
 
 
 def _is_ornamented(value: Any) -> bool:
-    """Whether it is a number for people: "1,234", "5 %", "$3"."""
+    """Whether a reader sees a number in it, and float() does not: "1,234", "5 %"."""
     if not isinstance(value, str):
         return False
     text = unicodedata.normalize("NFKC", value).replace("\N{MINUS SIGN}", "-")

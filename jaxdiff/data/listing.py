@@ -45,8 +45,8 @@ class Listing(NamedTuple):
             root = Path(path).expanduser()
             names = [file.relative_to(root).as_posix() for file in self.left_out]
             lines.append(
-                f"{path}: left out {len(names)} of another format, in a folder too "
-                f"deep, or links to nothing: {few(names)}"
+                f"{path}: left out {len(names)} that are of another format, too deep "
+                f"in folders, or broken links: {few(names)}"
             )
         return tuple(lines)
 

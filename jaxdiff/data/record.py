@@ -34,7 +34,7 @@ class Record:
 
     conditioned: whether examples have another condition than a label
     fingerprint: of the values; "" if it is not known
-    files:       of the files' names and sizes; "" if none were read
+    files:       fingerprints.of_files of the path; "" if nothing was read from one
     given:       whether the Source was given in Python
     decode:      {"low", "peak"} of pixels; {"columns", "mean", "std"} of a table;
                  {"images": their record} of codes; None if it cannot be stored

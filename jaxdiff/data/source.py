@@ -111,8 +111,9 @@ class Source:
         return (self.example or self.load(np.arange(1)))["cond"]
 
     def class_of(self, label: str | int) -> int:
-        """The class of that number; of text, the class called so goes before it.
+        """The number of a class, given as that number or as text.
 
+        Text is looked up among the names first, which may be numbers themselves.
         Errors: ValueError if there is none, with the nearest name.
         """
         text, last = str(label), self.num_classes - 1

@@ -119,7 +119,7 @@ def _builder(dataset: str, data_dir: str) -> Any:
             "data_dir or TFDS_DATA_DIR, or, where there is internet and TensorFlow: "
             f"tfds build {dataset} --file_format=array_record --data_dir={root}"
         ) from error
-    except Exception as error:  # of protobuf, and of whatever a damaged file means
+    except Exception as error:  # protobuf and TFDS raise many kinds for damaged files
         text = " ".join(str(error).split())[:200]
         raise ValueError(
             f"{root / dataset.replace(':', '/')}: dataset_info.json or features.json "

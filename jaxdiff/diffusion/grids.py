@@ -38,7 +38,8 @@ SPACINGS = ("leading", "linspace", "trailing")
 
 # Grids in noise level take the schedule's level at this time before they step to 0.
 CLEANEST = 1e-3
-# Steps, and entries of a table: more help no solver, and far more fill the memory.
+# Steps, and entries of a table: no solver gains by more, and a typing error such as
+# 10^12 would exhaust the memory.
 MOST_STEPS, MOST_ENTRIES = 100_000, 1_000_000
 
 

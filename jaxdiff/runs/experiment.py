@@ -74,7 +74,7 @@ class Experiment:
 
     @property
     def is_image(self) -> bool:
-        """Whether the data are images, or codes of images: not read to be known."""
+        """Whether the data are images, or codes of images. Reads no data."""
         return fields.kind(self.config, self.data) != fields.ROWS
 
     @cached_property

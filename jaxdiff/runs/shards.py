@@ -24,7 +24,7 @@ write = files.write_arrays  # one .npz file
 def split(num: int, size: int, stem: str = SAMPLES) -> dict[str, np.ndarray]:
     """File name -> the numbers i64[n] of its samples, at most `size` in each file.
 
-    Of 100,000 files and more the names are longer than of the first.
+    From the 100,001st file on, names have more than five digits.
     """
     starts = range(0, num, size)
     if len(starts) == 1:

@@ -19,7 +19,8 @@ from jaxdiff import files
 from jaxdiff.notes import note
 
 Event = event_pb2.Event  # pyright: ignore
-# The status of an event that begins a run: what is of later steps counts no more.
+# TensorBoard's status for the start of a run: it drops events of later steps that an
+# earlier run has written.
 START = 1
 # The folder beside metrics.jsonl.
 EVENTS = "tensorboard"
@@ -73,12 +74,12 @@ class Log:
 class _Events:
     """A file of TensorBoard's events, written when `write` is called.
 
-    tensorboardX leaves that to a thread. It ends where the disk is full, and the next
-    who writes waits for it without end.
+    tensorboardX writes in a thread, which ends when the disk is full; whoever logs next
+    then waits for it for ever.
     """
 
     def __init__(self, folder: Path, first: int) -> None:
-        """first: the step from which on earlier files count no more."""
+        """first: the step from which on earlier files do not count."""
         about = f"{time.time():.6f}.{socket.gethostname()}.{os.getpid()}"
         with files.whole(folder / f"events.out.tfevents.{about}") as part:
             self._file = RecordWriter(str(part))

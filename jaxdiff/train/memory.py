@@ -38,7 +38,7 @@ def enough(field: str, value: int) -> Iterator[None]:
         ((title, peak),) = peak_memory().items()
         raise ExhaustedError(
             f"memory is exhausted with {field}={value} ({title}: {peak:,.0f}"
-            + (f"; {size[1]} more are not there" if size else "")
+            + (f"; another {size[1]} could not be allocated" if size else "")
             + f"). Lower {field}, or take a smaller model"
         ) from error
 

@@ -10,8 +10,11 @@ from jaxdiff.train import memory
 
 XLA = "RESOURCE_EXHAUSTED: Out of memory allocating 40000000000000 bytes."
 CASES = {
-    "xla": (jax.errors.JaxRuntimeError(XLA), "; 40000000000000 bytes more"),
-    "numpy": (MemoryError("Unable to allocate 7.11 PiB for an array"), "; 7.11 PiB"),
+    "xla": (jax.errors.JaxRuntimeError(XLA), "; another 40000000000000 bytes could"),
+    "numpy": (
+        MemoryError("Unable to allocate 7.11 PiB for an array"),
+        "; another 7.11 PiB",
+    ),
     "bare": (MemoryError(), "MiB: "),
 }
 OF_TRAINING = partial(memory.enough, "train.batch_size", 64)

@@ -18,7 +18,7 @@ from jaxdiff.diffusion.types import Schedule
 
 Table = np.ndarray
 
-# Far more fill the memory.
+# A typing error such as 10^12 would exhaust the memory.
 MOST_STEPS = 1_000_000
 
 

@@ -74,7 +74,7 @@ def prepare(
     fields.check(config, experiment.source, stored)
     shape = experiment.source.shape
     memory.check_fits("train.batch_size", config.train.batch_size, shape)
-    len(experiment.source)  # of a run that resumes they are read and compared now
+    len(experiment.source)  # a run that resumes reads and compares its data here
     record = experiment.record or records.of(
         experiment.source, config.data.path, given=source is not None
     )
