@@ -173,7 +173,7 @@ def test_a_sampler_that_no_picture_depends_on_is_refused(images, tmp_path):
     other = replace(images, run=images.run.with_sampler(num_steps=7, guidance=2.0))
     for kind in ("schedules", "corruption", "predictions", "mean", "loss"):
         words = (
-            f"--config.sampler.guidance=.* changes nothing in '{kind}': launch.sample"
+            f"--config.sampler.guidance=.* changes nothing in '{kind}'"
         )
         with pytest.raises(ValueError, match=words):
             plot.draw(other, kind, tmp_path / "out")
