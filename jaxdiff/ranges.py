@@ -77,7 +77,7 @@ def check(config: ConfigDict, *blocks: str) -> None:
                 finite = math.isfinite(item) or field in MAY_BE_INFINITE
                 require(
                     finite and low <= item <= high and item == item,
-                    f"{field} must be {_words(low, high)}, got {value}",
+                    f"{field} must be {_words(item, low, high)}, got {value}",
                 )
 
 
@@ -88,7 +88,7 @@ def _check_type(field, value, kind):
     require(fits, f"{field} must be of type {kind.__name__}, got {value!r}")
 
 
-def _words(low: int | float, high: int | float) -> str:
-    if high in (math.inf, COUNT):
+def _words(item: int | float, low: int | float, high: int | float) -> str:
+    if high in (math.inf, COUNT) or (item < low and DEVICES < high < SEED):
         return "a finite number" if low == -math.inf else f"at least {low}"
     return f"from {low} to {high}"
