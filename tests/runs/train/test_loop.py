@@ -439,7 +439,7 @@ def test_a_preview_that_a_stop_prevented_is_made_up_for(tmp_path, whole, num_ste
         ({"steps_per_call": 3}, "train.log_every=2 must be a multiple of train.steps"),
         ({"num_steps": 0}, "train.num_steps must be at least 1"),
         ({"keep_last": 0}, "train.keep_last must be at least 1"),
-        ({"num_preview": 0}, "train.num_preview must be from 1"),
+        ({"num_preview": 0}, "train.num_preview must be at least 1"),
         ({"data__flip": True}, "flip=True needs images of pixels"),
         ({"clip_norm": -1.0}, "clip_norm must be >= 0"),
         ({"sampler__guidance": 2.0, "diffusion__condition": "none"}, "needs a model"),

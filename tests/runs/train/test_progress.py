@@ -97,7 +97,7 @@ def test_progress_is_drawn_of_older_logs(tmp_path):
             {**IMAGES, "model__name": "unet", "diffusion__low_size": 4},
             "make data by themselves",
         ),
-        ({"train__num_evaluate": 1}, "num_evaluate must be from 2"),
+        ({"train__num_evaluate": 1}, "num_evaluate must be at least 2"),
         (SPECK, "needs train.features: the run of a class"),
         ({"train__steps_per_call": 8}, "evaluate_every=4 must be a multiple"),
     ],
