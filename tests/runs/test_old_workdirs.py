@@ -16,7 +16,9 @@ import numpy as np
 import pytest
 
 from jaxdiff import fields, schema
-from jaxdiff.runs import first_stage, workdir
+from jaxdiff.diffusion import guidance
+from jaxdiff.diffusion.denoisers import clip
+from jaxdiff.runs import first_stage, sampler, workdir
 from jaxdiff.runs.evaluate import run as evaluate
 from jaxdiff.runs.experiment import Experiment, open_run
 from jaxdiff.runs.sample import run as sample
@@ -71,11 +73,26 @@ def weights_of_then(times, gammas, time, gamma):
     return np.linalg.lstsq(inner, target, rcond=None)[0]
 
 
+def order_of_then(bounds, monkeypatch):
+    """x0 was clipped after classifier guidance, and is clipped before it."""
+    guide = guidance.classifier
+
+    def guided(denoise, *args):
+        return clip(guide(denoise, *args), *bounds)
+
+    monkeypatch.setattr(sampler, "clip", lambda denoise, *bounds: denoise)
+    monkeypatch.setattr(guidance, "classifier", guided)
+
+
 @pytest.mark.parametrize("name", slow_but(("mlp", "wide", "upsampler"), DRAWING))
 def test_it_is_sampled(name, tmp_path, monkeypatch):
-    if workdir.load_config(Path(name)).sampler.ema:
+    run = open_run(Path(name))
+    if run.config.sampler.ema:
         monkeypatch.setattr(ema, "reconstruct", weights_of_then)
-    request = sample.prepare(open_run(Path(name)), out=tmp_path / "out", num=4)
+        run = open_run(Path(name))
+    if run.config.sampler.classifier:
+        order_of_then(run.source.bounds, monkeypatch)
+    request = sample.prepare(run, out=tmp_path / "out", num=4)
     assert_near(sample.run(request), name, "x")
     assert (tmp_path / "out" / "samples.npz").exists()
 

@@ -172,9 +172,7 @@ def test_misfits_are_refused_before_anything_is_written(images, rows, tmp_path):
 def test_a_sampler_that_no_picture_depends_on_is_refused(images, tmp_path):
     other = replace(images, run=images.run.with_sampler(num_steps=7, guidance=2.0))
     for kind in ("schedules", "corruption", "predictions", "mean", "loss"):
-        words = (
-            f"--config.sampler.guidance=.* changes nothing in '{kind}'"
-        )
+        words = f"--config.sampler.guidance=.* changes nothing in '{kind}'"
         with pytest.raises(ValueError, match=words):
             plot.draw(other, kind, tmp_path / "out")
     assert not (tmp_path / "out").exists()
