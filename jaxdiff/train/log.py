@@ -5,6 +5,7 @@ events of the same numbers.
 import contextlib
 import json
 import os
+import shlex
 import socket
 import time
 from collections.abc import Iterator
@@ -126,9 +127,10 @@ def _row(path, number, line):
             raise TypeError
     except (ValueError, KeyError, TypeError, RecursionError):
         begins = line[:40].decode(errors="replace").strip()
+        quoted = shlex.quote(str(path))
         raise ValueError(
             f"{path}, line {number}: not a step with its loss, but {begins!r}. Delete "
-            f"the line (sed -i {number}d {path}), or cut the log here (sed -i "
-            f"'{number},$d' {path})"
+            f"the line (sed -i {number}d {quoted}), or cut the log here (sed -i "
+            f"'{number},$d' {quoted})"
         ) from None
     return row

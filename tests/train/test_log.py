@@ -1,6 +1,7 @@
 """metrics.jsonl and TensorBoard's events: cut back, damaged, and without room."""
 
 import json
+import subprocess
 import time
 
 import pytest
@@ -51,6 +52,18 @@ def test_a_garbled_line_is_named_with_its_cure(tmp_path, line):
     text = str(error.value)
     assert f"{tmp_path / 'metrics.jsonl'}, line 2: " in text and "\n" not in text
     assert f"sed -i 2d {tmp_path}" in text and len(text) < 600
+
+
+def test_the_cure_can_be_pasted_where_the_path_has_a_space(tmp_path):
+    folder = tmp_path / "my run"
+    folder.mkdir()
+    path = folder / "metrics.jsonl"
+    path.write_bytes(b'{"step": 1, "loss": 2.0}\nxx\n')
+    with pytest.raises(ValueError) as error:
+        written(folder)
+    command = str(error.value).split("cut the log here (")[1].removesuffix(")")
+    subprocess.run(command, shell=True, check=True)
+    assert written(folder) == [{"step": 1, "loss": 2.0}]
 
 
 def events(folder):
