@@ -4,7 +4,7 @@ import contextlib
 import time
 import zlib
 from collections.abc import Callable, Iterator
-from functools import cache, partial
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ from etils import epath
 
 from jaxdiff.arrays import PyTree
 from jaxdiff.files import writing
+from jaxdiff.notes import note_once
 from jaxdiff.train.state import TrainState
 
 Manager = ocp.CheckpointManager
@@ -146,17 +147,12 @@ def _name(path: tuple[Any, ...]) -> str:
 def _check(manager: Manager, stored: dict[str, str] | None, tree: PyTree) -> None:
     """ValueError for an array that is not what was saved."""
     if stored is None:
-        _say_once(f"{manager.directory} was written without checksums: not verified")
+        note_once(f"{manager.directory} was written without checksums: not verified")
         return
     read = checksums(tree)
     damaged = [path for path in read if stored.get(path, read[path]) != read[path]]
     if damaged:
         raise ValueError(f"{damaged[0]} holds other values than were saved")
-
-
-@cache
-def _say_once(text: str) -> None:
-    logging.warning("%s", text)
 
 
 def _on_one_device(a: Any) -> Any:
