@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator, NullFormatter
 
 from jaxdiff.plots import styles
 from jaxdiff.plots.saving import save_figure
@@ -58,6 +59,40 @@ def save_lines(
     axis.grid(alpha=0.3, which="both")
     many = len(named) > 6
     (figure.legend(loc="outside right upper") if many else axis.legend())
+    save_figure(path, figure)
+
+
+def save_panels(
+    path: Path,
+    panels: dict[str, dict[str, tuple[np.ndarray, np.ndarray]]],
+    *,
+    xlabel: str,
+    ylabel: str,
+) -> None:
+    """Draw {title: {name: (x f[n], y f[n])}} side by side, on the same two log axes.
+
+    A point over three times the median of the lines' first values would hide the rest:
+    its line leaves the panel, and the legend gives the highest value.
+    """
+    figure = Figure(figsize=(3.1 * len(panels), 3.6), layout="constrained")
+    axes = figure.subplots(1, len(panels), sharex=True, sharey=True, squeeze=False)[0]
+    lines = [line for some in panels.values() for line in some.values()]
+    top = 3 * float(np.median([y[0] for _, y in lines]))
+    for axis, (title, some) in zip(axes, panels.items(), strict=True):
+        for name, style in styles.of_lines([*some]).items():
+            x, y = some[name]
+            far = f" (to {y.max():.3g})" if y.max() > top else ""
+            axis.plot(x, y, marker="o", ms=3, lw=1.2, label=name + far, **style)
+        axis.loglog()
+        axis.set(xlabel=xlabel)
+        axis.set_title(title, fontsize=10)
+        axis.grid(alpha=0.3, which="both")
+        axis.legend(fontsize=8)
+    axes[0].set(ylabel=ylabel, ylim=(0.9 * min(float(y.min()) for _, y in lines), top))
+    axes[0].yaxis.set_major_formatter("{x:g}")
+    axes[0].yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    axes[0].yaxis.set_minor_formatter(NullFormatter())
+    axes[0].xaxis.set_major_formatter("{x:g}")
     save_figure(path, figure)
 
 

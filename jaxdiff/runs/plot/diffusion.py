@@ -201,7 +201,7 @@ SPECS = {
         draw_corruption, data=("images", "tables"), misfit=partial(_few_columns, 2)
     ),
     "predictions": _of_params(draw_predictions, misfit=is_upsampler),
-    "film": _of_samples(draw_film, misfit=is_upsampler),
+    "film": _of_samples(draw_film, sets=("num_steps",), misfit=is_upsampler),
     "grid": _of_samples(draw_samples),
     "mean": PlotSpec(draw_mean, data=("images",), task=""),
     "loss": _of_log(draw_loss, task="", misfit=_no_log),

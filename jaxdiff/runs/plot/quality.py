@@ -1,59 +1,58 @@
-"""Pictures of how good samples are: over NFE, steps, averages and guidance.
+"""Pictures of how good samples are: over NFE, steps, and the width of the average.
 
-Guidance of a class has three methods: a classifier guides the model without its label,
-or with it, and the model guides itself away from its prediction without (classifier-
-free). All samples of a picture have the same seeds and labels.
+All samples of a picture have the same seeds and labels.
 """
 
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.tree_util import Partial
 from tqdm import tqdm
 
 from jaxdiff import build
-from jaxdiff.choices import members
-from jaxdiff.data.orders import evenly
+from jaxdiff.choices import members, pick
 from jaxdiff.data.source import Source, as_pixels
-from jaxdiff.diffusion import sampling, solvers
+from jaxdiff.diffusion import sampling, schedules, solvers
+from jaxdiff.diffusion.types import Denoised
 from jaxdiff.plots import curves, pictures
-from jaxdiff.runs.evaluate.features import NEEDED, NO_LABELS, Extractor, Reference
+from jaxdiff.runs.evaluate.features import NEEDED, Extractor, Reference
 from jaxdiff.runs.plot.spec import (
+    FREE,
     PlotRequest,
-    always,
     is_upsampler,
     quality_spec,
     save_figures,
+    settings,
 )
 from jaxdiff.tasks.classifier import Classify
 
 # Numbers of function evaluations: calls of the denoiser for one image. The solver left
 # out is for distilled models, which alone learn where its steps go.
 NFE, LEFT_OUT = (5, 10, 20, 50, 100), ("consistency",)
+PANELS = ("order 1", "order 2", "order 3 and 4", "with noise on the way")
 STEPS = (1, 10, 80)  # as in the Keras DDIM example
-# Relative widths of averages, and the guidance scales beside them; others of guidance.
+# Relative widths of averages, and the guidance scales beside them.
 WIDTHS, WIDTH_SCALES = (0.03, 0.05, 0.075, 0.1, 0.15, 0.2), (1.0, 1.5, 2.0, 3.0)
-SCALES = (0.0, 1.0, 2.0, 4.0, 8.0)
-# Samples for a Frechet distance, for a label accuracy, and at least for KID; real
-# images at most.
-MANY, MANY_LABELS, ENOUGH, MOST_REAL = 2000, 500, 20, 10_000
-OTHER = "a classifier other than the one that guides (configs/fashion_features.py)"
-FREE = "trained with labels and diffusion.label_dropout > 0"
+# Samples for a Frechet distance, and at least for KID; real images at most.
+MANY, ENOUGH, MOST_REAL = 2000, 20, 10_000
 
 
 def draw_nfe(request: PlotRequest, path: Path) -> None:
-    """Frechet distance over NFE, a line a solver; and KIND.json."""
+    """Frechet distance over NFE, a line for each solver, by order and noise."""
     rows, sampler = distances_by_nfe(request), request.run.config.sampler
-    num = request.num or MANY
-    lines = {
-        name: tuple(np.array([[row["nfe"], row["frechet"]] for row in some]).T)
-        for name, some in rows.items()
-    }
-    names = {"xlabel": "NFE", "ylabel": f"Frechet distance, {num} samples"}
-    curves.save_lines(path, lines, **names, log=True)
+    num, panels = request.num or MANY, {title: {} for title in PANELS}
+    for name, some in rows.items():
+        title = PANELS[
+            3 if is_random(name) else min(getattr(solvers, name).ORDER, 3) - 1
+        ]
+        values = np.array([[row["nfe"], row["frechet"]] for row in some]).T
+        panels[title][name] = values[0], values[1]
+    names = {"xlabel": "NFE", "ylabel": f"Fréchet distance, {num} samples"}
+    curves.save_panels(path, {k: v for k, v in panels.items() if v}, **names)
     figures = {"grid": sampler.grid, "guidance": sampler.guidance, "solvers": rows}
     save_figures(path, {"samples": num, "seed": request.seed, **figures})
 
@@ -65,13 +64,23 @@ def distances_by_nfe(request: PlotRequest) -> dict[str, list[dict[str, Any]]]:
     todo = [(name, most) for name in names for most in NFE]
     for name, most in tqdm(todo, desc="solvers x NFE", disable=None):
         steps, nfe = steps_for(request, name, most)
-        if not steps:
+        if not steps or any(row["nfe"] == nfe for row in rows.get(name, [])):
             continue
         distance = _frechet(request, reference, solver=name, num_steps=steps)
         row = {"nfe": nfe, "steps": steps, "frechet": distance}
         rows.setdefault(name, []).append(row)
         tqdm.write(f"{name:16s}{steps:4d} steps{nfe:4d} NFE{distance:10.4f}")
     return rows
+
+
+def is_random(solver: str) -> bool:
+    """Whether a solver adds noise on its way: two keys give two results."""
+    schedule = schedules.cosine()
+    denoise = Partial(lambda x, t, cond: Denoised(0.5 * x, jnp.zeros_like(x)))
+    seeds, x_T = jax.random.split(jax.random.key(0), 2), jnp.ones((2, 1))
+    made, ts = pick(solvers, solver)(schedule), jnp.linspace(1, 0, 101)
+    first, second = sampling.sample(seeds, denoise, made, ts, x_T)
+    return bool(first[0] != second[0])
 
 
 def steps_for(request: PlotRequest, solver: str, most: int) -> tuple[int, int]:
@@ -172,7 +181,7 @@ def draw_widths(request: PlotRequest, path: Path) -> None:
             title=title,
         )
     figures = {"widths": widths, "scales": scales, "frechet": distances.tolist()}
-    save_figures(path, _settings(request, request.num or MANY) | figures)
+    save_figures(path, settings(request, request.num or MANY) | figures)
 
 
 def distances_by_width(request: PlotRequest) -> np.ndarray:
@@ -198,75 +207,6 @@ def _width_name(width):
     return f"average {width:g} wide" if width else "the run's average"
 
 
-def _settings(request, num):
-    s, how = request.run.config.sampler, {"samples": num, "seed": request.seed}
-    return how | {"solver": s.solver, "steps": s.num_steps}
-
-
-def draw_guidance(request: PlotRequest, path: Path) -> None:
-    """Label accuracy over the guidance scale, a line a method; and KIND.json."""
-    accuracy, sampler = label_accuracy(request), request.run.config.sampler
-    num = request.num or MANY_LABELS
-    curves.save_lines(
-        path,
-        {name: (np.array(SCALES), np.array(y)) for name, y in accuracy.items()},
-        xlabel="guidance scale",
-        ylabel="label accuracy",
-        title=f"{num} samples each, by a classifier that does not guide",
-    )
-    figures = {
-        "extractor": str(request.features),
-        "classifier": sampler.classifier,
-        "form": sampler.classifier_form,
-        "scales": SCALES,
-        "label_accuracy": accuracy,
-    }
-    save_figures(path, _settings(request, num) | figures)
-
-
-def label_accuracy(request: PlotRequest) -> dict[str, list[float]]:
-    """Method -> the share of samples of the right class by --features, by scale."""
-    source, num = request.run.source, request.num or MANY_LABELS
-    labels, accuracy = request.run.conditions(num), {}
-    for name, scales in methods(request).items():
-        shares = accuracy[name] = []
-        for scale, fields in scales.items():
-            values = source.decode(request.draw(num, **fields))
-            classes = request.extractor.labels(values, source.peak)
-            shares.append(float(np.mean(classes == labels)))
-            print(f"{name}, scale {scale:g}: {shares[-1]:.3f} of {num}", flush=True)
-    return accuracy
-
-
-def methods(request: PlotRequest) -> dict[str, dict[float, dict[str, Any]]]:
-    """Name -> scale -> fields of config.sampler, of the methods that the run allows."""
-    run, table = request.run, {}
-    classifier, is_free = run.config.sampler.classifier, run.task.null is not None
-    if classifier and is_free:
-        table["classifier, model without label"] = "classifier_scale", {"guidance": 0.0}
-    if classifier:
-        table["classifier, model with label"] = "classifier_scale", {"guidance": 1.0}
-    if is_free:
-        table["classifier-free"] = "guidance", {"classifier": ""}
-    return {
-        name: {scale: {field: scale, **others} for scale in SCALES}
-        for name, (field, others) in table.items()
-    }
-
-
-def draw_guided(request: PlotRequest, path: Path) -> None:
-    """One noise for each class, at every scale of every method."""
-    run, rows = request.run, {}
-    labels = evenly(run.source.num_classes, request.most).astype(np.int32)
-    for name, scales in methods(request).items():
-        for scale, fields in scales.items():
-            args = run.params, request.seed, np.arange(len(labels)), labels
-            x = run.with_sampler(**fields).sampler().draw(*args)
-            rows[f"{name}: {scale:g}"] = run.pixels(x)
-    columns = [run.source.class_names[k] for k in labels]
-    pictures.save_rows(path, rows, columns=columns, group=len(SCALES))
-
-
 def _no_features(request: PlotRequest) -> str:
     missing = "" if request.features else f"needs --features=PATH: {NEEDED}"
     return is_upsampler(request) or missing
@@ -278,23 +218,17 @@ def _one_width_and_scale(request: PlotRequest) -> str:
     return _no_features(request)
 
 
-def _unguided(request: PlotRequest) -> str:
-    reason = f"is for runs {FREE}, or with --config.sampler.classifier=WORKDIR"
-    return "" if methods(request) else reason
-
-
-def _no_labels(request: PlotRequest) -> str:
-    if not request.features:
-        return f"needs --features=WORKDIR: {OTHER}"
-    if request.extractor.published:
-        return f"needs other --features: {request.features} {NO_LABELS}"
-    return _unguided(request)
-
-
 SPECS = {
-    "nfe": quality_spec(draw_nfe, quick=False, misfit=_no_features),
-    "steps": quality_spec(draw_steps, needs=_needs_of_steps, misfit=is_upsampler),
-    "widths": quality_spec(draw_widths, quick=False, misfit=_one_width_and_scale),
-    "guidance": quality_spec(draw_guidance, misfit=_no_labels),
-    "guided": quality_spec(draw_guided, needs=always(("sampler",)), misfit=_unguided),
+    "nfe": quality_spec(
+        draw_nfe, quick=False, sets=("solver", "num_steps"), misfit=_no_features
+    ),
+    "steps": quality_spec(
+        draw_steps,
+        needs=_needs_of_steps,
+        sets=("solver", "grid", "num_steps"),
+        misfit=is_upsampler,
+    ),
+    "widths": quality_spec(
+        draw_widths, quick=False, sets=("ema", "guidance"), misfit=_one_width_and_scale
+    ),
 }

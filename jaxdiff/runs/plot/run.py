@@ -6,20 +6,11 @@ from jaxdiff import choices
 from jaxdiff.arrays import require
 from jaxdiff.lock import locked
 from jaxdiff.runs import workdir
-from jaxdiff.runs.plot import autoencoder, diffusion, quality
+from jaxdiff.runs.plot import autoencoder, diffusion, guidance, quality
 from jaxdiff.runs.plot.spec import PlotRequest
 
-SPECS = {**diffusion.SPECS, **quality.SPECS, **autoencoder.SPECS}
-
-# Fields of config.sampler that a kind sets itself.
-SETS = {
-    "film": ("num_steps",),
-    "steps": ("solver", "grid", "num_steps"),
-    "nfe": ("solver", "num_steps"),
-    "widths": ("ema", "guidance"),
-    "guidance": ("guidance", "classifier_scale"),
-    "guided": ("guidance", "classifier_scale"),
-}
+HOMES = (diffusion, quality, guidance, autoencoder)
+SPECS = {name: spec for home in HOMES for name, spec in home.SPECS.items()}
 
 
 def draw(
@@ -72,7 +63,7 @@ def _check_used(
     if run.workdir:
         used = {"ema"} if "params" in every else set()
         for name in (k for k, some in needs.items() if "sampler" in some):
-            used |= {*run.config.sampler} - {*SETS.get(name, ())}
+            used |= {*run.config.sampler} - {*SPECS[name].sets}
         unused = [f"sampler.{k}" for k in run.config.sampler if k not in used]
         draws = "sets it (film: --steps)" if "sampler" in every else "draws no samples"
         why = f"changes nothing in {kind!r}, which {draws}: launch.sample takes it"

@@ -23,6 +23,7 @@ from jaxdiff.runs.experiment import Experiment
 # Images in a strip: by default, and at most; with labels one of each class, if there
 # are no more than CLASSES.
 FEW, MOST, CLASSES = 4, 8, 20
+FREE = "trained with labels and diffusion.label_dropout > 0"
 
 
 @dataclass(frozen=True)
@@ -113,6 +114,7 @@ class PlotSpec(NamedTuple):
     quick:   whether "all" includes it
     needs:   what a request's picture depends on beside data and config, read before
              any work by PlotRequest.read: "log", "params", "sampler", "extractor"
+    sets:    the fields of config.sampler that it sets itself, whatever a user gives
     misfit:  why a request that fits all of this cannot be drawn, or ""
     """
 
@@ -122,6 +124,7 @@ class PlotSpec(NamedTuple):
     pairs: bool = False
     quick: bool = True
     needs: Callable[[PlotRequest], tuple[str, ...]] = always(())
+    sets: tuple[str, ...] = ()
     misfit: Callable[[PlotRequest], str] = always("")
 
 
@@ -129,6 +132,12 @@ class PlotSpec(NamedTuple):
 quality_spec = partial(
     PlotSpec, data=("images",), needs=always(("extractor", "sampler"))
 )
+
+
+def settings(request: PlotRequest, num: int) -> dict[str, Any]:
+    """How the samples of a picture are drawn, for its KIND.json."""
+    s, how = request.run.config.sampler, {"samples": num, "seed": request.seed}
+    return how | {"solver": s.solver, "steps": s.num_steps}
 
 
 def save_figures(path: Path, figures: dict[str, Any]) -> None:

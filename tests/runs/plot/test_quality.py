@@ -15,7 +15,7 @@ from jaxdiff.diffusion.types import Denoised
 from jaxdiff.metrics import frechet
 from jaxdiff.plots import pictures
 from jaxdiff.runs.experiment import Experiment, open_run
-from jaxdiff.runs.plot import quality
+from jaxdiff.runs.plot import guidance, quality
 from jaxdiff.runs.plot import run as plot
 from jaxdiff.runs.plot.spec import PlotRequest
 from tests.runs.conftest import IMAGES, tiny_config, untrained
@@ -243,7 +243,7 @@ def guided(classifier_run, tmp_path_factory):
 
 
 def test_each_method_changes_its_own_scale(guided):
-    methods = quality.methods(guided)
+    methods = guidance.methods(guided)
     assert [*methods] == [
         "classifier, model without label",
         "classifier, model with label",
@@ -254,7 +254,7 @@ def test_each_method_changes_its_own_scale(guided):
     assert second == {"guidance": 1.0, "classifier_scale": 4.0}
     assert third == {"guidance": 4.0, "classifier": ""}
     alone = replace(guided, run=guided.run.with_sampler(classifier=""))
-    assert [*quality.methods(alone)] == ["classifier-free"]
+    assert [*guidance.methods(alone)] == ["classifier-free"]
 
 
 def test_label_accuracy_is_of_samples_that_have_their_label(guided):
@@ -274,7 +274,7 @@ def test_label_accuracy_is_of_samples_that_have_their_label(guided):
     run = guided.run.with_sampler(classifier="")
     task = run.task._replace(model=lambda _: denoise)
     vars(run)["task"] = task  # a cached property
-    accuracy = quality.label_accuracy(replace(guided, run=run))["classifier-free"]
+    accuracy = guidance.label_accuracy(replace(guided, run=run))["classifier-free"]
     labels = run.conditions(6)
     assert accuracy[0] == np.mean(classes[0] == labels)
     assert accuracy[1] == np.mean(classes[labels] == labels)
@@ -306,7 +306,7 @@ def test_each_row_of_images_is_of_its_method_and_scale(guided, tmp_path, monkeyp
     labels = np.arange(3, dtype="i4")
     x = alone.sampler().draw(run.params, 0, np.arange(3), labels)
     np.testing.assert_array_equal(drawn["classifier-free: 4"], run.pixels(x))
-    for name in quality.methods(guided):
+    for name in guidance.methods(guided):
         assert (drawn[f"{name}: 4"] != drawn[f"{name}: 0"]).any()
 
 
