@@ -97,6 +97,7 @@ def main(kind: str) -> None:
             every=EVERY.value,
             nfe=NFE.value,
         )
+    with cli.user_errors(working=True):
         edit.run(kind, request, FORCE.value)
 
 

@@ -85,6 +85,8 @@ def main(kind: str) -> None:
             beside=open_run(Path(BESIDE.value)) if BESIDE.value else None,
             features=Path(FEATURES.value) if FEATURES.value else None,
         )
+        plot.check(request, kind)
+    with cli.user_errors(working=True):
         plot.draw(request, kind, Path(OUT.value), force=FORCE.value)
 
 

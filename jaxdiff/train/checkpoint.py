@@ -1,6 +1,7 @@
 """Orbax checkpoints of the training state: asynchronous, keep-last and keep-every."""
 
 import contextlib
+import re
 import time
 import zlib
 from collections.abc import Callable, Iterator
@@ -23,6 +24,8 @@ Manager = ocp.CheckpointManager
 Registry = ocp.handlers.DefaultCheckpointHandlerRegistry
 # Orbax's name of the tree in a checkpoint, and ours of the checksums beside it.
 ITEM, CHECKSUMS = "default", "checksums"
+# How tensorstore's errors begin: "RESOURCE_EXHAUSTED: ...". Any other is a bug.
+STATUS = re.compile(r"[A-Z][A-Z_]+: ")
 # How often, and after how many seconds, checkpoints that change are looked at again.
 ATTEMPTS, PAUSE = 20, 0.1
 
@@ -96,14 +99,14 @@ def close(manager: Manager) -> None:
 
 @contextlib.contextmanager
 def _writing(manager: Manager) -> Iterator[None]:
-    """An error of what writes the arrays, which tensorstore makes a ValueError of,
-    becomes an OSError that names the folder.
-    """
+    """A ValueError of tensorstore becomes an OSError that names the folder."""
     try:
         with writing(Path(manager.directory)):
             yield
     except ValueError as error:
         text = " ".join(str(error).split())
+        if not STATUS.match(text):
+            raise
         raise OSError(f"{manager.directory} cannot be written: {text}") from error
 
 

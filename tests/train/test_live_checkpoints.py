@@ -95,3 +95,16 @@ def test_without_room_one_line_names_the_folder(tmp_path, monkeypatch, after):
     )
     checkpoint.close(manager)
     same(restored(tmp_path), state_at(1))
+
+
+def test_a_bug_while_writing_is_no_mistake_of_the_user(tmp_path, monkeypatch):
+    manager = checkpoint.open_manager(tmp_path, keep_last=1)
+
+    def broken(*_, **how):
+        raise ValueError("operands could not be broadcast together")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(type(manager), "save", broken)
+        with pytest.raises(ValueError, match="operands could not"):
+            checkpoint.save(manager, state_at(1))
+    checkpoint.close(manager)
