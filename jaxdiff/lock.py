@@ -22,11 +22,12 @@ LOCK, OWNER = ".lock", ".lock.json"
 
 
 @contextlib.contextmanager
-def locked(folder: Path) -> Iterator[None]:
+def locked(folder: Path, patience: float = 0.0) -> Iterator[None]:
     """Inside, no other process writes to the folder. It is made, and stays if anything
     is written. What an earlier writer left unfinished is deleted.
 
-    Of several processes of one run, the first locks it.
+    Of several processes of one run, the first locks it.  patience: seconds to wait for
+    another writer.
     Errors: ValueError that names the host, process and start of who writes already.
     """
     if jax.process_index():
@@ -34,7 +35,7 @@ def locked(folder: Path) -> Iterator[None]:
         return
     made = not folder.exists()
     folder.mkdir(parents=True, exist_ok=True)
-    lock = FileLock(folder / LOCK, timeout=0)
+    lock = FileLock(folder / LOCK, timeout=patience)
     try:
         lock.acquire()
     except Timeout:

@@ -1,12 +1,13 @@
 """Images in the features of a classifier, and how far they are from real ones there.
 
 The classifier is that of a run on the same data, or Inception-v3, which takes images of
-any data and has 1008 classes of its own. It is shown images without noise, at t = 0.
-All images are compared as pixels of 8 bits, the real ones too.
+any data and has 1008 classes. Images are given to it without noise, at t = 0.
+All images, the real ones too, are compared as pixels of 8 bits.
 """
 
 import hashlib
 import json
+import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cached_property, reduce
@@ -26,6 +27,7 @@ from jaxdiff.data.orders import even_order
 from jaxdiff.data.source import Source, as_pixels
 from jaxdiff.files import read_arrays
 from jaxdiff.interop import inception
+from jaxdiff.lock import locked
 from jaxdiff.metrics import frechet, kernel
 from jaxdiff.plots import pictures
 from jaxdiff.runs import shards
@@ -68,8 +70,8 @@ class Extractor(NamedTuple):
         return self._apply(_features, values, peak)
 
     def labels(self, values: np.ndarray, peak: float = WHITE) -> np.ndarray:
-        """i32[n], the likeliest class of each image. Args, Errors: as `features`, and
-        ValueError for an extractor of other classes than the data's.
+        """i32[n], the likeliest classes. Args, Errors: as `features`; ValueError too if
+        the extractor has other classes than the data.
         """
         require(not self.published, f"{self.folder} {NO_LABELS}")
         return self._apply(_labels, values, peak)
@@ -151,7 +153,7 @@ class Reference:
     """Real images in an extractor's features, and the distances of others to them.
 
     num: how many, drawn by the seed; None for all.  label: of this class alone.
-    run: whose images they are; features are kept in its workdir. None to keep nothing.
+    run: whose images they are, to keep features in its workdir, or None.
     sizes: of the sets to compare. If given, real features are a stream of moments, and
     only as many as the largest set are held in memory.
     """
@@ -214,8 +216,8 @@ class Reference:
         """16 hexadecimal digits, of the data, their number and order, and the
         extractor's parameters: references/CHECKSUM.npz may come from another machine.
         """
-        about = json.dumps(self._about, sort_keys=True, default=list)
-        digest = hashlib.sha256(about.encode())
+        text = json.dumps(self._about, sort_keys=True, default=list)
+        digest = hashlib.sha256(text.encode())
         for leaf in jax.tree.leaves(self.extractor.classify):
             digest.update(np.asarray(leaf).tobytes())
         return digest.hexdigest()[:16]
@@ -258,9 +260,10 @@ class Reference:
         if path and path.is_file():
             return read_arrays(path, "features")["features"]
         real = np.concatenate([*self._blocks(0, len(self.index))])
-        if path:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            shards.write(path, {"features": real, "about": json.dumps(self._about)})
+        if path and os.access(path.parents[1], os.W_OK):
+            # without the lock, a run that resumes there deletes unfinished files
+            with locked(path.parent, patience=60.0):
+                shards.write(path, {"features": real, "about": json.dumps(self._about)})
         return real
 
     def _blocks(self, start: int, stop: int) -> Iterator[np.ndarray]:
