@@ -22,6 +22,8 @@ KINDS = {
 }
 # Rows of edit.png, and results in each, at most.
 MOST = 16
+# The first and the last file of an edit.
+RESULT, PICTURE = "edited.npz", "edit.png"
 
 
 def run(kind: str, request: EditRequest, force: bool = False) -> EditResult:
@@ -30,7 +32,10 @@ def run(kind: str, request: EditRequest, force: bool = False) -> EditResult:
     Errors: ValueError, FileNotFoundError, before any work.
     """
     require(kind in KINDS, f"no edit {kind!r}{hint(kind, KINDS)}")
-    workdir.check_out(request.out, force)
+    unfinished = (request.out / RESULT).exists() and not (
+        request.out / PICTURE
+    ).exists()
+    workdir.check_out(request.out, force or unfinished)
     source = request.source
     require(
         source.is_image and source.bounds is not None,
@@ -62,19 +67,19 @@ def _write(request: EditRequest, result: EditResult) -> None:
         "seeds": np.arange(n * k),
         "images": np.repeat(result.rows, k),
     }
-    shards.write(out / "edited.npz", arrays | result.saved)
+    shards.write(out / RESULT, arrays | result.saved)
     pixels = pictures.to_uint8(result.values, source.peak)
+    if request.png:
+        for i, image in enumerate(pixels.reshape(-1, *source.shape)):
+            save_image(out / f"{i:06d}.png", image)
     before, after = (
         [pictures.to_uint8(column[:, None], source.peak) for column in part.values()]
         for part in (result.before, result.after)
     )
     strips = np.concatenate([*before, pixels[:, :MOST], *after], axis=1)[:MOST]
     pictures.save_rows(
-        out / "edit.png",
+        out / PICTURE,
         dict(zip(result.rows, strips, strict=False)),
         columns=[*result.before, *result.names[:MOST], *result.after],
     )
-    if request.png:
-        for i, image in enumerate(pixels.reshape(-1, *source.shape)):
-            save_image(out / f"{i:06d}.png", image)
     print(f"{result.summary}, in {out}")

@@ -191,3 +191,11 @@ def test_a_condition_of_any_kind_goes_with_its_image(runs, tmp_path):
 def test_other_sizes_are_resized_on_request(edited, files):
     request, _ = edited("vary", images=[str(files / "wide.png")], resize=True)
     assert request.inputs().values.shape == (1, 8, 8, 1)
+
+
+def test_an_edit_that_was_cut_short_is_made_anew(edited, tmp_path):
+    _, whole = edited("vary", index=["0"])
+    (tmp_path / "out" / "edit.png").unlink()
+    _, again = edited("vary", index=["0"])
+    chex.assert_trees_all_equal(again.values, whole.values)
+    assert (tmp_path / "out" / "edit.png").is_file()
