@@ -103,10 +103,10 @@ def fit(record: Record | None, source: Source, name: str = "the Source") -> Sour
     """
     if record is None:
         return source
-    misfits = _misfits(record, source)
-    if misfits:
+    differ = misfits(record, source)
+    if differ:
         raise ValueError(
-            f"the data in {name} do not fit {record.workdir}: {'; '.join(misfits)}. "
+            f"the data in {name} do not fit {record.workdir}: {'; '.join(differ)}. "
             "Bring them back as they were (data.path), or train anew in another "
             "--workdir"
         )
@@ -130,8 +130,8 @@ def _note_change(record: Record, name: str, what: str) -> None:
     )
 
 
-def _misfits(record: Record, source: Source) -> list[str]:
-    """What the model of the run has no place for."""
+def misfits(record: Record, source: Source) -> list[str]:
+    """What a model of data with this record has no place for, in words."""
     if record.layout and source.layout:
         differ = _misfits_of_columns(record.layout, source.layout)
     else:

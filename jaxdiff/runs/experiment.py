@@ -32,6 +32,7 @@ from jaxdiff.train import snapshots
 
 # What a run that guides another must have in common with it.
 ALIKE = ("data", "diffusion.schedule", "diffusion.scaling", "diffusion.noise")
+RULES = "data.rules"
 
 
 @dataclass(frozen=True, eq=False)
@@ -222,9 +223,14 @@ class Experiment:
         except FileNotFoundError as error:
             text = f"{field}: {error} (it names the run of {_a(kind)})"
             raise FileNotFoundError(text) from None
-        what = "; ".join(files.differing(config, self.config, within=alike))
-        require(not what, f"{field}: {folder} was trained with other settings: {what}")
+        differ = files.differing(config, self.config, within=alike, but=(RULES,))
         run = Experiment(config, folder, self.source if alike else None)
+        if alike and config.data.rules != self.config.data.rules:
+            # older rules may read the same files as other classes or columns
+            theirs = Experiment(config, folder).source
+            differ += compare.misfits(records.of(self.source), theirs)
+        what = "; ".join(differ)
+        require(not what, f"{field}: {folder} was trained with other settings: {what}")
         text = f"{field}: {folder} holds {_a(run.task.kind)}, no {kind}"
         require(run.task.kind == kind, text)
         times = config.diffusion.times

@@ -4,10 +4,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from PIL import Image
 
 from jaxdiff.runs import workdir
 from jaxdiff.runs.experiment import Experiment, open_run
-from tests.runs.conftest import IMAGES, tiny_config
+from tests.runs.conftest import CLASSIFIER, IMAGES, tiny_config, untrained
 
 
 def test_it_learns_and_draws_its_predictions(classifier_run):
@@ -93,3 +94,26 @@ def test_a_denoiser_is_no_classifier(whole):
     config.sampler.classifier = str(folder)
     with pytest.raises(ValueError, match="holds a denoiser, no classifier"):
         Experiment(config, data=run.experiment.source).sampler()
+
+
+@pytest.mark.parametrize("names, fits", [(("0", "1", "2"), True), (("2", "10"), False)])
+def test_a_guide_whose_folders_were_read_by_older_rules(tmp_path, names, fits):
+    """These sort names as text: 10 comes before 2."""
+    for i, name in enumerate(names):
+        (tmp_path / "data" / name).mkdir(parents=True)
+        Image.new("L", (8, 8), 40 * i).save(tmp_path / "data" / name / "a.png")
+    data = {"data__name": "folder", "data__path": str(tmp_path / "data")}
+    older = tiny_config(
+        **CLASSIFIER, **data, data__channels=1, data__rules=1, model__norm_groups=1
+    )
+    untrained(older, tmp_path / "older")
+    config = tiny_config(
+        **{**IMAGES, **data, "model__name": "speck"},
+        data__channels=1,
+        sampler__classifier=str(tmp_path / "older"),
+    )
+    if fits:
+        Experiment(config).sampler()
+    else:
+        with pytest.raises(ValueError, match="classes in another order, 10, 2"):
+            Experiment(config).sampler()
