@@ -33,10 +33,13 @@ from jaxdiff.diffusion import (
 )
 from jaxdiff.diffusion import solvers as solver_home
 from jaxdiff.diffusion.losses import Objective
-from jaxdiff.diffusion.sampling import longest_step
+from jaxdiff.diffusion.sampling import error_gain
 from jaxdiff.diffusion.types import Edit, Rule, Schedule, Solver
 from jaxdiff.tasks.task import Task
 from jaxdiff.train import ema, lr_schedules, optim
+
+# See sampling.error_gain: above it samples can be noise.
+MOST_GAIN = 2.0
 
 
 def make_source(
@@ -260,15 +263,19 @@ def make_solver(config: ConfigDict, schedule: Schedule) -> Solver:
 
 
 def make_grid(config: ConfigDict, schedule: Schedule, num_steps: int = 0) -> grids.Grid:
-    """The sampler's grid; a step too long for its solver is noted. num_steps: or 0."""
+    """The sampler's grid; steps too long for its solver are noted. num_steps: or 0."""
     s, solver = config.sampler, parse(solver_home, config.sampler.solver)[0]
     pick(solver_home, solver)  # an unknown one
     stated = solver_home.grid_of(solver)
     make = choose(grids, s.grid, {"num_steps": "sampler.num_steps"})
     how = {"stated": stated} if parse(grids, s.grid)[0] == "auto" else {}
     ts = make(schedule, num_steps or s.num_steps, **how)
-    if stated:
-        notes.long_step(s.grid, solver, longest_step(schedule, ts))
+    if stated and error_gain(schedule, ts) > MOST_GAIN:
+        auto = "" if how else "set sampler.grid=auto, or "
+        notes.note_once(
+            f"the steps of sampler.grid={s.grid} are too long for {solver}: samples "
+            f"can be noise; {auto}take more sampler.num_steps"
+        )
     return ts
 
 
