@@ -10,6 +10,7 @@ import jax.numpy as jnp
 import optax
 from jax.tree_util import Partial
 
+from jaxdiff.arrays import Array, Float, Int
 from jaxdiff.diffusion import inputs
 from jaxdiff.diffusion.conditions import labels_of
 from jaxdiff.diffusion.levels import coeffs
@@ -27,6 +28,32 @@ class Classify(NamedTuple):
 
     logits: Callable
     features: Callable
+
+
+@jax.jit
+def clean_features(classify: Classify, x: Float[Array, "b ..."]) -> Float[Array, "b c"]:
+    """The features of data without noise."""
+    return classify.features(x, jnp.zeros(()))
+
+
+@jax.jit
+def clean_labels(classify: Classify, x: Float[Array, "b ..."]) -> Int[Array, "b"]:
+    """The likeliest classes of data without noise."""
+    return classify.logits(x, jnp.zeros(())).argmax(-1).astype(jnp.int32)
+
+
+@jax.jit
+def clean_both(
+    classify: Classify, x: Float[Array, "b ..."]
+) -> tuple[Float[Array, "b c"], Float[Array, "b k"]]:
+    """The features of data without noise, and the probabilities of all classes.
+
+    The parameters of the two are the same: given once, XLA merges what they share.
+    """
+    features, t = classify.features, jnp.zeros(())
+    tree = jax.tree.structure(classify.logits)
+    logits = jax.tree.unflatten(tree, jax.tree.leaves(features))
+    return features(x, t), jax.nn.softmax(logits(x, t))
 
 
 def make(

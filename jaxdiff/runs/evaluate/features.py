@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 from jax.tree_util import Partial
 from tqdm import tqdm
@@ -32,7 +31,7 @@ from jaxdiff.metrics import frechet, kernel
 from jaxdiff.plots import pictures
 from jaxdiff.runs import shards
 from jaxdiff.runs.experiment import Experiment, open_run
-from jaxdiff.tasks.classifier import Classify
+from jaxdiff.tasks import classifier
 from jaxdiff.tasks.task import Apply
 
 # Images in one call, the last ones padded: one shape compiles. Inception takes fewer,
@@ -54,7 +53,7 @@ class Extractor(NamedTuple):
     """
 
     source: Source
-    classify: Classify
+    classify: classifier.Classify
     folder: Path
     step: int | None
     published: bool = False
@@ -67,20 +66,20 @@ class Extractor(NamedTuple):
         Errors: ValueError for images of another size or number of channels, for values
                 out of [0, peak], and for no images.
         """
-        return self._apply(_features, values, peak)
+        return self._apply(classifier.clean_features, values, peak)
 
     def labels(self, values: np.ndarray, peak: float = WHITE) -> np.ndarray:
         """i32[n], the likeliest classes. Args, Errors: as `features`; ValueError too if
         the extractor has other classes than the data.
         """
         require(not self.published, f"{self.folder} {NO_LABELS}")
-        return self._apply(_labels, values, peak)
+        return self._apply(classifier.clean_labels, values, peak)
 
     def features_and_probabilities(
         self, values: np.ndarray, peak: float = WHITE
     ) -> tuple[np.ndarray, np.ndarray]:
         """f32[n, d] and f32[n, classes] in one pass. Args, Errors: as `features`."""
-        return self._apply(_both, values, peak)
+        return self._apply(classifier.clean_both, values, peak)
 
     def _apply(self, function: Callable, values: np.ndarray, peak: float) -> Any:
         """function(classify, images in model units) -> arrays f[b, ...], of all."""
@@ -123,7 +122,7 @@ def load_extractor(
             raise ValueError(f"{name}={path} needs data that are images, got {got}")
         network, weights = inception.load(path)
         both = (Partial(Apply(network, features=f), weights) for f in (False, True))
-        classify = Classify(*both)
+        classify = classifier.Classify(*both)
         return Extractor(as_pixels(source), classify, path, None, True, INCEPTION_CHUNK)
     run = open_run(path)
     require(
@@ -275,25 +274,6 @@ class Reference:
 def to_pixels(source: Source, x: np.ndarray) -> np.ndarray:
     """Model units f32[n, *source.shape] to u8[n, h, w, c]."""
     return pictures.to_uint8(source.decode(x), source.peak)
-
-
-@jax.jit
-def _features(classify, x):
-    return classify.features(x, jnp.zeros(()))
-
-
-@jax.jit
-def _labels(classify, x):
-    return classify.logits(x, jnp.zeros(())).argmax(-1).astype(jnp.int32)
-
-
-@jax.jit
-def _both(classify, x):
-    """The numbers of the two are the same: given once, XLA merges what they share."""
-    features, t = classify.features, jnp.zeros(())
-    tree = jax.tree.structure(classify.logits)
-    logits = jax.tree.unflatten(tree, jax.tree.leaves(features))
-    return features(x, t), jax.nn.softmax(logits(x, t))
 
 
 def _size(shape):

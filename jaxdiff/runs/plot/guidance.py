@@ -12,7 +12,6 @@ import numpy as np
 
 from jaxdiff.data.orders import evenly
 from jaxdiff.plots import curves, pictures
-from jaxdiff.runs.evaluate.features import NO_LABELS
 from jaxdiff.runs.plot.spec import (
     FREE,
     PlotRequest,
@@ -99,9 +98,7 @@ def _unguided(request: PlotRequest) -> str:
 def _no_labels(request: PlotRequest) -> str:
     if not request.features:
         return f"needs --features=WORKDIR: {OTHER}"
-    if request.extractor.published:
-        return f"needs other --features: {request.features} {NO_LABELS}"
-    return _unguided(request)
+    return request.no_labels or _unguided(request)
 
 
 SETS = ("guidance", "classifier_scale")

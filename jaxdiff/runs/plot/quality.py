@@ -7,7 +7,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.tree_util import Partial
@@ -16,8 +15,7 @@ from tqdm import tqdm
 from jaxdiff import build
 from jaxdiff.choices import members, pick
 from jaxdiff.data.source import Source, as_pixels
-from jaxdiff.diffusion import sampling, schedules, solvers
-from jaxdiff.diffusion.types import Denoised
+from jaxdiff.diffusion import sampling, solvers
 from jaxdiff.plots import curves, pictures
 from jaxdiff.runs.evaluate.features import NEEDED, Extractor, Reference
 from jaxdiff.runs.plot.spec import (
@@ -46,9 +44,9 @@ def draw_nfe(request: PlotRequest, path: Path) -> None:
     rows, sampler = distances_by_nfe(request), request.run.config.sampler
     num, panels = request.num or MANY, {title: {} for title in PANELS}
     for name, some in rows.items():
-        title = PANELS[
-            3 if is_random(name) else min(getattr(solvers, name).ORDER, 3) - 1
-        ]
+        solver = pick(solvers, name)(request.run.schedule)
+        order = min(getattr(solvers, name).ORDER, 3)
+        title = PANELS[-1 if sampling.is_random(solver) else order - 1]
         values = np.array([[row["nfe"], row["frechet"]] for row in some]).T
         panels[title][name] = values[0], values[1]
     names = {"xlabel": "NFE", "ylabel": f"Fréchet distance, {num} samples"}
@@ -71,16 +69,6 @@ def distances_by_nfe(request: PlotRequest) -> dict[str, list[dict[str, Any]]]:
         rows.setdefault(name, []).append(row)
         tqdm.write(f"{name:16s}{steps:4d} steps{nfe:4d} NFE{distance:10.4f}")
     return rows
-
-
-def is_random(solver: str) -> bool:
-    """Whether a solver adds noise on its way: two keys give two results."""
-    schedule = schedules.cosine()
-    denoise = Partial(lambda x, t, cond: Denoised(0.5 * x, jnp.zeros_like(x)))
-    seeds, x_T = jax.random.split(jax.random.key(0), 2), jnp.ones((2, 1))
-    made, ts = pick(solvers, solver)(schedule), jnp.linspace(1, 0, 101)
-    first, second = sampling.sample(seeds, denoise, made, ts, x_T)
-    return bool(first[0] != second[0])
 
 
 def steps_for(request: PlotRequest, solver: str, most: int) -> tuple[int, int]:

@@ -17,7 +17,7 @@ from jaxdiff.arrays import Array, require
 from jaxdiff.data.batches import permutation
 from jaxdiff.data.orders import classes_in_turn, to_show
 from jaxdiff.files import write_json
-from jaxdiff.runs.evaluate.features import Extractor, load_extractor
+from jaxdiff.runs.evaluate.features import NO_LABELS, Extractor, load_extractor
 from jaxdiff.runs.experiment import Experiment
 
 # Images in a strip: by default, and at most; with labels one of each class, if there
@@ -65,6 +65,13 @@ class PlotRequest:
             f"--features {self.features} has other classes than the run",
         )
         return extractor
+
+    @property
+    def no_labels(self) -> str:
+        """Why the extractor cannot name the classes of samples, or ""."""
+        if not self.extractor.published:
+            return ""
+        return f"needs other --features: {self.features} {NO_LABELS}"
 
     def read(self, need: str) -> None:
         """Read what a picture needs, see PlotSpec. Errors: where it does not fit."""

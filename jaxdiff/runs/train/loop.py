@@ -16,11 +16,12 @@ from jaxdiff.plots import curves
 from jaxdiff.runs import shared_pictures
 from jaxdiff.runs import workdir as files
 from jaxdiff.runs.train.setup import Run, updates
-from jaxdiff.runs.train.watch import Span, Watch
+from jaxdiff.runs.train.watch import Watch
 from jaxdiff.stopping import Stopped, noted
 from jaxdiff.train import checkpoint, memory, parallel, snapshots
 from jaxdiff.train.ema import primary
 from jaxdiff.train.state import TrainState, all_finite, num_params
+from jaxdiff.train.step import Span
 
 
 def run(run: Run) -> TrainState:

@@ -3,7 +3,7 @@
 import sys
 import time
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any
 
 import jax
 import numpy as np
@@ -14,26 +14,11 @@ from jaxdiff.runs import shards
 from jaxdiff.runs import workdir as files
 from jaxdiff.runs.train.setup import Run
 from jaxdiff.train.log import Log
+from jaxdiff.train.step import Span
 from jaxdiff.train.timing import in_words
 
 # Metrics of the steps since the last line of the log, of a run that was stopped.
 INTERVAL = "interval.npz"
-
-
-class Span(NamedTuple):
-    """The steps of one call, before < step <= last, of a run that has `end`."""
-
-    before: int
-    last: int
-    end: int
-
-    def crosses(self, every: int) -> bool:
-        """Whether one of them is a multiple of `every`; of 0 none is."""
-        return every > 0 and self.last // every > self.before // every
-
-    def due(self, every: int) -> bool:
-        """The same, and always at the end of the run."""
-        return self.crosses(every) or self.last >= self.end
 
 
 class Watch:

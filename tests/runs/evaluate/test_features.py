@@ -72,7 +72,7 @@ def test_one_compilation_whatever_the_number(extractor, monkeypatch, compilation
     for num in (60, 33, 16, 1):
         some = extractor.features(values[:num], 255.0)
         np.testing.assert_allclose(some, alone[:num], atol=1e-4)
-    assert compilations.names.count("jit(_features)") == 1
+    assert compilations.names.count("jit(clean_features)") == 1
 
 
 @pytest.mark.parametrize(
