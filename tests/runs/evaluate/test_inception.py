@@ -99,7 +99,7 @@ def test_it_takes_few_images_at_once(compilations):
     compilations.names.clear()
     some = extractor._replace(chunk=7).features(values, 255.0)
     np.testing.assert_allclose(some, whole, atol=1e-6)
-    assert compilations.names.count("jit(_features)") == 1
+    assert compilations.names.count("jit(clean_features)") == 1
 
 
 def test_it_needs_images():
