@@ -1,6 +1,6 @@
 """The training state. It holds arrays only, so the state is the checkpoint."""
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import flax.struct
 import jax
@@ -29,6 +29,22 @@ class TrainState:
     params: PyTree
     ema: PyTree
     opt_state: PyTree
+
+
+class Span(NamedTuple):
+    """The steps of one call, before < step <= last, of a run that has `end`."""
+
+    before: int
+    last: int
+    end: int
+
+    def crosses(self, every: int) -> bool:
+        """Whether one of them is a multiple of `every`; of 0 none is."""
+        return every > 0 and self.last // every > self.before // every
+
+    def due(self, every: int) -> bool:
+        """The same, and always at the end of the run."""
+        return self.crosses(every) or self.last >= self.end
 
 
 def init_state(

@@ -23,22 +23,6 @@ from jaxdiff.train.state import TrainState
 Metrics = dict[str, Float[Array, "..."]]
 
 
-class Span(NamedTuple):
-    """The steps of one call, before < step <= last, of a run that has `end`."""
-
-    before: int
-    last: int
-    end: int
-
-    def crosses(self, every: int) -> bool:
-        """Whether one of them is a multiple of `every`; of 0 none is."""
-        return every > 0 and self.last // every > self.before // every
-
-    def due(self, every: int) -> bool:
-        """The same, and always at the end of the run."""
-        return self.crosses(every) or self.last >= self.end
-
-
 class Context(NamedTuple):
     """What a loss may use beside its batch. None of it is differentiated.
 

@@ -20,8 +20,7 @@ from jaxdiff.runs.train.watch import Watch
 from jaxdiff.stopping import Stopped, noted
 from jaxdiff.train import checkpoint, memory, parallel, snapshots
 from jaxdiff.train.ema import primary
-from jaxdiff.train.state import TrainState, all_finite, num_params
-from jaxdiff.train.step import Span
+from jaxdiff.train.state import Span, TrainState, all_finite, num_params
 
 
 def run(run: Run) -> TrainState:

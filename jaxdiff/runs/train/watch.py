@@ -14,7 +14,7 @@ from jaxdiff.runs import shards
 from jaxdiff.runs import workdir as files
 from jaxdiff.runs.train.setup import Run
 from jaxdiff.train.log import Log
-from jaxdiff.train.step import Span
+from jaxdiff.train.state import Span
 from jaxdiff.train.timing import in_words
 
 # Metrics of the steps since the last line of the log, of a run that was stopped.
