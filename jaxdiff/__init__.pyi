@@ -5,6 +5,7 @@ from jaxdiff import rng as rng
 from jaxdiff.diffusion import analytic as analytic
 from jaxdiff.diffusion import arguments as arguments
 from jaxdiff.diffusion import bpd as bpd
+from jaxdiff.diffusion import clusters as clusters
 from jaxdiff.diffusion import conditions as conditions
 from jaxdiff.diffusion import denoisers as denoisers
 from jaxdiff.diffusion import density as density

@@ -8,6 +8,10 @@ Without a config, every solver's order of convergence where the truth is in clos
 
 python -m launch.bench solvers --out=out/solvers
 
+And what guidance samples where that is known, beside p(x) p(y | x)^w:
+
+python -m launch.bench guidance --out=out/guidance
+
 And how well a table's columns are inferred from one another, on rows left out:
 
 python -m launch.bench inference --config=configs/iris.py --out=out/inference
@@ -32,17 +36,19 @@ NUM_RUNS = flags.DEFINE_integer(
 )
 TORCH = flags.DEFINE_string("torch_python", sys.executable, "A Python that has torch.")
 JSON = flags.DEFINE_string("json", None, "Also write the figures to this file.")
-OUT = flags.DEFINE_string("out", None, "inference, solvers: folder for the picture.")
+OUT = flags.DEFINE_string("out", None, "Folder for the picture, where there is one.")
 
-KINDS = ("step", "sample", "iris", "inference", "solvers")
+KINDS = ("step", "sample", "iris", "inference", "solvers", "guidance")
+# Of made-up data, without a config.
+CLOSED_FORM = {"solvers": "orders.png", "guidance": "guidance.png"}
 
 
 def main(kind: str) -> None:
     if kind not in KINDS:
         cli.fail(f"no measurement {kind!r}; there are: {', '.join(KINDS)}")
-    if kind == "solvers" and OUT.value is None:
-        cli.fail("--out is missing: where shall orders.png be written?")
-    if kind != "solvers" and CONFIG.value is None:
+    if kind in CLOSED_FORM and OUT.value is None:
+        cli.fail(f"--out is missing: where shall {CLOSED_FORM[kind]} be written?")
+    if kind not in CLOSED_FORM and CONFIG.value is None:
         cli.fail("--config is missing: --config=configs/digits.py, for example")
     with cli.user_errors():
         rows = measure(kind)
@@ -52,11 +58,13 @@ def main(kind: str) -> None:
 
 
 def measure(kind: str) -> list[dict]:
-    from jaxdiff.runs.bench import inference, iris, solvers, speed
+    from jaxdiff.runs.bench import guidance, inference, iris, solvers, speed
 
     config, out = CONFIG.value, OUT.value and Path(OUT.value)
     if kind == "solvers":
         return solvers.bench_solvers(out)
+    if kind == "guidance":
+        return guidance.bench_guidance(out)
     if kind == "inference":
         return inference.bench_inference(config, out)
     if kind == "iris":
