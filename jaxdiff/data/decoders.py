@@ -1,12 +1,16 @@
 """How model units become data units, as values that a run can store (record.py).
 
-A table's decode is `layout.decode` of its Layout; that of images is one of these.
+A table's decode is `layout.decode` of its Layout; that of images is one of these. Those
+of pixels take arrays of numpy, and of JAX where a whole sampler is one program.
 """
 
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
+
+# f32, of numpy or JAX
+Values = Any
 
 
 class Pixels(NamedTuple):
@@ -22,20 +26,20 @@ class Pixels(NamedTuple):
     def encode(self, pixels: np.ndarray) -> np.ndarray:
         return pixels.astype(np.float32) * self.scale + np.float32(self.low)
 
-    def __call__(self, x: np.ndarray) -> np.ndarray:
-        shifted = np.asarray(x, np.float32) - np.float32(self.low)
-        return np.clip(shifted / self.scale, 0, self.peak)
+    def __call__(self, x: Values) -> Values:
+        shifted = x.astype(np.float32) - np.float32(self.low)
+        return (shifted / self.scale).clip(0, self.peak)
 
 
 class Standardised(NamedTuple):
     """x' -> decode(start + step x'), with start and step f32[c]."""
 
-    decode: Callable[[np.ndarray], np.ndarray]
+    decode: Callable[[Values], Values]
     start: np.ndarray
     step: np.ndarray
 
-    def __call__(self, x: np.ndarray) -> np.ndarray:
-        return self.decode(np.asarray(x, np.float32) * self.step + self.start)
+    def __call__(self, x: Values) -> Values:
+        return self.decode(x.astype(np.float32) * self.step + self.start)
 
 
 class Codes(NamedTuple):

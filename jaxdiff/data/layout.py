@@ -77,12 +77,21 @@ def decode(
 
     rounded: round numbers to their column's decimals, as the data were written down.
     """
-    raw = np.asarray(x, np.float64) * layout.std + layout.mean
-    out = {}
+    values = decode_numbers(layout, np.asarray(x, np.float64), rounded=rounded)
+    categories = {c.name: np.array(c.categories) for c in layout.columns}
+    return {k: categories[k][v] if len(categories[k]) else v for k, v in values.items()}
+
+
+def decode_numbers(layout: Layout, x: Any, *, rounded: bool = True) -> dict[str, Any]:
+    """As `decode`, with the number of a category, i[b], instead of its name.
+
+    x: f64[b, d] of numpy or JAX.
+    """
+    raw, out = x * layout.std + layout.mean, {}
     for column in layout.columns:
         block = raw[:, column.start : column.stop]
         if column.categories:
-            out[column.name] = np.array(column.categories)[block.argmax(axis=1)]
+            out[column.name] = block.argmax(axis=1)
         elif rounded and column.decimals is not None:
             out[column.name] = block[:, 0].round(column.decimals) + 0.0  # never -0
         else:

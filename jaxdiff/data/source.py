@@ -88,12 +88,14 @@ class Source:
     def __getitem__(self, index: np.ndarray) -> Batch:
         return self.load(np.asarray(index))
 
-    def encode(self, values: np.ndarray) -> np.ndarray:
-        """Pixels f32[b, h, w, c] in data units -> model units; undoes decode."""
+    def encode(self, values: Any) -> Any:
+        """Pixels f32[b, h, w, c] in data units -> model units; undoes decode. An array
+        of numpy or JAX.
+        """
         assert self.bounds is not None, "pixels have bounds"
         black, white = self.bounds
-        v = np.asarray(values, np.float32) / np.float32(self.peak)
-        return np.asarray(black + (white - black) * v, np.float32)
+        v = values.astype(np.float32) / np.float32(self.peak)
+        return (black + (white - black) * v).astype(np.float32)
 
     @property
     def level_width(self) -> np.ndarray:

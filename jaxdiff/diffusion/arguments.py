@@ -85,7 +85,7 @@ def _check(
 
 def _check_times(ts: Any) -> None:
     require(
-        hasattr(ts, "dtype") and len(ts.shape) == 1 and len(ts) > 1,
+        hasattr(ts, "dtype") and len(ts.shape) == 1 and ts.shape[0] > 1,
         "ts must be an array of two or more times that fall, as jaxdiff.grids.uniform("
         f"schedule, 50) gives, got {_name(ts)} of shape {np.shape(ts)}",
     )

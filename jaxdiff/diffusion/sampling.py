@@ -192,7 +192,7 @@ def run_along(
         noise = make_step_noise(rng.fold(seeds, i + 1), x.shape[1:])
         return solver.step(bound, noise, x, t, s, state), record
 
-    steps = (jnp.arange(len(ts) - 1), ts[:-1], ts[1:])
+    steps = (jnp.arange(ts.shape[0] - 1), ts[:-1], ts[1:])
     (x, _), records = jax.lax.scan(body, (x_T, solver.init(x_T)), steps)
     return (x, records) if trace else x
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from matplotlib.figure import Figure
@@ -12,13 +13,14 @@ from jaxdiff.plots.saving import save_figure, save_image, squeeze
 CELL = 0.85
 
 
-def to_uint8(values: np.ndarray, peak: float) -> np.ndarray:
-    """Data units in [0, peak] to pixels: round(255 v / peak), clipped.
+def to_uint8(values: Any, peak: float) -> Any:
+    """Data units in [0, peak] to pixels: round(255 v / peak), clipped. An array of
+    numpy or JAX.
 
     This rounds, unlike EDM's floor(127.5 x + 128). The choice moves every Frechet
     distance a little, so it is made in one place.
     """
-    return np.clip(np.rint(values * (255.0 / peak)), 0, 255).astype(np.uint8)
+    return (values * (255.0 / peak)).round().clip(0, 255).astype(np.uint8)
 
 
 def tile(

@@ -109,30 +109,33 @@ def _pmapped(shape, devices, structure, varied):
     """One function for each structure: another guidance scale compiles nothing."""
 
     def one(images, leaves):
-        denoise, solver, ts, schedule, noise, edit, mask = jax.tree.unflatten(
-            structure, leaves
-        )
-        seeds, cond = images.seeds, images.cond
-        if images.low is not None:
-            # streams of their own: the base drew from these keys
-            keys, seeds = rng.fold(seeds, AUGMENT), rng.fold(seeds, UPSAMPLE)
-            cond = upsampling.beside(
-                keys,
-                images.low,
-                cond,
-                shape=shape,
-                schedule=schedule,
-                noise=noise,
-                amount=images.amount,
-            )
-        if edit is not None:  # last, so that guidance and clipping keep what is known
-            denoise = edit(denoise, schedule, images.values, mask)
-        x_T = images.x_T
-        if x_T is None:
-            at = {"schedule": schedule, "noise": noise, "t": ts[0]}
-            x_T = sampling.init_noise(seeds, shape, **at)
-        return sampling.sample(seeds, denoise, solver, ts, x_T, cond)
+        return draw_batch(jax.tree.unflatten(structure, leaves), images, shape)
 
     axes = [0 if i in varied else None for i in range(structure.num_leaves)]
     run = jax.vmap(one, (None, axes)) if varied else one
     return parallel.pmap_map(run, devices, (True, False))
+
+
+def draw_batch(shared: Shared, images: PerImage, shape: tuple[int, ...]) -> jax.Array:
+    """f32[n, *shape], of one batch with its keys; JAX can trace it."""
+    denoise, solver, ts, schedule, noise, edit, mask = shared
+    seeds, cond = images.seeds, images.cond
+    if images.low is not None:
+        # streams of their own: the base drew from these keys
+        keys, seeds = rng.fold(seeds, AUGMENT), rng.fold(seeds, UPSAMPLE)
+        cond = upsampling.beside(
+            keys,
+            images.low,
+            cond,
+            shape=shape,
+            schedule=schedule,
+            noise=noise,
+            amount=images.amount,
+        )
+    if edit is not None:  # last, so that guidance and clipping keep what is known
+        denoise = edit(denoise, schedule, images.values, mask)
+    x_T = images.x_T
+    if x_T is None:
+        at = {"schedule": schedule, "noise": noise, "t": ts[0]}
+        x_T = sampling.init_noise(seeds, shape, **at)
+    return sampling.sample(seeds, denoise, solver, ts, x_T, cond)

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
 import jax
 import numpy as np
+from jax.tree_util import Partial
 from ml_collections import ConfigDict
 
 from jaxdiff import build, fields
@@ -262,15 +263,17 @@ class Experiment:
         )
         sampler = run.sampler()  # it may be an upsampler too
 
-        def draw(seed, index, cond):
+        def small(draw, seed, index, cond):
             # an upsampler without classes: image i has a class of its number, so that
             # it does not depend on the others drawn with it
             if cond is None and run.num_classes:
-                cond = (np.asarray(index) % run.num_classes).astype(np.int32)
-            x = sampler.draw(run.params, seed, index, cond)
+                cond = (index % run.num_classes).astype(np.int32)
+            x = draw(seed, index, cond)
             return source.encode(inner.decode(x) * (source.peak / inner.peak))
 
-        return Base(draw, sampler.nfe)
+        draw = partial(small, partial(sampler.draw, run.params))
+        program = Partial(small, sampler.program(sampler.shared(run.params)))
+        return Base(draw, sampler.nfe, program)
 
 
 def open_run(

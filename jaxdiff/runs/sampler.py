@@ -3,22 +3,27 @@
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
+import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.tree_util import Partial
 from ml_collections import ConfigDict
 
-from jaxdiff import build, ranges
+from jaxdiff import build, ranges, rng
 from jaxdiff.arrays import require
 from jaxdiff.data.source import Source
 from jaxdiff.diffusion import editing, guidance, sampling
 from jaxdiff.diffusion.denoisers import clip, dynamic_threshold
 from jaxdiff.diffusion.types import Denoise, Edit, Schedule, Solver
-from jaxdiff.runs.batched import PerImage, Shared, draw_batches
+from jaxdiff.runs.batched import PerImage, Shared, draw_batch, draw_batches
 from jaxdiff.tasks.classifier import Classify
 from jaxdiff.tasks.task import Task
 
 # (solver, its falling times) -> what is run instead, and along which times
 Route = Callable[[Solver, np.ndarray], tuple[Solver, np.ndarray]]
+# (seed u32[], index i32[n], cond) -> f32[n, ...], a Partial: its leaves are its numbers
+# and parameters, and JAX can trace it
+Program = Partial
 
 
 class Sampler(NamedTuple):
@@ -31,6 +36,7 @@ class Sampler(NamedTuple):
     wrap:   denoiser -> denoiser, the guidance and clipping of the config
     shared: params -> Shared
     per_image: (seed, index, cond, low, values, x_T) -> PerImage, as `draw` takes them
+    program: Shared -> Program, which draws the same on the device alone
     """
 
     draw: Callable[..., np.ndarray]
@@ -38,6 +44,7 @@ class Sampler(NamedTuple):
     wrap: Callable[[Denoise], Denoise]
     shared: Callable[[Any], Shared]
     per_image: Callable[..., PerImage]
+    program: Callable[[Shared], Program]
 
 
 class Base(NamedTuple):
@@ -45,10 +52,12 @@ class Base(NamedTuple):
 
     draw:  (seed, index, cond) -> f32[n, s, s, c] in the upsampler's model units
     nfe:   () -> NFE of one image
+    program: what draws the same on the device alone
     """
 
     draw: Callable[..., np.ndarray]
     nfe: Callable[[], int]
+    program: Program
 
 
 class Guides(NamedTuple):
@@ -113,11 +122,20 @@ def make_sampler(
         images = per_image(seed, index, cond, low, values, x_T)
         return draw_batches(shared(params), images, source.shape, seed, s.batch_size)
 
+    def trace(shared, base, seed, index, cond):
+        low = base(seed, index, cond) if base else None
+        images = per_image(seed, index, cond, low)
+        keys = rng.split_by(jax.random.key(seed), index)
+        return draw_batch(shared, images._replace(seeds=keys), source.shape)
+
+    def program(shared):
+        return Partial(trace, shared, guides.base and guides.base.program)
+
     def nfe():
         count = sampling.count_nfe(solver, jnp.asarray(grid, jnp.float32))
         return count + (guides.base.nfe() if guides.base else 0)
 
-    return Sampler(draw, nfe, wrap, shared, per_image)
+    return Sampler(draw, nfe, wrap, shared, per_image, program)
 
 
 def _check(config: ConfigDict, task: Task) -> None:
