@@ -77,26 +77,25 @@ def decode(
 
     rounded: round numbers to their column's decimals, as the data were written down.
     """
-    values = decode_numbers(layout, np.asarray(x, np.float64), rounded=rounded)
-    categories = {c.name: np.array(c.categories) for c in layout.columns}
-    return {k: categories[k][v] if len(categories[k]) else v for k, v in values.items()}
-
-
-def decode_numbers(layout: Layout, x: Any, *, rounded: bool = True) -> dict[str, Any]:
-    """As `decode`, with the number of a category, i[b], instead of its name.
-
-    x: f64[b, d] of numpy or JAX.
-    """
-    raw, out = x * layout.std + layout.mean, {}
+    x, out = np.asarray(x, np.float64), {}
     for column in layout.columns:
-        block = raw[:, column.start : column.stop]
-        if column.categories:
-            out[column.name] = block.argmax(axis=1)
-        elif rounded and column.decimals is not None:
-            out[column.name] = block[:, 0].round(column.decimals) + 0.0  # never -0
-        else:
-            out[column.name] = block[:, 0]
+        values = decode_column(layout, column, x, rounded=rounded)
+        named = np.array(column.categories)[values] if column.categories else values
+        out[column.name] = named
     return out
+
+
+def decode_column(
+    layout: Layout, column: Column, x: Any, *, rounded: bool = True
+) -> Any:
+    """f[b, d] of numpy or JAX -> f[b] in data units, or i[b], numbers of categories."""
+    block = slice(column.start, column.stop)
+    raw = x[:, block] * layout.std[block] + layout.mean[block]
+    if column.categories:
+        return raw.argmax(axis=1)
+    if rounded and column.decimals is not None:
+        return raw[:, 0].round(column.decimals) + 0.0  # never -0
+    return raw[:, 0]
 
 
 def encode_rows(

@@ -27,6 +27,7 @@ import importlib.util
 import json
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -34,11 +35,13 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import export
+from jax.tree_util import Partial
 
 from jaxdiff import build, files
-from jaxdiff.arrays import PyTree, require
+from jaxdiff.arrays import require
 from jaxdiff.data import layout as layouts
 from jaxdiff.data.decoders import Codes, Pixels, Standardised
+from jaxdiff.data.layout import Layout
 from jaxdiff.data.source import Source
 from jaxdiff.plots import pictures
 from jaxdiff.runs.experiment import Experiment
@@ -58,7 +61,7 @@ class ExportRequest(NamedTuple):
     """A checked request of launch.export: see `prepare`.
 
     numbers: inputs beside those of every sampler -> the leaves of Shared that they are
-    decode:  (coder or None, x) -> the outputs beside x
+    decode:  x -> the outputs beside x
     """
 
     run: Experiment
@@ -66,7 +69,7 @@ class ExportRequest(NamedTuple):
     out: Path
     platforms: tuple[str, ...]
     numbers: dict[str, tuple[int, ...]]
-    decode: Callable[..., dict[str, Any]]
+    decode: Partial
 
 
 class Input(NamedTuple):
@@ -98,7 +101,7 @@ def prepare(
     sampler = run.sampler()
     numbers = {name: _places(run, name) for name in sweep.swept_fields(run.config)}
     numbers = {name: places for name, places in numbers.items() if places}
-    decode = _make_decode(run.source)
+    decode = _make_decode(run)
     return ExportRequest(run, sampler, out, (*platforms,), numbers, decode)
 
 
@@ -121,31 +124,42 @@ def _places(run: Experiment, name: str) -> tuple[int, ...]:
     return varied if all(same) else ()
 
 
-def _make_decode(source: Source) -> Callable[..., dict[str, Any]]:
-    """Errors: ValueError for data that are decoded by a function from Python."""
+def _make_decode(run: Experiment) -> Partial:
+    """x f32[b, *shape] -> the outputs beside x, as a value that JAX can trace.
+
+    Errors: ValueError for data that are decoded by a function from Python.
+    """
+    source = run.source
     if source.layout:
-        layout = source.layout
-
-        def rows(coder, x):
-            del coder
-            with jax.enable_x64(True):
-                columns = layouts.decode_numbers(layout, x.astype(jnp.float64))
-                floats = {c.name for c in layout.columns if not c.categories}
-                return {
-                    "rows": {
-                        k: v if k in floats else v.astype(jnp.int32)
-                        for k, v in columns.items()
-                    }
-                }
-
-        return rows
+        return Partial(partial(_rows, source.layout))
 
     def images(coder, x):
         pixels = _on_device(source.decode, coder)(x)
         return {"images": pictures.to_uint8(pixels, source.peak)}
 
+    latent = run.config.data.name == "latents"
     _on_device(source.decode, None)
-    return images
+    return Partial(images, run.autoencoder.model if latent else None)
+
+
+def _rows(layout: Layout, x: jax.Array) -> dict[str, Any]:
+    """The columns, with numbers in f64 and rounded as in layout.decode, bit for bit."""
+    rows = {}
+    for column in layout.columns:
+        if column.categories:
+            rows[column.name] = layouts.decode_column(layout, column, x)
+            continue
+        with jax.enable_x64(True):
+            exact = x.astype(jnp.float64)
+            values = layouts.decode_column(layout, column, exact, rounded=False)
+            if column.decimals is not None:
+                unit = 10.0**column.decimals
+                whole = (values * unit).round()
+                # XLA would turn a division by one number into a product with its
+                # inverse, which is not exact: 5.800000000000001
+                values = whole / (unit + 0.0 * whole) + 0.0  # never -0
+            rows[column.name] = values
+    return {"rows": rows}
 
 
 def _on_device(decode: Any, coder: Any) -> Callable[..., Any]:
@@ -202,10 +216,9 @@ def make_program(
     request: ExportRequest,
 ) -> tuple[export.Exported, list[Any], dict[str, Input]]:
     """The program, its weights, and its inputs by name."""
-    run, sampler = request.run, request.sampler
-    shared = sampler.shared(run.params)
-    latent = run.config.data.name == "latents"
-    whole = sampler.program(shared), run.autoencoder.model if latent else None
+    sampler = request.sampler
+    shared = sampler.shared(request.run.params)
+    whole = sampler.program(shared), request.decode
     leaves, structure = jax.tree.flatten(whole)
     is_weight = [np.ndim(leaf) > 0 for leaf in leaves]
     times = next(i for i, leaf in enumerate(leaves) if leaf is shared.ts)
@@ -222,12 +235,12 @@ def make_program(
         for name, where in places.items():
             for i in where:
                 filled[i] = inputs[name]
-        draw, coder = jax.tree.unflatten(structure, filled)
+        draw, decode = jax.tree.unflatten(structure, filled)
 
         def one(index, cond):  # as a batch of one, so that b may be a symbol
             alone = jax.tree.map(lambda a: a[None], (index, cond))
             x = draw(inputs["seed"], *alone)
-            out = {"x": x, **request.decode(coder, x)}
+            out = {"x": x, **decode(x)}
             return jax.tree.map(lambda a: a[0], out)
 
         cond = jax.tree.unflatten(cond_structure, [inputs[k] for k in cond_names])

@@ -126,7 +126,8 @@ def make_sampler(
         low = base(seed, index, cond) if base else None
         images = per_image(seed, index, cond, low)
         keys = rng.split_by(jax.random.key(seed), index)
-        return draw_batch(shared, images._replace(seeds=keys), source.shape)
+        images = jax.tree.map(jnp.asarray, images._replace(seeds=keys))
+        return draw_batch(shared, images, source.shape)
 
     def program(shared):
         return Partial(trace, shared, guides.base and guides.base.program)
