@@ -265,18 +265,25 @@ def make_solver(config: ConfigDict, schedule: Schedule) -> Solver:
 def make_grid(config: ConfigDict, schedule: Schedule, num_steps: int = 0) -> grids.Grid:
     """The sampler's grid; steps too long for its solver are noted. num_steps: or 0."""
     s, solver = config.sampler, parse(solver_home, config.sampler.solver)[0]
-    pick(solver_home, solver)  # an unknown one
-    stated = solver_home.grid_of(solver)
-    make = choose(grids, s.grid, {"num_steps": "sampler.num_steps"})
-    how = {"stated": stated} if parse(grids, s.grid)[0] == "auto" else {}
-    ts = make(schedule, num_steps or s.num_steps, **how)
-    if stated and error_gain(schedule, ts) > MOST_GAIN:
-        auto = "" if how else "set sampler.grid=auto, or "
+    ts = grid_of_steps(config, schedule, num_steps or s.num_steps)
+    if solver_home.grid_of(solver) and error_gain(schedule, ts) > MOST_GAIN:
+        is_auto = parse(grids, s.grid)[0] == "auto"
+        auto = "" if is_auto else "set sampler.grid=auto, or "
         notes.note_once(
             f"the steps of sampler.grid={s.grid} are too long for {solver}: samples "
             f"can be noise; {auto}take more sampler.num_steps"
         )
     return ts
+
+
+def grid_of_steps(config: ConfigDict, schedule: Schedule, num_steps: int) -> grids.Grid:
+    """The sampler's grid of so many steps. Errors: ValueError if it has none."""
+    s, solver = config.sampler, parse(solver_home, config.sampler.solver)[0]
+    pick(solver_home, solver)  # an unknown one
+    make = choose(grids, s.grid, {"num_steps": "sampler.num_steps"})
+    stated = {"stated": solver_home.grid_of(solver)}
+    how = stated if parse(grids, s.grid)[0] == "auto" else {}
+    return make(schedule, num_steps, **how)
 
 
 def make_rule(config: ConfigDict) -> Rule:

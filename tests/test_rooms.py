@@ -19,7 +19,7 @@ FLOORS = (
     {"sample"},
     {"evaluate"},
     {"train"},
-    {"edit", "plot", "bench"},
+    {"edit", "plot", "bench", "export"},
 )
 # Imports that leave their room, which may not rise again; lines of a room, and of the
 # files beside the rooms. Commands may be added, but none may sprawl.

@@ -5,11 +5,12 @@ The file is an .npz archive. Its array "program" is a serialised `jax.export.Exp
     program(weights, inputs) -> {"x": f32[b, *shape] in model units, and "images":
         u8[b, h, w, c] or "rows": {column: f64[b], or i32[b], the number of a category}}
 
-where weights are its arrays weight0, weight1 and so on, and inputs are the arrays that
-its "about" lists, by name. "about" is JSON:
+where weights are the arrays weight0, weight1 and so on, and inputs those that "about"
+lists, by name. "about" is JSON:
 
     format        1, of this file
-    jax           the version that wrote it, and its calling_convention
+    jax           the version that wrote it
+    convention    of calls to the program: JAX's calling convention version
     platforms     on which the program runs
     weights       how many there are
     inputs        name -> dtype, shape and default, which is that of the sampler. In a
@@ -20,7 +21,8 @@ its "about" lists, by name. "about" is JSON:
     columns       of a table, in order: name -> categories, or null for numbers
     run           the step, and the fields of its sampler
 
-As in launch.sample, sample i depends on seed, index[i] and its condition alone.
+As in launch.sample, sample i depends on seed, index[i] and its condition alone. A label
+that is no class gives x = nan.
 """
 
 import importlib.util
@@ -42,11 +44,9 @@ from jaxdiff.arrays import require
 from jaxdiff.data import layout as layouts
 from jaxdiff.data.decoders import Codes, Pixels, Standardised
 from jaxdiff.data.layout import Layout
-from jaxdiff.data.source import Source
 from jaxdiff.plots import pictures
 from jaxdiff.runs.experiment import Experiment
 from jaxdiff.runs.sample import sweep
-from jaxdiff.runs.sampler import Sampler
 from jaxdiff.runs.workdir import KNOWN, NEEDS_KNOWN, check_used
 
 FORMAT = 1
@@ -65,18 +65,18 @@ class ExportRequest(NamedTuple):
     """
 
     run: Experiment
-    sampler: Sampler
     out: Path
     platforms: tuple[str, ...]
     numbers: dict[str, tuple[int, ...]]
     decode: Partial
 
 
-class Input(NamedTuple):
-    """spec: its shape and dtype.  default: in JSON"""
+class Program(NamedTuple):
+    """exported: (weights, inputs) -> outputs.  inputs: name -> (spec, default)"""
 
-    spec: jax.ShapeDtypeStruct
-    default: Any
+    exported: export.Exported
+    weights: list[Any]
+    inputs: dict[str, tuple[jax.ShapeDtypeStruct, Any]]
 
 
 def prepare(
@@ -98,30 +98,29 @@ def prepare(
         f"--out {out} exists; choose another name, or --force to overwrite it",
     )
     check_used(run.path, run.config, KNOWN, NEEDS_KNOWN)
-    sampler = run.sampler()
+    run.sampler()  # what does not fit
     numbers = {name: _places(run, name) for name in sweep.swept_fields(run.config)}
     numbers = {name: places for name, places in numbers.items() if places}
-    decode = _make_decode(run)
-    return ExportRequest(run, sampler, out, (*platforms,), numbers, decode)
+    return ExportRequest(run, out, (*platforms,), numbers, _make_decode(run))
 
 
 def _places(run: Experiment, name: str) -> tuple[int, ...]:
-    """The leaves of Shared that are that number of the sampler; () for a number that is
-    no leaf, or changes others too.
+    """The leaves of Shared that are this number of the sampler; () if none are, or if
+    it changes others too.
     """
     try:
         fields = [sweep.sampler_fields(run.config, {name: v}) for v in PROBES]
         runs = [run, *(run.with_sampler(**f) for f in fields)]
-        _, varied = sweep.stack([r.sampler().shared(r.params) for r in runs])
+        trees = [one.sampler().shared(run.params) for one in runs]
+        _, varied = sweep.stack(trees)
     except ValueError:
-        return ()  # it chooses the program, or has another range
-    probed = [jax.tree.leaves(r.sampler().shared(r.params)) for r in runs[1:]]
-    same = [
-        np.ndim(leaves[i]) == 0 and leaves[i] == value
-        for leaves, value in zip(probed, PROBES, strict=True)
-        for i in varied
-    ]
-    return varied if all(same) else ()
+        return ()  # it makes another program, or has another range
+    follow = all(
+        np.ndim(leaf) == 0 and leaf == value
+        for tree, value in zip(trees[1:], PROBES, strict=True)
+        for leaf in [jax.tree.leaves(tree)[i] for i in varied]
+    )
+    return varied if follow else ()
 
 
 def _make_decode(run: Experiment) -> Partial:
@@ -137,9 +136,10 @@ def _make_decode(run: Experiment) -> Partial:
         pixels = _on_device(source.decode, coder)(x)
         return {"images": pictures.to_uint8(pixels, source.peak)}
 
-    latent = run.config.data.name == "latents"
-    _on_device(source.decode, None)
-    return Partial(images, run.autoencoder.model if latent else None)
+    is_latent = run.config.data.name == "latents"
+    coder = run.autoencoder.model if is_latent else None
+    _on_device(source.decode, coder)
+    return Partial(images, coder)
 
 
 def _rows(layout: Layout, x: jax.Array) -> dict[str, Any]:
@@ -179,16 +179,86 @@ def _on_device(decode: Any, coder: Any) -> Callable[..., Any]:
 def run(request: ExportRequest) -> None:
     """Trace, lower and write the file, whole or not at all. Errors: OSError."""
     start, out, run = time.monotonic(), request.out, request.run
-    names = ", ".join(request.platforms)
-    print(f"exporting step {run.step} for {names}", flush=True)
-    program, weights, inputs = make_program(request)
-    arrays = {f"weight{i}": np.asarray(leaf) for i, leaf in enumerate(weights)}
-    about = {
+    platforms = ", ".join(request.platforms)
+    print(f"exporting step {run.step} for {platforms}", flush=True)
+    program = make_program(request)
+    text = np.array(json.dumps(_describe(request, program)).encode())
+    code = np.frombuffer(program.exported.serialize(), np.uint8)
+    weights = {f"weight{i}": np.asarray(w) for i, w in enumerate(program.weights)}
+    files.write_arrays(out, {"about": text, "program": code, **weights})
+    print(
+        f"{out}: {out.stat().st_size / 1e6:,.1f} MB in {time.monotonic() - start:.0f} "
+        f"s, {run.sampler().nfe()} NFE each; inputs: {', '.join(program.inputs)}"
+    )
+
+
+def make_program(request: ExportRequest) -> Program:
+    """The sampler and the decode as one function of their arrays and of the inputs."""
+    sampler = request.run.sampler()
+    shared = sampler.shared(request.run.params)
+    leaves, structure = jax.tree.flatten((sampler.program(shared), request.decode))
+    (times,) = (i for i, leaf in enumerate(leaves) if leaf is shared.ts)
+    places = {"times": (times,), **request.numbers}
+    weights = [i for i, a in enumerate(leaves) if np.ndim(a) and i != times]
+    defaults = {name: leaves[at[0]] for name, at in places.items()}
+    inputs, names, cond_structure = _inputs(request.run, defaults)
+
+    def call(arrays, inputs):
+        filled = [*leaves]
+        for i, array in zip(weights, arrays, strict=True):
+            filled[i] = array
+        for name, at in places.items():
+            for i in at:
+                filled[i] = inputs[name]
+        draw, decode = jax.tree.unflatten(structure, filled)
+
+        def one(index, cond):  # as a batch of one, so that b may be a symbol
+            x = draw(inputs["seed"], *jax.tree.map(lambda a: a[None], (index, cond)))
+            return jax.tree.map(lambda a: a[0], {"x": x, **decode(x)})
+
+        cond = jax.tree.unflatten(cond_structure, [inputs[name] for name in names])
+        return jax.vmap(one)(inputs["index"], cond)
+
+    arrays = [leaves[i] for i in weights]
+    like = [jax.ShapeDtypeStruct(a.shape, a.dtype) for a in arrays]
+    specs = {name: spec for name, (spec, _) in inputs.items()}
+    with jax.numpy_rank_promotion("allow"):
+        make = export.export(jax.jit(call), platforms=request.platforms)
+        return Program(make(like, specs), arrays, inputs)
+
+
+def _inputs(run: Experiment, numbers: dict[str, Any]) -> tuple[dict, list[str], Any]:
+    """Program.inputs; the names of those of the condition, and its structure.
+
+    numbers: the times f32[n], and numbers by name, with their defaults.
+    """
+    b, n = export.symbolic_shape("b, n", constraints=["b >= 1", "n >= 2"])
+    paths, structure = jax.tree_util.tree_flatten_with_path(run.conditions(1))
+    word = "label" if run.num_classes else "cond"
+    cond = {word + jax.tree_util.keystr(path): leaf for path, leaf in paths}
+    given = {"seed": np.uint32(0), "index": np.zeros(1, np.int32), **cond}
+    inputs = {}
+    for name, value in {**given, **numbers}.items():
+        value = jnp.asarray(value, None if name in given else jnp.float32)
+        first = () if not value.ndim else (n,) if name == "times" else (b,)
+        shape = (*first, *value.shape[1:])
+        inputs[name] = jax.ShapeDtypeStruct(shape, value.dtype), value.tolist()
+    return inputs, [*cond], structure
+
+
+def _describe(request: ExportRequest, program: Program) -> dict[str, Any]:
+    """The file's "about"."""
+    run, inputs, grids = request.run, program.inputs, {}
+    for steps in STEPS:
+        if ts := _grid(run, steps):
+            grids[steps] = ts
+    columns = run.source.layout.columns if run.source.layout else ()
+    return {
         "format": FORMAT,
         "jax": jax.__version__,
-        "calling_convention": program.calling_convention_version,
+        "convention": program.exported.calling_convention_version,
         "platforms": request.platforms,
-        "weights": len(weights),
+        "weights": len(program.weights),
         "inputs": {
             name: {
                 "dtype": spec.dtype.name,
@@ -197,99 +267,17 @@ def run(request: ExportRequest) -> None:
             }
             for name, (spec, default) in inputs.items()
         },
-        "grids": _grids(run),
-        "class_names": run.source.class_names if "label" in inputs else [],
-        "columns": _columns(run.source),
+        "grids": grids,
+        "class_names": run.source.class_names if "label" in inputs else (),
+        "columns": {c.name: c.categories or None for c in columns},
         "run": {"step": run.step, "sampler": run.config.sampler.to_dict()},
     }
-    code = np.frombuffer(bytes(program.serialize()), np.uint8)
-    text = np.array(json.dumps(about).encode())
-    files.write_arrays(out, {"about": text, "program": code, **arrays})
-    print(
-        f"{out}: {out.stat().st_size / 1e6:,.1f} MB in "
-        f"{time.monotonic() - start:.0f} s; {request.sampler.nfe()} NFE each; inputs "
-        f"{', '.join(inputs)}"
-    )
 
 
-def make_program(
-    request: ExportRequest,
-) -> tuple[export.Exported, list[Any], dict[str, Input]]:
-    """The program, its weights, and its inputs by name."""
-    sampler = request.sampler
-    shared = sampler.shared(request.run.params)
-    whole = sampler.program(shared), request.decode
-    leaves, structure = jax.tree.flatten(whole)
-    is_weight = [np.ndim(leaf) > 0 for leaf in leaves]
-    times = next(i for i, leaf in enumerate(leaves) if leaf is shared.ts)
-    is_weight[times] = False
-    places = {"times": (times,), **request.numbers}
-    inputs, cond_names, cond_structure = _inputs(request, leaves, shared.ts)
-
-    def call(weights, inputs):
-        rest = iter(weights)
-        filled = [
-            next(rest) if weight else leaf
-            for weight, leaf in zip(is_weight, leaves, strict=True)
-        ]
-        for name, where in places.items():
-            for i in where:
-                filled[i] = inputs[name]
-        draw, decode = jax.tree.unflatten(structure, filled)
-
-        def one(index, cond):  # as a batch of one, so that b may be a symbol
-            alone = jax.tree.map(lambda a: a[None], (index, cond))
-            x = draw(inputs["seed"], *alone)
-            out = {"x": x, **decode(x)}
-            return jax.tree.map(lambda a: a[0], out)
-
-        cond = jax.tree.unflatten(cond_structure, [inputs[k] for k in cond_names])
-        return jax.vmap(one)(inputs["index"], cond)
-
-    weights = [leaf for leaf, is_one in zip(leaves, is_weight, strict=True) if is_one]
-    like = [jax.ShapeDtypeStruct(leaf.shape, leaf.dtype) for leaf in weights]
-    specs = {name: spec for name, (spec, _) in inputs.items()}
-    with jax.numpy_rank_promotion("allow"):
-        program = export.export(jax.jit(call), platforms=request.platforms)(like, specs)
-    return program, weights, inputs
-
-
-def _inputs(
-    request: ExportRequest, leaves: Sequence[Any], ts: jax.Array
-) -> tuple[dict[str, Input], list[str], Any]:
-    """The inputs by name; those of the condition, and its structure."""
-    b, n = export.symbolic_shape("b, n", constraints=["b >= 1", "n >= 2"])
-    cond = request.run.conditions(1)
-    paths, structure = jax.tree_util.tree_flatten_with_path(cond)
-    word = "label" if request.run.num_classes else "cond"
-    names = [word + jax.tree_util.keystr(path) for path, _ in paths]
-
-    def given(shape, dtype, default):
-        return Input(jax.ShapeDtypeStruct(shape, dtype), default)
-
-    inputs = {"seed": given((), np.uint32, 0), "index": given((b,), np.int32, [0])}
-    for name, (_, leaf) in zip(names, paths, strict=True):
-        leaf = jnp.asarray(leaf)
-        inputs[name] = given((b, *leaf.shape[1:]), leaf.dtype, leaf.tolist())
-    inputs["times"] = given((n,), np.float32, np.asarray(ts).tolist())
-    for name, places in request.numbers.items():
-        inputs[name] = given((), np.float32, float(leaves[places[0]]))
-    return inputs, names, structure
-
-
-def _grids(run: Experiment) -> dict[int, list[float]]:
-    """The times of other numbers of steps, of those that the grid has."""
-    grids = {}
-    for steps in STEPS:
-        try:
-            config = run.with_sampler(num_steps=steps).config
-            ts = build.make_grid(config, run.schedule)
-        except ValueError:  # such as a grid of given times
-            continue
-        grids[steps] = ts.astype(np.float32).tolist()
-    return grids
-
-
-def _columns(source: Source) -> dict[str, Any]:
-    columns = source.layout.columns if source.layout else ()
-    return {column.name: column.categories or None for column in columns}
+def _grid(run: Experiment, steps: int) -> list[float]:
+    """The grid of so many steps; [] if it has none, such as one of given times."""
+    try:
+        ts = build.grid_of_steps(run.config, run.schedule, steps)
+    except ValueError:
+        return []
+    return ts.astype(np.float32).tolist()

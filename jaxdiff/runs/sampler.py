@@ -1,6 +1,7 @@
 """The sampler of a config: guided, of a cascade, or given what is known."""
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any, NamedTuple
 
 import jax
@@ -122,21 +123,25 @@ def make_sampler(
         images = per_image(seed, index, cond, low, values, x_T)
         return draw_batches(shared(params), images, source.shape, seed, s.batch_size)
 
-    def trace(shared, base, seed, index, cond):
-        low = base(seed, index, cond) if base else None
-        images = per_image(seed, index, cond, low)
-        keys = rng.split_by(jax.random.key(seed), index)
-        images = jax.tree.map(jnp.asarray, images._replace(seeds=keys))
-        return draw_batch(shared, images, source.shape)
-
-    def program(shared):
-        return Partial(trace, shared, guides.base and guides.base.program)
-
     def nfe():
         count = sampling.count_nfe(solver, jnp.asarray(grid, jnp.float32))
         return count + (guides.base.nfe() if guides.base else 0)
 
+    program = partial(_program, per_image, source.shape, guides.base)
     return Sampler(draw, nfe, wrap, shared, per_image, program)
+
+
+def _program(per_image, shape, base: Base | None, shared: Shared) -> Program:
+    trace = partial(_trace, per_image, shape)
+    return Partial(trace, shared, base and base.program)
+
+
+def _trace(per_image, shape, shared, base, seed, index, cond):
+    low = base(seed, index, cond) if base else None
+    images = per_image(seed, index, cond, low)
+    keys = rng.split_by(jax.random.key(seed), index)
+    images = jax.tree.map(jnp.asarray, images._replace(seeds=keys))
+    return draw_batch(shared, images, shape)
 
 
 def _check(config: ConfigDict, task: Task) -> None:
