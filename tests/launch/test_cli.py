@@ -83,7 +83,16 @@ def test_a_field_that_is_no_flag_is_named(flag, stored, fields):
 
 @pytest.fixture(scope="module")
 def outcomes():
-    launchers = ("train", "sample", "edit", "plot", "evaluate", "compare", "fit_grid")
+    launchers = (
+        "train",
+        "sample",
+        "edit",
+        "plot",
+        "evaluate",
+        "compare",
+        "fit_grid",
+        "export",
+    )
     cases = {name: (f"launch.{name}", "--help") for name in launchers}
     iris = "--config=iris:smoke"
     cases["field"] = ("launch.train", iris, "--dry_run", "--config.train.num_stesp=1")
