@@ -25,6 +25,7 @@ from tests.slow import slow_but
 
 ROOT = Path(__file__).parents[1]
 TEXT = (ROOT / "README.md").read_text()
+GALLERY = (ROOT / "configs" / "results" / "README.md").read_text()
 PROSE = re.sub(r"^```.*?^```\n", "", TEXT, flags=re.M | re.S)
 BLOCKS = re.findall(r"^```(\w*)\n(.*?)^```$", TEXT, flags=re.M | re.S)
 PYTHON = [block for language, block in BLOCKS if language == "python"]
@@ -142,8 +143,8 @@ def images(text: str = TEXT) -> list[str]:
 
 def test_every_picture_exists_and_is_shown():
     results = ROOT / "configs" / "results"
-    gallery = images((results / "README.md").read_text())
-    shown = [*(ROOT / path for path in images()), *(results / path for path in gallery)]
+    shown = [ROOT / path for path in images()]
+    shown += [results / path for path in images(GALLERY)]
     for path in shown:
         assert path.is_file(), path
     assert {*results.glob("*.png")} <= {*shown}
@@ -151,7 +152,7 @@ def test_every_picture_exists_and_is_shown():
 
 def test_every_file_named_exists():
     named = re.findall(r"`((?:jaxdiff|tests|configs|launch|\.ci)/[^`\s]*)`", PROSE)
-    named += re.findall(r"[^!]\[[^]]*\]\((\w[^):]*)\)", PROSE)
+    named += re.findall(r"[^!]\[[^]]*\]\((\w[^):#]*)[^):]*\)", PROSE)
     assert len(named) > 20
     for path in named:
         assert "NAME" in path or (ROOT / path).exists(), path
@@ -160,12 +161,14 @@ def test_every_file_named_exists():
 def commands() -> list[list[str]]:
     """The words of every command: of lines in bash, and of code within the prose."""
     lines = []
-    for language, block in BLOCKS:
+    blocks = re.findall(r"^```(\w*)\n(.*?)^```$", TEXT + GALLERY, re.M | re.S)
+    for language, block in blocks:
         if language == "bash":
             joined = block.replace("\\\n", " ")
             lines += [part for x in joined.splitlines() for part in x.split("&&")]
     spans = r"`((?:python -m )?launch\.\w+[^`]*|python \.ci/[^`]*)`"
-    lines += re.findall(spans, PROSE)
+    prose = re.sub(r"^```.*?^```\n", "", GALLERY, flags=re.M | re.S)
+    lines += re.findall(spans, PROSE + prose)
     words = [shlex.split(line, comments=True) for line in lines]
     return [w for w in map(launcher_first, words) if w]
 
