@@ -6,7 +6,7 @@ python -m launch.export --workdir=runs/digits --out=fast.jaxdiff --platforms=cud
 
 The file holds the weights, the guidance, the solver and the grid. Seeds, conditions,
 times, and numbers such as guidance and eta are its inputs. The README has the dozen
-lines that run it, and the docstring of jaxdiff/runs/export.py its format.
+lines that run it, and the docstring of jaxdiff/runs/export/run.py its format.
 
 JAX computes with reduced precision on GPUs and TPUs by default. With
 JAX_DEFAULT_MATMUL_PRECISION=highest before the command, the file gives there what it
@@ -31,8 +31,8 @@ FORCE = flags.DEFINE_bool("force", False, "Overwrite a file that exists.")
 
 
 def main() -> None:
-    from jaxdiff.runs import export
     from jaxdiff.runs.experiment import open_run
+    from jaxdiff.runs.export import run as export
 
     if OUT.value is None:
         cli.fail("--out is missing: which file shall be written?")

@@ -248,10 +248,8 @@ def _inputs(run: Experiment, numbers: dict[str, Any]) -> tuple[dict, list[str], 
 
 def _describe(request: ExportRequest, program: Program) -> dict[str, Any]:
     """The file's "about"."""
-    run, inputs, grids = request.run, program.inputs, {}
-    for steps in STEPS:
-        if ts := _grid(run, steps):
-            grids[steps] = ts
+    run, inputs = request.run, program.inputs
+    grids = {n: ts for n in STEPS if (ts := _grid(run, n))}
     columns = run.source.layout.columns if run.source.layout else ()
     return {
         "format": FORMAT,

@@ -12,7 +12,7 @@ import pytest
 from jax import export as jax_export
 
 from jaxdiff.files import read_arrays, write_arrays
-from jaxdiff.runs import export
+from jaxdiff.runs.export import run as export
 from tests.devices import see_one_device
 from tests.runs.conftest import CLASSIFIER, SPECK, tiny_config, untrained
 from tests.runs.test_cascade_run import config_of, upsampler
