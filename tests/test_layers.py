@@ -43,7 +43,9 @@ RULES: dict[str, set[str]] = {
     },
     "jaxdiff.plots": {"matplotlib", "numpy", "PIL", "jaxdiff.files", "jaxdiff.notes"},
     "jaxdiff.metrics": {"jax", "numpy", "scipy", "sklearn", *F1},
-    "jaxdiff.interop": {"jax", "numpy", "safetensors", "jaxdiff.models", *F1},
+    "jaxdiff.interop": {
+        *("jax", "numpy", "safetensors", "jaxdiff.files", "jaxdiff.models", *F1),
+    },
     "jaxdiff.tasks": {
         *("jax", "flax", "optax", *F1, "jaxdiff.diffusion"),
         "jaxdiff.train.step",  # a task gives the step its loss

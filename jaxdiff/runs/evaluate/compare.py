@@ -7,7 +7,7 @@ from jaxdiff.arrays import require
 from jaxdiff.data.folder import Pictures
 from jaxdiff.data.source import Source
 from jaxdiff.files import write_json
-from jaxdiff.interop import inception
+from jaxdiff.interop import tensors
 from jaxdiff.lock import locked
 from jaxdiff.metrics import frechet
 from jaxdiff.plots.sheets import Sheet, save_sheets
@@ -49,7 +49,7 @@ def prepare(
             raise FileNotFoundError(f"there is no folder {path} of samples")
     files.check_out(out, force)
     require(
-        inception.is_weights(features) == (data is not None),
+        tensors.is_weights(features) == (data is not None),
         f"--features={features} has no data of its own: give --data=WORKDIR, any run "
         "of the data that the images are to be like"
         if data is None

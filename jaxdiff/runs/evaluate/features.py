@@ -25,7 +25,7 @@ from jaxdiff.data.batches import map_chunks
 from jaxdiff.data.orders import even_order
 from jaxdiff.data.source import Source, as_pixels
 from jaxdiff.files import read_arrays
-from jaxdiff.interop import inception
+from jaxdiff.interop import inception, tensors
 from jaxdiff.lock import locked
 from jaxdiff.metrics import frechet, kernel
 from jaxdiff.plots import pictures
@@ -116,7 +116,7 @@ def load_extractor(
             for a run that is no classifier, or of images of another size, for Inception
             without a source of images, and for files as interop.inception.load.
     """
-    if inception.is_weights(path):
+    if tensors.is_weights(path):
         if source is None or not source.is_image:
             got = "a table" if source else "no data"
             raise ValueError(f"{name}={path} needs data that are images, got {got}")

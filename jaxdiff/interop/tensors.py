@@ -1,0 +1,110 @@
+"""Files of weights: safetensors, which hold arrays and no code.
+
+A pickle can run code when it is read, so none is opened here: `convert_line` is the
+command that makes a safetensors file of one, where torch is installed.
+"""
+
+import contextlib
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from jaxdiff.arrays import require
+from jaxdiff.files import whole
+
+SUFFIX = ".safetensors"
+# The types of numbers that are read, by their names in the file. Others, such as F8,
+# need scales that the file does not hold.
+TYPES = {"F64", "F32", "F16", "BF16", "I64", "I32", "I16", "I8", "U8", "BOOL"}
+# How a file that torch.save wrote begins: a zip archive, or a bare pickle.
+PICKLES = (b"PK\x03\x04", b"\x80")
+
+
+def is_weights(path: Path) -> bool:
+    """Whether a path is of a file of weights, there or not, rather than of a folder."""
+    return path.is_file() or path.suffix == SUFFIX
+
+
+def convert_line(path: Path) -> str:
+    """The cure for a pickle of a state dict: the command that converts it."""
+    return (
+        'to convert it where torch is installed: python -c "import torch, '
+        f"safetensors.torch as s; s.save_file(torch.load('{path}', map_location='cpu', "
+        f"weights_only=True), '{path.with_suffix(SUFFIX)}')\""
+    )
+
+
+def shapes(path: Path, cure: str = "") -> dict[str, tuple[int, ...]]:
+    """The shape of every array of a safetensors file by its name; no array is read.
+
+    cure: ends the message of an error, instead of `convert_line`.
+    Errors: FileNotFoundError. ValueError in one line that names the file, for another
+            format, a damaged file and types that numpy does not have; or without the
+            package safetensors.
+    """
+    with _opened(path, cure) as (file, names):
+        return {name: tuple(file.get_slice(name).get_shape()) for name in names}
+
+
+def read(path: Path, cure: str = "") -> dict[str, np.ndarray]:
+    """Every array of a safetensors file by its name, in its own type of numbers.
+
+    Errors: as `shapes`.
+    """
+    with _opened(path, cure) as (file, names):
+        return {name: file.get_tensor(name) for name in names}
+
+
+def write(
+    path: Path,
+    tensors: Mapping[str, np.ndarray],
+    about: Mapping[str, str] | None = None,
+) -> None:
+    """Write a safetensors file whole or not at all. about: texts beside the arrays.
+
+    Errors: ValueError without the package safetensors; OSError.
+    """
+    save = _package(path).numpy.save_file
+    arrays = {name: np.asarray(a, order="C") for name, a in tensors.items()}
+    with whole(path) as part:
+        save(arrays, part, metadata={**(about or {})} or None)
+
+
+@contextlib.contextmanager
+def _opened(path: Path, cure: str) -> Iterator[Any]:
+    package, cure = _package(path), cure or convert_line(path)
+    if not path.is_file():
+        raise FileNotFoundError(f"there is no file {path} of weights; {cure}")
+    with path.open("rb") as raw:
+        pickled = raw.read(4).startswith(PICKLES)
+    reason = "(it is a pickle, which could run code)" if pickled else ""
+    require(not pickled, f"{path} is not a safetensors file {reason}; {cure}")
+    try:
+        with package.safe_open(path, framework="np") as file:
+            names = [*file.keys()]
+            for name in names:
+                kind = file.get_slice(name).get_dtype()
+                require(
+                    kind in TYPES,
+                    f"{name} holds numbers of type {kind}, and only "
+                    f"{', '.join(sorted(TYPES))} are read",
+                )
+            yield file, names
+    except Exception as error:  # the package raises many kinds for a damaged file
+        text = " ".join(str(error).split())
+        raise ValueError(
+            f"{path} is not a safetensors file that can be read ({text}); {cure}"
+        ) from None
+
+
+def _package(path: Path) -> Any:
+    try:
+        import safetensors.numpy
+    except ModuleNotFoundError:
+        raise ValueError(
+            f"{path} cannot be read or written without safetensors: pip install "
+            "'jaxdiff[inception]'"
+        ) from None
+    return safetensors
