@@ -47,7 +47,8 @@ class Foreign(NamedTuple):
     """A model in the format of another project, before any array is read.
 
     fields:  {"model.channels": 192, ...}: config fields that its names, shapes and
-             other files determine; the config that is given has the others
+             other files determine; a config that has others is refused
+    assumed: fields that they do not determine, for lack of a config
     shape:   (h, w, c) of an image
     classes: the number of labels that it distinguishes; 0 without
     table:   our parameters, as shapes -> the table
@@ -55,6 +56,7 @@ class Foreign(NamedTuple):
     """
 
     fields: dict[str, Any]
+    assumed: dict[str, Any]
     shape: tuple[int, ...]
     classes: int
     table: Callable[[PyTree], Sequence[Leaf]]
