@@ -12,7 +12,6 @@ import jax.numpy as jnp
 
 from jaxdiff.arrays import PyTree
 from jaxdiff.interop import mapping, tensors
-from jaxdiff.interop.mapping import Leaf
 from jaxdiff.models.inception import SIDE, Inception
 
 CONVERT = (
@@ -21,15 +20,6 @@ CONVERT = (
     "'pt_inception-2015-12-05-6726825d.pth', weights_only=True), "
     "'inception.safetensors')\""
 )
-# The published name of each leaf of the module.
-LEAVES = {
-    "kernel": "weight",
-    "scale": "weight",
-    "bias": "bias",
-    "mean": "running_mean",
-    "var": "running_var",
-}
-LAYOUTS = {1: mapping.same, 2: mapping.dense, 4: mapping.conv}
 
 
 def load(path: Path) -> tuple[Inception, PyTree]:
@@ -49,7 +39,7 @@ def load(path: Path) -> tuple[Inception, PyTree]:
     x = jnp.zeros((1, SIDE, SIDE, 3))
     like = jax.eval_shape(Inception().init, jax.random.key(0), x)
     try:
-        variables = mapping.read(_table(like), stored, like)
+        variables = mapping.read(mapping.table(like, _rename), stored, like)
     except ValueError as error:
         raise ValueError(
             f"{path} is not the Inception that FID is defined with: {error}; {CONVERT}"
@@ -57,14 +47,9 @@ def load(path: Path) -> tuple[Inception, PyTree]:
     return Inception(), jax.tree.map(jnp.asarray, variables)
 
 
-def _table(like: PyTree) -> list[Leaf]:
-    """params/Mixed_5b/branch1x1/conv/kernel is Mixed_5b.branch1x1.conv.weight there."""
-    table = []
-    for keys, leaf in jax.tree.leaves_with_path(like):
-        _, *parts, last = names = [key.key for key in keys]
-        theirs = ".".join([*parts, LEAVES[last]])
-        table.append(Leaf("/".join(names), (theirs,), LAYOUTS[leaf.ndim]))
-    return table
+def _rename(layer: str) -> str:
+    """params/Mixed_5b/branch1x1/conv is Mixed_5b.branch1x1.conv there."""
+    return layer.partition("/")[2].replace("/", ".")
 
 
 def _unused(name):

@@ -7,7 +7,6 @@ numbers are laid out in the tensors there. Torch stores convolutions as (out, in
 height, width) and dense layers as (out, in).
 """
 
-import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -63,9 +62,21 @@ class Foreign(NamedTuple):
     tensors: Callable[[], Mapping[str, np.ndarray]]
 
 
+# Torch's names of the arrays of flax's layers.
+LEAVES = {
+    "kernel": "weight",
+    "scale": "weight",
+    "embedding": "weight",
+    "bias": "bias",
+    "mean": "running_mean",
+    "var": "running_var",
+}
+
 same = Layout(lambda t: t, lambda a: (a,))
 conv = Layout(lambda t: t.transpose(2, 3, 1, 0), lambda a: (a.transpose(3, 2, 0, 1),))
 dense = Layout(lambda t: t.T, lambda a: (a.T,))
+# By the number of axes of a kernel.
+KERNELS = {2: dense, 4: conv}
 
 
 def pointwise(spatial: int) -> Layout:
@@ -77,24 +88,25 @@ def pointwise(spatial: int) -> Layout:
     )
 
 
-def ordered(layout: Layout, heads: int, order: str) -> Layout:
+def ordered(
+    layout: Layout, order: str, *, num_heads: int = 0, head_channels: int = 0
+) -> Layout:
     """`layout`, whose output features are queries, keys and values in another order.
 
     order: of the axes of their width: 3 (query, key, value), h (heads) and d (the width
            of a head). Ours is "3hd".
+    num_heads, head_channels: the number of heads, or their width; the other is 0.
     """
     there = ["3hd".index(axis) for axis in order]
     back = [order.index(axis) for axis in "3hd"]
 
-    def sizes(width):
-        return {"3": 3, "h": heads, "d": width // (3 * heads)}
-
     def turn(a, axes, now):
-        lead, size = a.shape[:-1], sizes(a.shape[-1])
-        n = len(lead)
-        a = a.reshape((*lead, *(size[axis] for axis in now)))
+        *lead, width = a.shape
+        heads, n = num_heads or width // (3 * head_channels), len(lead)
+        sizes = {"3": 3, "h": heads, "d": width // (3 * heads)}
+        a = a.reshape((*lead, *(sizes[axis] for axis in now)))
         a = a.transpose((*range(n), *(n + axis for axis in axes)))
-        return a.reshape((*lead, math.prod(size.values())))
+        return a.reshape((*lead, width))
 
     return Layout(
         lambda t: turn(layout.to_ours(t), back, order),
@@ -116,30 +128,37 @@ def joined(layout: Layout, parts: int = 3) -> Layout:
     return Layout(join, split)
 
 
-def layer(
-    ours: str,
-    theirs: str | Sequence[str],
-    layout: Layout,
-    change: Callable[[Layout], Layout] = lambda layout: layout,
-    *,
-    bias: bool = True,
+def plain(layout: Layout) -> Layout:
+    return layout
+
+
+def table(
+    like: PyTree,
+    rename: Callable[[str], str | Sequence[str]],
+    layouts: Callable[[str], tuple[Layout, Callable[[Layout], Layout]] | None] = (
+        lambda layer: None
+    ),
 ) -> list[Leaf]:
-    """The kernel of a layer, laid out as `layout`, and its bias.
+    """A Leaf for each array of our layers: flax's name of the array, and torch's.
 
-    theirs: the layer there, or several that `change` joins.  change: of both layouts.
+    Args: like: our parameters, or their shapes. An array that LEAVES lacks is left out.
+          rename: the path of a layer of ours, "encoder/stem", -> its name there, or
+          the names of the layers there that are one here.
+          layouts: the path of a layer of ours -> how its kernel is laid out there, and
+          a change of the layouts of both its kernel and its bias; None for a
+          convolution or dense layer that is alike.
     """
-    names = [theirs] if isinstance(theirs, str) else theirs
-    kinds = [("kernel", "weight", layout), *[("bias", "bias", same)] * bias]
-    return [
-        Leaf(f"{ours}/{a}", tuple(f"{name}.{b}" for name in names), change(one))
-        for a, b, one in kinds
-    ]
-
-
-def norm(ours: str, theirs: str) -> list[Leaf]:
-    """The scale and the bias of a norm."""
-    names = (("scale", "weight"), ("bias", "bias"))
-    return [Leaf(f"{ours}/{a}", (f"{theirs}.{b}",), same) for a, b in names]
+    rows = []
+    for path, a in flat(like).items():
+        layer, _, last = path.rpartition("/")
+        if last not in LEAVES:
+            continue
+        names = rename(layer)
+        names = [names] if isinstance(names, str) else names
+        kernel, change = layouts(layer) or (KERNELS.get(len(a.shape), same), plain)
+        layout = change(kernel if last == "kernel" else same)
+        rows.append(Leaf(path, tuple(f"{n}.{LEAVES[last]}" for n in names), layout))
+    return rows
 
 
 def read(
@@ -152,7 +171,7 @@ def read(
             or not of floating-point numbers.
     """
     check(table, {name: a.shape for name, a in tensors.items()}, like)
-    leaves, tree = _flat(like), jax.tree.structure(like)
+    leaves, tree = flat(like), jax.tree.structure(like)
     whole = [name for name, a in tensors.items() if not _is_float(a)]
     _none(whole, "must hold floating-point numbers:")
     layouts = {leaf.ours: leaf for leaf in table}
@@ -169,7 +188,7 @@ def check(
     table: Sequence[Leaf], shapes: Mapping[str, tuple[int, ...]], like: PyTree
 ) -> None:
     """Errors: as `read`, from the shapes alone."""
-    leaves, ours = _flat(like), {leaf.ours for leaf in table}
+    leaves, ours = flat(like), {leaf.ours for leaf in table}
     _none([p for p in leaves if p not in ours], "no tensor is known for our parameter")
     _none([p for p in ours if p not in leaves], "our network has no parameter")
     expected = {}
@@ -188,14 +207,15 @@ def check(
 
 def write(table: Sequence[Leaf], params: PyTree) -> dict[str, np.ndarray]:
     """Their tensors of our parameters, the inverse of `read`."""
-    leaves, tensors = _flat(params), {}
+    leaves, tensors = flat(params), {}
     for leaf in table:
         made = leaf.layout.to_theirs(np.asarray(leaves[leaf.ours]))
         tensors |= dict(zip(leaf.theirs, made, strict=True))
     return tensors
 
 
-def _flat(tree: PyTree) -> dict[str, Any]:
+def flat(tree: PyTree) -> dict[str, Any]:
+    """{"encoder/stem/kernel": array} of a tree."""
     leaves = jax.tree.leaves_with_path(tree)
     return {jax.tree_util.keystr(p, simple=True, separator="/"): a for p, a in leaves}
 

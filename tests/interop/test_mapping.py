@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from jaxdiff.interop import mapping
-from jaxdiff.interop.mapping import Leaf, layer, norm
+from jaxdiff.interop.mapping import Leaf
 
 GEN = np.random.default_rng(0)
 HEADS, D = 2, 3
@@ -39,10 +39,11 @@ def test_layouts_are_those_of_torch():
         ("3hd", lambda i, h, d: i * C + h * D + d),
     ],
 )
-def test_queries_keys_and_values_are_reordered(order, place):
+@pytest.mark.parametrize("heads", [{"num_heads": HEADS}, {"head_channels": D}])
+def test_queries_keys_and_values_are_reordered(order, place, heads):
     kernel, bias = GEN.normal(size=(3 * C, C, 1)), GEN.normal(size=3 * C)
     for t, layout in ((kernel, mapping.pointwise(1)), (bias, mapping.same)):
-        ours = mapping.ordered(layout, HEADS, order).to_ours(t)
+        ours = mapping.ordered(layout, order, **heads).to_ours(t)
         ours = ours.reshape(-1, 3, HEADS, D)
         for i, h, d in np.ndindex(3, HEADS, D):
             expected = t[place(i, h, d)].reshape(-1)
@@ -55,18 +56,20 @@ def test_three_tensors_are_one():
     np.testing.assert_array_equal(both.to_ours(q, k, v), np.concatenate([q, k, v]).T)
 
 
-TABLE = [
-    *layer("stem", "conv_in", mapping.conv),
-    *norm("norm", "norm"),
-    *layer("qkv", ("q", "k", "v"), mapping.pointwise(2), mapping.joined),
-    *layer(
-        "old",
-        "attention.qkv",
+NAMES = {
+    "stem": "conv_in",
+    "norm": "norm",
+    "qkv": ("q", "k", "v"),
+    "old": "attention.qkv",
+    "out": "proj",
+}
+LAYOUTS = {
+    "qkv": (mapping.pointwise(2), mapping.joined),
+    "old": (
         mapping.pointwise(1),
-        partial(mapping.ordered, heads=HEADS, order="h3d"),
+        partial(mapping.ordered, order="h3d", num_heads=HEADS),
     ),
-    *layer("out", "proj", mapping.dense, bias=False),
-]
+}
 SHAPES = {
     "stem": {"kernel": (3, 3, 2, C), "bias": (C,)},
     "norm": {"scale": (C,), "bias": (C,)},
@@ -80,6 +83,7 @@ PARAMS = jax.tree.map(
     is_leaf=lambda x: isinstance(x, tuple),
 )
 LIKE = jax.eval_shape(lambda: PARAMS)
+TABLE = mapping.table(LIKE, NAMES.__getitem__, LAYOUTS.get)
 
 
 def test_both_directions_are_inverse_and_name_everything():
@@ -107,7 +111,7 @@ def test_both_directions_are_inverse_and_name_everything():
         ({"q.bias": None}, "it lacks q.bias$"),
         (
             dict.fromkeys(["q.bias", "k.bias", "v.bias", "norm.bias", "proj.weight"]),
-            r"it lacks norm.bias, q.bias, k.bias and 2 more$",
+            r"it lacks norm.bias, proj.weight, q.bias and 2 more$",
         ),
         ({"other": np.zeros(1)}, "it has the unknown other$"),
         ({"proj.weight": np.zeros((C, 4))}, r"proj.weight .* \(4, 6\), got \(6, 4\)$"),
@@ -123,8 +127,8 @@ def test_other_tensors_are_refused(change, words):
 
 def test_a_table_names_each_of_our_parameters():
     tensors = mapping.write(TABLE, PARAMS)
-    with pytest.raises(ValueError, match="for our parameter out/kernel"):
-        mapping.read(TABLE[:-1], tensors, LIKE)
+    with pytest.raises(ValueError, match="for our parameter norm/bias"):
+        mapping.read([*TABLE[1:]], tensors, LIKE)
     more = [*TABLE, Leaf("extra/bias", ("extra.bias",), mapping.same)]
     with pytest.raises(ValueError, match="no parameter extra/bias"):
         mapping.read(more, tensors, LIKE)
