@@ -110,7 +110,7 @@ def fit(record: Record | None, source: Source, name: str = "the Source") -> Sour
             "Bring them back as they were (data.path), or train anew in another "
             "--workdir"
         )
-    if callable(source.size):
+    if callable(source.size) or not record.size:
         return source
     then, now = record.fingerprint, source.fingerprint and source.fingerprint()
     if record.given and not now:
@@ -137,6 +137,8 @@ def misfits(record: Record, source: Source) -> list[str]:
     else:
         same = (*source.shape,) == record.shape
         differ = [] if same else [f"shape {source.shape}, was {record.shape}"]
+    if not record.size and record.num_classes in (0, source.num_classes):
+        return differ  # the names are not known, and a model need not take the classes
     then, now = record.class_names, source.class_names
     differ += [f"no class {n!r}" for n in then if n not in now][:1]
     differ += [f"a new class {n!r}" for n in now if n not in then][:1]

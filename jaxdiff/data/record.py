@@ -32,6 +32,8 @@ MOST_ROWS = 1000
 class Record:
     """size, shape, num_classes, class_names, moments, checksum: as of the Source.
 
+    size:        0 where the data have not been read: a converted model's, whose classes
+                 have numbers for names
     conditioned: whether examples have another condition than a label
     fingerprint: of the values; "" if it is not known
     files:       fingerprints.of_files of the path; "" if nothing was read from one
@@ -102,8 +104,9 @@ def of(source: Source, path: str = "", given: bool = False) -> Record:
 
 
 def save(workdir: Path, record: Record) -> None:
-    """Write data.json, unless it is there."""
-    if not (workdir / FILE).exists():
+    """Write data.json, unless that of data which were read is there."""
+    before = load(workdir)
+    if before is None or not before.size:
         write_json(workdir / FILE, _plain(record))
 
 
@@ -209,8 +212,9 @@ def _parse(raw: Any) -> Record:
     plain = {name: _typed(raw[name], kind, name) for name, kind in kinds.items()}
     for name, kind in (("shape", int), ("class_names", str), ("moments", list)):
         plain[name] = tuple(_typed(v, kind, name) for v in plain[name])
-    sizes = [plain["size"], *plain["shape"]]
-    _check(len(sizes) > 1 and all(1 <= n < 2**31 for n in sizes), "size or shape")
+    size, shape = plain["size"], plain["shape"]
+    right = 0 <= size < 2**31 and all(1 <= n < 2**31 for n in shape)
+    _check(shape and right, "size or shape")
     _check(len(plain["class_names"]) == plain["num_classes"], "class_names")
     plain["moments"] = tuple(tuple(map(_number, m)) for m in plain["moments"])
     widths, stds = {*map(len, plain["moments"])}, [*plain["moments"][1:]]

@@ -71,6 +71,15 @@ def save_config(workdir: Path, config: ConfigDict) -> None:
     files.write_json(workdir / CONFIG, config.to_dict())
 
 
+def check_new(workdir: Path) -> None:
+    """ValueError for a folder that holds anything already, and for a file."""
+    if workdir.is_file():
+        raise ValueError(f"{workdir} is a file; give a folder as --workdir")
+    holds = "holds a run" if holds_run(workdir) else "holds no run"
+    if not is_empty(workdir):
+        raise ValueError(f"{workdir} is not empty and {holds}; give a new --workdir")
+
+
 def check_same(workdir: Path, config: ConfigDict) -> None:
     """ValueError listing every field that differs from the stored run's.
 
@@ -78,12 +87,7 @@ def check_same(workdir: Path, config: ConfigDict) -> None:
     previewed does not change its numbers, so those fields may differ too.
     """
     if not holds_run(workdir):
-        if workdir.is_file():
-            raise ValueError(f"{workdir} is a file; give a folder as --workdir")
-        if not is_empty(workdir):
-            raise ValueError(
-                f"{workdir} is not empty and holds no run; give a new --workdir"
-            )
+        check_new(workdir)
         return
     names = (
         *("log_every", "sample_every", "checkpoint_every", "keep_last", "keep_every"),

@@ -70,14 +70,15 @@ def prepare(
     if unused:
         note(f"nothing takes {', '.join(unused)}")
     _check_steps(config.train)
-    experiment = Experiment(config, workdir, source)
+    experiment = Experiment(config, workdir, source).with_rows()
     fields.check(config, experiment.source, stored)
     shape = experiment.source.shape
     memory.check_fits("train.batch_size", config.train.batch_size, shape)
     len(experiment.source)  # a run that resumes reads and compares its data here
-    record = experiment.record or records.of(
-        experiment.source, config.data.path, given=source is not None
-    )
+    record = experiment.record
+    if record is None or not record.size:
+        given = source is not None
+        record = records.of(experiment.source, config.data.path, given=given)
     experiment = experiment.measured()
     config, task, t = experiment.config, experiment.task, config.train
     tx, lr = build.make_optimizer(config)

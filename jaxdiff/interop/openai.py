@@ -1,0 +1,350 @@
+"""Networks of OpenAI's improved-diffusion and guided-diffusion: U-Net, upsampler and
+classifier of noisy images.
+
+Names and shapes determine the network but for the size of the images, the width of the
+heads and the order of queries, keys and values. They do not determine the noise. These
+come from the config; for the networks that were published, from PUBLISHED.
+Source: Nichol & Dhariwal 2021, arXiv:2102.09672; Dhariwal & Nichol 2021,
+arXiv:2105.05233; the names and flags of the code released with them.
+"""
+
+import re
+from collections.abc import Mapping
+from functools import partial
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from jaxdiff.arrays import PyTree, require
+from jaxdiff.interop import mapping, tensors
+from jaxdiff.interop.mapping import Foreign, Leaf
+from jaxdiff.interop.published import PUBLISHED, Published, classifier, side_of
+
+ORDERS = {"old": "h3d", "new": "3hd"}
+# Our parts of a residual block, and of attention, by their names there.
+PARTS = {
+    "norm_in": "in_layers.0",
+    "conv_in": "in_layers.2",
+    "emb": "emb_layers.1",
+    "norm_out": "out_layers.0",
+    "conv_out": "out_layers.3",
+    "skip": "skip_connection",
+    "norm": "norm",
+    "qkv": "qkv",
+    "out": "proj_out",
+}
+LAYERS = {
+    "conditioning/time_in": "time_embed.0",
+    "conditioning/time_out": "time_embed.2",
+    "conditioning/label": "label_emb",
+    "encoder/stem": "input_blocks.0.0",
+    "norm": "out.0",
+    "out": "out.2",
+    "pool/qkv": "out.2.qkv_proj",
+}
+MIDDLE = {"middle_in": 0, "middle_attention": 1, "middle_out": 2}
+POSITION = "out.2.positional_embedding"
+
+
+class Network(NamedTuple):
+    """What names and shapes determine.
+
+    levels:    those with attention, the finest is 0
+    resample:  "block", "conv" or "mean": how images are halved
+    side:      of the images in pixels; 0 if it is not determined
+    """
+
+    is_classifier: bool
+    in_channels: int
+    out_channels: int
+    channels: int
+    multipliers: tuple[int | float, ...]
+    num_blocks: int
+    levels: tuple[int, ...]
+    embedding: str
+    resample: str
+    classes: int
+    side: int
+
+    @property
+    def is_upsampler(self) -> bool:
+        """Whether the input is two images of 1 or 3 channels."""
+        return self.in_channels in (2, 6)
+
+    @property
+    def image_channels(self) -> int:
+        return self.in_channels // (2 if self.is_upsampler else 1)
+
+
+def matches(path: Path) -> bool:
+    """Whether a file has the names of these networks. Errors: as tensors.shapes."""
+    if not tensors.is_weights(path):
+        return False
+    names = {
+        "time_embed.0.weight",
+        "input_blocks.0.0.weight",
+        "middle_block.1.qkv.bias",
+    }
+    return names <= {*tensors.shapes(path)}
+
+
+def make(
+    path: Path, given: Mapping[str, Any] | None, *, order: str = "auto"
+) -> Foreign:
+    """The network of a file.
+
+    Args:   given: the fields of a config; None for those of PUBLISHED.
+            order: of queries, keys and values: "old" (in each head), "new" (heads in
+            each), or "auto": that of the published network, otherwise "old".
+    Errors: ValueError for names and shapes of no such network, and for one that was not
+            published without a config. FileNotFoundError.
+    """
+    choices = ("auto", *ORDERS)
+    require(order in choices, f"order must be one of {choices}, got {order=}")
+    shapes = tensors.shapes(path)
+    try:
+        network = parse(shapes, given["model.num_blocks"] if given else 0)
+        known = _published(network)
+        side = side_of(given, known.side if known else 0, network.side)
+        _check_low(network, given)
+        fields = _fields(network, side)
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from None
+    heads = given or (known.fields if known else {})
+    order = order if order != "auto" else known.order if known else "old"
+    return Foreign(
+        fields,
+        known.fields if known else {},
+        (side, side, network.image_channels),
+        network.classes,
+        partial(
+            table,
+            order=ORDERS[order],
+            num_heads=heads["model.num_heads"],
+            head_channels=heads["model.head_channels"],
+        ),
+        partial(tensors.read, path),
+    )
+
+
+def table(
+    like: PyTree, *, order: str, num_heads: int = 0, head_channels: int = 0
+) -> list[Leaf]:
+    """The table of our U-Net's or classifier's parameters.
+
+    order: see mapping.ordered.  num_heads, head_channels: the number of heads, or their
+    width; the other is 0.
+    """
+    how = {"num_heads": num_heads, "head_channels": head_channels}
+    ordered = partial(mapping.ordered, order=order, **how)
+    levels = len([name for name in like["encoder"] if re.fullmatch(r"res_\d+_0", name)])
+    blocks = len([name for name in like["encoder"] if name.startswith("res_0_")])
+    pooled = "pool" in like
+
+    def layouts(layer):
+        part = layer.rpartition("/")[2]
+        if part == "skip":
+            return mapping.pointwise(2), mapping.plain
+        if part == "qkv":
+            return mapping.pointwise(1), mapping.plain if "pool" in layer else ordered
+        if part == "out" and (pooled or layer != "out"):
+            return mapping.pointwise(1), mapping.plain
+        return None
+
+    def place(block):
+        """Where a block is there, of those of encoder and decoder."""
+        kind, *numbers = block.rpartition("/")[2].split("_")
+        if "middle" in block:
+            return f"middle_block.{MIDDLE[block.rpartition('/')[2]]}"
+        i, j = (*map(int, numbers), 0)[:2]
+        if "encoder" in block:
+            at = (blocks + 1) * i + (blocks + 1 if kind == "down" else j + 1)
+            return f"input_blocks.{at}.{int(kind == 'attention')}"
+        at = (blocks + 1) * (levels - 1 - i) + (blocks if kind == "up" else j)
+        behind = kind == "up" and f"attention_{i}_0" in like
+        return f"output_blocks.{at}.{int(kind != 'res') + behind}"
+
+    def rename(layer):
+        if layer in LAYERS:
+            return (
+                f"{LAYERS[layer]}.c_proj"
+                if layer == "out" and pooled
+                else LAYERS[layer]
+            )
+        block, _, part = layer.rpartition("/")
+        conv = "op" if "down" in block else "conv"
+        return f"{place(block)}.{PARTS[part] if part != 'conv' else conv}"
+
+    rows = mapping.table(like, rename, layouts)
+    position = [Leaf("pool/position", (POSITION,), mapping.dense)]
+    return rows + position * pooled
+
+
+def parse(shapes: Mapping[str, tuple[int, ...]], num_blocks: int = 0) -> Network:
+    """What names and shapes determine. num_blocks: of a config, or 0.
+
+    Errors: ValueError for those of another network.
+    """
+    try:
+        stem, width = (
+            shapes["input_blocks.0.0.weight"],
+            shapes["time_embed.0.weight"][1],
+        )
+        is_classifier = POSITION in shapes
+        depth, resample = _depth(shapes, num_blocks)
+        blocks = _input_blocks(shapes)
+        levels = [blocks[i : i + depth] for i in range(0, len(blocks), depth + 1)]
+        norm = shapes["input_blocks.1.0.out_layers.0.weight"][0]
+        emb = shapes["input_blocks.1.0.emb_layers.1.weight"][0]
+        out = "out.2.c_proj.weight" if is_classifier else "out.2.weight"
+        classes = shapes[out] if is_classifier else shapes.get("label_emb.weight", (0,))
+        positions = shapes[POSITION][1] - 1 if is_classifier else 0
+    except (KeyError, IndexError) as error:
+        raise ValueError(
+            f"it is no U-Net or classifier with attention pooling of OpenAI's: {error} "
+            "is missing or of another rank"
+        ) from None
+    sizes = [first.width for first, *_ in levels]
+    return Network(
+        is_classifier,
+        stem[1],
+        shapes[out][0],
+        width,
+        tuple(n // width if n % width == 0 else n / width for n in sizes),
+        depth,
+        tuple(i for i, (first, *_) in enumerate(levels) if first.attends),
+        "scale_shift" if emb == 2 * norm else "add",
+        resample,
+        classes[0],
+        round(positions**0.5) * 2 ** (len(levels) - 1),
+    )
+
+
+class Block(NamedTuple):
+    """One of the input blocks: its width (0 without arrays), whether it may be of a
+    level, and whether it may halve.
+    """
+
+    width: int
+    attends: bool
+    may_halve: bool
+    resample: str
+
+
+def _input_blocks(shapes):
+    """Those after the stem."""
+    numbers = [re.match(r"input_blocks\.(\d+)\.", name) for name in shapes]
+    blocks = []
+    for i in range(1, 1 + max(int(m[1]) for m in numbers if m)):
+        at = f"input_blocks.{i}"
+        weight = shapes.get(f"{at}.0.in_layers.2.weight")
+        attends = f"{at}.1.qkv.weight" in shapes
+        if weight is None:
+            resample = "conv" if f"{at}.0.op.weight" in shapes else "mean"
+            blocks.append(Block(0, False, True, resample))
+        else:
+            same = weight[0] == weight[1] and not attends
+            blocks.append(Block(weight[0], attends, same, "block"))
+    return blocks
+
+
+def _depth(shapes, num_blocks):
+    """Blocks a level, and how images are halved, such that every level fits."""
+    blocks = _input_blocks(shapes)
+    possible = {}
+    for depth in range(1, len(blocks) + 1):
+        halving = blocks[depth :: depth + 1]
+        levels = [blocks[i : i + depth] for i in range(0, len(blocks), depth + 1)]
+        if (
+            len(levels[-1]) == depth
+            and all(block.may_halve for block in halving)
+            and all(
+                len({b[:2] for b in level}) == 1 and level[0].width for level in levels
+            )
+            and len({block.resample for block in halving}) < 2
+            and all(
+                a[0].width == b.width
+                for a, b in zip(levels, halving, strict=False)
+                if b.width
+            )
+            and _fits_outputs(shapes, depth, len(levels))
+        ):
+            possible[depth] = halving[0].resample if halving else "block"
+    require(possible, "its input blocks form no levels of equal depth")
+    depth = num_blocks if num_blocks in possible else next(iter(possible))
+    require(
+        len(possible) == 1 or depth == num_blocks,
+        f"its blocks a level may be {', '.join(map(str, possible))}; give a --config "
+        "with model.num_blocks",
+    )
+    return depth, possible[depth]
+
+
+def _fits_outputs(shapes, depth, levels):
+    """Whether the U-Net's output blocks double after depth + 1 blocks each."""
+    ups = {
+        int(m[1])
+        for name in shapes
+        if (m := re.match(r"output_blocks\.(\d+)\.[12]\.(conv|in_layers\.2)\.w", name))
+    }
+    return not ups or ups == {(depth + 1) * i - 1 for i in range(1, levels)}
+
+
+def _fields(n, side):
+    """The fields of a config that a network determines."""
+    halvings = len(n.multipliers) - 1
+    require(
+        side % 2**halvings == 0,
+        f"images of side {side} cannot be halved {halvings} times",
+    )
+    fields = {
+        "task": "classifier" if n.is_classifier else "diffusion",
+        "model.name": "classifier" if n.is_classifier else "unet",
+        "model.channels": n.channels,
+        "model.multipliers": n.multipliers,
+        "model.num_blocks": n.num_blocks,
+        "model.attention": tuple(side >> i for i in n.levels),
+        "model.embedding": n.embedding,
+        "model.resblock_updown": n.resample == "block",
+        # 0 is 32 too, from 128 channels on
+        "model.norm_groups": 0 if n.channels * min(n.multipliers) >= 128 else 32,
+        "model.time_embedding": "cos_sin",
+    }
+    if n.resample != "block":
+        fields["model.conv_resample"] = n.resample == "conv"
+    if n.is_classifier:
+        return fields
+    outputs = n.out_channels / n.image_channels
+    require(
+        outputs in (1, 2), f"it has {n.in_channels} inputs, {n.out_channels} outputs"
+    )
+    fields["diffusion.learned_variance"] = outputs == 2
+    fields["diffusion.condition"] = "label" if n.classes else "none"
+    if n.classes:
+        fields["diffusion.label_dropout"] = 0.0
+    return fields
+
+
+def _published(n: Network) -> Published | None:
+    if n.is_classifier:
+        return classifier(n.side)
+    what = (
+        n.channels,
+        n.multipliers,
+        n.num_blocks,
+        n.levels,
+        n.resample,
+        n.is_upsampler,
+    )
+    same = [p for p in PUBLISHED if p[:6] == what and p.classes == n.classes]
+    return same[0] if same else None
+
+
+def _check_low(n, given):
+    """ValueError for a config with an upsampler's field where this is none."""
+    low = given["diffusion.low_size"] if given else 0
+    require(
+        not given or n.is_classifier or n.is_upsampler == (low > 0),
+        f"it {'is an' if n.is_upsampler else 'is no'} upsampler, and the config has "
+        f"diffusion.low_size={low}; give --config.diffusion.low_size="
+        f"{'the side of the small images' if n.is_upsampler else 0}",
+    )

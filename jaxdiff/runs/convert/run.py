@@ -1,0 +1,138 @@
+"""A model in the format of another project becomes a run at step 0.
+
+It is sampled, evaluated, edited and trained on like any other run, also without data.
+"""
+
+import importlib
+from pathlib import Path
+from typing import Any
+
+import jax
+from ml_collections import ConfigDict
+
+from jaxdiff import build, choices, fields, interop, ranges, schema
+from jaxdiff.arrays import PyTree, require
+from jaxdiff.data import record as records
+from jaxdiff.data.decoders import Pixels
+from jaxdiff.data.record import Record
+from jaxdiff.files import named
+from jaxdiff.interop import mapping
+from jaxdiff.interop.mapping import Foreign
+from jaxdiff.lock import locked
+from jaxdiff.runs import workdir as files
+from jaxdiff.runs.experiment import Experiment
+from jaxdiff.train import checkpoint
+from jaxdiff.train.state import all_finite, init_state
+
+
+def convert(
+    path: Path, workdir: Path, config: ConfigDict | None = None, spec: str = ""
+) -> Experiment:
+    """Write the model at `path` as a run, and return that run.
+
+    config: of the experiment; None if the model's format determines all of it.
+    spec:   the format, a name of jaxdiff.interop with its options; "" recognises it.
+    Errors: ValueError and OSError, in one line, before anything is written: for a
+            model of no known format, tensors that are missing, unknown, of another
+            shape or not finite, a config of another model, a workdir that is not empty.
+    """
+    files.check_new(workdir)
+    given = schema.flat(config) if config is not None else None
+    foreign = recognise(path, spec)(path, given)
+    with named(path):
+        config = complete(foreign, config)
+    record = _record(foreign, config)
+    source = records.restore(record, None)
+    run = Experiment(config, None, source)
+    params = read(path, foreign, run)
+    tx, _ = build.make_optimizer(config)
+    state = init_state(params, tx, powers=len(config.train.ema_widths))
+    with locked(workdir):
+        files.check_new(workdir)
+        files.save_config(workdir, config)
+        records.save(workdir, record)
+        manager = checkpoint.open_manager(
+            workdir / files.CHECKPOINTS, keep_last=None, writes=True
+        )
+        checkpoint.save(manager, state)
+        checkpoint.close(manager)
+    return Experiment(config, workdir)
+
+
+def recognise(path: Path, spec: str = "") -> Any:
+    """The maker of a Foreign for the format of a path, with the options of the spec.
+
+    Errors: FileNotFoundError; ValueError for none of the formats.
+    """
+    if not path.exists():
+        raise FileNotFoundError(f"there is no file or folder {path}")
+    if spec:
+        return choices.choose(interop, spec, {"path": "--from", "given": "--config"})
+    known = choices.members(interop)
+    for maker in known.values():
+        module = importlib.import_module(maker.__module__)
+        if module.matches(path):
+            return maker
+    raise ValueError(
+        f"{path} has none of the formats {', '.join(known)}: its names are those of "
+        "another network"
+    )
+
+
+def complete(foreign: Foreign, config: ConfigDict | None) -> ConfigDict:
+    """The config of a run: what the model determines, and the rest of the given one.
+
+    Errors: ValueError that lists the fields in which the given config differs.
+    """
+    if config is None:
+        config = schema.get_config()
+        config.update_from_flattened_dict({**foreign.assumed, **foreign.fields})
+        fields.settle(config)
+    else:
+        config = config.copy_and_resolve_references()
+        stored = schema.flat(config)
+        others = [
+            f"--config.{field}={_text(value)} (it has {_text(stored[field])})"
+            for field, value in foreign.fields.items()
+            if stored[field] != value
+        ]
+        require(
+            not others,
+            f"the config is of another model; this one needs {', '.join(others)}",
+        )
+    ranges.check(config)
+    fields.check(config)
+    return config
+
+
+def read(path: Path, foreign: Foreign, run: Experiment) -> PyTree:
+    """The parameters of the model, checked. Errors: ValueError that names the path."""
+    like = jax.eval_shape(run.task.init, jax.random.key(0))
+    tensors = foreign.tensors()
+    with named(path):
+        params = mapping.read(foreign.table(like), tensors, like)
+        params = jax.tree.map(jax.numpy.asarray, params)
+        require(all_finite(params), "not all of its numbers are finite")
+    return params
+
+
+def _record(foreign: Foreign, config: ConfigDict) -> Record:
+    """What is known of data that nobody has read: their shape, units and classes."""
+    return Record(
+        size=0,
+        shape=foreign.shape,
+        num_classes=foreign.classes,
+        class_names=tuple(map(str, range(foreign.classes))),
+        conditioned=False,
+        moments=(),
+        checksum="",
+        fingerprint="",
+        files="",
+        given=False,
+        decode=Pixels(config.data.low, 255.0)._asdict(),
+    )
+
+
+def _text(value: Any) -> str:
+    """A value of a field as its flag takes it."""
+    return f'"{value}"' if isinstance(value, tuple) else str(value)

@@ -1,0 +1,48 @@
+"""Make a run of another project's weights; formats: those of jaxdiff/interop.
+
+python -m launch.convert --from=64x64_diffusion.safetensors --to=runs/adm64
+python -m launch.convert --from=my.safetensors --to=runs/my --config=configs/my.py
+python -m launch.convert --from=my.safetensors --to=runs/my --config=configs/my.py \
+    --format='openai(order="new")'
+
+The published networks need no --config. For others it states what the file does not
+determine, such as the noise and the size of the images, and must fit the file
+otherwise. The run is at step 0, and launch.train with that --config resumes it. Pickles
+are not read: the error gives the line that converts one where torch is installed.
+"""
+
+from pathlib import Path
+
+from absl import flags
+from ml_collections import config_flags
+
+from launch import cli
+
+CONFIG = config_flags.DEFINE_config_file(
+    "config", None, "The experiment: a config file."
+)
+FROM = flags.DEFINE_string("from", None, "A safetensors file, or a folder of a model.")
+TO = flags.DEFINE_string("to", None, "The workdir of the run, which is new.")
+FORMAT = flags.DEFINE_string(
+    "format", "", "A file of jaxdiff/interop, with options; recognised if left out."
+)
+
+
+def main() -> None:
+    for flag, what in ((FROM, "which weights?"), (TO, "where shall the run be?")):
+        if flag.value is None:
+            cli.fail(f"--{flag.name} is missing: {what}")
+    from jaxdiff.runs.convert.run import convert
+    from jaxdiff.train.state import num_params
+
+    path, workdir = Path(FROM.value), Path(TO.value)
+    with cli.user_errors():
+        run = convert(path, workdir, CONFIG.value, FORMAT.value)
+        params = num_params(run.params)
+    kind, shape = run.task.kind, "x".join(map(str, run.source.shape))
+    classes = f", {run.source.num_classes} classes" * (run.source.num_classes > 0)
+    print(f"{workdir}: a {kind} of images {shape}{classes}; {params:,} parameters")
+
+
+if __name__ == "__main__":
+    cli.run(main)
