@@ -185,37 +185,40 @@ def parse(shapes: Mapping[str, tuple[int, ...]], num_blocks: int = 0) -> Network
     Errors: ValueError for those of another network.
     """
     try:
-        stem, width = (
-            shapes["input_blocks.0.0.weight"],
-            shapes["time_embed.0.weight"][1],
-        )
-        is_classifier = POSITION in shapes
-        depth, resample = _depth(shapes, num_blocks)
-        blocks = _input_blocks(shapes)
-        levels = [blocks[i : i + depth] for i in range(0, len(blocks), depth + 1)]
-        norm = shapes["input_blocks.1.0.out_layers.0.weight"][0]
-        emb = shapes["input_blocks.1.0.emb_layers.1.weight"][0]
-        out = "out.2.c_proj.weight" if is_classifier else "out.2.weight"
-        classes = shapes[out] if is_classifier else shapes.get("label_emb.weight", (0,))
-        positions = shapes[POSITION][1] - 1 if is_classifier else 0
+        return _parse(shapes, num_blocks)
     except (KeyError, IndexError) as error:
         raise ValueError(
-            f"it is no U-Net or classifier with attention pooling of OpenAI's: {error} "
-            "is missing or of another rank"
+            "it is no U-Net, and no classifier with attention pooling, of OpenAI's: "
+            f"{error} is missing or of another rank"
         ) from None
+
+
+def _parse(shapes, num_blocks):
+    is_classifier = POSITION in shapes
+    depth, resample = _depth(shapes, num_blocks)
+    blocks = _input_blocks(shapes)
+    levels = [blocks[i : i + depth] for i in range(0, len(blocks), depth + 1)]
+    width = shapes["time_embed.0.weight"][1]
     sizes = [first.width for first, *_ in levels]
+    first = "input_blocks.1.0"
+    norm, emb = (
+        shapes[f"{first}.{name}.weight"][0] for name in ("out_layers.0", "emb_layers.1")
+    )
+    out = shapes["out.2.c_proj.weight" if is_classifier else "out.2.weight"]
+    labels = out if is_classifier else shapes.get("label_emb.weight", (0,))
+    positions = shapes[POSITION][1] - 1 if is_classifier else 0
     return Network(
         is_classifier,
-        stem[1],
-        shapes[out][0],
-        width,
-        tuple(n // width if n % width == 0 else n / width for n in sizes),
-        depth,
-        tuple(i for i, (first, *_) in enumerate(levels) if first.attends),
-        "scale_shift" if emb == 2 * norm else "add",
-        resample,
-        classes[0],
-        round(positions**0.5) * 2 ** (len(levels) - 1),
+        in_channels=shapes["input_blocks.0.0.weight"][1],
+        out_channels=out[0],
+        channels=width,
+        multipliers=tuple(n // width if n % width == 0 else n / width for n in sizes),
+        num_blocks=depth,
+        levels=tuple(i for i, (block, *_) in enumerate(levels) if block.attends),
+        embedding="scale_shift" if emb == 2 * norm else "add",
+        resample=resample,
+        classes=labels[0],
+        side=round(positions**0.5) * 2 ** (len(levels) - 1),
     )
 
 

@@ -18,6 +18,8 @@ SUFFIX = ".safetensors"
 # The types of numbers that are read, by their names in the file. Others, such as F8,
 # need scales that the file does not hold.
 TYPES = {"F64", "F32", "F16", "BF16", "I64", "I32", "I16", "I8", "U8", "BOOL"}
+# A safetensors file begins with the length of its header in bytes, at most that.
+MOST_HEADER = 100_000_000
 # How a file that torch.save wrote begins: a zip archive, or a bare pickle.
 PICKLES = (b"PK\x03\x04", b"\x80")
 
@@ -78,9 +80,13 @@ def _opened(path: Path, cure: str) -> Iterator[Any]:
     if not path.is_file():
         raise FileNotFoundError(f"there is no file {path} of weights; {cure}")
     with path.open("rb") as raw:
-        pickled = raw.read(4).startswith(PICKLES)
-    reason = "(it is a pickle, which could run code)" if pickled else ""
-    require(not pickled, f"{path} is not a safetensors file {reason}; {cure}")
+        begin = raw.read(8)
+    too_long = int.from_bytes(begin, "little") > MOST_HEADER
+    pickled = begin.startswith(PICKLES) and too_long
+    require(
+        not pickled,
+        f"{path} is a pickle, which could run code, and not a safetensors file; {cure}",
+    )
     try:
         with package.safe_open(path, framework="np") as file:
             names = [*file.keys()]

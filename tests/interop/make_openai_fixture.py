@@ -158,7 +158,7 @@ PUBLISHED = {
 def weights(name, shape):
     """Numbers for a tensor, f32[shape]: uniform, never zero, the same everywhere.
 
-    Of variance 1 / inputs for layers; norms are near the identity.
+    Of variance 1 / (2 inputs) for layers; norms are near the identity.
     """
     u = np.random.RandomState(zlib.crc32(name.encode())).uniform(-1, 1, shape)
     if name.endswith("weight") and len(shape) == 1:
@@ -166,7 +166,7 @@ def weights(name, shape):
     elif name.endswith("bias"):
         u = u / 4
     else:
-        u = u * np.sqrt(3 / np.prod(shape[1:]))
+        u = u * np.sqrt(1.5 / np.prod(shape[1:]))
     return np.asarray(u, np.float32)
 
 
