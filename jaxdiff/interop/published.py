@@ -98,12 +98,13 @@ LOW_64, LOW_128 = {"diffusion.low_size": 64}, {"diffusion.low_size": 128}
 SMALL, LARGE = (1, 2, 3, 4), (1, 1, 2, 2, 4, 4)
 WIDE, HUGE = (1, 1, 2, 3, 4), (0.5, 1, 1, 2, 2, 4, 4)
 D64, H4 = _heads(head_channels=64), _heads(4)
+DROP = {"model.dropout": 0.1}
 COSINE = _noise("cosine", 4000, 0.25)
 
 PUBLISHED = (
     # guided-diffusion: 64, 128, 256, 256 without classes and LSUN, 512, and upsamplers
     Published(192, SMALL, 3, (1, 2, 3), ADM, False, 1000, 64, "new",
-              _adm(64, "cosine", D64)),
+              _adm(64, "cosine", D64, **DROP)),
     Published(256, WIDE, 2, (2, 3, 4), ADM, False, 1000, 128, "old",
               _adm(128, "linear", H4)),
     Published(256, LARGE, 2, (3, 4, 5), ADM, False, 1000, 256, "old",
@@ -119,7 +120,7 @@ PUBLISHED = (
     # improved-diffusion: CIFAR-10, ImageNet 64 without and with classes, its upsampler,
     # and LSUN bedrooms
     Published(128, (1, 2, 2, 2), 3, (1, 2), IDDPM, False, 0, 32, "old",
-              _iddpm("cifar10", 32, COSINE, 4)),
+              _iddpm("cifar10", 32, COSINE, 4) | {"model.dropout": 0.3}),
     Published(128, SMALL, 3, (2, 3), IDDPM, False, 0, 64, "old",
               _iddpm("imagenet2012", 64, COSINE, 4)),
     Published(192, SMALL, 3, (2, 3), IDDPM, False, 1000, 64, "old",

@@ -21,6 +21,7 @@ from jaxdiff.diffusion.upsampling import beside
 from jaxdiff.interop import mapping, tensors
 from tests.interop import make_openai_fixture as theirs
 from tests.interop.make_openai_fixture import CLASSES, SIDE, inputs, some, weights
+from tests.slow import slow_but
 
 HERE = pathlib.Path(__file__).parent
 OUTPUTS = dict(np.load(HERE / "openai.npz"))
@@ -30,6 +31,9 @@ NAMES = {
         gzip.decompress((HERE / "openai_names.json.gz").read_bytes())
     ).items()
 }
+# Those that the plain suite runs: one of each structure.
+FEW = ("adm64", "mean", "upsampler", "classifier", "iddpm_add", "ddpm")
+FEW_PUBLISHED = ("guided/512", "guided/512_classifier", "improved/lsun", "ddpm/256")
 PUBLISHED = [name for name in NAMES if not name.startswith("narrow/")]
 
 
@@ -101,7 +105,7 @@ def arguments(foreign, fields):
     return x, t, labels if foreign.classes else None
 
 
-@pytest.mark.parametrize("name", theirs.NETWORKS)
+@pytest.mark.parametrize("name", slow_but(FEW, theirs.NETWORKS))
 def test_the_output_is_that_of_their_code(name, write):
     path, fields = write(name), given(**GIVEN.get(name, {}))
     order = {"order": "new"} if "new" in str(theirs.NETWORKS[name][2]) else {}
@@ -128,7 +132,7 @@ def shapes_of(name, monkeypatch):
     return pick(interop, format_of(name))(pathlib.Path(name), None)
 
 
-@pytest.mark.parametrize("name", PUBLISHED)
+@pytest.mark.parametrize("name", slow_but(FEW_PUBLISHED, PUBLISHED))
 def test_every_name_of_the_published_networks_maps(name, monkeypatch):
     """By shapes alone: nothing is allocated. The flags give sides and classes."""
     foreign = shapes_of(name, monkeypatch)
