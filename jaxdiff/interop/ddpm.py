@@ -86,14 +86,15 @@ def parse(shapes: Mapping[str, tuple[int, ...]]) -> tuple[dict[str, Any], list[i
         "model.num_heads": 1,
         "model.embedding": "add",
         "model.resblock_updown": False,
-        "model.conv_resample": learned,
         # 0 is 32 too, from 128 channels on
         "model.norm_groups": 0 if min(widths) >= 128 else 32,
         "model.norm_eps": 1e-6,
-        "model.downsample_padding": "far" if learned else "all",
         "diffusion.condition": "none",
         "diffusion.learned_variance": False,
     }
+    if levels > 1:
+        fields["model.conv_resample"] = learned
+        fields["model.downsample_padding"] = "far" if learned else "all"
     attended = [i for i in range(levels) if f"down.{i}.attn.0.q.weight" in shapes]
     return fields, attended
 

@@ -12,11 +12,12 @@ import re
 from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from jaxdiff.arrays import PyTree, require
 from jaxdiff.interop import mapping, tensors
 from jaxdiff.interop.mapping import Foreign, Leaf
+from jaxdiff.interop.openai_network import POSITION, Network, parse
 from jaxdiff.interop.published import PUBLISHED, Published, classifier, side_of
 
 ORDERS = {"old": "h3d", "new": "3hd"}
@@ -42,37 +43,6 @@ LAYERS = {
     "pool/qkv": "out.2.qkv_proj",
 }
 MIDDLE = {"middle_in": 0, "middle_attention": 1, "middle_out": 2}
-POSITION = "out.2.positional_embedding"
-
-
-class Network(NamedTuple):
-    """What names and shapes determine.
-
-    levels:    those with attention, the finest is 0
-    resample:  "block", "conv" or "mean": how images are halved
-    side:      of the images in pixels; 0 if it is not determined
-    """
-
-    is_classifier: bool
-    in_channels: int
-    out_channels: int
-    channels: int
-    multipliers: tuple[int | float, ...]
-    num_blocks: int
-    levels: tuple[int, ...]
-    embedding: str
-    resample: str
-    classes: int
-    side: int
-
-    @property
-    def is_upsampler(self) -> bool:
-        """Whether the input is two images of 1 or 3 channels."""
-        return self.in_channels in (2, 6)
-
-    @property
-    def image_channels(self) -> int:
-        return self.in_channels // (2 if self.is_upsampler else 1)
 
 
 def matches(path: Path) -> bool:
@@ -165,11 +135,7 @@ def table(
 
     def rename(layer):
         if layer in LAYERS:
-            return (
-                f"{LAYERS[layer]}.c_proj"
-                if layer == "out" and pooled
-                else LAYERS[layer]
-            )
+            return LAYERS[layer] + ".c_proj" * (pooled and layer == "out")
         block, _, part = layer.rpartition("/")
         conv = "op" if "down" in block else "conv"
         return f"{place(block)}.{PARTS[part] if part != 'conv' else conv}"
@@ -177,119 +143,6 @@ def table(
     rows = mapping.table(like, rename, layouts)
     position = [Leaf("pool/position", (POSITION,), mapping.dense)]
     return rows + position * pooled
-
-
-def parse(shapes: Mapping[str, tuple[int, ...]], num_blocks: int = 0) -> Network:
-    """What names and shapes determine. num_blocks: of a config, or 0.
-
-    Errors: ValueError for those of another network.
-    """
-    try:
-        return _parse(shapes, num_blocks)
-    except (KeyError, IndexError) as error:
-        raise ValueError(
-            "it is no U-Net, and no classifier with attention pooling, of OpenAI's: "
-            f"{error} is missing or of another rank"
-        ) from None
-
-
-def _parse(shapes, num_blocks):
-    is_classifier = POSITION in shapes
-    depth, resample = _depth(shapes, num_blocks)
-    blocks = _input_blocks(shapes)
-    levels = [blocks[i : i + depth] for i in range(0, len(blocks), depth + 1)]
-    width = shapes["time_embed.0.weight"][1]
-    sizes = [first.width for first, *_ in levels]
-    first = "input_blocks.1.0"
-    norm, emb = (
-        shapes[f"{first}.{name}.weight"][0] for name in ("out_layers.0", "emb_layers.1")
-    )
-    out = shapes["out.2.c_proj.weight" if is_classifier else "out.2.weight"]
-    labels = out if is_classifier else shapes.get("label_emb.weight", (0,))
-    positions = shapes[POSITION][1] - 1 if is_classifier else 0
-    return Network(
-        is_classifier,
-        in_channels=shapes["input_blocks.0.0.weight"][1],
-        out_channels=out[0],
-        channels=width,
-        multipliers=tuple(n // width if n % width == 0 else n / width for n in sizes),
-        num_blocks=depth,
-        levels=tuple(i for i, (block, *_) in enumerate(levels) if block.attends),
-        embedding="scale_shift" if emb == 2 * norm else "add",
-        resample=resample,
-        classes=labels[0],
-        side=round(positions**0.5) * 2 ** (len(levels) - 1),
-    )
-
-
-class Block(NamedTuple):
-    """One of the input blocks: its width (0 without arrays), whether it may be of a
-    level, and whether it may halve.
-    """
-
-    width: int
-    attends: bool
-    may_halve: bool
-    resample: str
-
-
-def _input_blocks(shapes):
-    """Those after the stem."""
-    numbers = [re.match(r"input_blocks\.(\d+)\.", name) for name in shapes]
-    blocks = []
-    for i in range(1, 1 + max(int(m[1]) for m in numbers if m)):
-        at = f"input_blocks.{i}"
-        weight = shapes.get(f"{at}.0.in_layers.2.weight")
-        attends = f"{at}.1.qkv.weight" in shapes
-        if weight is None:
-            resample = "conv" if f"{at}.0.op.weight" in shapes else "mean"
-            blocks.append(Block(0, False, True, resample))
-        else:
-            same = weight[0] == weight[1] and not attends
-            blocks.append(Block(weight[0], attends, same, "block"))
-    return blocks
-
-
-def _depth(shapes, num_blocks):
-    """Blocks a level, and how images are halved, such that every level fits."""
-    blocks = _input_blocks(shapes)
-    possible = {}
-    for depth in range(1, len(blocks) + 1):
-        halving = blocks[depth :: depth + 1]
-        levels = [blocks[i : i + depth] for i in range(0, len(blocks), depth + 1)]
-        if (
-            len(levels[-1]) == depth
-            and all(block.may_halve for block in halving)
-            and all(
-                len({b[:2] for b in level}) == 1 and level[0].width for level in levels
-            )
-            and len({block.resample for block in halving}) < 2
-            and all(
-                a[0].width == b.width
-                for a, b in zip(levels, halving, strict=False)
-                if b.width
-            )
-            and _fits_outputs(shapes, depth, len(levels))
-        ):
-            possible[depth] = halving[0].resample if halving else "block"
-    require(possible, "its input blocks form no levels of equal depth")
-    depth = num_blocks if num_blocks in possible else next(iter(possible))
-    require(
-        len(possible) == 1 or depth == num_blocks,
-        f"its blocks a level may be {', '.join(map(str, possible))}; give a --config "
-        "with model.num_blocks",
-    )
-    return depth, possible[depth]
-
-
-def _fits_outputs(shapes, depth, levels):
-    """Whether the U-Net's output blocks double after depth + 1 blocks each."""
-    ups = {
-        int(m[1])
-        for name in shapes
-        if (m := re.match(r"output_blocks\.(\d+)\.[12]\.(conv|in_layers\.2)\.w", name))
-    }
-    return not ups or ups == {(depth + 1) * i - 1 for i in range(1, levels)}
 
 
 def _fields(n, side):
@@ -307,12 +160,13 @@ def _fields(n, side):
         "model.num_blocks": n.num_blocks,
         "model.attention": tuple(side >> i for i in n.levels),
         "model.embedding": n.embedding,
-        "model.resblock_updown": n.resample == "block",
         # 0 is 32 too, from 128 channels on
         "model.norm_groups": 0 if n.channels * min(n.multipliers) >= 128 else 32,
         "model.time_embedding": "cos_sin",
     }
-    if n.resample != "block":
+    if halvings:
+        fields["model.resblock_updown"] = n.resample == "block"
+    if halvings and n.resample != "block":
         fields["model.conv_resample"] = n.resample == "conv"
     if n.is_classifier:
         return fields
@@ -329,7 +183,7 @@ def _fields(n, side):
 
 def _published(n: Network) -> Published | None:
     if n.is_classifier:
-        return classifier(n.side)
+        return classifier(n.side) if (n.channels, n.classes) == (128, 1000) else None
     what = (
         n.channels,
         n.multipliers,

@@ -121,6 +121,7 @@ def test_ddim_is_that_of_guided_diffusion(runs):
     assert error < 1e-4 < OUTPUTS["ddim loop"].std()
 
 
+@pytest.mark.slow
 def test_ancestral_steps_are_those_of_guided_diffusion(runs):
     """The same, with their noise in each step and the learned variance."""
     solver = 'ddpm(variance="learned")'
