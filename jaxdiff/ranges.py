@@ -33,6 +33,7 @@ RANGES: dict[str, tuple[int | float, int | float]] = {
     **{f"train.{name}": (0, COUNT) for name in AT_LEAST_ZERO},
     "data.num_classes": (0, CLASSES),
     "model.num_blocks": (0, BLOCKS),
+    "model.decoder_blocks": (0, BLOCKS),
     "model.channels": (1, WIDTH),
     "model.hidden": (1, WIDTH),
     "data.num_examples": (2, EXAMPLES),

@@ -97,6 +97,10 @@ FIELDS: dict[str, Any] = {
         "norm_eps": 1e-5,
         # Sides on which a convolution that halves is padded: "all", or "far" (DDPM).
         "downsample_padding": "all",
+        # Between the way down and the way up, also of an autoencoder: "attention" and
+        # residual blocks, "residual" blocks alone, or "none". "auto" is attention in
+        # U-Nets and none in autoencoders.
+        "middle": "auto",
         # Share of features dropped in each block in training.
         "dropout": 0.0,
         # The order of the sinusoids of t: "sin_cos" (DDPM) or "cos_sin" (ADM).
@@ -111,6 +115,10 @@ FIELDS: dict[str, Any] = {
         # latent map of the coarsest level's size (the other is 0).
         "latent_size": 0,
         "latent_channels": 4,
+        # Residual blocks per level of its decoder (0: num_blocks), and one more 1x1
+        # convolution on each side of a latent map (latent diffusion).
+        "decoder_blocks": 0,
+        "latent_conv": False,
     },
     "diffusion": {
         # alpha(t) and sigma(t): of jaxdiff.diffusion.schedules.

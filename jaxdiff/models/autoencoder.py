@@ -3,18 +3,21 @@
 An autoencoder is trained for itself, or as the first stage of latent diffusion.
 
 encoder: stem conv3 -> per level: `num_blocks` x residual, then down (except at the
-         last level) -> norm, swish -> latent
-decoder: latent -> per level from the coarsest: `num_blocks` x residual, then up (except
-         at the finest level) -> norm, swish, conv3
+         last level) -> middle -> norm, swish -> latent
+decoder: latent -> middle -> per level from the coarsest: `decoder_blocks` x residual,
+         then up (except at the finest level) -> norm, swish, conv3
 
 The latent is either a feature map, with a 3x3 convolution on each side, or a flat
 vector, with a matrix on each side. Level i has h / 2^i by w / 2^i pixels, so n
 multipliers give maps 2^(n - 1) times smaller than the image.
+
+Latent diffusion's first stage, without `shape`: channels=128, multipliers=(1, 2, 4, 4),
+num_blocks=2, decoder_blocks=3, middle="attention", latent_conv=True, norm_eps=1e-6,
+downsample_padding="far"
 """
 
 import math
 from collections.abc import Sequence
-from functools import partial
 from typing import Any
 
 import flax.linen as nn
@@ -23,14 +26,15 @@ import jax.numpy as jnp
 from jaxdiff.arrays import Array, Float
 from jaxdiff.models.blocks import (
     INIT,
+    Blocks,
     Downsample,
-    ResBlock,
     Upsample,
+    check_middle,
     check_padding,
     conv,
 )
 from jaxdiff.models.encoder import check_levels, widths
-from jaxdiff.models.norms import GroupNorm, Norm, check_norm
+from jaxdiff.models.norms import GroupNorm, check_norm
 
 __all__ = ["Autoencoder", "make"]
 
@@ -42,24 +46,28 @@ class Down(nn.Module):
     num_blocks: int
     num_latents: int
     flat: bool
-    dtype: Any
-    norm: Norm
-    padding: str
+    latent_conv: bool
+    blocks: Blocks
 
     @nn.compact
     def __call__(self, x: Float[Array, "b h w c"]) -> Float[Array, "b *latent"]:
-        h = conv(self.sizes[0], 3, self.dtype, "stem")(x)  # (b, h, w, f_0)
+        make, dtype = self.blocks, self.blocks.dtype
+        h = conv(self.sizes[0], 3, dtype, "stem")(x)  # (b, h, w, f_0)
         for i, features in enumerate(self.sizes):
             for j in range(self.num_blocks):
-                block = partial(ResBlock, dtype=self.dtype, norm=self.norm)
-                h = block(features, name=f"res_{i}_{j}")(h)
+                h = make.res(features, f"res_{i}_{j}")(h)
             if i < len(self.sizes) - 1:
-                h = Downsample(True, self.dtype, self.padding, name=f"down_{i}")(h)
-        h = nn.silu(GroupNorm(self.dtype, self.norm, name="norm")(h))  # (b, h', w', f)
+                padding = make.downsample_padding
+                h = Downsample(True, dtype, padding, name=f"down_{i}")(h)
+        h = make.between(h)
+        h = nn.silu(GroupNorm(dtype, make.norm, name="norm")(h))  # (b, h', w', f)
         if self.flat:
             h = h.reshape(len(h), -1)  # (b, h' w' f)
-            return dense(self.num_latents, self.dtype, "latent")(h)
-        return conv(self.num_latents, 3, self.dtype, "latent")(h)  # (b, h', w', k)
+            return dense(self.num_latents, dtype, "latent")(h)
+        h = conv(self.num_latents, 3, dtype, "latent")(h)  # (b, h', w', k)
+        return (
+            dense(self.num_latents, dtype, "latent_conv")(h) if self.latent_conv else h
+        )
 
 
 class Up(nn.Module):
@@ -74,26 +82,29 @@ class Up(nn.Module):
     sizes: tuple[int, ...]
     num_blocks: int
     flat: bool
-    dtype: Any
-    norm: Norm
+    latent_conv: bool
+    blocks: Blocks
 
     @nn.compact
     def __call__(self, z: Float[Array, "b *latent"]) -> Float[Array, "b h w c"]:
+        make, dtype = self.blocks, self.blocks.dtype
         factor = 2 ** (len(self.sizes) - 1)
         inner = (self.shape[0] // factor, self.shape[1] // factor, self.sizes[-1])
         if self.flat:
-            h = dense(math.prod(inner), self.dtype, "latent")(z)
+            h = dense(math.prod(inner), dtype, "latent")(z)
             h = h.reshape(len(z), *inner)  # (b, h', w', f)
         else:
-            h = conv(inner[-1], 3, self.dtype, "latent")(z)  # (b, h', w', f)
+            if self.latent_conv:
+                z = dense(z.shape[-1], dtype, "latent_conv")(z)  # (b, h', w', k)
+            h = conv(inner[-1], 3, dtype, "latent")(z)  # (b, h', w', f)
+        h = make.between(h)
         for i, features in reversed(list(enumerate(self.sizes))):
             for j in range(self.num_blocks):
-                block = partial(ResBlock, dtype=self.dtype, norm=self.norm)
-                h = block(features, name=f"res_{i}_{j}")(h)
+                h = make.res(features, f"res_{i}_{j}")(h)
             if i > 0:  # (b, h / 2^i, w / 2^i, f_i)
-                h = Upsample(True, self.dtype, name=f"up_{i}")(h)
-        h = nn.silu(GroupNorm(self.dtype, self.norm, name="norm")(h))  # (b, h, w, f_0)
-        return conv(self.shape[-1], 3, self.dtype, "out")(h)  # (b, h, w, c)
+                h = Upsample(True, dtype, name=f"up_{i}")(h)
+        h = nn.silu(GroupNorm(dtype, make.norm, name="norm")(h))  # (b, h, w, f_0)
+        return conv(self.shape[-1], 3, dtype, "out")(h)  # (b, h, w, c)
 
 
 class Autoencoder(nn.Module):
@@ -110,15 +121,15 @@ class Autoencoder(nn.Module):
     num_latents: int
     flat: bool
     variational: bool
-    dtype: Any = jnp.float32
-    norm: Norm = Norm()
-    downsample_padding: str = "all"
+    blocks: Blocks
+    decoder_blocks: int
+    latent_conv: bool = False
 
     def setup(self):
         moments = self.num_latents * (2 if self.variational else 1)
-        common, kind = (self.sizes, self.num_blocks), (self.flat, self.dtype, self.norm)
-        self.encoder = Down(*common, moments, *kind, self.downsample_padding)
-        self.decoder = Up(self.shape, *common, *kind)
+        latent = (self.flat, self.latent_conv, self.blocks)
+        self.encoder = Down(self.sizes, self.num_blocks, moments, *latent)
+        self.decoder = Up(self.shape, self.sizes, self.decoder_blocks, *latent)
 
     def encode(
         self, x: Float[Array, "b h w c"]
@@ -150,8 +161,11 @@ def make(
     channels: int = 32,
     multipliers: Sequence[int | float] = (1, 2, 2),
     num_blocks: int = 1,
+    decoder_blocks: int = 0,
+    middle: str = "auto",
     latent_size: int = 0,
     latent_channels: int = 4,
+    latent_conv: bool = False,
     norm_groups: int = 0,
     norm_eps: float = 1e-5,
     downsample_padding: str = "all",
@@ -163,10 +177,14 @@ def make(
         variational: the encoder gives a log-variance beside the mean.
         channels, multipliers: level i has channels * multipliers[i] channels and maps
             of h / 2^i by w / 2^i pixels.
-        num_blocks: residual blocks per level, in the encoder and in the decoder.
+        num_blocks, decoder_blocks: residual blocks per level of the encoder and of the
+            decoder; 0 of the decoder is as many.
+        middle: after the coarsest level and before it, "attention" between two residual
+            blocks, "residual" blocks alone, or "none"; "auto" is none.
         latent_size: length of a flat latent f32[b, latent_size]; 0 for a map.
         latent_channels: channels of a latent map f32[b, h', w', latent_channels] of the
             coarsest level's size; 0 for a flat latent.
+        latent_conv: one more 1x1 convolution on each side of a latent map.
         norm_groups, norm_eps: see norms.Norm.
         downsample_padding: of convolutions that halve, "all" sides or the "far" ones.
         dtype: of the arithmetic, "float32" or "bfloat16"; parameters are float32.
@@ -186,6 +204,12 @@ def make(
             "exactly one of latent_size (a flat vector) and latent_channels (a map) "
             f"must be positive and the other 0, got {latent_size=}, {latent_channels=}"
         )
+    if latent_conv and latent_size:
+        raise ValueError(
+            f"latent_conv is for a map, got {latent_conv=}, {latent_size=}"
+        )
+    if decoder_blocks < 0:
+        raise ValueError(f"decoder_blocks cannot be negative, got {decoder_blocks=}")
     norm, sizes = check_norm(norm_groups, norm_eps), widths(channels, multipliers)
     for features in sizes:
         norm.count(features)
@@ -196,7 +220,12 @@ def make(
         num_latents=latent_size or latent_channels,
         flat=latent_size > 0,
         variational=variational,
-        dtype=jnp.dtype(dtype),
-        norm=norm,
-        downsample_padding=check_padding(downsample_padding),
+        blocks=Blocks(
+            dtype=jnp.dtype(dtype),
+            norm=norm,
+            downsample_padding=check_padding(downsample_padding),
+            middle=check_middle(middle, "none"),
+        ),
+        decoder_blocks=decoder_blocks or num_blocks,
+        latent_conv=latent_conv,
     )

@@ -21,6 +21,7 @@ __all__ = [
     "ResBlock",
     "Upsample",
     "attend",
+    "check_middle",
     "check_padding",
     "conv",
     "double",
@@ -35,6 +36,9 @@ ZERO = nn.initializers.zeros_init()
 # By which a 3x3 convolution of stride 2 is padded, before and behind each axis.
 PADDINGS = {"all": (1, 1), "far": (0, 1)}
 
+# What a middle consists of; "auto" is left to the network.
+MIDDLES = ("attention", "residual", "none")
+
 
 def check_padding(downsample_padding: str) -> str:
     """The padding as it is. Errors: ValueError if it is none of PADDINGS."""
@@ -44,6 +48,15 @@ def check_padding(downsample_padding: str) -> str:
             f"{downsample_padding=}"
         )
     return downsample_padding
+
+
+def check_middle(middle: str, auto: str) -> str:
+    """The middle, `auto` for "auto". Errors: ValueError if it is none of MIDDLES."""
+    if middle not in ("auto", *MIDDLES):
+        raise ValueError(
+            f"middle must be one of auto, {', '.join(MIDDLES)}, got {middle=}"
+        )
+    return auto if middle == "auto" else middle
 
 
 def conv(
@@ -220,6 +233,7 @@ class Blocks(NamedTuple):
     remat: bool = False
     norm: Norm = Norm()
     downsample_padding: str = "all"
+    middle: str = "attention"
 
     def res(self, features: int, name: str, resample: str = "") -> nn.Module:
         """A residual block, called with (x, emb, train) or with x alone."""
@@ -232,3 +246,16 @@ class Blocks(NamedTuple):
         make = nn.remat(Attention) if self.remat else Attention
         heads = self.num_heads or features // self.head_channels
         return make(heads, self.dtype, self.norm, name=name)
+
+    def between(self, h: Float[Array, "b h w f"], *args: Any) -> Array:
+        """The middle of the network that calls this, after the coarsest level.
+
+        args: for its residual blocks, (emb, train) or none
+        """
+        if self.middle == "none":
+            return h
+        features = h.shape[-1]
+        h = self.res(features, "middle_in")(h, *args)
+        if self.middle == "attention":
+            h = self.attention(features, "middle_attention")(h)
+        return self.res(features, "middle_out")(h, *args)

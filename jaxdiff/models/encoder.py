@@ -50,8 +50,9 @@ class Encoder(nn.Module):
     the last level) -> residual, attention, residual
 
     Attention follows each residual block of the levels whose feature map has a *height*
-    listed in `attention`; the middle always has it. Returns the output of the middle,
-    and every feature map on the way, that of the stem first: the skips of a U-Net.
+    listed in `attention`; the middle is that of `blocks`. Returns the output of the
+    middle, and every feature map on the way, that of the stem first: the skips of a
+    U-Net.
     """
 
     channels: int
@@ -80,7 +81,4 @@ class Encoder(nn.Module):
                     how = (make.conv_resample, make.dtype, make.downsample_padding)
                     h = Downsample(*how, name=f"down_{i}")(h)
                 skips.append(h)  # (b, h / 2^(i+1), w / 2^(i+1), f_i)
-        h = make.res(sizes[-1], "middle_in")(h, emb, train)
-        h = make.attention(sizes[-1], "middle_attention")(h)
-        h = make.res(sizes[-1], "middle_out")(h, emb, train)
-        return h, skips
+        return make.between(h, emb, train), skips

@@ -17,7 +17,13 @@ import flax.linen as nn
 import jax.numpy as jnp
 
 from jaxdiff.arrays import Array, Float, Int
-from jaxdiff.models.blocks import Blocks, Upsample, check_padding, conv
+from jaxdiff.models.blocks import (
+    Blocks,
+    Upsample,
+    check_middle,
+    check_padding,
+    conv,
+)
 from jaxdiff.models.embeddings import Conditioning, check_style
 from jaxdiff.models.encoder import Encoder, check_levels, widths
 from jaxdiff.models.norms import GroupNorm, check_norm
@@ -135,11 +141,13 @@ def check(
     for f in sizes:
         blocks.norm.count(f)
     attended = {f for f, y in zip(sizes, heights, strict=True) if y in attention}
-    for f in sorted(attended | {sizes[-1]}):
+    if blocks.middle == "attention":
+        attended.add(sizes[-1])
+    for f in sorted(attended):
         if f % (heads or width):
             raise ValueError(
                 f"{'num_heads' if heads else 'head_channels'} must divide the channels "
-                f"of every level with attention and of the last level, got "
+                f"of every level with attention and of the middle, got "
                 f"{heads or width} for a level of {f} channels"
             )
 
@@ -160,6 +168,7 @@ def make(
     norm_groups: int = 0,
     norm_eps: float = 1e-5,
     downsample_padding: str = "all",
+    middle: str = "auto",
     dropout: float = 0.0,
     learned_variance: bool = False,
     null_class: bool = False,
@@ -174,14 +183,15 @@ def make(
         shape, num_classes: of the data; 0 classes is an unconditional network.
         channels, multipliers: level i has channels * multipliers[i] channels and maps
             of h / 2^i by w / 2^i pixels.  num_blocks: residual blocks per level.
-        attention: heights of the feature maps that get attention, e.g. (16, 8). The
-            middle always has it.
+        attention: heights of the feature maps that get attention, e.g. (16, 8).
         num_heads, head_channels: number of heads, or their width; the other is 0.
         embedding: how t and the label enter residual blocks, "scale_shift" or "add".
         resblock_updown: resample inside residual blocks; otherwise in separate layers,
             with a 3x3 convolution if `conv_resample`.
         norm_groups, norm_eps: see norms.Norm.
         downsample_padding: of convolutions that halve, "all" sides or the "far" ones.
+        middle: "attention" between two residual blocks, "residual" blocks alone, or
+            "none"; "auto" is attention.
         dropout: share of features dropped in each block in training.
         learned_variance: doubles the output channels.
         null_class: one more label, number `num_classes`, which means "no label".
@@ -215,6 +225,7 @@ def make(
         remat=remat,
         norm=check_norm(norm_groups, norm_eps),
         downsample_padding=downsample_padding,
+        middle=check_middle(middle, "attention"),
     )
     shape, multipliers, attention = tuple(shape), tuple(multipliers), tuple(attention)
     check(shape, channels, multipliers, num_blocks, attention, blocks)
