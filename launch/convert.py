@@ -1,14 +1,22 @@
-"""Make a run of another project's weights; formats: those of jaxdiff/interop.
+"""Make a run of another project's weights, or write a run as another project's.
+
+The formats are the files of jaxdiff/interop.
 
 python -m launch.convert --from=64x64_diffusion.safetensors --to=runs/adm64
 python -m launch.convert --from=my.safetensors --to=runs/my --config=configs/my.py
 python -m launch.convert --from=my.safetensors --to=runs/my --config=configs/my.py \
     --format='openai(order="new")'
 
+python -m launch.convert --from=google-ddpm-cifar10-32 --to=runs/cifar10
+python -m launch.convert --from=runs/cifar10 --to=FOLDER --format=diffusers
+python -m launch.convert --from=runs/cifar10 --to=FOLDER \
+    --format='diffusers(licence="apache-2.0")'
+
 The published networks need no --config. For others it states what the file does not
 determine, such as the noise and the size of the images, and must fit the file
 otherwise. The run is at step 0, and launch.train with that --config resumes it. Pickles
 are not read: the error gives the line that converts one where torch is installed.
+Folders of diffusers state everything; a run is written as one with a model card.
 """
 
 from pathlib import Path
@@ -22,7 +30,7 @@ CONFIG = config_flags.DEFINE_config_file(
     "config", None, "The experiment: a config file."
 )
 FROM = flags.DEFINE_string("from", None, "A safetensors file, or a folder of a model.")
-TO = flags.DEFINE_string("to", None, "The workdir of the run, which is new.")
+TO = flags.DEFINE_string("to", None, "The workdir of the run, or a folder; new.")
 FORMAT = flags.DEFINE_string(
     "format", "", "A file of jaxdiff/interop, with options; recognised if left out."
 )
@@ -32,10 +40,16 @@ def main() -> None:
     for flag, what in ((FROM, "which weights?"), (TO, "where shall the run be?")):
         if flag.value is None:
             cli.fail(f"--{flag.name} is missing: {what}")
+    from jaxdiff.runs.convert.export import export, is_run
     from jaxdiff.runs.convert.run import convert
     from jaxdiff.train.state import num_params
 
     path, workdir = Path(FROM.value), Path(TO.value)
+    if is_run(path):
+        with cli.user_errors():
+            export(path, workdir, FORMAT.value)
+        print(f"{workdir}: {path} as a model of {FORMAT.value}")
+        return
     with cli.user_errors():
         run = convert(path, workdir, CONFIG.value, FORMAT.value)
         params = num_params(run.params)

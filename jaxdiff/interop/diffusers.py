@@ -25,6 +25,7 @@ from jaxdiff.interop.diffusers_json import (
     WEIGHTS,
     Fields,
     coder_fields,
+    normal,
     unet_fields,
 )
 from jaxdiff.interop.diffusers_names import renamed, table
@@ -67,7 +68,12 @@ def make(path: Path, given: Mapping[str, Any] | None) -> Foreign:
     read = _coder if kind == "AutoencoderKL" else _unet
     fields, assumed, shape, classes = read(path, folder, given)
     stored = _stored(path)
-    assumed |= {k: v for k, v in stored.items() if k not in fields}
+    if stored:  # of several ways to write a field, the run's
+        ways = normal(stored)
+        fields = {k: stored[k] if ways[k] == v else v for k, v in fields.items()}
+    side = {"data.size": shape[0], "data.channels": shape[-1]}
+    assumed = {"data.name": "folder", **side, **assumed, **stored}
+    assumed["data.checksum"] = ""
     return Foreign(fields, assumed, shape, classes, table, partial(_tensors, folder))
 
 
@@ -111,9 +117,6 @@ def _unet(path: Path, folder: Path, given: Any) -> tuple[Fields, Fields, Any, in
     fields["diffusion.condition"] = "label" if rows else "none"
     assumed["diffusion.label_dropout"] = dropout
     fields |= _codes(path, shape)
-    if "data.name" in fields:
-        assumed["data.path"] = str(first_stage(path))
-        assumed.pop("sampler.clip", None)
     return fields, assumed, shape, rows - (dropout > 0)
 
 

@@ -83,6 +83,8 @@ def write(out: Path, run: Trained, *, licence: str = "unknown") -> None:
         names["scheduler"] = ["diffusers", scheduler["_class_name"]]
         about = {"_class_name": kind, "_diffusers_version": VERSION}
         files.write_json(out / INDEX, about | names)
+    if stage:
+        files.write_json(out / "vqvae" / RUN, stage.config)
     files.write_json(out / RUN, run.config)
     files.write_text(out / "README.md", card(kind, run, licence))
 

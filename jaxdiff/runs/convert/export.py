@@ -12,6 +12,11 @@ from jaxdiff.runs import workdir as files
 from jaxdiff.runs.experiment import Experiment, open_run
 
 
+def is_run(path: Path) -> bool:
+    """Whether a folder is a run's workdir: other projects have a config.json too."""
+    return files.holds_run(path) and (path / files.CHECKPOINTS).is_dir()
+
+
 def export(workdir: Path, out: Path, spec: str, *, force: bool = False) -> None:
     """Write the run of a workdir to the folder `out`.
 
@@ -19,6 +24,8 @@ def export(workdir: Path, out: Path, spec: str, *, force: bool = False) -> None:
     Errors: ValueError and OSError before anything is written: for a run that the format
             cannot express, and for an `out` that is not empty, unless `force`.
     """
+    known = ", ".join(n for n in choices.members(interop) if hasattr(_file(n), "write"))
+    require(spec, f"{workdir} is a run: give --format, of {known}")
     files.check_out(out, force)
     run = open_run(workdir)
     maker = writer(spec)
@@ -29,9 +36,7 @@ def writer(spec: str) -> Any:
     """The `write` of a format, with the options of the spec."""
     name, fields = choices.parse(interop, spec)
     module = importlib.import_module(choices.pick(interop, name).__module__)
-    known = [n for n in choices.members(interop) if hasattr(_file(n), "write")]
-    text = f"--format={spec}: runs are written as {', '.join(known)}"
-    require(hasattr(module, "write"), text)
+    require(hasattr(module, "write"), f"--format={spec}: it is read, and not written")
     given = {"out": "--to", "run": "--from"}
     return choices.choose(module, choices.respec(module, "write", **fields), given)
 

@@ -4,14 +4,16 @@ It is sampled, evaluated, edited and trained on like any other run, also without
 """
 
 import importlib
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 from ml_collections import ConfigDict
 
 from jaxdiff import build, choices, fields, interop, ranges, schema
 from jaxdiff.arrays import PyTree, require
+from jaxdiff.data import images, latents
 from jaxdiff.data import record as records
 from jaxdiff.data.decoders import Pixels
 from jaxdiff.data.record import Record
@@ -21,6 +23,7 @@ from jaxdiff.interop.mapping import Foreign
 from jaxdiff.lock import locked
 from jaxdiff.runs import workdir as files
 from jaxdiff.runs.experiment import Experiment
+from jaxdiff.runs.first_stage import make_first_stage
 from jaxdiff.train import checkpoint
 from jaxdiff.train.state import all_finite, init_state
 
@@ -30,6 +33,9 @@ def convert(
 ) -> Experiment:
     """Write the model at `path` as a run, and return that run.
 
+    Without a config, the autoencoder of a latent pipeline becomes a run beside it, in
+    WORKDIR_autoencoder. With one, that run is the config's data.path.
+
     config: of the experiment; None if the model's format determines all of it.
     spec:   the format, a name of jaxdiff.interop with its options; "" recognises it.
     Errors: ValueError and OSError, in one line, before anything is written: for a
@@ -37,14 +43,45 @@ def convert(
             shape or not finite, a config of another model, a workdir that is not empty.
     """
     files.check_new(workdir)
+    maker = recognise(path, spec)
+    model = _model(path, maker, config)
+    stage = None if config is not None else _first_stage(path, maker)
+    if stage:
+        beside = workdir.with_name(f"{workdir.name}_autoencoder")
+        files.check_new(beside)
+        model.config.data.path = str(beside)
+        _save(beside, _model(stage, maker, None))
+    _save(workdir, model)
+    return Experiment(model.config, workdir)
+
+
+class _Model(NamedTuple):
+    config: ConfigDict
+    foreign: Foreign
+    params: PyTree
+
+
+def _model(path: Path, maker: Any, config: ConfigDict | None) -> _Model:
+    """Everything of a model, checked. Errors: as `convert`."""
     given = schema.flat(config) if config is not None else None
-    foreign = recognise(path, spec)(path, given)
+    foreign = maker(path, given)
     with named(path):
         config = complete(foreign, config)
-    record = _record(foreign, config)
-    source = records.restore(record, None)
-    run = Experiment(config, None, source)
-    params = read(path, foreign, run)
+    # of the shape alone: codes have no other source before their encoder is a run
+    source = records.restore(_record(foreign, config), None)
+    return _Model(
+        config, foreign, read(path, foreign, Experiment(config, None, source))
+    )
+
+
+def _save(workdir: Path, model: _Model) -> None:
+    """Write a run at step 0."""
+    config, foreign, params = model
+    if config.data.name == "latents":
+        record = _record_of_codes(foreign, config)
+        config.data.checksum = record.checksum
+    else:
+        record = _record(foreign, config)
     tx, _ = build.make_optimizer(config)
     state = init_state(params, tx, powers=len(config.train.ema_widths))
     with locked(workdir):
@@ -56,7 +93,12 @@ def convert(
         )
         checkpoint.save(manager, state)
         checkpoint.close(manager)
-    return Experiment(config, workdir)
+
+
+def _first_stage(path: Path, maker: Any) -> Path | None:
+    """The autoencoder of a latent pipeline, where a format has them."""
+    module = importlib.import_module(getattr(maker, "func", maker).__module__)
+    return module.first_stage(path) if hasattr(module, "first_stage") else None
 
 
 def recognise(path: Path, spec: str = "") -> Any:
@@ -130,6 +172,20 @@ def _record(foreign: Foreign, config: ConfigDict) -> Record:
         files="",
         given=False,
         decode=Pixels(config.data.low, 255.0)._asdict(),
+    )
+
+
+def _record_of_codes(foreign: Foreign, config: ConfigDict) -> Record:
+    """As `_record`, of the codes of a run that is there, config.data.path."""
+    stage, d = make_first_stage(Experiment(config).autoencoder), config.data
+    source = latents.of_codes(stage, stage.source, foreign.shape)
+    if d.standardise:
+        source = images.standardise(source, d.mean, d.std)
+    return replace(
+        _record(foreign, config),
+        moments=source.moments,
+        checksum=stage.checksum,
+        decode=records.of(replace(source, fingerprint=None)).decode,
     )
 
 
