@@ -39,6 +39,7 @@ PIPELINES = ("DDPMPipeline", "DDIMPipeline", "LDMPipeline")
 NETWORKS = ("UNet2DModel", "AutoencoderKL")
 # Of a latent pipeline, the folder of the first stage.
 STAGES = ("vqvae", "vae")
+CURE = "download or copy the folder again, with its safetensors"
 # What a folder of a network alone does not determine: DDPM's choices.
 ALONE = {"_class_name": "DDPMScheduler", **SCHEDULERS["DDPMScheduler"]}
 
@@ -144,4 +145,4 @@ def _tensors(folder: Path) -> dict[str, Any]:
             f"{others[0]} is a pickle, which could run code; "
             f"{tensors.convert_line(others[0])}"
         )
-    return renamed(tensors.read(path))
+    return renamed(tensors.read(path, CURE))

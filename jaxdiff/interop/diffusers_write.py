@@ -38,7 +38,7 @@ from jaxdiff.interop.diffusers_schedules import (
 from jaxdiff.interop.trained import Trained
 from jaxdiff.models.norms import Norm
 
-__all__ = ["write"]
+__all__ = ["scaled", "write"]
 
 # The version of diffusers whose files these are.
 VERSION = "0.30.0"
@@ -72,7 +72,7 @@ def write(out: Path, run: Trained, *, licence: str = "unknown") -> None:
         learned = run.fields["diffusion.learned_variance"]
         kind = "DDPMPipeline" if learned else "DDIMPipeline"
         if stage:
-            kind, scale, params = "LDMPipeline", *_scaled(run, stage)
+            kind, scale, params = "LDMPipeline", *scaled(run)
             todo["vqvae"] = _coder(stage._replace(params=params), scale)
     for name, (config, params) in todo.items():
         files.write_json(out / name / CONFIG, config)
@@ -167,7 +167,7 @@ def _error(lacks: list[str]) -> ValueError:
     )
 
 
-def _scaled(run: Trained, stage: Trained) -> tuple[float, PyTree]:
+def scaled(run: Trained) -> tuple[float, PyTree]:
     """The factor by which the pipeline scales codes, and the parameters of its first
     stage.
 
@@ -178,7 +178,8 @@ def _scaled(run: Trained, stage: Trained) -> tuple[float, PyTree]:
 
     and for the log-variance, which the former gives too, plus -2 log std.
     """
-    params = jax.tree.map(np.asarray, stage.params)
+    assert run.stage, "only models of codes have a first stage"
+    params = jax.tree.map(np.asarray, run.stage.params)
     if not run.fields["data.standardise"]:
         return 1.0, params
     mean = np.asarray(run.fields["data.mean"], np.float64)

@@ -80,11 +80,10 @@ def _opened(path: Path, cure: str) -> Iterator[Any]:
     if not path.is_file():
         raise FileNotFoundError(f"there is no file {path} of weights; {cure}")
     with path.open("rb") as raw:
-        begin = raw.read(8)
-    too_long = int.from_bytes(begin, "little") > MOST_HEADER
-    pickled = begin.startswith(PICKLES) and too_long
+        head = raw.read(9)
+    # the length of a safetensors file's header may begin like a pickle; then comes {
     require(
-        not pickled,
+        head[8:] == b"{" or not head.startswith(PICKLES),
         f"{path} is a pickle, which could run code, and not a safetensors file; {cure}",
     )
     try:

@@ -52,6 +52,7 @@ UNETS = {
     "heads": {
         **NARROW,
         "sample_size": 8,
+        "layers_per_block": 1,
         "attention_head_dim": 4,
         "down_block_types": ("AttnDownBlock2D", "AttnDownBlock2D"),
         "up_block_types": ("AttnUpBlock2D", "AttnUpBlock2D"),
@@ -69,6 +70,7 @@ UNETS = {
     "classes": {
         **NARROW,
         "sample_size": 8,
+        "layers_per_block": 1,
         "attention_head_dim": 8,
         "resnet_time_scale_shift": "scale_shift",
         "attn_norm_num_groups": 4,
@@ -97,18 +99,18 @@ UNETS = {
 }
 CODERS = {
     "coder": {
-        "sample_size": 16,
+        "sample_size": 8,
         "norm_num_groups": 4,
-        "block_out_channels": (8, 16, 16),
-        "layers_per_block": 2,
+        "block_out_channels": (8, 16),
         "latent_channels": 3,
     },
     "coder_plain": {
-        "sample_size": 8,
+        "sample_size": 16,
+        "layers_per_block": 2,
         "in_channels": 1,
         "out_channels": 1,
         "norm_num_groups": 4,
-        "block_out_channels": (8, 16),
+        "block_out_channels": (8, 16, 16),
         "mid_block_add_attention": False,
         "use_quant_conv": False,
         "use_post_quant_conv": False,

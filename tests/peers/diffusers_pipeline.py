@@ -1,4 +1,4 @@
-"""What diffusers itself makes of a folder that jaxdiff wrote, and whether it is the same.
+"""What diffusers itself makes of a folder that jaxdiff wrote: the same as jaxdiff?
 
 python tests/peers/diffusers_pipeline.py FOLDER OUT.npz     (needs torch and diffusers)
 python tests/peers/diffusers_pipeline.py OUT.npz WORKDIR    (with jaxdiff)

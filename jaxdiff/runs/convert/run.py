@@ -185,7 +185,7 @@ def _record_of_codes(foreign: Foreign, config: ConfigDict) -> Record:
         _record(foreign, config),
         moments=source.moments,
         checksum=stage.checksum,
-        decode=records.of(replace(source, fingerprint=None)).decode,
+        decode=records.of(replace(source, size=0, fingerprint=None)).decode,
     )
 
 

@@ -1,0 +1,277 @@
+"""Folders of diffusers as runs, and runs as folders of diffusers."""
+
+import json
+import shutil
+
+import chex
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from safetensors.numpy import load_file, save_file
+
+from jaxdiff import schema
+from jaxdiff.data import latents
+from jaxdiff.interop import diffusers
+from jaxdiff.interop.diffusers_schedules import (
+    SCHEDULERS,
+    alpha_bar,
+    scheduler_config,
+    scheduler_fields,
+)
+from jaxdiff.interop.diffusers_write import scaled, write
+from jaxdiff.interop.trained import Trained
+from jaxdiff.runs.convert.export import export
+from jaxdiff.runs.convert.run import convert
+from jaxdiff.runs.experiment import open_run
+from tests.interop.test_diffusers import CONFIGS, PEER, seeded_network
+from tests.slow import slow_but
+
+WEIGHTS = "diffusion_pytorch_model.safetensors"
+
+
+def save(folder, name, config=None, tensors=None):
+    """A network's folder with the weights of the fixture."""
+    folder.mkdir(parents=True)
+    (folder / "config.json").write_text(json.dumps(config or CONFIGS[name]))
+    stored = seeded_network(name)[2] if tensors is None else tensors
+    stored = {k: np.ascontiguousarray(a) for k, a in stored.items()}
+    save_file(stored, folder / WEIGHTS)
+
+
+def index(folder, kind, **parts):
+    (folder / "scheduler").mkdir()
+    (folder / "scheduler/scheduler_config.json").write_text(str(PEER["ddim/scheduler"]))
+    parts |= {"scheduler": ["diffusers", "DDIMScheduler"], "_class_name": kind}
+    (folder / "model_index.json").write_text(json.dumps(parts))
+
+
+@pytest.fixture(scope="module")
+def pipeline(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("diffusers") / "pipeline"
+    save(folder / "unet", "heads")
+    index(folder, "DDIMPipeline", unet=["diffusers", "UNet2DModel"])
+    return folder
+
+
+@pytest.fixture(scope="module")
+def run(pipeline):
+    workdir = pipeline.with_name("run")
+    convert(pipeline, workdir)
+    return open_run(workdir)
+
+
+def test_a_pipeline_samples_as_diffusers_does(run):
+    """Ten steps of DDIMPipeline itself, of the same noise."""
+    assert run.config.sampler.num_steps == 50 and run.config.sampler.clip
+    other = run.with_sampler(num_steps=10)
+    draw, noise = other.sampler().draw, PEER["ddim/noise"]
+    x = draw(run.params, 0, np.arange(len(noise)), None, x_T=noise)
+    ours, theirs = (255 * a for a in (np.clip(x / 2 + 0.5, 0, 1), PEER["ddim/images"]))
+    chex.assert_trees_all_close(ours, theirs, atol=0.01)
+
+
+def test_a_run_is_written_as_the_folder_that_it_came_from(pipeline, run, tmp_path):
+    export(run.path, tmp_path / "out", "diffusers(licence='mit')")
+    ours, theirs = (
+        load_file(folder / "unet" / WEIGHTS) for folder in (tmp_path / "out", pipeline)
+    )
+    chex.assert_trees_all_equal(ours, theirs)
+    card = (tmp_path / "out/README.md").read_text()
+    assert card.startswith("---\nlicense: mit\n") and "DDIMPipeline" in card
+    convert(tmp_path / "out", tmp_path / "back")
+    back = open_run(tmp_path / "back")
+    assert back.config == run.config
+    chex.assert_trees_all_equal(back.params, run.params)
+
+
+def test_a_latent_pipeline_becomes_two_runs(tmp_path, monkeypatch):
+    monkeypatch.setattr(latents, "CHUNK", 1)
+    folder, size = tmp_path / "ldm", CONFIGS["coder"]["sample_size"] // 2
+    config = CONFIGS["heads"] | {"sample_size": size}
+    coder = CONFIGS["coder"] | {"scaling_factor": 0.5}
+    save(folder / "unet", "heads", config)
+    save(folder / "vae", "coder", coder)
+    index(folder, "LDMPipeline", unet=["diffusers", "UNet2DModel"])
+    convert(folder, tmp_path / "run")
+    run = open_run(tmp_path / "run")
+    assert run.autoencoder.path == tmp_path / "run_autoencoder"
+    assert run.source.moments == ((0.0,) * 3, (2.0,) * 3)
+    z = np.random.default_rng(0).standard_normal((1, size, size, 3)).astype("f4")
+    x = run.autoencoder.model.decode(jnp.asarray(z / 0.5))
+    chex.assert_trees_all_close(
+        run.source.decode(z), run.images.decode(np.asarray(x)), atol=1e-3
+    )
+    export(tmp_path / "run", tmp_path / "out", "diffusers")
+    for name in ("unet/config.json", "vqvae/config.json"):
+        json.loads((tmp_path / "out" / name).read_text())
+    assert diffusers.make(tmp_path / "out", None).fields["data.std"] == (2.0,) * 3
+
+
+@pytest.mark.parametrize("name", slow_but(["coder"], ["coder", "coder_plain"]))
+def test_moments_of_codes_become_a_convolution(name):
+    """decode'(z) = decode(std z + mean), and the codes are standardised."""
+    net, params, _ = seeded_network(name)
+    k = 3 if name == "coder" else 4
+    mean, std = np.arange(k) / 4, 1 + np.arange(k) / 2
+    fields = {"data.standardise": True, "data.mean": mean, "data.std": std}
+    stage = Trained({}, {}, (), 0, params, 0, {})
+    scale, other = scaled(stage._replace(fields=fields, stage=stage))
+    assert scale == 1
+    new = net.clone(latent_conv=True)
+    z = PEER[f"{name}/z"]
+    ours, theirs = (
+        n.apply({"params": p}, jnp.asarray(v), method=n.decode)
+        for n, p, v in ((new, other, z), (net, params, np.float32(std * z + mean)))
+    )
+    chex.assert_trees_all_close(ours, theirs, atol=1e-5)
+    ours, theirs = (
+        n.apply({"params": p}, jnp.asarray(PEER[f"{name}/x"]), method=n.encode)
+        for n, p in ((new, other), (net, params))
+    )
+    z, log_var = map(np.asarray, theirs)
+    expected = np.float32((z - mean) / std), np.float32(log_var - 2 * np.log(std))
+    chex.assert_trees_all_close(ours, expected, atol=1e-5)
+
+
+def test_equal_moments_are_the_scaling_factor():
+    stage = Trained({}, {}, (), 0, {"a": np.ones(2)}, 0, {})
+    fields = {"data.standardise": True, "data.mean": (0.0, 0.0), "data.std": (4.0, 4.0)}
+    scale, params = scaled(stage._replace(fields=fields, stage=stage))
+    assert scale == 0.25
+    chex.assert_trees_all_equal(params, stage.params)
+
+
+def betas_of(start, end, steps, power):
+    """Betas whose powers are equally spaced, as diffusers defines its tables."""
+    return np.linspace(start**power, end**power, steps) ** (1 / power)
+
+
+@pytest.mark.parametrize(
+    ("config", "betas"),
+    [
+        ({}, betas_of(1e-4, 0.02, 1000, 1)),
+        ({"num_train_timesteps": 50}, betas_of(1e-4, 0.02, 50, 1)),
+        (
+            {
+                "beta_schedule": "scaled_linear",
+                "beta_start": 0.0015,
+                "beta_end": 0.0195,
+            },
+            betas_of(0.0015, 0.0195, 1000, 0.5),
+        ),
+    ],
+)
+def test_tables_of_betas(config, betas):
+    fields, _ = scheduler_fields({"_class_name": "DDIMScheduler", **config})
+    table = alpha_bar(fields["diffusion.schedule"], len(betas))
+    np.testing.assert_allclose(table, np.cumprod(1 - betas), rtol=1e-9)
+
+
+def test_the_cosine_table():
+    fields, _ = scheduler_fields(
+        {"_class_name": "DDPMScheduler", "beta_schedule": "squaredcos_cap_v2"}
+    )
+    bar = np.cos((np.arange(1001) / 1000 + 0.008) / 1.008 * np.pi / 2) ** 2
+    betas = np.minimum(1 - bar[1:] / bar[:-1], 0.999)
+    table = alpha_bar(fields["diffusion.schedule"], 1000)
+    np.testing.assert_allclose(table, np.cumprod(1 - betas), rtol=1e-9)
+
+
+@pytest.mark.parametrize("spec", ["cosine", "linear_log_snr(end=-6.0)"])
+def test_a_schedule_comes_back_from_its_betas(spec):
+    fields = schema.flat(schema.get_config())
+    stored = scheduler_config(fields, alpha_bar(spec, 1000), False, "0")
+    back, sampler = scheduler_fields(stored, spec)
+    assert back["diffusion.schedule"] == spec
+    assert back["diffusion.prediction"] == "v" and not sampler["sampler.clip"]
+    if spec != "cosine":
+        with pytest.raises(ValueError, match="trained_betas"):
+            scheduler_fields(stored)
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("thresholding", True),
+        ("rescale_betas_zero_snr", True),
+        ("steps_offset", 1),
+        ("set_alpha_to_one", False),
+        ("beta_schedule", "sigmoid"),
+        ("prediction_type", "flow_prediction"),
+        ("clip_sample_range", 2.0),
+    ],
+)
+def test_what_samplers_lack_is_listed(key, value):
+    config = {"_class_name": "DDIMScheduler", **SCHEDULERS["DDIMScheduler"], key: value}
+    with pytest.raises(ValueError, match=f"no counterpart of {key}={value!r}$"):
+        scheduler_fields(config)
+
+
+def test_what_diffusers_cannot_express_is_listed(tmp_path):
+    params = seeded_network("heads")[1]
+    fields = schema.flat(schema.get_config()) | {
+        "diffusion.schedule": "edm",
+        "diffusion.time_feature": "log_snr",
+        "diffusion.sigma_data": 0.5,
+        "data.low": 0.0,
+    }
+    run = Trained({}, fields, (8, 8, 3), 0, params, 0, {})
+    with pytest.raises(ValueError, match="diffusers cannot express") as error:
+        write(tmp_path / "out", run)
+    for field in ("diffusion.schedule", "time_feature", "sigma_data", "data.low"):
+        assert field in str(error.value)
+    assert "model.norm_groups=0 (here " in str(error.value)
+    assert "\n" not in str(error.value) and not (tmp_path / "out").exists()
+    several = schema.flat(schema.get_config()) | {
+        "model.norm_groups": 4,
+        "model.channels": 8,
+        "model.num_heads": 2,
+        "model.attention": (8, 4),
+    }
+    with pytest.raises(ValueError, match=r"model.num_heads=2 \(1\)"):
+        write(tmp_path / "out", run._replace(fields=several))
+
+
+def damaged(folder, kind):
+    path, stored = folder / "unet" / WEIGHTS, load_file(folder / "unet" / WEIGHTS)
+    name = "conv_in.bias"
+    if kind == "missing":
+        del stored[name]
+    elif kind == "extra":
+        stored["conv_on.bias"] = stored[name]
+    elif kind == "shape":
+        stored[name] = stored[name][:3]
+    save_file(stored, path)
+    if kind == "pickle":
+        path.rename(path.with_suffix(".bin"))
+    elif kind == "truncated":
+        path.write_bytes(path.read_bytes()[:5000])
+    elif kind == "network":
+        config = json.loads((folder / "unet/config.json").read_text())
+        config["_class_name"] = "UNet2DConditionModel"
+        (folder / "unet/config.json").write_text(json.dumps(config))
+    elif kind == "pipeline":
+        index = json.loads((folder / "model_index.json").read_text())
+        index["_class_name"] = "StableDiffusionPipeline"
+        (folder / "model_index.json").write_text(json.dumps(index))
+
+
+@pytest.mark.parametrize(
+    ("kind", "text"),
+    [
+        ("missing", "it lacks conv_in.bias"),
+        ("extra", "it has the unknown conv_on.bias"),
+        ("shape", r"conv_in.bias must be of shape \(8,\), got \(3,\)"),
+        ("pickle", "is a pickle, which could run code; to convert it"),
+        ("truncated", "is not a safetensors file that can be read"),
+        ("network", "of a UNet2DConditionModel; UNet2DModel, AutoencoderKL are read"),
+        ("pipeline", "of a StableDiffusionPipeline; DDPMPipeline"),
+    ],
+)
+def test_a_bad_folder_is_an_error_of_one_line(pipeline, tmp_path, kind, text):
+    folder = tmp_path / "folder"
+    shutil.copytree(pipeline, folder)
+    damaged(folder, kind)
+    with pytest.raises(ValueError, match=text) as error:
+        convert(folder, tmp_path / "run")
+    assert "\n" not in str(error.value) and not (tmp_path / "run").exists()
