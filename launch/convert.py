@@ -40,14 +40,18 @@ def main() -> None:
     for flag, what in ((FROM, "which weights?"), (TO, "where shall the run be?")):
         if flag.value is None:
             cli.fail(f"--{flag.name} is missing: {what}")
-    from jaxdiff.runs.convert.export import export, is_run
+    from jaxdiff.runs.convert.export import export
     from jaxdiff.runs.convert.run import convert
+    from jaxdiff.runs.experiment import open_run
+    from jaxdiff.runs.workdir import CHECKPOINTS, check_out, holds_run
     from jaxdiff.train.state import num_params
 
     path, workdir = Path(FROM.value), Path(TO.value)
-    if is_run(path):
+    # other projects call a file config.json too
+    if holds_run(path) and (path / CHECKPOINTS).is_dir():
         with cli.user_errors():
-            export(path, workdir, FORMAT.value)
+            check_out(workdir, force=False)
+            export(open_run(path), workdir, FORMAT.value)
         print(f"{workdir}: {path} as a model of {FORMAT.value}")
         return
     with cli.user_errors():

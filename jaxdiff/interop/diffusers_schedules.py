@@ -40,7 +40,8 @@ SCHEDULERS: dict[str, Json] = {
     "DDIMScheduler": {**COMMON, "set_alpha_to_one": True},
 }
 PREDICTIONS = {"epsilon": "eps", "sample": "x0", "v_prediction": "v"}
-VARIANCES = {"fixed_small": "small", "fixed_large": "large", "learned_range": "learned"}
+# Of our ddpm: what they are there.
+VARIANCES = {"small": "fixed_small", "large": "fixed_large", "learned": "learned_range"}
 # Of our schedules, where these are alike.
 DEFAULTS = {"num_steps": 1000}
 # Tables that a file of betas is compared with, without a config that names one.
@@ -95,8 +96,9 @@ def scheduler_fields(
         c.need(c["set_alpha_to_one"], "set_alpha_to_one")
         sampler |= {"sampler.solver": "ddim", "sampler.num_steps": min(50, steps)}
     else:
-        c.need(c["variance_type"] in VARIANCES, "variance_type")
-        variance = VARIANCES.get(c["variance_type"], "small")
+        c.need(c["variance_type"] in VARIANCES.values(), "variance_type")
+        ours = {theirs: ours for ours, theirs in VARIANCES.items()}
+        variance = ours.get(c["variance_type"], "small")
         sampler |= {"sampler.solver": f"ddpm(variance={variance!r})"}
         sampler |= {"sampler.num_steps": steps}
     c.check()

@@ -163,7 +163,7 @@ def _text(field: str, value: Any, *others: Any) -> str:
 
 def _error(lacks: list[str]) -> ValueError:
     return ValueError(
-        f"diffusers cannot express {', '.join(lacks)}; train with what the brackets say"
+        f"diffusers cannot express {', '.join(lacks)}; the values in brackets can be"
     )
 
 

@@ -18,8 +18,6 @@ SUFFIX = ".safetensors"
 # The types of numbers that are read, by their names in the file. Others, such as F8,
 # need scales that the file does not hold.
 TYPES = {"F64", "F32", "F16", "BF16", "I64", "I32", "I16", "I8", "U8", "BOOL"}
-# A safetensors file begins with the length of its header in bytes, at most that.
-MOST_HEADER = 100_000_000
 # How a file that torch.save wrote begins: a zip archive, or a bare pickle.
 PICKLES = (b"PK\x03\x04", b"\x80")
 

@@ -71,7 +71,7 @@ def test_a_pipeline_samples_as_diffusers_does(run):
 
 
 def test_a_run_is_written_as_the_folder_that_it_came_from(pipeline, run, tmp_path):
-    export(run.path, tmp_path / "out", "diffusers(licence='mit')")
+    export(run, tmp_path / "out", "diffusers(licence='mit')")
     ours, theirs = (
         load_file(folder / "unet" / WEIGHTS) for folder in (tmp_path / "out", pipeline)
     )
@@ -101,7 +101,7 @@ def test_a_latent_pipeline_becomes_two_runs(tmp_path, monkeypatch):
     chex.assert_trees_all_close(
         run.source.decode(z), run.images.decode(np.asarray(x)), atol=1e-3
     )
-    export(tmp_path / "run", tmp_path / "out", "diffusers")
+    export(run, tmp_path / "out", "diffusers")
     for name in ("unet/config.json", "vqvae/config.json"):
         json.loads((tmp_path / "out" / name).read_text())
     assert diffusers.make(tmp_path / "out", None).fields["data.std"] == (2.0,) * 3
