@@ -11,7 +11,7 @@ from jaxdiff import models as model_home
 from jaxdiff import notes
 from jaxdiff import tasks as task_home
 from jaxdiff.arrays import require
-from jaxdiff.choices import choose, from_block, hint, members, parse, pick
+from jaxdiff.choices import choose, from_block, hint, members, name_of, parse, pick
 from jaxdiff.data import compare, images
 from jaxdiff.data.latents import FirstStage
 from jaxdiff.data.record import Record
@@ -205,7 +205,7 @@ def _check_takes(config, field, lacks, parameter=""):
 
 
 def _takes(config, parameter):
-    maker = pick(model_home, config.model.name)
+    maker = pick(model_home, name_of(config.model.name))
     return parameter in inspect.signature(maker).parameters
 
 
@@ -264,13 +264,13 @@ def make_solver(config: ConfigDict, schedule: Schedule) -> Solver:
 
 def make_grid(config: ConfigDict, schedule: Schedule, num_steps: int = 0) -> grids.Grid:
     """The sampler's grid; steps too long for its solver are noted. num_steps: or 0."""
-    s, solver = config.sampler, parse(solver_home, config.sampler.solver)[0]
+    s, stated = config.sampler, _stated(config)
     ts = grid_of_steps(config, schedule, num_steps or s.num_steps)
-    if solver_home.grid_of(solver) and error_gain(schedule, ts) > MOST_GAIN:
+    if stated and error_gain(schedule, ts) > MOST_GAIN:
         is_auto = parse(grids, s.grid)[0] == "auto"
         auto = "" if is_auto else "set sampler.grid=auto, or "
         notes.note_once(
-            f"the steps of sampler.grid={s.grid} are too long for {solver}: samples "
+            f"the steps of sampler.grid={s.grid} are too long for {s.solver}: samples "
             f"can be noise; {auto}take more sampler.num_steps"
         )
     return ts
@@ -278,12 +278,16 @@ def make_grid(config: ConfigDict, schedule: Schedule, num_steps: int = 0) -> gri
 
 def grid_of_steps(config: ConfigDict, schedule: Schedule, num_steps: int) -> grids.Grid:
     """The sampler's grid of so many steps. Errors: ValueError if it has none."""
-    s, solver = config.sampler, parse(solver_home, config.sampler.solver)[0]
-    pick(solver_home, solver)  # an unknown one
-    make = choose(grids, s.grid, {"num_steps": "sampler.num_steps"})
-    stated = {"stated": solver_home.grid_of(solver)}
-    how = stated if parse(grids, s.grid)[0] == "auto" else {}
+    grid, stated = config.sampler.grid, _stated(config)
+    make = choose(grids, grid, {"num_steps": "sampler.num_steps"})
+    how = {"stated": stated} if parse(grids, grid)[0] == "auto" else {}
     return make(schedule, num_steps, **how)
+
+
+def _stated(config):
+    """The grid that the sampler's solver states, if any."""
+    solver, _ = parse(solver_home, config.sampler.solver)
+    return solver_home.grid_of(pick(solver_home, solver))
 
 
 def make_rule(config: ConfigDict) -> Rule:

@@ -3,6 +3,10 @@
 A choice is a name in a home, which is a module or a package. The members of a home are
 the makers in its `__all__` or, for a package without one, its files with a `make`. A
 new file or function can therefore be chosen at once; nothing is registered.
+
+A name with dots is a maker of somebody's own package: "pkg.nets.mynet" is the function
+`mynet` of pkg.nets, or `make` of the module pkg.nets.mynet. It is imported when it is
+picked; trust.py decides whether a stored run may name one.
 """
 
 import ast
@@ -34,8 +38,11 @@ def members(home: Home) -> dict[str, Callable]:
 def pick(home: Home, name: str) -> Callable:
     """The maker called `name`.
 
-    Errors: ValueError with the nearest name and all names.
+    Errors: ValueError with the nearest name and all names; what the import of a name
+            with dots raises.
     """
+    if is_dotted(name):
+        return _imported(name)
     if hasattr(home, "__all__"):
         if name in home.__all__:
             return getattr(home, name)
@@ -45,6 +52,33 @@ def pick(home: Home, name: str) -> Callable:
             return file.make
     known = members(home)
     raise ValueError(f"{home.__name__} has no {name!r}{hint(name, known)}")
+
+
+def is_dotted(name: str) -> bool:
+    """Whether a name is one of a package outside jaxdiff."""
+    parts = name.split(".")
+    return len(parts) > 1 and all(part.isidentifier() for part in parts)
+
+
+def _imported(name):
+    """The maker that a name with dots stands for."""
+    module, _, last = name.rpartition(".")
+    try:
+        home = importlib.import_module(module)
+        maker = getattr(home, last, None)
+        if maker is None or isinstance(maker, ModuleType):
+            maker = importlib.import_module(name).make
+    except ModuleNotFoundError as error:
+        if not f"{name}.".startswith(f"{error.name}."):
+            raise  # of what that package imports itself
+        raise ValueError(
+            f"{name!r}: there is no module {error.name!r} here; install the package, "
+            "or start in the folder that it lies in"
+        ) from None
+    except AttributeError:
+        raise ValueError(f"{name!r} is a module without a function `make`") from None
+    require(callable(maker), f"{name!r} is no function that makes something")
+    return maker
 
 
 def choose(
@@ -81,12 +115,13 @@ def parse(home: Home, spec: str) -> tuple[str, dict[str, Any]]:
     """
     try:
         call = ast.parse(spec, mode="eval").body
-        if isinstance(call, ast.Name):
-            return call.id, {}
-        if isinstance(call, ast.Call) and isinstance(call.func, ast.Name):
+        name, fields = call, {}
+        if isinstance(call, ast.Call):
             require(not call.args, "fields need names")
             fields = {str(k.arg): ast.literal_eval(k.value) for k in call.keywords}
-            return call.func.id, fields
+            name = call.func
+        if isinstance(name, ast.Name) or is_dotted(ast.unparse(name)):
+            return ast.unparse(name), fields
         raise SyntaxError
     # what ast raises for odd literals and for very long ones
     except (SyntaxError, ValueError, TypeError, RecursionError, MemoryError):
@@ -94,6 +129,16 @@ def parse(home: Home, spec: str) -> tuple[str, dict[str, Any]]:
             f"{spec[:80]!r} is not 'name' or 'name(field=value, ...)', with texts in "
             f"quotes, for {home.__name__}"
         ) from None
+
+
+def name_of(text: str) -> str:
+    """The name that `pick` or `parse` would read in a text; of no spec the text."""
+    if is_dotted(text):
+        return text
+    try:
+        return parse(inspect, text)[0]
+    except ValueError:
+        return text
 
 
 def respec(home: Home, spec: str, **others: Any) -> str:
@@ -110,11 +155,19 @@ def fields_of(home: Home, spec: str, kind: type) -> list[str]:
 
 
 def from_block(home: Home, block: Mapping[str, Any], **derived: Any) -> Any:
-    """Call the maker named by `block.name` with those of the fields that it takes."""
-    maker = pick(home, block["name"])
-    fields = {k: v for k, v in block.items() if k != "name"}
+    """Call the maker named by `block.name` with those of the fields that it takes.
+
+    A maker may have fields that the block lacks: "pkg.nets.mynet(width=64)".
+    Errors: as `choose`; ValueError also for such a field that the block has.
+    """
+    name, extra = parse(home, block["name"])
+    maker = pick(home, name)
+    fields = {**{k: v for k, v in block.items() if k != "name"}, **derived}
+    for field in extra:
+        require(field not in fields, f"{name}({field}=...): the config has {field} too")
     takes = inspect.signature(maker).parameters
-    return maker(**{k: v for k, v in {**fields, **derived}.items() if k in takes})
+    given = {k: v for k, v in fields.items() if k in takes}
+    return maker(**given, **_fitted(maker, extra, name))
 
 
 def _fitted(maker, fields, name):

@@ -16,7 +16,7 @@ from jaxdiff import data as data_home
 from jaxdiff import models as model_home
 from jaxdiff import tasks as task_home
 from jaxdiff.arrays import require
-from jaxdiff.choices import hint, members, pick
+from jaxdiff.choices import hint, members, name_of, pick
 from jaxdiff.data.source import Source
 from jaxdiff.schema import OLDER, flat, get_config
 
@@ -173,11 +173,12 @@ SWITCHES = {
 
 @cache
 def takes(block: str, name: str) -> frozenset[str]:
-    """The fields of a block ("data", "model") that the maker of that name takes.
+    """The fields of a block ("data", "model") that the maker of that spec takes.
 
     Errors: ValueError for an unknown name.
     """
-    fields = frozenset(inspect.signature(pick(HOMES[block], name)).parameters)
+    maker = pick(HOMES[block], name_of(name))
+    fields = frozenset(inspect.signature(maker).parameters)
     # the first stage of latent diffusion is read from its workdir
     return fields | {"path"} if "first_stage" in fields else fields
 

@@ -1,7 +1,6 @@
 """What the launchers share: a user's mistake is one line and exit status 2."""
 
 import argparse
-import ast
 import contextlib
 import dis
 import functools
@@ -96,6 +95,15 @@ def define_label(text: str) -> flags.FlagHolder[str | None]:
     return flags.DEFINE_string("label", None, f"{text} A class's name, or its number.")
 
 
+def define_trust() -> None:
+    text = "Import the code outside jaxdiff that stored runs name, which then runs."
+    flags.DEFINE_bool("trust", False, text)
+
+
+def trusts() -> bool:
+    return flags.FLAGS["trust"].value
+
+
 def chosen_class(label: str | None, source: "Source") -> int | None:
     """The number of the class that --label names, which is printed with its name."""
     if label is None:
@@ -115,12 +123,15 @@ def define_stored_config(argv: list[str]) -> None:
     parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
     parser.add_argument("--workdir")
     given, _ = parser.parse_known_args(argv[1:])
+    define_trust()
     helps = hints.asks_for_help(argv)
     if given.workdir is None and not helps:
         fail("--workdir is missing: the one that launch.train was given")
     with user_errors():
         config = (
-            schema.get_config() if helps else workdir.load_config(Path(given.workdir))
+            schema.get_config()
+            if helps
+            else workdir.load_config(Path(given.workdir), "--trust" in argv)
         )
     with flag_errors():
         config_flags.DEFINE_config_dict("config", config)
@@ -234,7 +245,7 @@ def _parse(argv):
             file = hints.find_config(name)
         path, _, variant = file.partition(":")
         made_up = _flag(argv, "--config.data.name") == "synthetic"
-        if made_up and not variant and _has_variants(Path(path)):
+        if made_up and not variant and hints.has_variants(Path(path)):
             file = f"{path}:synthetic"
             _note(f"the data are made up, in the shape of the real ones ({file})")
         # absl reads sys.argv again, which this list is
@@ -249,20 +260,6 @@ def _flag(argv: list[str], name: str) -> str | None:
     parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
     parser.add_argument(name, dest="value")
     return parser.parse_known_args(argv[1:])[0].value
-
-
-def _has_variants(path: Path) -> bool:
-    """Whether a config file's get_config takes a variant's name."""
-    try:
-        tree = ast.parse(path.read_text(encoding="utf-8"))
-    except SyntaxError:  # absl names the line
-        return False
-    return any(
-        isinstance(node, ast.FunctionDef)
-        and node.name == "get_config"
-        and node.args.args
-        for node in tree.body
-    )
 
 
 def _check_config(config: ConfigDict, varied: Sequence[str]) -> None:
@@ -287,7 +284,7 @@ def _check_config(config: ConfigDict, varied: Sequence[str]) -> None:
     workdir.check_unchanged(folder, config)
     for name in varied:
         config = fields.varied(config, f"sampler.{name}")
-    unused = fields.check(config, stored=workdir.load_config(folder))
+    unused = fields.check(config, stored=workdir.load_config(folder, config))
     if unused:
         _note(f"nothing takes {', '.join(unused)} of {folder / workdir.CONFIG}")
 

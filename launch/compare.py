@@ -42,11 +42,14 @@ def main(*folders: str) -> None:
         cli.fail("--features is missing: the workdir of a classifier's run")
     if OUT.value is None:
         cli.fail("--out is missing: where shall the comparison be written?")
+    trust = cli.trusts()
     with cli.user_errors():
         data = None
         if DATA.value:
             folder = Path(DATA.value)
-            data = Experiment(workdir.load_config(folder), folder).images
+            data = Experiment(
+                workdir.load_config(folder, trust), folder, trust=trust
+            ).images
         request = compare.prepare(
             [Path(folder) for folder in folders],
             Path(FEATURES.value),
@@ -56,6 +59,7 @@ def main(*folders: str) -> None:
             num_real=NUM_REAL.value,
             seed=SEED.value,
             force=FORCE.value,
+            trust=trust,
         )
     command = shlex.join(["python", "-m", "launch.compare", *sys.argv[1:]])
     with cli.user_errors(working=True):
@@ -63,4 +67,5 @@ def main(*folders: str) -> None:
 
 
 if __name__ == "__main__":
+    cli.define_trust()
     cli.run(main, word="folder of samples", many=True)

@@ -79,7 +79,7 @@ def main(kind: str) -> None:
         if flags.FLAGS[name].present and kind in edit.KINDS and kind not in kinds:
             cli.fail(f"--{name} is for {', '.join(kinds)}, and not for {kind}")
     with cli.user_errors():
-        run = open_run(Path(WORKDIR.value), flags.FLAGS.config)
+        run = open_run(Path(WORKDIR.value), flags.FLAGS.config, trust=cli.trusts())
         request = edit.EditRequest(
             run=run,
             out=Path(OUT.value),

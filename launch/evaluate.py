@@ -72,7 +72,7 @@ def main() -> None:
         cli.fail("--out is missing: where shall evaluation.json be written?")
     with cli.user_errors():
         request = evaluate.prepare(
-            open_run(Path(WORKDIR.value), flags.FLAGS.config),
+            open_run(Path(WORKDIR.value), flags.FLAGS.config, trust=cli.trusts()),
             metrics=METRICS.value,
             features=Path(FEATURES.value) if FEATURES.value else None,
             images=Path(IMAGES.value) if IMAGES.value else None,

@@ -28,6 +28,7 @@ FORCE = flags.DEFINE_bool("force", False, "Write into a folder that is not empty
 
 def main() -> None:
     from jaxdiff.runs.bench import fit_grid
+    from jaxdiff.runs.experiment import open_run
 
     if OUT.value is None:
         cli.fail("--out is missing: where shall the pictures be written?")
@@ -35,8 +36,7 @@ def main() -> None:
         cli.fail(f"--steps must be numbers, as in --steps=5,10, got {STEPS.value}")
     with cli.user_errors():
         request = fit_grid.prepare(
-            Path(WORKDIR.value),
-            flags.FLAGS.config,
+            open_run(Path(WORKDIR.value), flags.FLAGS.config, trust=cli.trusts()),
             out=Path(OUT.value),
             steps=[int(step) for step in STEPS.value],
             num=NUM.value,

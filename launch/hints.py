@@ -1,5 +1,6 @@
 """Help for whoever types a command: --help, near names, configs by name, and "~"."""
 
+import ast
 import difflib
 import sys
 from os.path import expanduser
@@ -78,3 +79,17 @@ def expand_home(argv: list[str]) -> None:
         flag, equals, value = word.partition("=")
         is_flag = word.startswith("-") and equals
         argv[i] = flag + "=" + expanduser(value) if is_flag else expanduser(word)
+
+
+def has_variants(path: Path) -> bool:
+    """Whether a config file's get_config takes a variant's name."""
+    try:
+        tree = ast.parse(path.read_text(encoding="utf-8"))
+    except SyntaxError:  # absl names the line
+        return False
+    return any(
+        isinstance(node, ast.FunctionDef)
+        and node.name == "get_config"
+        and node.args.args
+        for node in tree.body
+    )

@@ -74,15 +74,18 @@ def main(kind: str) -> None:
             f"--config.{unused[0]} changes nothing in a picture of a config: only "
             "pictures of a run (--workdir) draw samples. Leave it out"
         )
+    trust = "trust" in flags.FLAGS and cli.trusts()
     with cli.user_errors():
-        workdir = Path(WORKDIR.value) if WORKDIR.value else None
+        workdir, beside = (
+            Path(f) if f else None for f in (WORKDIR.value, BESIDE.value)
+        )
         request = plot.PlotRequest(
-            run=Experiment(flags.FLAGS.config, workdir),
+            run=Experiment(flags.FLAGS.config, workdir, trust=trust),
             seed=SEED.value,
             num=NUM.value,
             steps=STEPS.value,
             every=ALL.value,
-            beside=open_run(Path(BESIDE.value)) if BESIDE.value else None,
+            beside=open_run(beside, trust=trust) if beside else None,
             features=Path(FEATURES.value) if FEATURES.value else None,
         )
         plot.check(request, kind)

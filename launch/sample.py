@@ -51,7 +51,7 @@ def main() -> None:
     if OUT.value is None:
         cli.fail("--out is missing: where shall the samples be written?")
     with cli.user_errors():
-        run = open_run(Path(WORKDIR.value), flags.FLAGS.config)
+        run = open_run(Path(WORKDIR.value), flags.FLAGS.config, trust=cli.trusts())
         request = sample.prepare(
             run,
             out=Path(OUT.value),

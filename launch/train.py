@@ -26,7 +26,8 @@ def main() -> None:
     from jaxdiff.runs.train import loop, setup
 
     with cli.user_errors():
-        run = setup.prepare(CONFIG.value, WORKDIR.value and Path(WORKDIR.value))
+        workdir = WORKDIR.value and Path(WORKDIR.value)
+        run = setup.prepare(CONFIG.value, workdir, trust=cli.trusts())
     for line in run.experiment.source.notes:
         print(line)
     if DRY_RUN.value:
@@ -38,4 +39,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
+    cli.define_trust()
     cli.run(main)

@@ -16,7 +16,8 @@ LAW = analytic.Mixture(WEIGHTS, MEANS, np.full((2, 1), STDS))
 LEVELS = (np.arange(500) + 0.5) / 500
 NAMES = ("cosine", "edm")
 MADE = dict(zip(NAMES, as_one([getattr(schedules, n)() for n in NAMES]), strict=True))
-STATED = [name for name in choices.members(solvers) if solvers.grid_of(name)]
+MAKERS = choices.members(solvers)
+STATED = [name for name, make in MAKERS.items() if solvers.grid_of(make)]
 
 
 def config_of(solver, grid="auto", steps=25, schedule="cosine"):
@@ -60,7 +61,7 @@ def test_auto_is_what_the_solver_states():
     assert {"heun", "plms", "restart"} <= {*STATED}
     schedule = schedules.cosine()
     for name in choices.members(solvers):
-        expected = (solvers.grid_of(name) or grids.uniform)(schedule, 25)
+        expected = (solvers.grid_of(MAKERS[name]) or grids.uniform)(schedule, 25)
         np.testing.assert_array_equal(grid_of(name), expected)
     np.testing.assert_array_equal(grid_of("ddim(eta=0.5)"), np.linspace(1, 0, 26))
     np.testing.assert_array_equal(

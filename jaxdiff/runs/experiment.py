@@ -42,11 +42,13 @@ class Experiment:
 
     workdir: where the run is; None for a config alone, which has no parameters.
     data: what to use instead of all of config.data.
+    trust: whether runs that it names may name other code (trust.py).
     """
 
     config: ConfigDict
     workdir: Path | None = None
     data: Source | None = None
+    trust: bool = False
 
     @cached_property
     def source(self) -> Source:
@@ -87,8 +89,9 @@ class Experiment:
 
     @property
     def is_image(self) -> bool:
-        """Whether the data are images, or codes of images. Reads no data."""
-        return fields.kind(self.config, self.data) != fields.ROWS
+        """Whether the data are images, or codes of images. A run's record has it."""
+        by_name = self.data is None and self.record is None
+        return fields.kind(self.config, None if by_name else self.source) != fields.ROWS
 
     @cached_property
     def schedule(self) -> Schedule:
@@ -231,15 +234,16 @@ class Experiment:
         if (field, folder) in self._runs:
             return self._runs[field, folder]
         try:
-            config = files.load_config(folder)
+            config = files.load_config(folder, self.trust)
         except FileNotFoundError as error:
             text = f"{field}: {error} (it names the run of {_a(kind)})"
             raise FileNotFoundError(text) from None
         differ = files.differing(config, self.config, within=alike, but=(RULES,))
-        run = Experiment(config, folder, self.source if alike else None)
+        data = self.source if alike else None
+        run = Experiment(config, folder, data, self.trust)
         if alike and config.data.rules != self.config.data.rules:
             # older rules may read the same files as other classes or columns
-            theirs = Experiment(config, folder).source
+            theirs = Experiment(config, folder, trust=self.trust).source
             differ += compare.misfits(records.of(self.source), theirs)
         what = "; ".join(differ)
         require(not what, f"{field}: {folder} was trained with other settings: {what}")
@@ -288,21 +292,25 @@ class Experiment:
 
 
 def open_run(
-    workdir: Path, config: ConfigDict | None = None, source: Source | None = None
+    workdir: Path,
+    config: ConfigDict | None = None,
+    source: Source | None = None,
+    trust: bool = False,
 ) -> Experiment:
     """A trained run: its parameters are read now.
 
     Args:   config: of the run with another sampler block; by default the stored one.
             source: of config.data, or the one in Python that it was trained on.
+            trust: as of the Experiment, and for the run itself.
     Errors: FileNotFoundError for what is no run or has no checkpoint; ValueError, also
             for a config that differs in what a trained run cannot change.
     """
     if config is None:
-        config = files.load_config(workdir)
+        config = files.load_config(workdir, trust)
     else:
         config = files.recall(workdir, config)
         files.check_unchanged(workdir, config)
-    run = Experiment(config, workdir, source)
+    run = Experiment(config, workdir, source, trust)
     _ = run.params
     compare.peek(run.record, run.source, config.data.path)
     return run

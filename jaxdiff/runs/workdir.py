@@ -11,6 +11,7 @@ from typing import Any
 from ml_collections import ConfigDict
 
 from jaxdiff import fields, files, ranges, schema
+from jaxdiff import trust as trusts
 from jaxdiff.arrays import require
 from jaxdiff.lock import is_empty
 from jaxdiff.train import log
@@ -28,16 +29,19 @@ def holds_run(workdir: Path | None) -> bool:
     return bool(workdir) and (workdir / CONFIG).exists()
 
 
-def load_config(workdir: Path) -> ConfigDict:
+def load_config(workdir: Path, trust: bool | ConfigDict = False) -> ConfigDict:
     """The config of a run, in today's fields.
 
+    trust:  whether it may name code outside jaxdiff; or a config that somebody gave,
+            whose code it may name too (trust.py).
     Errors: FileNotFoundError for what is no run's workdir; ValueError that names the
-            file, for a field or value that the schema does not have.
+            file, for a field or value that the schema does not have, and such code.
     """
     stored = read_config(workdir)
     with files.named(workdir / CONFIG):
         config = schema.upgrade(stored)
         ranges.check(config)
+    trusts.check(config, str(workdir / CONFIG), trust)
     return config
 
 
@@ -66,7 +70,7 @@ def save_config(workdir: Path, config: ConfigDict) -> None:
     An equal one stays as it was written, in an older schema's fields
     too: checksums of older runs are of those.
     """
-    if holds_run(workdir) and load_config(workdir) == config:
+    if holds_run(workdir) and load_config(workdir, config) == config:
         return
     files.write_json(workdir / CONFIG, config.to_dict())
 
@@ -95,7 +99,7 @@ def check_same(workdir: Path, config: ConfigDict) -> None:
         *("evaluate_steps", "features"),
     )
     free = ("sampler", *(f"train.{name}" for name in names))
-    stored = load_config(workdir)
+    stored = load_config(workdir, config)
     if config.train.num_steps > stored.train.num_steps:
         free += ("train.num_steps",)
     others = differing(stored, config, but=free)
@@ -111,7 +115,7 @@ def check_unchanged(workdir: Path, config: ConfigDict) -> None:
     sampler's, where the data lie, and how the machine computes.
     """
     free = ("sampler", "train.cpu_devices", "model.dtype", "model.remat")
-    others = differing(load_config(workdir), config, but=free)
+    others = differing(load_config(workdir, config), config, but=free)
     require(
         not others,
         f"{workdir} is trained and cannot have {'; '.join(others)}: leave it out, or "
@@ -128,7 +132,7 @@ def check_used(
     """
     changed = [
         f"--config.{field}={new!r} {why}. Leave it out"
-        for field, (_, new) in changes(load_config(workdir), config).items()
+        for field, (_, new) in changes(load_config(workdir, config), config).items()
         if field.startswith((*unused,))
     ]
     require(not changed, "".join(changed[:1]))
@@ -173,7 +177,8 @@ def recall(workdir: Path, config: ConfigDict) -> ConfigDict:
     """
     if not holds_run(workdir):
         return config
-    stored, config = load_config(workdir), config.copy_and_resolve_references()
+    stored = load_config(workdir, config)
+    config = config.copy_and_resolve_references()
     for names in (("mean", "std"), ("checksum",)):  # what is measured together
         if not any(config.data[name] for name in names):
             config.data.update({name: stored.data[name] for name in names})

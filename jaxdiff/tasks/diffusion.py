@@ -3,7 +3,6 @@
 from collections.abc import Callable
 from functools import partial
 
-import flax.linen as nn
 import jax
 import jax.numpy as jnp
 from jax.tree_util import Partial
@@ -13,11 +12,11 @@ from jaxdiff.arrays import PyTree, require
 from jaxdiff.diffusion import conditions, inputs, upsampling
 from jaxdiff.diffusion.denoisers import make_denoise
 from jaxdiff.diffusion.losses import Objective, denoising_loss
-from jaxdiff.tasks.task import Apply, Task
+from jaxdiff.tasks.task import Apply, Network, Task
 
 
 def make(
-    network: nn.Module,
+    network: Network,
     objective: Objective,
     *,
     shape: tuple[int, ...],

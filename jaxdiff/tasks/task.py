@@ -2,9 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, NamedTuple
-
-import flax.linen as nn
+from typing import Any, NamedTuple, Protocol
 
 from jaxdiff.arrays import PyTree
 from jaxdiff.train.step import Loss
@@ -44,6 +42,19 @@ class Task(NamedTuple):
         return None if self.example_cond is None else batch["cond"]
 
 
+class Network(Protocol):
+    """What a task needs of a network: two methods of flax's `nn.Module`.
+
+    init:  (key, x f32[b, ...], t f32[b], cond) -> {"params": a tree of float arrays}
+    apply: ({"params": ...}, x, t, cond, train=False, rngs=None) -> out. Equal networks
+           compile once, so a network should have an ==, and needs a hash.
+    """
+
+    def init(self, *args: Any, **kwargs: Any) -> Any: ...
+
+    def apply(self, *args: Any, **kwargs: Any) -> Any: ...
+
+
 @dataclass(frozen=True)
 class Apply:
     """network.apply as a value: equal for networks with equal fields.
@@ -54,7 +65,7 @@ class Apply:
     features: call the network with features=True, for features instead of its output.
     """
 
-    network: nn.Module
+    network: Network
     features: bool = False
 
     def __call__(self, variables, *args, **kwargs):

@@ -6,12 +6,12 @@ from importlib.util import find_spec
 from types import ModuleType
 
 
-def grid_of(name: str) -> Callable | None:
-    """The grid that a solver's file states as GRID, a maker of grids.py, if any.
+def grid_of(make: Callable) -> Callable | None:
+    """The grid that the file of a solver's `make` states as GRID, a maker of grids.py.
 
     A solver that states none runs on even steps in t.
     """
-    return getattr(import_module(f"{__name__}.{name}"), "GRID", None)
+    return getattr(import_module(make.__module__), "GRID", None)
 
 
 def __getattr__(name: str) -> ModuleType:

@@ -7,7 +7,6 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from ml_collections import ConfigDict
 from tqdm import tqdm
 
 from jaxdiff import rng
@@ -18,7 +17,7 @@ from jaxdiff.files import write_json, write_text
 from jaxdiff.lock import locked
 from jaxdiff.plots import curves, pictures
 from jaxdiff.runs import workdir as files
-from jaxdiff.runs.experiment import Experiment, open_run
+from jaxdiff.runs.experiment import Experiment
 
 # Images in a row of the picture, and the grids that it compares.
 SHOWN = 10
@@ -37,8 +36,7 @@ class GridRequest(NamedTuple):
 
 
 def prepare(
-    workdir: Path,
-    config: ConfigDict,
+    run: Experiment,
     *,
     out: Path,
     steps: Sequence[int],
@@ -53,12 +51,12 @@ def prepare(
         f"--steps must be different numbers from 1, as in --steps=5,10, got {steps}",
     )
     files.check_out(out, force)
-    run = open_run(workdir, config)
+    config = run.config
     require(
         not run.is_upsampler,
         "a grid is fitted to a model that makes images by itself, not to an upsampler",
     )
-    files.check_used(workdir, config, files.KNOWN, files.NEEDS_KNOWN)
+    files.check_used(run.path, config, files.KNOWN, files.NEEDS_KNOWN)
     shared = run.sampler().shared(run.params)
     system = System(shared.denoise, shared.solver, shared.schedule, shared.noise)
     require(

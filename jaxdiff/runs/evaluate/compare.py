@@ -37,6 +37,7 @@ def prepare(
     num_real: int | None,
     seed: int,
     force: bool,
+    trust: bool = False,
 ) -> Request:
     """Check everything and read the samples, before any work.
 
@@ -55,7 +56,7 @@ def prepare(
         if data is None
         else f"--features={features} compares with its own data; leave out --data",
     )
-    extractor = load_extractor(features, data)
+    extractor = load_extractor(features, data, trust=trust)
     source = extractor.source
     number = None if label is None else source.class_of(label)
     samples = [folders.read(path, source) for path in paths]

@@ -107,11 +107,12 @@ class Extractor(NamedTuple):
 
 
 def load_extractor(
-    path: Path, source: Source | None = None, name: str = "--features"
+    path: Path, source: Source | None = None, name: str = "--features", trust=False
 ) -> Extractor:
     """The classifier of a run's averaged parameters; of a file of weights, Inception.
 
-    Args:   source: of the images, which Inception needs.  name: of the flag or field.
+    Args:   source: of the images, which Inception needs.  trust: see open_run.
+            name: of the flag or field.
     Errors: FileNotFoundError for what is no workdir or has no checkpoint; ValueError
             for a run that is no classifier, or of images of another size, for Inception
             without a source of images, and for files as interop.inception.load.
@@ -124,7 +125,7 @@ def load_extractor(
         both = (Partial(Apply(network, features=f), weights) for f in (False, True))
         classify = classifier.Classify(*both)
         return Extractor(as_pixels(source), classify, path, None, True, INCEPTION_CHUNK)
-    run = open_run(path)
+    run = open_run(path, trust=trust)
     require(
         run.task.kind == "classifier",
         f"{name}={path} is a run of task={run.config.task!r}; it takes {NEEDED}",

@@ -118,7 +118,7 @@ def _make_reference(run, features, num_real):
     )
     if not features:
         return None
-    extractor = load_extractor(features, source)
+    extractor = load_extractor(features, source, trust=run.trust)
     return Reference(extractor, source, num_real or len(source), run=run)
 
 

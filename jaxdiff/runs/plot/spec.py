@@ -59,7 +59,7 @@ class PlotRequest:
         """Errors: ValueError, FileNotFoundError for what does not fit the run."""
         assert self.features, "the spec's misfit refuses a request without features"
         source = self.run.images
-        extractor = load_extractor(self.features, source)
+        extractor = load_extractor(self.features, source, trust=self.run.trust)
         require(
             extractor.source.class_names == source.class_names,
             f"--features {self.features} has other classes than the run",

@@ -55,7 +55,7 @@ def make_measure(run: Experiment) -> Measure | None:
 def _compare_images(run):
     path, images = run.config.train.features, run.images
     require(path, f"train.evaluate_every needs train.features: {NEEDED}")
-    extractor = load_extractor(Path(path), images, "train.features")
+    extractor = load_extractor(Path(path), images, "train.features", run.trust)
     reference = Reference(extractor, images, min(len(images), MOST_REAL), run=run)
 
     def compare(x):

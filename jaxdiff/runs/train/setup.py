@@ -52,17 +52,22 @@ class Run(NamedTuple):
 
 
 def prepare(
-    config: ConfigDict, workdir: Path | None, source: Source | None = None
+    config: ConfigDict,
+    workdir: Path | None,
+    source: Source | None = None,
+    trust: bool = False,
 ) -> Run:
     """Build and check everything, write nothing.
 
     workdir: where the run will be, or is and resumes; None where none is to be written.
     source: what to train on, where it is not all of config.data.
+    trust: of runs that the config names; what it names itself is trusted.
     Errors: ValueError, FileNotFoundError.
     """
     stored = None
     if workdir:
-        stored = files.load_config(workdir) if files.holds_run(workdir) else None
+        there = files.holds_run(workdir)
+        stored = files.load_config(workdir, config) if there else None
         config = files.recall(workdir, config)
         files.check_same(workdir, config)
     ranges.check(config)
@@ -70,7 +75,7 @@ def prepare(
     if unused:
         note(f"nothing takes {', '.join(unused)}")
     _check_steps(config.train)
-    experiment = Experiment(config, workdir, source).with_rows()
+    experiment = Experiment(config, workdir, source, trust).with_rows()
     fields.check(config, experiment.source, stored)
     shape = experiment.source.shape
     memory.check_fits("train.batch_size", config.train.batch_size, shape)

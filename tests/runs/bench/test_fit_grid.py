@@ -11,11 +11,9 @@ from tests.runs.conftest import tiny_config, untrained
 
 def test_a_run_gives_options_that_sample(tmp_path):
     config = tiny_config()
-    untrained(config, tmp_path / "run")
+    run = untrained(config, tmp_path / "run")
     given = {"num": 4, "seed": 0, "force": False}
-    request = fit_grid.prepare(
-        tmp_path / "run", config, out=tmp_path / "out", steps=[2], **given
-    )
+    request = fit_grid.prepare(run, out=tmp_path / "out", steps=[2], **given)
     rows = fit_grid.run(request)
     errors = {row["grid"]: row["error"] for row in rows}
     assert "fitted" in errors and "uniform" in errors
@@ -36,12 +34,12 @@ def test_a_run_gives_options_that_sample(tmp_path):
     ):
         fields = {"steps": [2], **given, **wrong}
         with pytest.raises((ValueError, OSError), match=message):
-            fit_grid.prepare(tmp_path / "run", config, out=tmp_path / "out", **fields)
+            fit_grid.prepare(run, out=tmp_path / "out", **fields)
 
 
 def test_a_solver_that_draws_noise_is_refused(tmp_path):
     config = tiny_config(sampler__solver="ddpm")
-    untrained(config, tmp_path / "run")
+    run = untrained(config, tmp_path / "run")
     given = {"out": tmp_path / "out", "steps": [2], "num": 4, "seed": 0, "force": False}
     with pytest.raises(ValueError, match="'ddpm' draws noise"):
-        fit_grid.prepare(tmp_path / "run", config, **given)
+        fit_grid.prepare(run, **given)
