@@ -2,6 +2,9 @@
 # them when it is first used.
 
 from jaxdiff import rng as rng
+from jaxdiff.api.model import Model as Model
+from jaxdiff.api.model import load as load
+from jaxdiff.api.training import fit as fit
 from jaxdiff.diffusion import analytic as analytic
 from jaxdiff.diffusion import arguments as arguments
 from jaxdiff.diffusion import bpd as bpd

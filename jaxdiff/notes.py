@@ -3,7 +3,7 @@
 import sys
 from functools import cache
 
-from tqdm import tqdm
+from tqdm.auto import tqdm
 
 
 def note(text: str) -> None:

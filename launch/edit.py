@@ -82,7 +82,6 @@ def main(kind: str) -> None:
         run = open_run(Path(WORKDIR.value), flags.FLAGS.config, trust=cli.trusts())
         request = edit.EditRequest(
             run=run,
-            out=Path(OUT.value),
             images=IMAGE.value,
             index=INDEX.value,
             num=NUM.value,
@@ -98,7 +97,7 @@ def main(kind: str) -> None:
             nfe=NFE.value,
         )
     with cli.user_errors(working=True):
-        edit.run(kind, request, FORCE.value)
+        edit.run(kind, request, Path(OUT.value), FORCE.value)
 
 
 if __name__ == "__main__":

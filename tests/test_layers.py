@@ -58,6 +58,9 @@ RULES: dict[str, set[str]] = {
         *("ml_collections", "jaxdiff.arrays", "jaxdiff.choices", "jaxdiff.data"),
         *("jaxdiff.models", "jaxdiff.schema", "jaxdiff.tasks"),
     },
+    "jaxdiff.trust": {
+        *("ml_collections", "jaxdiff.choices", "jaxdiff.notes", "jaxdiff.schema")
+    },
     "jaxdiff.build": {
         *("ml_collections", "jaxdiff.arrays", "jaxdiff.choices", "jaxdiff.data"),
         *("jaxdiff.diffusion", "jaxdiff.models", "jaxdiff.tasks", "jaxdiff.train"),
@@ -69,7 +72,13 @@ RULES: dict[str, set[str]] = {
         *("jaxdiff.fields", "jaxdiff.files", "jaxdiff.lock", "jaxdiff.ranges"),
         *("jaxdiff.notes", "jaxdiff.schema", "jaxdiff.stopping"),
         *("jaxdiff.metrics", "jaxdiff.plots", "jaxdiff.tasks", "jaxdiff.train"),
-        "jaxdiff.interop",
+        *("jaxdiff.interop", "jaxdiff.trust"),
+    },
+    "jaxdiff.api": {
+        *("jax", "numpy", "ml_collections", "pyarrow", *F1),
+        *("jaxdiff.choices", "jaxdiff.data", "jaxdiff.diffusion", "jaxdiff.fields"),
+        *("jaxdiff.files", "jaxdiff.notes", "jaxdiff.plots", "jaxdiff.ranges"),
+        *("jaxdiff.runs", "jaxdiff.schema"),
     },
     "launch": {
         "absl",
@@ -225,7 +234,7 @@ def test_only_the_builder_and_the_runs_read_configs():
     }
     assert readers == {
         *("jaxdiff.schema", "jaxdiff.build", "jaxdiff.fields", "jaxdiff.ranges"),
-        *("jaxdiff.runs", "configs", "launch"),
+        *("jaxdiff.trust", "jaxdiff.runs", "jaxdiff.api", "configs", "launch"),
     }
 
 

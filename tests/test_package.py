@@ -60,6 +60,16 @@ def test_the_mathematics_needs_no_network_library_and_no_data_set():
     assert "jaxdiff.diffusion.solvers.unipc" not in loaded
 
 
+def test_runs_are_imported_only_for_load_and_fit():
+    """These two names are the door to the rest; whoever leaves them alone stays with
+    jax, as the tests above have it.
+    """
+    loaded = loaded_by("import jaxdiff\njaxdiff.load, jaxdiff.fit")
+    assert {"jaxdiff.runs.experiment", "jaxdiff.runs.train.loop", "flax"} <= loaded
+    # of extras, and what no run needs at once
+    assert not loaded & {"diffrax", "pandas", "datasets", "tensorflow", "torch"}
+
+
 @pytest.mark.parametrize(("module", "name"), PUBLIC)
 def test_a_public_name_is_what_the_stub_imports(module, name):
     home = import_module(module)

@@ -12,7 +12,7 @@ from typing import Any
 
 import grain
 import numpy as np
-from tqdm import tqdm
+from tqdm.auto import tqdm
 
 from jaxdiff.data.source import Batch, Source, map_arrays
 

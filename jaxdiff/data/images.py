@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 from PIL import Image, ImageOps
-from tqdm import tqdm
+from tqdm.auto import tqdm
 
 from jaxdiff.data.decoders import Pixels, Standardised
 from jaxdiff.data.fingerprints import of_arrays

@@ -16,15 +16,23 @@ REGIONS = {
 }
 
 
-def read(text: str, shape: tuple[int, ...]) -> np.ndarray:
+def read(mask: str | np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
     """bool[h, w], what is drawn anew: white in a picture, or a region of REGIONS.
 
-    Args:   text: name of a file or region.  shape: (h, w, ...) of the images.
+    Args:   mask: name of a file or region, or the array.  shape: (h, w, ...) of images.
     Errors: FileNotFoundError for no such file; ValueError for another size, and for a
             mask that leaves nothing to keep, or nothing to draw.
     """
     h, w = shape[:2]
-    if text in REGIONS:
+    text = mask if isinstance(mask, str) else ""
+    if not isinstance(mask, str):
+        drawn = np.asarray(mask)
+        if drawn.dtype != bool or drawn.shape != (h, w):
+            raise ValueError(
+                f"mask must be bool of shape ({h}, {w}), True where the image is drawn "
+                f"anew, got {drawn.dtype} {drawn.shape}"
+            )
+    elif text in REGIONS:
         y, x = np.mgrid[:h, :w]
         drawn = REGIONS[text]((y + 0.5) / h, (x + 0.5) / w)
     else:

@@ -1,7 +1,7 @@
 """Which real examples, and in what order: for distances and for pictures."""
 
 import numpy as np
-from tqdm import tqdm
+from tqdm.auto import tqdm
 
 from jaxdiff.data.batches import permutation
 from jaxdiff.data.source import Source

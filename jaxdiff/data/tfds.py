@@ -13,7 +13,7 @@ from PIL import Image
 from tensorflow_datasets.core import constants, read_only_builder
 from tensorflow_datasets.core.registered import DatasetNotFoundError
 from tensorflow_datasets.proto import tf_example_pb2
-from tqdm import tqdm
+from tqdm.auto import tqdm
 
 from jaxdiff.data import images
 from jaxdiff.data.fingerprints import of_arrays

@@ -7,8 +7,7 @@ A config names the module: --config.model.name=mypkg.nets.mynet
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -18,8 +17,7 @@ from jaxdiff.arrays import Array, PyTree
 __all__ = ["PytreeNetwork"]
 
 
-@dataclass(frozen=True)
-class PytreeNetwork:
+class PytreeNetwork(NamedTuple):
     """A module that is a pytree, with the two methods that a task needs.
 
     make_module: key -> the module, called as module(x f32[b, ...], t f32[b], cond).

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 from jaxdiff.arrays import PyTree
 from jaxdiff.train.step import Loss
@@ -42,6 +42,7 @@ class Task(NamedTuple):
         return None if self.example_cond is None else batch["cond"]
 
 
+@runtime_checkable
 class Network(Protocol):
     """What a task needs of a network: two methods of flax's `nn.Module`.
 

@@ -265,7 +265,7 @@ def test_a_source_in_python_is_to_be_given_again(tmp_path, capsys):
     untrained(config, folder, source=source)
     run = open_run(folder)
     error = capsys.readouterr().err
-    assert len(error.splitlines()) == 1 and "open_run(workdir, source=SOURCE)" in error
+    assert len(error.splitlines()) == 1 and "jaxdiff.load(workdir, data=DATA)" in error
     assert run.source.decode(np.zeros((1, 2)))["b"][0] == np.round(204 / 9)
     for use in (
         lambda: run.source[np.arange(1)],

@@ -6,7 +6,7 @@ from typing import Any
 
 import jax
 import numpy as np
-from tqdm import tqdm
+from tqdm.auto import tqdm
 
 from jaxdiff.choices import members
 from jaxdiff.diffusion import orders, predictions, schedules, solvers

@@ -33,9 +33,25 @@ def from_files(
 ) -> EditInputs:
     """As data of the source with that shape. paths, resize, Errors: folder.read_all."""
     pixels, files = folder.read_all(paths, shape, resize)
-    values = pixels.astype(np.float32) * (source.peak / 255)
     stems = [file.stem for file in files]
     names = stems if len({*stems}) == len(stems) else [str(file) for file in files]
+    return _of(pixels, names, source)
+
+
+def from_pixels(
+    pixels: np.ndarray, source: Source, shape: tuple[int, ...]
+) -> EditInputs:
+    """Of u8[n, *shape]. Errors: ValueError for another type or shape."""
+    require(
+        pixels.dtype == np.uint8 and pixels.shape[1:] == shape,
+        f"images must be uint8 of shape (n, {', '.join(map(str, shape))}), got "
+        f"{pixels.dtype} {pixels.shape}",
+    )
+    return _of(pixels, [f"image {i}" for i in range(len(pixels))], source)
+
+
+def _of(pixels, names, source):
+    values = pixels.astype(np.float32) * (source.peak / 255)
     return EditInputs(values, names, None, from_data=False)
 
 

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import jax
@@ -25,16 +24,18 @@ from jaxdiff.runs.sampler import Sampler
 
 @dataclass(frozen=True)
 class EditRequest:
-    """The run to edit with, and the flags of launch.edit, whose help explains them."""
+    """The run to edit with, and the flags of launch.edit, whose help explains them.
+
+    images, mask: from Python also pixels u8[n, h, w, c], and bool[h, w]
+    """
 
     run: Experiment
-    out: Path
-    images: Sequence[str] = ()
+    images: Sequence[str] | np.ndarray = ()
     index: Sequence[str] = ()
     num: int | None = None
     seed: int = 0
     label: int | None = None
-    mask: str = ""
+    mask: str | np.ndarray = ""
     strength: float = 0.6
     factor: int = 2
     method: str = ""
@@ -56,18 +57,22 @@ class EditRequest:
     def inputs(self, shape: tuple[int, ...] = ()) -> EditInputs:
         """From files of that shape, by default the model's; or from the run's data."""
         require(
-            bool(self.images) != bool(self.index),
+            (len(self.images) > 0) != (len(self.index) > 0),
             "which image? Give --image=FILE, or --data_index=0,1,2 for the run's own "
             "data (one of the two)",
         )
-        if self.index:
+        if len(self.index):
             return inputs.from_data(self.index, self.source)
         shape = shape or self.source.shape
+        if isinstance(self.images, np.ndarray):
+            return inputs.from_pixels(self.images, self.source, shape)
         return inputs.from_files(self.images, self.source, shape, self.resize)
 
     def hidden(self) -> np.ndarray:
         """--mask as bool[h, w, c]: what is drawn anew."""
-        require(self.mask, "--mask is missing: which part shall be drawn anew?")
+        require(
+            len(self.mask) > 0, "--mask is missing: which part shall be drawn anew?"
+        )
         shape = self.source.shape
         return np.broadcast_to(masks.read(self.mask, shape)[..., None], shape)
 

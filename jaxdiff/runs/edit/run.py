@@ -1,9 +1,12 @@
 """Editing images with a trained run: all kinds by name, and what they write."""
 
+from pathlib import Path
+
 import numpy as np
 
 from jaxdiff.arrays import require
 from jaxdiff.choices import hint
+from jaxdiff.data.source import Source
 from jaxdiff.lock import locked
 from jaxdiff.plots import pictures
 from jaxdiff.plots.saving import save_image
@@ -26,16 +29,17 @@ MOST = 16
 RESULT, PICTURE = "edited.npz", "edit.png"
 
 
-def run(kind: str, request: EditRequest, force: bool = False) -> EditResult:
-    """Check everything, then edit and write.
+def run(
+    kind: str, request: EditRequest, out: Path | None = None, force: bool = False
+) -> EditResult:
+    """Check everything, then edit and, with `out`, write.
 
     Errors: ValueError, FileNotFoundError, before any work.
     """
     require(kind in KINDS, f"no edit {kind!r}{hint(kind, KINDS)}")
-    unfinished = (request.out / RESULT).exists() and not (
-        request.out / PICTURE
-    ).exists()
-    workdir.check_out(request.out, force or unfinished)
+    if out:
+        unfinished = (out / RESULT).exists() and not (out / PICTURE).exists()
+        workdir.check_out(out, force or unfinished)
     source = request.source
     require(
         source.is_image and source.bounds is not None,
@@ -50,36 +54,48 @@ def run(kind: str, request: EditRequest, force: bool = False) -> EditResult:
     if kind != "inpaint":
         run = request.run
         workdir.check_used(run.path, run.config, workdir.KNOWN, workdir.NEEDS_KNOWN)
-    with locked(request.out):
+    if not out:
+        return KINDS[kind](request)
+    with locked(out):
         result = KINDS[kind](request)
-        _write(request, result)
+        _write(request, result, out)
     return result
 
 
-def _write(request: EditRequest, result: EditResult) -> None:
-    """edited.npz, edit.png and with --png each result; prints the summary."""
-    out, source = request.out, request.source
-    n, k = result.values.shape[:2]
+def _write(request: EditRequest, result: EditResult, out: Path) -> None:
+    """Both files, and with --png each result between them; prints the summary."""
     out.mkdir(parents=True, exist_ok=True)
+    save_arrays(out / RESULT, request, result)
+    if request.png:
+        pixels = pictures.to_uint8(result.values, request.source.peak)
+        for i, image in enumerate(pixels.reshape(-1, *request.source.shape)):
+            save_image(out / f"{i:06d}.png", image)
+    save_picture(out / PICTURE, request.source, result)
+    print(f"{result.summary}, in {out}")
+
+
+def save_arrays(path: Path, request: EditRequest, result: EditResult) -> None:
+    """The results, f32[n k, h, w, c] in data units, and what they come from."""
+    n, k = result.values.shape[:2]
     arrays = {
-        "values": result.values.reshape(-1, *source.shape),
+        "values": result.values.reshape(-1, *request.source.shape),
         "seed": np.int64(request.seed),
         "seeds": np.arange(n * k),
         "images": np.repeat(result.rows, k),
     }
-    shards.write(out / RESULT, arrays | result.saved)
+    shards.write(path, arrays | result.saved)
+
+
+def save_picture(path: Path, source: Source, result: EditResult) -> None:
+    """Rows of an image, its results, and what belongs beside them."""
     pixels = pictures.to_uint8(result.values, source.peak)
-    if request.png:
-        for i, image in enumerate(pixels.reshape(-1, *source.shape)):
-            save_image(out / f"{i:06d}.png", image)
     before, after = (
         [pictures.to_uint8(column[:, None], source.peak) for column in part.values()]
         for part in (result.before, result.after)
     )
     strips = np.concatenate([*before, pixels[:, :MOST], *after], axis=1)[:MOST]
     pictures.save_rows(
-        out / PICTURE,
+        path,
         dict(zip(result.rows, strips, strict=False)),
         columns=[*result.before, *result.names[:MOST], *result.after],
     )
-    print(f"{result.summary}, in {out}")

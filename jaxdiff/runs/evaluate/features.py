@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 from jax.tree_util import Partial
-from tqdm import tqdm
+from tqdm.auto import tqdm
 
 from jaxdiff import schema
 from jaxdiff.arrays import require

@@ -10,7 +10,7 @@ from typing import Any
 import jax.numpy as jnp
 import numpy as np
 from jax.tree_util import Partial
-from tqdm import tqdm
+from tqdm.auto import tqdm
 
 from jaxdiff import build
 from jaxdiff.choices import members, pick

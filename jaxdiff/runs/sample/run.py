@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 import jax
 import numpy as np
-from tqdm import tqdm
+from tqdm.auto import tqdm
 
 from jaxdiff import files
 from jaxdiff.arrays import PyTree, require
@@ -158,11 +158,8 @@ def _draw_file(request: SampleRequest, path: Path, index: np.ndarray) -> np.ndar
     run, out, given = request.run, request.out, request.given
     source, cond = run.source, jax.tree.map(lambda a: a[index], request.cond)
     labels = run.labels_of(cond)
-    known = np.repeat(given.values, len(index), axis=0) if given else None
-    x = request.sampler.draw(run.params, request.seed, index, cond, values=known)
-    values: Any = source.decode(x)
+    x, values = draw_values(run, request.sampler, request.seed, index, cond, given)
     if given:
-        values = given_columns.restore(source, given, values)
         _show_given(out, source, given, values)
     if source.is_image:
         if len(index) == request.num:
@@ -177,6 +174,21 @@ def _draw_file(request: SampleRequest, path: Path, index: np.ndarray) -> np.ndar
     arrays = {"values": values} if source.is_image else dict(values)
     shards.write(path, files.beside(arrays, _origin(request, index)))
     return x
+
+
+def draw_values(
+    run: Experiment,
+    sampler: Sampler,
+    seed: int,
+    index: np.ndarray,
+    cond: PyTree,
+    given: GivenColumns | None = None,
+) -> tuple[np.ndarray, Any]:
+    """Samples of numbers i64[n]: f32[n, *shape] in model units, and in data units."""
+    known = np.repeat(given.values, len(index), axis=0) if given else None
+    x = sampler.draw(run.params, seed, index, cond, values=known)
+    values = run.source.decode(x)
+    return x, given_columns.restore(run.source, given, values) if given else values
 
 
 def _origin(request, index):

@@ -8,7 +8,7 @@ from functools import partial
 from pathlib import Path
 
 import jax
-from tqdm import tqdm
+from tqdm.auto import tqdm
 
 from jaxdiff.data import record as records
 from jaxdiff.lock import locked

@@ -7,7 +7,7 @@ from typing import Any
 
 import jax
 import numpy as np
-from tqdm import tqdm
+from tqdm.auto import tqdm
 
 from jaxdiff.files import read_arrays
 from jaxdiff.runs import shards

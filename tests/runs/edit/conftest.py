@@ -64,7 +64,7 @@ def edited(runs, tmp_path):
 
     def run(kind, run="grey", sampling=(), **fields):
         given = runs[run].with_sampler(**dict(sampling))
-        request = EditRequest(given, tmp_path / "out", **fields)
-        return request, edit.run(kind, request)
+        request = EditRequest(given, **fields)
+        return request, edit.run(kind, request, tmp_path / "out")
 
     return run

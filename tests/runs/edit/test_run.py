@@ -20,10 +20,10 @@ def done(edited, tmp_path):
 
     def carry_out(*args, **fields):
         shutil.rmtree(tmp_path / "out", ignore_errors=True)
-        request, result = edited(*args, **fields)
-        with Image.open(request.out / "edit.png") as picture:
+        _, result = edited(*args, **fields)
+        with Image.open(tmp_path / "out" / "edit.png") as picture:
             assert min(picture.size) > 60
-        with np.load(request.out / "edited.npz") as saved:
+        with np.load(tmp_path / "out" / "edited.npz") as saved:
             return result, dict(saved)
 
     return carry_out
@@ -180,7 +180,7 @@ def test_a_condition_of_any_kind_goes_with_its_image(runs, tmp_path):
     source = replace(runs["grey"].source, num_classes=0, class_names=())
     vars(run).update(task=task, source=source)
     images = inputs.EditInputs(np.zeros((3, 8, 8, 1)), ["a", "b", "c"], cond, True)
-    request = EditRequest(run, tmp_path)
+    request = EditRequest(run)
     chex.assert_trees_all_equal(request.conditions(images), cond)
     same = np.array([[7.0, 8.0]] * 3, np.float32)
     expected = {"vector": same, "mask": np.zeros((3, 4), bool)}
