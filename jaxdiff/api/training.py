@@ -45,6 +45,7 @@ def fit(
     _split_the_cpu(config.train.cpu_devices)
     run = setup.prepare(config, folder, source, trust)
     loop.run(run)
+    _ = run.experiment.params  # those of this step, also if the run is resumed later
     return Model(run.experiment)
 
 

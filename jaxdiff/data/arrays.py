@@ -43,9 +43,9 @@ def as_source(data: Any, *, low: float = -1.0) -> Source:
         return of_arrays_and_labels(*data, low=low)
     if hasattr(data, "features") and hasattr(data, "column_names"):
         return of_dataset(data, low=low)
-    if hasattr(data, "__array__") or isinstance(data, list):
+    if hasattr(data, "__array__"):
         return of_arrays_and_labels(data, None, low=low)
-    if hasattr(data, "__len__") and hasattr(data, "__getitem__"):
+    if hasattr(data, "__len__") and hasattr(data, "__getitem__") and len(data):
         return _of_examples(data, low)
     raise ValueError(f"data must be {SHAPES}; got {type(data).__name__}")
 

@@ -72,9 +72,9 @@ def recorded(
 
 def _not_given(record: Record) -> str:
     return (
-        f"{record.workdir} was trained on data given in Python, which are missing: give "
-        "them again, as in jaxdiff.load(workdir, data=DATA) or jaxdiff.fit(config, "
-        "workdir=..., data=DATA)"
+        f"{record.workdir} was trained on data given in Python, which are missing: "
+        "give them again, as in jaxdiff.load(workdir, data=DATA) or jaxdiff.fit("
+        "config, workdir=..., data=DATA)"
     )
 
 

@@ -1,0 +1,197 @@
+"""Somebody's own network, source, solver and loss by dotted name; on trust alone."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import jaxdiff
+from jaxdiff import build, choices, schema, trust
+from jaxdiff.diffusion import grids, solvers
+from jaxdiff.runs import workdir as files
+from tests.runs.conftest import tiny_config, untrained
+from tests.slow import slow_but
+
+PARTS = "tests.foreign_parts"
+OWN = {
+    "data.name": f"{PARTS}.source(num=24)",
+    "model.name": f"{PARTS}.linen",
+    "diffusion.distance": f"{PARTS}.distance",
+    "sampler.solver": f"{PARTS}.solver(share=0.5)",
+    "train.batch_size": 8,
+    "train.num_steps": 4,
+    "train.log_every": 2,
+    "train.checkpoint_every": 4,
+    "train.num_preview": 4,
+    "sampler.num_steps": 3,
+}
+NETWORKS = {"linen": "linen", "nnx": "module(width=4)", "equinox": "equinox"}
+
+
+@pytest.mark.parametrize("name", slow_but(("nnx",), NETWORKS))
+def test_a_run_of_somebodys_own_parts(name, tmp_path):
+    """It trains, resumes, and is opened and sampled on trust alone."""
+    if name == "equinox":
+        pytest.importorskip("equinox")
+    config = {**OWN, "model.name": f"{PARTS}.{NETWORKS[name]}"}
+    model = jaxdiff.fit(config, workdir=tmp_path / "run")
+    longer = jaxdiff.fit({**config, "train.num_steps": 6}, workdir=tmp_path / "run")
+    assert (model.run.step, longer.run.step) == (4, 6)
+    assert model.columns == ("u", "v") and len(model.run.source) == 24
+    with pytest.raises(ValueError, match=r"names code outside jaxdiff: .*data\.name"):
+        jaxdiff.load(tmp_path / "run")
+    opened = jaxdiff.load(tmp_path / "run", trust=True)
+    a, b = opened.sample(4, seed=1), longer.sample(4, seed=1)
+    np.testing.assert_array_equal(a.x, b.x)
+    assert np.isfinite(a.x).all()
+    half = opened.sample(4, seed=1, solver=f"{PARTS}.solver(share=0.25)")
+    whole = opened.sample(4, seed=1, solver=f"{PARTS}.solver")
+    assert not np.allclose(half.x, whole.x)
+    # at the last step, to t = 0, x is the share of the estimate
+    one = [opened.sample(4, steps=1, solver=f"{PARTS}.solver(share={s})") for s in "12"]
+    np.testing.assert_allclose(one[1].x, 2 * one[0].x, rtol=1e-5)
+
+
+def config_of(**values):
+    config = schema.get_config()
+    config.update_from_flattened_dict(
+        {k.replace("__", "."): v for k, v in values.items()}
+    )
+    return config
+
+
+def test_the_grid_that_a_solver_states_is_taken():
+    config = config_of(sampler__solver=f"{PARTS}.solver", sampler__num_steps=5)
+    schedule = build.make_schedule(config)
+    expected = grids.karras(schedule, 5)
+    np.testing.assert_array_equal(build.make_grid(config, schedule), expected)
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("nopackage.solver", "no module 'nopackage' here; install the package, or st"),
+        (f"{PARTS}.nosolver", "no module 'tests.foreign_parts.nosolver' here"),
+        (f"{PARTS}.GRID.x", "no module 'tests.foreign_parts.GRID' here"),
+        ("jaxdiff.diffusion.levels", "is a module without a function `make`"),
+        ("math.pi", "is no function"),
+        (f"{PARTS}.solver(shares=1.0)", "no field 'shares'; did you mean 'share'"),
+        (f"{PARTS}.solver(share='a')", "must be of type float"),
+        (f"{PARTS}.solver.", "is not 'name' or"),
+    ],
+)
+def test_mistakes_in_a_dotted_name(name, words):
+    with pytest.raises(ValueError, match=words):
+        choices.choose(solvers, name)
+
+
+def test_a_module_with_a_make_is_a_choice_too():
+    maker = choices.pick(solvers, "jaxdiff.diffusion.solvers.ddim")
+    assert maker is choices.pick(solvers, "ddim")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("a.b", "a.b.c(x=1)", " a.b", "a . b", "(a.b)", "(a).b", "(a.b)(x=1)"),
+        *("a.import.b", "a.b(", "\uff41.b", "a.b\n", "((a.b))"),
+    ],
+)
+@pytest.mark.parametrize("field", ["model.name", "sampler.solver", "task", "train.lr"])
+def test_whatever_would_be_imported_is_noticed(text, field, monkeypatch):
+    """No text reaches an import that the check takes for a plain name."""
+    imported = []
+    monkeypatch.setattr(choices, "_imported", lambda name: imported.append(name) or len)
+    config = config_of(**{field: text})
+    for read in (
+        lambda: choices.pick(solvers, text),
+        lambda: choices.choose(solvers, text),
+        lambda: choices.from_block(solvers, {"name": text}),
+        lambda: choices.fields_of(solvers, text, float),
+    ):
+        try:
+            read()
+        except (ValueError, TypeError):
+            continue
+    assert not imported or trust.foreign(config)
+
+
+def test_every_text_that_names_no_file_is_looked_through():
+    texts = {k for k, v in schema.flat(schema.FIELDS).items() if isinstance(v, str)}
+    assert {*trust.TEXTS} <= texts
+    config = schema.get_config()
+    config.update_from_flattened_dict(dict.fromkeys(texts, "a.b"))
+    assert {*trust.foreign(config)} == texts - {*trust.TEXTS}
+
+
+def test_what_a_run_names_is_not_trusted_by_itself(tmp_path):
+    """A run that a run names: its code is imported only with the same word."""
+    rows = {"data__shape": (2,), "data__num_classes": 0}
+    untrained(tiny_config(**rows), tmp_path / "weak")
+    untrained(tiny_config(**rows), tmp_path / "run")
+    path = tmp_path / "weak" / "config.json"
+    stored = json.loads(path.read_text())
+    stored["diffusion"]["distance"] = f"{PARTS}.distance"
+    path.write_text(json.dumps(stored))
+    weak = {"weak": str(tmp_path / "weak"), "steps": 2}
+    with pytest.raises(ValueError, match=r"weak/config.json names code .*--trust"):
+        jaxdiff.load(tmp_path / "run").sample(2, **weak)
+    samples = jaxdiff.load(tmp_path / "run", trust=True).sample(2, **weak)
+    assert np.isfinite(samples.x).all()
+
+
+OPEN = """
+import sys
+sys.path.insert(0, {root!r})
+from pathlib import Path
+import jaxdiff
+from jaxdiff import schema
+from jaxdiff.runs import workdir
+
+config, folder = schema.get_config(), Path("run")
+for read in (
+    lambda: jaxdiff.load("run"),
+    lambda: workdir.check_same(folder, config),
+    lambda: workdir.recall(folder, config),
+    lambda: workdir.check_unchanged(folder, config),
+):
+    try:
+        read()
+    except ValueError as error:
+        print(error)
+"""
+
+
+def test_opening_a_workdir_imports_nothing_of_its_choice(tmp_path):
+    """In a new process, whose folder has the module that a stranger's config names."""
+    untrained(tiny_config(), tmp_path / "run")
+    path = tmp_path / "run" / "config.json"
+    stored = json.loads(path.read_text())
+    stored["model"]["name"] = "evil.make"
+    path.write_text(json.dumps(stored))
+    (tmp_path / "evil.py").write_text("print('IT RAN')\ndef make(): ...\n")
+    code = OPEN.format(root=str(Path(__file__).parents[1]))
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    lines = done.stdout.strip().splitlines()
+    assert len(lines) == 4 and "IT RAN" not in done.stdout
+    words = "names code outside jaxdiff: evil.make (model.name)"
+    assert all(words in line for line in lines)
+
+
+def test_code_that_is_imported_is_noted(tmp_path, capsys):
+    untrained(tiny_config(), tmp_path / "run")
+    path = tmp_path / "run" / "config.json"
+    stored = json.loads(path.read_text())
+    stored["diffusion"]["distance"] = f"{PARTS}.distance"
+    path.write_text(json.dumps(stored))
+    config = files.load_config(tmp_path / "run", trust=True)
+    note = f"note: {path}: code outside jaxdiff runs: {PARTS}.distance"
+    assert note in capsys.readouterr().err
+    # what somebody gives is trusted where a stored config is compared with it
+    assert files.recall(tmp_path / "run", config) == config
