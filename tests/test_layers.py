@@ -76,8 +76,14 @@ RULES: dict[str, set[str]] = {
     },
     "jaxdiff.api": {
         *("jax", "numpy", "ml_collections", "pyarrow", *F1),
-        *("jaxdiff.choices", "jaxdiff.data", "jaxdiff.diffusion", "jaxdiff.fields"),
-        *("jaxdiff.files", "jaxdiff.notes", "jaxdiff.plots", "jaxdiff.ranges"),
+        *("jaxdiff.build", "jaxdiff.choices", "jaxdiff.data", "jaxdiff.diffusion"),
+        *(
+            "jaxdiff.fields",
+            "jaxdiff.files",
+            "jaxdiff.notes",
+            "jaxdiff.plots",
+            "jaxdiff.ranges",
+        ),
         *("jaxdiff.runs", "jaxdiff.schema"),
     },
     "launch": {

@@ -16,7 +16,7 @@ from tests.runs.conftest import tiny_config, untrained
 from tests.slow import slow_but
 
 PARTS = "tests.foreign_parts"
-OWN = {
+RUN = {
     "data.name": f"{PARTS}.source(num=24)",
     "model.name": f"{PARTS}.linen",
     "diffusion.distance": f"{PARTS}.distance",
@@ -36,7 +36,7 @@ def test_a_run_of_somebodys_own_parts(name, tmp_path):
     """It trains, resumes, and is opened and sampled on trust alone."""
     if name == "equinox":
         pytest.importorskip("equinox")
-    config = {**OWN, "model.name": f"{PARTS}.{NETWORKS[name]}"}
+    config = {**RUN, "model.name": f"{PARTS}.{NETWORKS[name]}"}
     model = jaxdiff.fit(config, workdir=tmp_path / "run")
     longer = jaxdiff.fit({**config, "train.num_steps": 6}, workdir=tmp_path / "run")
     assert (model.run.step, longer.run.step) == (4, 6)

@@ -9,12 +9,13 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from jaxdiff import build, ranges, rng, schema
 from jaxdiff import fields as config_fields
-from jaxdiff import ranges, rng, schema
 from jaxdiff.api.samples import Edited, Samples
 from jaxdiff.arrays import PyTree, require
 from jaxdiff.choices import hint
 from jaxdiff.data import arrays, given, layout
+from jaxdiff.data.batches import map_chunks
 from jaxdiff.data.source import Columns
 from jaxdiff.diffusion.types import Denoise, Schedule
 from jaxdiff.runs import workdir as files
@@ -24,6 +25,8 @@ from jaxdiff.runs.edit.request import EditRequest
 from jaxdiff.runs.experiment import Experiment, open_run
 from jaxdiff.runs.sample import run as sampling
 
+# Examples whose density is worked out at once.
+CHUNK = 256
 # Short names of fields of config.sampler.
 SHORT = {"steps": "num_steps"}
 
@@ -147,7 +150,7 @@ class Model:
             method=method,
             resize=resize,
         )
-        return Edited(request, edits.edit(kind, request))
+        return Edited(request, edits.run(kind, request))
 
     def log_prob(
         self, x: Any, *, label: int | str | None = None, seed: int = 0
@@ -164,16 +167,29 @@ class Model:
         Errors: ValueError for other shapes, and for a model of codes.
         """
         try:
-            from jaxdiff.runs.evaluate import likelihood
+            from jaxdiff.diffusion import bpd
+            from jaxdiff.runs.evaluate.likelihood import default_cleanest
         except ModuleNotFoundError as error:  # of the extra
             cure = "pip install 'jaxdiff[likelihood]'"
             raise ImportError(f"log_prob needs {error.name}: {cure}") from None
         run, x0 = self.run, self._encode(x)
         request = EditRequest(run, label=self._class(label))
         cond = request.conditions(EditInputs(x0, [], None, from_data=False))
-        keys = rng.split_by(jax.random.key(seed), jnp.arange(len(x0)))
-        how = {"estimates": ["flow"], "steps": 0}
-        bits = likelihood.estimate(run, keys, x0, cond, **how)["flow_total"]
+        model = bpd.Model(
+            run.model,
+            run.schedule,
+            build.make_decoder(run.source),
+            default_cleanest(run.source),
+            jnp.asarray(run.source.level_width, jnp.float32),
+        )
+        flow = jax.jit(bpd.flow)
+
+        def of(rows):
+            keys = rng.split_by(jax.random.key(seed), jnp.asarray(rows))
+            some = jax.tree.map(lambda a: jnp.asarray(a[rows]), (x0, cond))
+            return flow(model, keys, *some)["total"]
+
+        bits = map_chunks(of, len(x0), min(CHUNK, len(x0)))
         return -bits * np.float32(np.log(2) * x0[0].size)
 
     def _encode(self, x: Any) -> np.ndarray:

@@ -185,7 +185,7 @@ def _of_examples(data: Any, low: float) -> Source:
     first = data[0]
     if isinstance(first, Mapping):
         rows = [data[i] for i in _progress(len(data))]
-        columns = {name: [row[name] for row in rows] for name in first}
+        columns: dict[str, Any] = {k: [row[k] for row in rows] for k in first}
         for name, value in first.items():
             if np.asarray(value).ndim >= 2:
                 columns[name] = _stack(

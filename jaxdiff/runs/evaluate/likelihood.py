@@ -5,7 +5,6 @@ are of the images: those of the code by the model, those of the image given its 
 the decoder, and less what the choice of code gives away (tasks/autoencoder.py, eq. 4).
 """
 
-from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -19,6 +18,7 @@ from jaxdiff import build, rng, schema
 from jaxdiff.arrays import require
 from jaxdiff.choices import members, parse
 from jaxdiff.data.batches import permutation
+from jaxdiff.data.source import Source
 from jaxdiff.diffusion import bpd, solvers
 from jaxdiff.metrics.averages import Average, average
 from jaxdiff.plots import curves
@@ -64,8 +64,8 @@ def prepare(
     Args:   estimates: of ESTIMATES.  num: examples, drawn by the seed from the data.
             steps: of the discrete bound, and terms of the continuous one's integral.
             cleanest: sigma / alpha at which the continuous bound and the flow begin; 0
-            for a quarter of a pixel's level, of other data .01. Far below, networks
-            predict the data no better, and the integral counts it.
+            for the default. Far below, networks predict the data no better, and the
+            integral counts it.
             out: files of the same request in it are not made again.
     Errors: ValueError, FileNotFoundError.
     """
@@ -94,7 +94,7 @@ def prepare(
         "estimates": [name for name in ESTIMATES if name in estimates],
         "num": num,
         "steps": steps,
-        "cleanest": cleanest or _cleanest(run.source),
+        "cleanest": cleanest or default_cleanest(run.source),
         "seed": seed,
         "shard": min(CHUNK, num),
     }
@@ -104,6 +104,11 @@ def prepare(
     resume = shards.resumes(out, record, force, stem=STEM, keep_complete=True)
     index = permutation(seed, 0, size)[:num]
     return Request(run, index, record, out, resume, latent.make_stage(run))
+
+
+def default_cleanest(source: Source) -> float:
+    """A quarter of a pixel's level, of other data .01; see `prepare`."""
+    return float(source.level_width.min()) / 4 or 0.01
 
 
 def run(request: Request) -> list[dict[str, Any]]:
@@ -172,66 +177,37 @@ def _draw(path, arrays, record):
 def _estimate(request, index):
     """Name -> f32[..., n] of some examples, by every estimate."""
     run, record, stage = request.run, request.record, request.stage
+    source, devices = run.source, jax.local_devices()
     # the examples of every file are repeated up to one number: one shape compiles
-    n, most, share = len(index), record["shard"], None
-    index = index[np.minimum(np.arange(most), n - 1)]
-    batch = run.source[index]
+    n, most = len(index), record["shard"]
+    rows = np.minimum(np.arange(-(-most // len(devices)) * len(devices)), n - 1)
+    batch, share = source[index[rows]], None
     if stage:
-        share = latent.measure(stage, record["seed"], index)
+        share = latent.measure(stage, record["seed"], index[rows])
         batch["x"] = share.z
     cond = run.task.cond_of(batch)
-    keys = rng.split_by(jax.random.key(record["seed"]), jnp.asarray(index))
-    how = {k: record[k] for k in ("estimates", "steps", "cleanest")}
-    large = record.get("variance") == "large"
-    arrays = estimate(run, keys, batch["x"], cond, **how, large=large)
-    arrays = {name: value[..., :n] for name, value in arrays.items()}
-    for name in record["estimates"] if share else ():
-        parts = latent.add_up(stage, share, arrays[f"{name}_total"])
-        arrays |= {f"{name}_{part}": value for part, value in parts.items()}
-    return arrays
-
-
-def estimate(
-    run: Experiment,
-    keys: jax.Array,
-    x: np.ndarray,
-    cond: Any,
-    *,
-    estimates: Sequence[str],
-    steps: int,
-    cleanest: float = 0.0,
-    large: bool = False,
-) -> dict[str, np.ndarray]:
-    """ESTIMATE_PART -> f32[..., n] of x0 f32[n, *shape] in model units.
-
-    keys, cond: one an example.  estimates, steps, cleanest: see `prepare`.
-    large: the discrete bound takes the large variance, if none is learned.
-    """
-    source, devices = run.source, jax.local_devices()
-    rows = np.minimum(np.arange(-(-len(x) // len(devices)) * len(devices)), len(x) - 1)
-    examples = jax.tree.map(lambda a: jnp.asarray(a)[rows], (keys, x, cond))
-    examples = parallel.shard(examples, len(devices))
+    keys = rng.split_by(jax.random.key(record["seed"]), jnp.asarray(index[rows]))
+    examples = parallel.shard((keys, jnp.asarray(batch["x"]), cond), len(devices))
     model = bpd.Model(
         run.model,
         run.schedule,
         build.make_decoder(source),
-        cleanest or _cleanest(source),
+        record["cleanest"],
         jnp.asarray(source.level_width, jnp.float32),
-        float(large),
+        float(record.get("variance") == "large"),
     )
     model = parallel.replicate(jax.tree.map(jnp.asarray, model), devices)
     arrays = {}
-    for name in estimates:
-        function = _pmapped(name, steps, tuple(devices))
+    for name in record["estimates"]:
+        function = _pmapped(name, record["steps"], tuple(devices))
         for part, value in function(examples, model).items():
             # (d, ..., b / d) -> (..., n)
-            value = np.concatenate([*np.asarray(value)], axis=-1)[..., : len(x)]
+            value = np.concatenate([*np.asarray(value)], axis=-1)[..., :n]
             arrays[f"{name}_{part}"] = value
+        if share:
+            parts = latent.add_up(stage, share, arrays[f"{name}_total"])
+            arrays |= {f"{name}_{part}": value for part, value in parts.items()}
     return arrays
-
-
-def _cleanest(source):
-    return float(source.level_width.min()) / 4 or 0.01
 
 
 @lru_cache
