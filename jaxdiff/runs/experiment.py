@@ -33,17 +33,13 @@ from jaxdiff.train import snapshots
 
 # What a run that guides another must have in common with it.
 ALIKE = ("data", "diffusion.schedule", "diffusion.scaling", "diffusion.noise")
-RULES = "data.rules"
 
 
 @dataclass(frozen=True, eq=False)
 class Experiment:
     """config: of the run; its sampler block may differ from the stored one.
-
-    workdir: where the run is; None for a config alone, which has no parameters.
-    data: what to use instead of all of config.data.
-    trust: whether runs that it names may name other code (trust.py).
-    """
+    workdir: where it is; None for a config alone.  data: instead of all of config.data.
+    trust: of runs that it names, see load_config."""
 
     config: ConfigDict
     workdir: Path | None = None
@@ -84,8 +80,8 @@ class Experiment:
     @cached_property
     def images(self) -> Source:
         """What samples are compared with: where the data are codes, their images."""
-        is_latent = self.config.data.name == "latents"
-        return self.autoencoder.source if is_latent else self.source
+        latent = self.config.data.name == "latents"
+        return self.autoencoder.source if latent else self.source
 
     @property
     def is_image(self) -> bool:
@@ -238,12 +234,12 @@ class Experiment:
         except FileNotFoundError as error:
             text = f"{field}: {error} (it names the run of {_a(kind)})"
             raise FileNotFoundError(text) from None
-        differ = files.differing(config, self.config, within=alike, but=(RULES,))
+        differ = files.differing(config, self.config, within=alike, but=("data.rules",))
         data = self.source if alike else None
-        run = Experiment(config, folder, data, self.trust)
+        run = replace(self, config=config, workdir=folder, data=data)
         if alike and config.data.rules != self.config.data.rules:
             # older rules may read the same files as other classes or columns
-            theirs = Experiment(config, folder, trust=self.trust).source
+            theirs = replace(run, data=None).source
             differ += compare.misfits(records.of(self.source), theirs)
         what = "; ".join(differ)
         require(not what, f"{field}: {folder} was trained with other settings: {what}")
@@ -279,8 +275,7 @@ class Experiment:
         sampler = run.sampler()  # it may be an upsampler too
 
         def small(draw, seed, index, cond):
-            # an upsampler without classes: image i has a class of its number, so that
-            # it does not depend on the others drawn with it
+            # of an upsampler without classes: that of the image's number
             if cond is None and run.num_classes:
                 cond = (index % run.num_classes).astype(np.int32)
             x = draw(seed, index, cond)
@@ -300,8 +295,7 @@ def open_run(
     """A trained run: its parameters are read now.
 
     Args:   config: of the run with another sampler block; by default the stored one.
-            source: of config.data, or the one in Python that it was trained on.
-            trust: as of the Experiment, and for the run itself.
+            source: of config.data, or that given in Python.  trust: see load_config.
     Errors: FileNotFoundError for what is no run or has no checkpoint; ValueError, also
             for a config that differs in what a trained run cannot change.
     """
