@@ -34,18 +34,21 @@ FIELDS: dict[str, Any] = {
         # A file of jaxdiff.data that makes a source.
         "name": "digits",
         # A folder of images, or of one folder of images per class; a table's CSV file;
-        # or an autoencoder's workdir: the codes of its data are then the data.
+        # an .npz; the folder of MNIST's IDX files; what `datasets` saved; or an
+        # autoencoder's workdir: the codes of its data are then the data.
         "path": "",
         # The columns of a table to keep, in order (() for all), and those that hold
         # categories, whatever they look like. Decode numbers to the data's decimals.
         "columns": (),
         "categorical": (),
         "rounded": True,
-        # A TFDS data set's name, its split, and where it was prepared ("" for the
-        # environment's TFDS_DATA_DIR).
+        # A data set's name in TFDS or on the Hugging Face hub, its split, and where
+        # it was prepared for TFDS ("" for the environment's TFDS_DATA_DIR).
         "dataset": "",
         "split": "train",
         "data_dir": "",
+        # Download MNIST's files that the folder lacks.
+        "download": False,
         # The classes to keep; () for all.
         "labels": (),
         # Side in pixels after an antialiased resize; 0 keeps the stored size.

@@ -123,17 +123,20 @@ def _is_columns(data: Any) -> bool:
 
 
 def _of_columns(data: dict[str, Any], low: float) -> Source:
-    """Images and their labels if one of the values is of images, else a table."""
-    shapes = {name: np.asarray(v).ndim for name, v in data.items()}
-    pictures = [name for name, ndim in shapes.items() if ndim >= 3]
+    """Images, or rows, and their labels if one of the values has them; else a table."""
+    some = {name: np.asarray(v) for name, v in data.items()}
+    pictures = [
+        name
+        for name, v in some.items()
+        if v.ndim >= 3 or (v.ndim == 2 and v.shape[1] > 1 and v.dtype.kind == "f")
+    ]
     if not pictures:
-        flat = {k: np.asarray(v) for k, v in data.items()}
-        return table.from_columns({k: _flat(k, v) for k, v in flat.items()})
+        return table.from_columns({k: _flat(k, v) for k, v in some.items()})
     others = [name for name in data if name not in pictures]
     if len(pictures) > 1 or len(others) > 1:
         raise ValueError(
-            "data must have one array of images and at most one of labels, got "
-            f"{', '.join(data)}; leave the others out"
+            "data must have one array of images or rows and at most one of labels, "
+            f"got {', '.join(data)}; leave the others out"
         )
     labels = data[others[0]] if others else None
     return of_arrays_and_labels(data[pictures[0]], labels, low=low)

@@ -1,6 +1,8 @@
 """Every source in the folder: what the rest of the program counts on of any data."""
 
+import gzip
 import inspect
+import struct
 
 import jax
 import numpy as np
@@ -30,6 +32,35 @@ def latents(path):
     return {"first_stage": FirstStage(inner, *coder, "a", path)}
 
 
+def npz(path):
+    pixels = np.stack([picture(i, 4, 6, 3) for i in range(5)])
+    np.savez(path / "a.npz", image=pixels, label=np.arange(5) % 2)
+    return {"path": str(path / "a.npz")}
+
+
+def mnist(path):
+    """Four images in the format of the real ones, as they are and compressed."""
+    pixels, digits = np.stack([picture(i, 4, 4, 1) for i in range(4)]), np.arange(4)
+    for name, values in (("images-idx3", pixels[..., 0]), ("labels-idx1", digits)):
+        head = struct.pack(f">{1 + values.ndim}I", 0x800 + values.ndim, *values.shape)
+        content = head + values.astype(np.uint8).tobytes()
+        (path / f"train-{name}-ubyte").write_bytes(content)
+        (path / f"t10k-{name}-ubyte.gz").write_bytes(gzip.compress(content))
+    return {"path": str(path)}
+
+
+def huggingface(path):
+    datasets = pytest.importorskip("datasets")
+    kind = datasets.Features(
+        {"image": datasets.Image(), "label": datasets.ClassLabel(names=["a", "b"])}
+    )
+    rows = {"image": [Image.fromarray(picture(i, 4, 6, 3)) for i in range(5)]}
+    rows["label"] = [0, 1, 0, 1, 1]
+    data = datasets.Dataset.from_dict(rows, features=kind)
+    datasets.DatasetDict({"train": data}).save_to_disk(str(path / "saved"))
+    return {"path": str(path / "saved")}
+
+
 def table(path):
     (path / "t.csv").write_text("a,b\n1.0,x\n2.5,y\n2.0,x\n")
     return {"path": str(path / "t.csv")}
@@ -44,8 +75,11 @@ def tfds(path):
 EXAMPLES = {
     "digits": lambda path: {},
     "folder": folder,
+    "huggingface": huggingface,
     "iris": lambda path: {},
     "latents": latents,
+    "mnist": mnist,
+    "npz": npz,
     "synthetic": lambda path: {"num_examples": 12},
     "table": table,
     "tfds": tfds,
