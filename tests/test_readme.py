@@ -20,7 +20,7 @@ from jaxdiff import choices
 from jaxdiff.diffusion import grids, rules
 from jaxdiff.runs.edit.run import KINDS as EDITS
 from jaxdiff.runs.plot.run import SPECS as PLOTS
-from tests.runs.conftest import untrained
+from tests.runs.conftest import SPECK, tiny_config, untrained
 from tests.slow import slow_but
 
 ROOT = Path(__file__).parents[1]
@@ -122,14 +122,41 @@ def first_image() -> str:
 # -- a trained run
 
 
-def test_a_run_is_sampled_as_shown(tmp_path):
-    """The second program, of a run of the digits' shape and number of classes."""
-    config = importlib.import_module("configs.digits").get_config("smoke")
-    untrained(config, tmp_path / "run")
-    code = PYTHON[1].replace('"runs/digits"', repr(str(tmp_path / "run")))
-    assert code != PYTHON[1]
+@pytest.fixture(scope="module")
+def digits(tmp_path_factory):
+    """A folder with runs/digits, of the digits' shape and number of classes."""
+    folder = tmp_path_factory.mktemp("readme")
+    config = tiny_config(**{**SPECK, "data__num_classes": 10})
+    untrained(config, folder / "runs" / "digits")
+    return folder
+
+
+def execute(code, folder, monkeypatch):
+    monkeypatch.chdir(folder)
     names = {}
     exec(code, names)
+    return names
+
+
+def test_a_run_is_sampled_and_edited_as_shown(digits, monkeypatch):
+    names = execute(PYTHON[1], digits, monkeypatch)
+    sevens = names["sevens"]
+    assert sevens.values.shape == (16, 8, 8, 1) and sevens.values.dtype == np.uint8
+    assert {*sevens.labels} == {7}
+    assert (digits / "sevens.png").exists() and (digits / "halves.png").exists()
+
+
+def test_a_table_is_fitted_as_shown(digits, monkeypatch):
+    code = PYTHON[2].replace("3000", "4").replace("100}", "2}")
+    assert code.count("4") > PYTHON[2].count("4")
+    names = execute(code, digits, monkeypatch)
+    lines = (digits / "wines.csv").read_text().splitlines()
+    assert names["model"].run.step == 4 and len(names["model"].columns) == 14
+    assert len(lines) == 201 and all(x.endswith("class_1") for x in lines[1:])
+
+
+def test_a_run_composes_with_the_mathematics_as_shown(digits, monkeypatch):
+    names = execute(PYTHON[3], digits, monkeypatch)
     assert names["images"].shape == (4, 8, 8, 1) and names["images"].dtype == np.uint8
     assert np.isfinite(names["x"]).all() and names["images"].std() > 10
 
