@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from functools import partial
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -12,11 +13,11 @@ from jaxdiff.arrays import PyTree, require
 from jaxdiff.diffusion import conditions, inputs, upsampling
 from jaxdiff.diffusion.denoisers import make_denoise
 from jaxdiff.diffusion.losses import Objective, denoising_loss
-from jaxdiff.tasks.task import Apply, Network, Task
+from jaxdiff.tasks.task import Apply, Task
 
 
 def make(
-    network: Network,
+    network: Any,
     objective: Objective,
     *,
     shape: tuple[int, ...],
@@ -30,7 +31,7 @@ def make(
 ) -> Task:
     """The task of predicting the target of `objective` from x_t.
 
-    Args:    network: f(x f32[b, *shape], t_feature f32[b], cond).
+    Args:    network: f(x f32[b, *shape], t_feature f32[b], cond): init and apply.
              shape: of one x0.  example_cond: a batch of one condition, for its shapes;
              None for a network without.
              null: the condition that means "none", see conditions.py.

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, NamedTuple, Protocol, runtime_checkable
+from typing import Any, NamedTuple
 
 from jaxdiff.arrays import PyTree
 from jaxdiff.train.step import Loss
@@ -42,23 +42,9 @@ class Task(NamedTuple):
         return None if self.example_cond is None else batch["cond"]
 
 
-@runtime_checkable
-class Network(Protocol):
-    """What a task needs of a network: two methods of flax's `nn.Module`.
-
-    init:  (key, x f32[b, ...], t f32[b], cond) -> {"params": a tree of float arrays}
-    apply: ({"params": ...}, x, t, cond, train=False, rngs=None) -> out. Equal networks
-           compile once, so a network should have an ==, and needs a hash.
-    """
-
-    def init(self, *args: Any, **kwargs: Any) -> Any: ...
-
-    def apply(self, *args: Any, **kwargs: Any) -> Any: ...
-
-
 @dataclass(frozen=True)
 class Apply:
-    """network.apply as a value: equal for networks with equal fields.
+    """network.apply, as of flax's modules, as a value: equal for equal networks.
 
     jit recognises a Partial by its function. A bound method, or one of functools, is
     equal only to itself, so each load of a run would compile its sampler again.
@@ -66,7 +52,7 @@ class Apply:
     features: call the network with features=True, for features instead of its output.
     """
 
-    network: Network
+    network: Any
     features: bool = False
 
     def __call__(self, variables, *args, **kwargs):
