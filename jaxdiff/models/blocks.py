@@ -5,6 +5,7 @@ norms and the softmax are computed in float32.
 """
 
 import math
+from functools import partial
 from typing import Any, NamedTuple
 
 import flax.linen as nn
@@ -19,12 +20,14 @@ __all__ = [
     "Blocks",
     "Downsample",
     "ResBlock",
+    "Residual",
     "Upsample",
     "attend",
     "check_middle",
     "check_padding",
     "conv",
     "double",
+    "filtered",
     "halve",
 ]
 
@@ -95,7 +98,42 @@ def double(x: Float[Array, "b h w c"]) -> Float[Array, "b 2*h 2*w c"]:
     return x.reshape(b, 2 * h, 2 * w, c)
 
 
-RESAMPLE = {"": lambda x: x, "down": halve, "up": double}
+def filtered(
+    x: Float[Array, "b h w c"], taps: tuple[int, ...], resample: str, padding: int = -1
+) -> Float[Array, "b h2 w2 c"]:
+    """Halve ("down") or double ("up") an image by a symmetric filter of even length.
+
+    f = taps / sum(taps) of length L;   along each axis, with zeros outside the image,
+    down:  y_i = sum_k f_k x_(2i + k - P),   P = L / 2 - 1
+    up:    y_i = 2 sum_k f_k z_(i + k - L/2),   z_2i = x_i and z_(2i + 1) = 0
+
+    taps (1, 1) are `halve` and `double`. A `padding` that is not -1 is P of "down", for
+    an x that a convolution has already extended.
+    Source: Song et al. 2021, arXiv:2011.13456, appendix H, after StyleGAN 2.
+    """
+    up, half = resample == "up", len(taps) // 2
+    f = [tap * (1 + up) / sum(taps) for tap in taps]
+    P = half - 1 if padding < 0 else padding
+    edges = (half, half, 1) if up else (P, P, 0)
+    for axis in (1, 2):
+        config = [edges if i == axis else (0, 0, 0) for i in range(4)]
+        x = jax.lax.pad(x, jnp.zeros((), x.dtype), config)
+        span, stride = x.shape[axis] - len(taps) + 1, 1 if up else 2
+        part = partial(jax.lax.slice_in_dim, x, stride=stride, axis=axis)
+        first, *others = (f_k * part(k, k + span) for k, f_k in enumerate(f))
+        x = sum(others, start=first)
+    return x
+
+
+def resampled(
+    x: Float[Array, "b h w c"], resample: str, taps: tuple[int, ...] = (1, 1)
+) -> Float[Array, "b h2 w2 c"]:
+    """x itself (""), halved ("down") or doubled ("up"), see `filtered`."""
+    if not resample:
+        return x
+    if taps == (1, 1):
+        return halve(x) if resample == "down" else double(x)
+    return filtered(x, taps, resample)
 
 
 class Downsample(nn.Module):
@@ -128,6 +166,19 @@ class Upsample(nn.Module):
         return conv(x.shape[-1], 3, self.dtype, "conv")(x) if self.learned else x
 
 
+class Residual(NamedTuple):
+    """How a block's input is added to what the block makes of it.
+
+    scale:   of their sum; sqrt(1/2) keeps the variance that both have
+    project: a 1x1 convolution of the input also where only the image's size changes
+    taps:    of the filter that resamples, see `filtered`
+    """
+
+    scale: float = 1.0
+    project: bool = False
+    taps: tuple[int, ...] = (1, 1)
+
+
 class ResBlock(nn.Module):
     """A residual block that may take an embedding, and may halve or double the image.
 
@@ -135,10 +186,11 @@ class ResBlock(nn.Module):
     "add":         h = conv3_0(drop swish(norm(h + e)))
     "scale_shift": h = conv3_0(drop swish(norm(h) (1 + e_1) + e_2)),   e = [e_1, e_2]
     no `emb`:      h = conv3_0(drop swish(norm(h)))
-    out = S(R x) + h
+    out = (S(R x) + h) scale
 
     R resamples without parameters (`resample` is "", "down" or "up"). conv3_0 starts at
-    zero. S is a 1x1 convolution if the width changes, and the identity otherwise.
+    zero. S is a 1x1 convolution if the width changes, and the identity otherwise; see
+    Residual for another S, R and scale.
     Source: Ho et al. 2020, arXiv:2006.11239 (add); Nichol & Dhariwal 2021,
     arXiv:2102.09672 (scale_shift); BigGAN, arXiv:1809.11096 (resampling inside).
     """
@@ -149,6 +201,7 @@ class ResBlock(nn.Module):
     dropout: float = 0.0
     dtype: Any = jnp.float32
     norm: Norm = Norm()
+    residual: Residual = Residual()
 
     @nn.compact
     def __call__(
@@ -157,9 +210,9 @@ class ResBlock(nn.Module):
         emb: Float[Array, "b e"] | None = None,
         train: bool = False,
     ) -> Float[Array, "b h2 w2 {self.features}"]:
-        resample = RESAMPLE[self.resample]
+        how = (self.resample, self.residual.taps)
         h = nn.silu(GroupNorm(self.dtype, self.norm, name="norm_in")(x))  # (b, h, w, c)
-        h, x = resample(h), resample(x)
+        h, x = resampled(h, *how), resampled(x, *how)
         h = conv(self.features, 3, self.dtype, "conv_in")(h)  # (b, h, w, f)
         norm = GroupNorm(self.dtype, self.norm, name="norm_out")
         if emb is None:
@@ -170,12 +223,12 @@ class ResBlock(nn.Module):
             h = norm(h + self._project(emb, 1)[:, None, None, :])  # (b, h, w, f)
         h = nn.Dropout(self.dropout)(nn.silu(h), deterministic=not train)
         h = conv(self.features, 3, self.dtype, "conv_out", zero=True)(h)
-        if x.shape[-1] != self.features:
+        if x.shape[-1] != self.features or (self.residual.project and self.resample):
             # A 1x1 convolution, which runs faster as a matrix product per pixel.
             x = nn.Dense(
                 self.features, kernel_init=INIT, dtype=self.dtype, name="skip"
             )(x)
-        return x + h  # (b, h, w, f)
+        return (x + h) * self.residual.scale  # (b, h, w, f)
 
     def _project(self, emb, times):
         features = self.features * times
@@ -196,7 +249,7 @@ def attend(
 class Attention(nn.Module):
     """Self-attention over pixels with a residual connection.
 
-    out = x + W_0 attend(q, k, v),   [q, k, v] = W norm(x)
+    out = (x + W_0 attend(q, k, v)) scale,   [q, k, v] = W norm(x)
 
     W_0 starts at zero. The width of `qkv` is laid out as (3, heads, d): all queries,
     all keys, all values.
@@ -206,6 +259,7 @@ class Attention(nn.Module):
     heads: int
     dtype: Any = jnp.float32
     norm: Norm = Norm()
+    residual: Residual = Residual()
 
     @nn.compact
     def __call__(self, x: Float[Array, "b h w c"]) -> Float[Array, "b h w c"]:
@@ -217,7 +271,7 @@ class Attention(nn.Module):
         y = attend(qkv[:, :, 0], qkv[:, :, 1], qkv[:, :, 2])  # (b, n, heads, d)
         y = y.reshape(b, h * w, c)
         y = nn.Dense(c, kernel_init=ZERO, dtype=self.dtype, name="out")(y)
-        return x + y.reshape(b, h, w, c)
+        return (x + y.reshape(b, h, w, c)) * self.residual.scale
 
 
 class Blocks(NamedTuple):
@@ -234,18 +288,19 @@ class Blocks(NamedTuple):
     norm: Norm = Norm()
     downsample_padding: str = "all"
     middle: str = "attention"
+    residual: Residual = Residual()
 
     def res(self, features: int, name: str, resample: str = "") -> nn.Module:
         """A residual block, called with (x, emb, train) or with x alone."""
         make = nn.remat(ResBlock, static_argnums=(3,)) if self.remat else ResBlock
         block = (features, self.embedding, resample, self.dropout, self.dtype)
-        return make(*block, self.norm, name=name)
+        return make(*block, self.norm, self.residual, name=name)
 
     def attention(self, features: int, name: str) -> nn.Module:
         """Attention with `num_heads` heads, or with heads `head_channels` wide."""
         make = nn.remat(Attention) if self.remat else Attention
         heads = self.num_heads or features // self.head_channels
-        return make(heads, self.dtype, self.norm, name=name)
+        return make(heads, self.dtype, self.norm, self.residual, name=name)
 
     def between(self, h: Float[Array, "b h w f"], *args: Any) -> Array:
         """The middle of the network that calls this, after the coarsest level.

@@ -5,7 +5,7 @@ from typing import Any
 import flax.linen as nn
 
 from jaxdiff.arrays import Array, Float
-from jaxdiff.models.blocks import Blocks, Downsample, conv
+from jaxdiff.models.blocks import INIT, Blocks, Downsample, conv, filtered
 
 __all__ = ["Encoder", "check_levels", "widths"]
 
@@ -50,9 +50,15 @@ class Encoder(nn.Module):
     the last level) -> residual, attention, residual
 
     Attention follows each residual block of the levels whose feature map has a *height*
-    listed in `attention`; the middle is that of `blocks`. Returns the output of the
-    middle, and every feature map on the way, that of the stem first: the skips of a
-    U-Net.
+    listed in `attention`; the middle is that of `blocks`. The stem has `stem`
+    channels, or those of the first level. With `image_path` each down is followed by the sum
+
+    h = y_i = (h + down(conv3 y_(i-1))) scale,   y_0 = x
+
+    where `filtered` halves, and the scale is that of the residual blocks.
+
+    Returns the output of the middle, and every feature map on the way, that of the stem
+    first: the skips of a U-Net.
     """
 
     channels: int
@@ -60,14 +66,16 @@ class Encoder(nn.Module):
     num_blocks: int
     attention: tuple[int, ...]
     blocks: Blocks
+    stem: int = 0
+    image_path: bool = False
 
     @nn.compact
     def __call__(
         self, x: Float[Array, "b h w c"], emb: Float[Array, "b e"], train: bool = False
     ) -> tuple[Float[Array, "b h2 w2 f"], list[Any]]:
         make, sizes = self.blocks, widths(self.channels, self.multipliers)
-        h = conv(sizes[0], 3, make.dtype, "stem")(x)  # (b, h, w, f_0)
-        skips = [h]
+        h = conv(self.stem or sizes[0], 3, make.dtype, "stem")(x)  # (b, h, w, f)
+        skips, image = [h], x
         for i, features in enumerate(sizes):
             for j in range(self.num_blocks):
                 h = make.res(features, f"res_{i}_{j}")(h, emb, train)
@@ -80,5 +88,17 @@ class Encoder(nn.Module):
                 else:
                     how = (make.conv_resample, make.dtype, make.downsample_padding)
                     h = Downsample(*how, name=f"down_{i}")(h)
+                if self.image_path:
+                    halved = self._halve(image, features, f"image_{i}")
+                    h = image = (h + halved) * make.residual.scale
                 skips.append(h)  # (b, h / 2^(i+1), w / 2^(i+1), f_i)
         return make.between(h, emb, train), skips
+
+    def _halve(self, image, features, name):
+        """conv3, which is padded by what the filter after it needs too."""
+        taps, dtype = self.blocks.residual.taps, self.blocks.dtype
+        padding = len(taps) // 2
+        kernel = nn.Conv(
+            features, (3, 3), padding=padding, kernel_init=INIT, dtype=dtype, name=name
+        )
+        return filtered(kernel(image), taps, "down", padding=0)

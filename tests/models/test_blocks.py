@@ -34,6 +34,29 @@ def test_double_by_hand():
     chex.assert_trees_all_equal(blocks.double(x)[0, :, :, 0], want)
 
 
+def spread(row):
+    """Its values at even places, and zeros between them."""
+    return np.stack([row, np.zeros_like(row)], axis=-1).ravel()
+
+
+@pytest.mark.parametrize("taps", [(1, 1), (1, 3, 3, 1), (1, 5, 10, 10, 5, 1)])
+def test_a_filter_is_a_convolution_before_or_after_every_second_pixel(taps):
+    """Of images u v', where it is one of u and one of v."""
+    half, f = len(taps) // 2, np.array(taps) / sum(taps)
+    gen = np.random.default_rng(0)
+    u, v = gen.normal(size=8), gen.normal(size=6)
+    x = jnp.asarray(np.outer(u, v)[None, :, :, None], jnp.float32)
+    down = [np.convolve(a, f)[half::2][: len(a) // 2] for a in (u, v)]
+    up = [2 * np.convolve(spread(a), f)[half - 1 :][: 2 * len(a)] for a in (u, v)]
+    for resample, (a, b) in {"down": down, "up": up}.items():
+        expected = np.outer(a, b)[None, :, :, None].astype(np.float32)
+        for result in (
+            blocks.filtered(x, taps, resample),
+            blocks.resampled(x, resample, taps),
+        ):
+            chex.assert_trees_all_close(result, expected, atol=1e-6, rtol=1e-5)
+
+
 @pytest.mark.parametrize(
     ("channels", "groups"),
     [(128, 32), (192, 32), (1344, 32), (2048, 32), (64, 16), (48, 12), (3, 1), (13, 1)],
@@ -151,7 +174,7 @@ def test_residual_block_starts_as_its_resampling(embedding, resample):
     x, emb = normal(0, 2, 4, 6, 8), normal(1, 2, 12)
     block = blocks.ResBlock(8, embedding, resample)
     got = block.apply(block.init(jax.random.key(0), x, emb), x, emb)
-    chex.assert_trees_all_equal(got, blocks.RESAMPLE[resample](x))
+    chex.assert_trees_all_equal(got, blocks.resampled(x, resample))
 
 
 @pytest.mark.parametrize("embedding", ["add", "scale_shift"])
