@@ -55,12 +55,19 @@ def _log_snr(scale: Number, c: Coeffs) -> Float[Array, "*b"]:
     return scale * c.log_snr
 
 
-def log_std() -> Feature:
-    """log(sigma / alpha) / 4, EDM's c_noise.
+def log_std(scale: float = 0.25, unit: float = 1.0) -> Feature:
+    """scale log(sigma / (unit alpha)), EDM's c_noise; (1, 2) is that of its VE models.
 
+    Args:   scale, unit: no unit.
+    Errors: ValueError unless unit > 0.
     Source: Karras et al. 2022, arXiv:2206.00364, table 1.
     """
-    return Partial(_log_snr, -0.125)
+    require(unit > 0, f"unit must be > 0, got {unit=}")
+    return Partial(_log_std, scale, unit)
+
+
+def _log_std(scale: Number, unit: Number, c: Coeffs) -> Float[Array, "*b"]:
+    return -0.5 * scale * (c.log_snr + 2 * jnp.log(unit))
 
 
 def variance() -> Feature:

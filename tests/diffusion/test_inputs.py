@@ -34,6 +34,8 @@ def test_noise_as_its_variance_and_its_logarithm():
     chex.assert_trees_all_close(
         inputs.log_std()(c), np.log(tan) / 4, atol=1e-4, rtol=1e-7
     )
+    other = inputs.log_std(scale=1.0, unit=2.0)
+    chex.assert_trees_all_close(other(c), np.log(tan / 2), atol=4e-4, rtol=1e-7)
 
 
 @pytest.mark.parametrize("name", inputs.__all__)
