@@ -108,6 +108,8 @@ FIELDS: dict[str, Any] = {
         "dropout": 0.0,
         # The order of the sinusoids of t: "sin_cos" (DDPM) or "cos_sin" (ADM).
         "time_embedding": "sin_cos",
+        # Of a song_unet: "ddpmpp" or "ncsnpp", EDM's names of its two networks.
+        "family": "ddpmpp",
         # The arithmetic: "float32" or "bfloat16". Parameters are float32.
         "dtype": "float32",
         # Recompute blocks in the backward pass, to save memory.

@@ -28,7 +28,7 @@ from jaxdiff.models.embeddings import Conditioning, check_style
 from jaxdiff.models.encoder import Encoder, check_levels, widths
 from jaxdiff.models.norms import GroupNorm, check_norm
 
-__all__ = ["UNet", "check", "make"]
+__all__ = ["UNet", "check", "check_inputs", "make"]
 
 
 class UNet(nn.Module):
@@ -152,6 +152,27 @@ def check(
             )
 
 
+def check_inputs(
+    num_classes: int, null_class: bool, extra_channels: int, dtype: str
+) -> None:
+    """Check the fields that describe what a U-Net reads, and its arithmetic.
+
+    Errors: ValueError, with the cure.
+    """
+    if dtype not in ("float32", "bfloat16"):
+        raise ValueError(f"dtype must be one of float32, bfloat16, got {dtype=}")
+    if min(num_classes, extra_channels) < 0:
+        raise ValueError(
+            "num_classes and extra_channels cannot be negative, got "
+            f"{num_classes=}, {extra_channels=}"
+        )
+    if null_class and num_classes == 0:
+        raise ValueError(
+            f"null_class needs classes beside it, got {num_classes=}; set "
+            "null_class=False or use data with labels"
+        )
+
+
 def make(
     *,
     shape: tuple[int, ...],
@@ -202,18 +223,7 @@ def make(
     Returns: UNet, f(x, t f32[b], cond i32[b]) -> f32[b, h, w, c], or 2 c channels.
     Errors:  ValueError for every combination that cannot be built.
     """
-    if dtype not in ("float32", "bfloat16"):
-        raise ValueError(f"dtype must be one of float32, bfloat16, got {dtype=}")
-    if min(num_classes, extra_channels) < 0:
-        raise ValueError(
-            "num_classes and extra_channels cannot be negative, got "
-            f"{num_classes=}, {extra_channels=}"
-        )
-    if null_class and num_classes == 0:
-        raise ValueError(
-            f"null_class needs classes beside it, got {num_classes=}; set "
-            "null_class=False or use data with labels"
-        )
+    check_inputs(num_classes, null_class, extra_channels, dtype)
     blocks = Blocks(
         embedding=embedding,
         resblock_updown=resblock_updown,
