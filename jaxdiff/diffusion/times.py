@@ -8,7 +8,7 @@ density. How u is drawn is a separate choice: independently for each example, or
 of the loss for every density.
 
 Each name in `__all__` can be chosen by a config. Every maker takes the schedule,
-although only `lognormal_sigma` uses it.
+although only those of sigma use it.
 """
 
 from collections.abc import Callable
@@ -21,7 +21,14 @@ from jax.tree_util import Partial
 from jaxdiff.arrays import Array, Float, require
 from jaxdiff.diffusion.types import Curve, Schedule
 
-__all__ = ["constant", "discrete", "logit_normal", "lognormal_sigma", "uniform"]
+__all__ = [
+    "constant",
+    "discrete",
+    "log_uniform_sigma",
+    "logit_normal",
+    "lognormal_sigma",
+    "uniform",
+]
 
 TimeSampler = Callable[[Float[Array, "b"]], Float[Array, "b"]]
 
@@ -119,6 +126,29 @@ def _lognormal_sigma(
     t_of: Curve, mean: float | Array, std: float | Array, u: Float[Array, "b"]
 ) -> Float[Array, "b"]:
     return t_of(-2 * (mean + std * _normal(u)))
+
+
+def log_uniform_sigma(
+    schedule: Schedule, low: float = 0.02, high: float = 100.0
+) -> TimeSampler:
+    """log(sigma / alpha) ~ U(log low, log high), the noise levels of the VE SDE.
+
+    A level above the schedule's highest gives a t above 1, as for `lognormal_sigma`.
+
+    Args:    schedule: its t_of turns the level into a time.
+             low, high: of sigma / alpha, no unit.
+    Returns: TimeSampler, u f[b] -> t f[b].
+    Errors:  ValueError unless 0 < low < high.
+    Source:  Song et al. 2021, arXiv:2011.13456, eq. 31.
+    """
+    require(0 < low < high, f"need 0 < low < high, got {low=}, {high=}")
+    return Partial(_log_uniform_sigma, schedule.t_of, low, high)
+
+
+def _log_uniform_sigma(
+    t_of: Curve, low: float | Array, high: float | Array, u: Float[Array, "b"]
+) -> Float[Array, "b"]:
+    return t_of(-2 * (jnp.log(low) + u * jnp.log(high / low)))
 
 
 def _normal(u: Float[Array, "b"]) -> Float[Array, "b"]:

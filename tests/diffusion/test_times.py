@@ -43,6 +43,14 @@ def test_lognormal_sigma_has_a_normal_log_sigma(x64):
         assert_law(np.log(sigma), stats.norm(-1.2, 1.2).cdf)
 
 
+def test_log_uniform_sigma_has_a_uniform_log_sigma(x64):
+    for schedule in (schedules.edm(), schedules.linear_mix()):
+        t = times.log_uniform_sigma(schedule, low=0.02, high=100.0)(strata())
+        sigma = schedule.sigma(t) / schedule.alpha(t)
+        law = stats.uniform(np.log(0.02), np.log(100 / 0.02))
+        assert_law(np.log(sigma), law.cdf)
+
+
 @pytest.mark.parametrize("num_steps", [7, 1000])
 def test_discrete_takes_each_entry_of_the_table_alike(num_steps):
     u = (jnp.arange(3 * num_steps) + 0.5) / (3 * num_steps)
@@ -63,7 +71,7 @@ def test_every_sampler_is_finite_positive_and_monotone(times_name, schedule_name
     assert np.isfinite(t).all()
     steps = np.diff(t)
     assert (steps >= 0).all() or (steps <= 0).all()
-    if times_name != "lognormal_sigma":  # which may need times above 1
+    if not times_name.endswith("_sigma"):  # which may need times above 1
         assert (t > 0).all() and (t <= 1).all()
 
 
