@@ -110,12 +110,15 @@ def recognise(path: Path, spec: str = "") -> Any:
         raise FileNotFoundError(f"there is no file or folder {path}")
     if spec:
         return choices.choose(interop, spec, {"path": "--from", "given": "--config"})
-    known = choices.members(interop)
+    known, refused = choices.members(interop), None
     for maker in known.values():
         module = importlib.import_module(maker.__module__)
-        if module.matches(path):
-            return maker
-    raise ValueError(
+        try:
+            if module.matches(path):
+                return maker
+        except ValueError as error:  # of one format; others may read it
+            refused = refused or error
+    raise refused or ValueError(
         f"{path} has none of the formats {', '.join(known)}: its names are those of "
         "another network"
     )
