@@ -45,7 +45,7 @@ RULES: dict[str, set[str]] = {
     "jaxdiff.metrics": {"jax", "numpy", "scipy", "sklearn", *F1},
     "jaxdiff.interop": {
         *("jax", "numpy", "safetensors", "jaxdiff.files", "jaxdiff.models", *F1),
-        *("jaxdiff.choices", "jaxdiff.diffusion", "jaxdiff.schema"),
+        *("jaxdiff.choices", "jaxdiff.notes", "jaxdiff.diffusion", "jaxdiff.schema"),
     },
     "jaxdiff.tasks": {
         *("jax", "flax", "optax", *F1, "jaxdiff.diffusion"),

@@ -57,6 +57,15 @@ def read(path: Path, cure: str = "") -> dict[str, np.ndarray]:
         return {name: file.get_tensor(name) for name in names}
 
 
+def header(path: Path, cure: str = "") -> dict[str, str]:
+    """The texts that a safetensors file holds beside its arrays; {} without.
+
+    Errors: as `shapes`.
+    """
+    with _opened(path, cure) as (file, _):
+        return file.metadata() or {}
+
+
 def write(
     path: Path,
     tensors: Mapping[str, np.ndarray],

@@ -20,6 +20,7 @@ def test_arrays_come_back_in_their_types(tmp_path):
         "count": np.int64(3),
     }
     tensors.write(path, arrays, {"format": "pt"})
+    assert tensors.header(path) == {"format": "pt"}
     assert tensors.shapes(path) == {name: a.shape for name, a in arrays.items()}
     result = tensors.read(path)
     assert result.keys() == arrays.keys()
