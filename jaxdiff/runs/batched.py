@@ -89,11 +89,11 @@ def draw_batches(
             bar.update(k * min(chunk, num - at))
     bar.close()
     x = np.concatenate(parts, axis=1 if varied else 0)
-    _check_finite(x.reshape(-1, num, *shape))
+    check_finite(x.reshape(-1, num, *shape))
     return x
 
 
-def _check_finite(x: np.ndarray) -> None:
+def check_finite(x: np.ndarray) -> None:
     """FloatingPointError for samples f32[k, n, ...] that are not finite."""
     bad = ~np.isfinite(x).all(axis=tuple(range(2, x.ndim)))
     if bad.any():
@@ -116,8 +116,12 @@ def _pmapped(shape, devices, structure, varied):
     return parallel.pmap_map(run, devices, (True, False))
 
 
-def draw_batch(shared: Shared, images: PerImage, shape: tuple[int, ...]) -> jax.Array:
-    """f32[n, *shape], of one batch with its keys; JAX can trace it."""
+def draw_batch(
+    shared: Shared, images: PerImage, shape: tuple[int, ...], *, trace: bool = False
+) -> Any:
+    """f32[n, *shape], of one batch with its keys; JAX can trace it. trace: give a Trace
+    of the way too.
+    """
     denoise, solver, ts, schedule, noise, edit, mask = shared
     seeds, cond = images.seeds, images.cond
     if images.low is not None:
@@ -138,4 +142,4 @@ def draw_batch(shared: Shared, images: PerImage, shape: tuple[int, ...]) -> jax.
     if x_T is None:
         at = {"schedule": schedule, "noise": noise, "t": ts[0]}
         x_T = sampling.init_noise(seeds, shape, **at)
-    return sampling.sample(seeds, denoise, solver, ts, x_T, cond)
+    return sampling.sample(seeds, denoise, solver, ts, x_T, cond, trace=trace)
