@@ -86,6 +86,11 @@ RULES: dict[str, set[str]] = {
         ),
         *("jaxdiff.runs", "jaxdiff.schema"),
     },
+    "jaxdiff.runs.serve": {
+        *("starlette", "uvicorn", "jax", "numpy", "PIL", *F1, "jaxdiff.runs"),
+        *("jaxdiff.build", "jaxdiff.choices", "jaxdiff.data", "jaxdiff.diffusion"),
+        *("jaxdiff.plots", "jaxdiff.ranges", "jaxdiff.train"),
+    },
     "launch": {
         "absl",
         "ml_collections",

@@ -123,9 +123,10 @@ def test_the_wheel_holds_the_library_alone():
         assert (ROOT.joinpath(*package.split(".")) / "__init__.py").exists(), package
     for name in setuptools["package-data"]["jaxdiff"]:
         assert (ROOT / "jaxdiff" / name).exists()
-    others = [p for p in (ROOT / "jaxdiff").rglob("*") if p.suffix not in (".py", "")]
+    home = ROOT / "jaxdiff"
+    others = [p for p in home.rglob("*") if p.suffix not in (".py", ".pyc", "")]
     packed = {*setuptools["package-data"]["jaxdiff"]}
-    assert {p.name for p in others if p.suffix != ".pyc"} == packed
+    assert {p.relative_to(home).as_posix() for p in others} == packed
 
 
 def imported(*folders: str) -> set[str]:
@@ -157,7 +158,7 @@ def test_dependencies_are_what_is_imported():
         extra: {canonical(d) for d in names} - {"jaxdiff"}
         for extra, names in project["optional-dependencies"].items()
     }
-    optional = extras["inception"] | extras["likelihood"]
+    optional = extras["inception"] | extras["likelihood"] | extras["serve"]
     assert imported("jaxdiff", "launch", "configs", ".ci") == (
         # tensorflow-datasets reads ArrayRecord through it; chex is the tests'
         needed - {"array-record", "chex"} | optional

@@ -20,7 +20,7 @@ FLOORS = (
     {"sample"},
     {"evaluate"},
     {"train"},
-    {"edit", "plot", "bench", "export", "convert"},
+    {"edit", "plot", "bench", "export", "convert", "serve"},
 )
 # Of each room: imports from other rooms, and lines; the latter also of the files beside
 # the rooms. Commands may be added, but none may sprawl.
