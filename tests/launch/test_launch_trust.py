@@ -1,0 +1,30 @@
+"""A run of somebody's own code: launchers open it with --trust alone."""
+
+from tests.launch.conftest import SMALL_IRIS, launch, one_line
+
+PARTS = "tests.foreign_parts"
+
+
+def test_a_launcher_imports_what_a_run_names_with_trust_alone(tmp_path):
+    run, out = f"--workdir={tmp_path / 'run'}", f"--out={tmp_path / 'out'}"
+    config = [word for word in SMALL_IRIS if ".model." not in word]
+    own = f"--config.model.name={PARTS}.linen(width=4)"
+    sample = ("launch.sample", run, out, "--num=2")
+    own_solver = f"--config.sampler.solver={PARTS}.solver"
+    outcomes = launch(
+        {
+            "train": ("launch.train", *config, own, run),
+            "resume": ("launch.train", *config, own, run),
+            "refused": sample,
+            "notrust": (*sample, "--notrust"),
+            "plot": ("launch.plot", "loss", run, out),
+            "trusted": (*sample, "--trust", own_solver),
+        }
+    )
+    for name in ("train", "resume", "trusted"):
+        assert outcomes[name].status == 0, outcomes[name].err
+    words = r"config.json names code outside jaxdiff: .*linen \(model.name\).*--trust"
+    for name in ("refused", "notrust", "plot"):
+        one_line(outcomes[name], words)
+    assert "code outside jaxdiff runs" in outcomes["trusted"].err
+    assert (tmp_path / "out" / "samples.npz").exists()
