@@ -67,7 +67,7 @@ def test_runs_are_imported_only_for_load_and_fit():
     loaded = loaded_by("import jaxdiff\njaxdiff.load, jaxdiff.fit")
     assert {"jaxdiff.runs.experiment", "jaxdiff.runs.train.loop", "flax"} <= loaded
     # of extras, and what no run needs at once
-    assert not loaded & {"diffrax", "pandas", "datasets", "tensorflow", "torch"}
+    assert not loaded & {"diffrax", "datasets", "tensorflow"}
 
 
 @pytest.mark.parametrize(("module", "name"), PUBLIC)

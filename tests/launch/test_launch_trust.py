@@ -8,17 +8,17 @@ PARTS = "tests.foreign_parts"
 def test_a_launcher_imports_what_a_run_names_with_trust_alone(tmp_path):
     run, out = f"--workdir={tmp_path / 'run'}", f"--out={tmp_path / 'out'}"
     config = [word for word in SMALL_IRIS if ".model." not in word]
-    own = f"--config.model.name={PARTS}.linen(width=4)"
+    network = f"--config.model.name={PARTS}.linen(width=4)"
     sample = ("launch.sample", run, out, "--num=2")
-    own_solver = f"--config.sampler.solver={PARTS}.solver"
+    solver = f"--config.sampler.solver={PARTS}.solver"
     outcomes = launch(
         {
-            "train": ("launch.train", *config, own, run),
-            "resume": ("launch.train", *config, own, run),
+            "train": ("launch.train", *config, network, run),
+            "resume": ("launch.train", *config, network, run),
             "refused": sample,
             "notrust": (*sample, "--notrust"),
             "plot": ("launch.plot", "loss", run, out),
-            "trusted": (*sample, "--trust", own_solver),
+            "trusted": (*sample, "--trust", solver),
         }
     )
     for name in ("train", "resume", "trusted"):
