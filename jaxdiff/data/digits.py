@@ -17,7 +17,7 @@ def make(labels: tuple[int, ...] = (), low: float = -1.0) -> Source:
     names = tuple(str(k) for k in range(10))
     images.check_labels(labels, 10)
     images.ranges(low, 16.0)
-    raw, digit = load_digits(return_X_y=True)
+    raw, digit = map(np.asarray, load_digits(return_X_y=True))
     index, kept, names = images.keep_labels(digit, labels, names)
     pixels = raw[index].reshape(-1, 8, 8, 1).astype(np.uint8)
     return images.from_array(pixels, kept, names, low=low, peak=16.0)
