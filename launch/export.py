@@ -38,7 +38,7 @@ def main() -> None:
         cli.fail("--out is missing: which file shall be written?")
     with cli.user_errors():
         request = export.prepare(
-            open_run(Path(WORKDIR.value), flags.FLAGS.config),
+            open_run(Path(WORKDIR.value), flags.FLAGS.config, trust=cli.trusts()),
             out=Path(OUT.value),
             platforms=PLATFORMS.value,
             force=FORCE.value,

@@ -35,7 +35,8 @@ def main() -> None:
         cli.fail(f"launch.serve needs {name}: pip install 'jaxdiff[serve]'")
     with cli.user_errors():
         listener = app.bind(PORT.value)
-        page = app.make_app(open_run(Path(WORKDIR.value), flags.FLAGS.config))
+        run = open_run(Path(WORKDIR.value), flags.FLAGS.config, trust=cli.trusts())
+        page = app.make_app(run)
     host, port = listener.getsockname()
     print(f"{WORKDIR.value} is at http://{host}:{port}; Ctrl-C ends it", flush=True)
     app.serve(page, listener)

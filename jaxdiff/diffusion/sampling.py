@@ -214,19 +214,6 @@ def error_gain(schedule: Schedule, ts: np.ndarray) -> float:
     return float(gains.max(initial=0.0))
 
 
-def is_random(solver: Solver) -> bool:
-    """Whether a solver adds noise on its way: two keys then give two results."""
-    seeds, x = jax.random.split(jax.random.key(0), 2), jnp.ones((2, 1))
-
-    def denoise(x: Array, t: Array, cond: PyTree) -> Denoised:
-        return Denoised(x / 2, jnp.zeros_like(x))
-
-    first, second = run_along(
-        seeds, Partial(denoise), solver, jnp.linspace(1, 0, 101), x
-    )
-    return bool(first[0] != second[0])
-
-
 def count_nfe(solver: Solver, ts: Float[Array, "times"]) -> int:
     """The NFE (number of function evaluations) of a run down `ts`: its denoiser calls.
 

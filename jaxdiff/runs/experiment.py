@@ -8,13 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property, partial
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import jax
 import numpy as np
-from jax.tree_util import Partial
 from ml_collections import ConfigDict
 
 from jaxdiff import build, fields
@@ -27,7 +26,7 @@ from jaxdiff.diffusion.types import Schedule
 from jaxdiff.plots import pictures
 from jaxdiff.runs import workdir as files
 from jaxdiff.runs.first_stage import make_first_stage
-from jaxdiff.runs.sampler import Base, Guides, Sampler, make_sampler, no_base
+from jaxdiff.runs.sampler import Base, Guides, Sampler, make_base, make_sampler, no_base
 from jaxdiff.tasks.task import Task
 from jaxdiff.train import snapshots
 
@@ -273,17 +272,7 @@ class Experiment:
             f"classes, and this run enlarges {shape} of {self.num_classes}",
         )
         sampler = run.sampler()  # it may be an upsampler too
-
-        def small(draw, seed, index, cond):
-            # of an upsampler without classes: that of the image's number
-            if cond is None and run.num_classes:
-                cond = (index % run.num_classes).astype(np.int32)
-            x = draw(seed, index, cond)
-            return source.encode(inner.decode(x) * (source.peak / inner.peak))
-
-        draw = partial(small, partial(sampler.draw, run.params))
-        program = Partial(small, sampler.program(sampler.shared(run.params)))
-        return Base(draw, sampler.nfe, program)
+        return make_base(sampler, run.params, inner, source, run.num_classes)
 
 
 def open_run(

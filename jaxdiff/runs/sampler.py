@@ -221,6 +221,24 @@ def _make_wrap(
     return wrap
 
 
+def make_base(
+    sampler: Sampler, params: Any, inner: Source, outer: Source, num_classes: int
+) -> Base:
+    """inner: what the sampler draws, of so many classes.  outer: of the upsampler."""
+
+    def small(draw, seed, index, cond):
+        # an upsampler without classes: image i has a class of its number, so that it
+        # does not depend on the others drawn with it
+        if cond is None and num_classes:
+            cond = (index % num_classes).astype(np.int32)
+        x = draw(seed, index, cond)
+        return outer.encode(inner.decode(x) * (outer.peak / inner.peak))
+
+    draw = partial(small, partial(sampler.draw, params))
+    program = Partial(small, sampler.program(sampler.shared(params)))
+    return Base(draw, sampler.nfe, program)
+
+
 def no_base(size: int) -> str:
     """The error of an upsampler without small images."""
     return (

@@ -13,9 +13,9 @@ from jax.tree_util import Partial
 from tqdm.auto import tqdm
 
 from jaxdiff import build
-from jaxdiff.choices import members, pick
+from jaxdiff.choices import members
 from jaxdiff.data.source import Source, as_pixels
-from jaxdiff.diffusion import sampling, solvers
+from jaxdiff.diffusion import orders, sampling, solvers
 from jaxdiff.plots import curves, pictures
 from jaxdiff.runs.evaluate.features import NEEDED, Extractor, Reference
 from jaxdiff.runs.plot.spec import (
@@ -44,9 +44,9 @@ def draw_nfe(request: PlotRequest, path: Path) -> None:
     rows, sampler = distances_by_nfe(request), request.run.config.sampler
     num, panels = request.num or MANY, {title: {} for title in PANELS}
     for name, some in rows.items():
-        solver = pick(solvers, name)(request.run.schedule)
-        order = min(getattr(solvers, name).ORDER, 3)
-        title = PANELS[-1 if sampling.is_random(solver) else order - 1]
+        order = getattr(solvers, name).ORDER
+        noisy = orders.is_noisy(members(solvers)[name], {})
+        title = PANELS[-1 if noisy else min(order, 3) - 1]
         values = np.array([[row["nfe"], row["frechet"]] for row in some]).T
         panels[title][name] = values[0], values[1]
     names = {"xlabel": "NFE", "ylabel": f"Fréchet distance, {num} samples"}
