@@ -172,7 +172,7 @@ def _levels(c: Read) -> tuple[list[int], str]:
     c.need(fits, "down_block_types", "up_block_types")
     keys = ("down_block_types", "downsample_type", "up_block_types", "upsample_type")
     c.need(not known or ways in ({"conv"}, {"resnet"}, set()), *keys)
-    return levels, max(ways, default="conv")
+    return levels, "resnet" if ways == {"resnet"} else "conv"
 
 
 def _common(c: Read) -> Fields:

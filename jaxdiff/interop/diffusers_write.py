@@ -4,6 +4,7 @@ What is written is read again, and must mean the fields of the run: nothing that
 diffusers cannot express is written as something else.
 """
 
+import math
 import re
 from pathlib import Path
 from typing import Any
@@ -146,10 +147,9 @@ def _normal(run: Trained) -> tuple[Fields, list[str]]:
     scales = (a for path, a in mapping.flat(run.params).items() if path[-5:] == "scale")
     groups = {norm.count(len(a)) for a in scales}
     fields["model.norm_groups"] = max(groups)
-    few = len(groups) == 1
-    numbers = ", ".join(map(str, sorted(groups)))
-    text = f"model.norm_groups=0 (here {numbers} groups: one number for all norms)"
-    return fields, [] if few else [text]
+    numbers, one = ", ".join(map(str, sorted(groups))), math.gcd(*groups)
+    text = f"model.norm_groups=0, which gives norms of {numbers} groups (one: {one})"
+    return fields, [text] * (len(groups) > 1)
 
 
 def _differing(fields: Fields, back: Fields) -> list[str]:

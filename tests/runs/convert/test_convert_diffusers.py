@@ -223,7 +223,7 @@ def test_what_diffusers_cannot_express_is_listed(tmp_path):
         write(tmp_path / "out", run)
     for field in ("diffusion.schedule", "time_feature", "sigma_data", "data.low"):
         assert field in str(error.value)
-    assert "model.norm_groups=0 (here " in str(error.value)
+    assert "model.norm_groups=0, which gives norms of " in str(error.value)
     assert "\n" not in str(error.value) and not (tmp_path / "out").exists()
     several = schema.flat(schema.get_config()) | {
         "model.norm_groups": 4,
