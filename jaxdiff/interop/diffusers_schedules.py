@@ -4,6 +4,7 @@ The file holds the table alpha_bar that a network was trained with, and how a pi
 samples. Ours are schedules in continuous time; entry i of a table of T is (i + 1) / T.
 """
 
+import inspect
 from collections.abc import Mapping
 from typing import Any
 
@@ -13,7 +14,7 @@ import numpy as np
 
 from jaxdiff.arrays import require
 from jaxdiff.choices import choose
-from jaxdiff.diffusion import scalings, schedules
+from jaxdiff.diffusion import inputs, scalings, schedules
 from jaxdiff.interop.diffusers_json import Fields, Json, Read
 
 __all__ = ["SCHEDULERS", "alpha_bar", "scheduler_config", "scheduler_fields"]
@@ -39,11 +40,11 @@ SCHEDULERS: dict[str, Json] = {
     "DDPMScheduler": {**COMMON, "variance_type": "fixed_small"},
     "DDIMScheduler": {**COMMON, "set_alpha_to_one": True},
 }
+# Keys of the first versions, which mean nothing with these values.
+FORMER = {"predict_epsilon": True, "timestep_values": None, "tensor_format": "pt"}
 PREDICTIONS = {"epsilon": "eps", "sample": "x0", "v_prediction": "v"}
 # Of our ddpm: what they are there.
 VARIANCES = {"small": "fixed_small", "large": "fixed_large", "learned": "learned_range"}
-# Of our schedules, where these are alike.
-DEFAULTS = {"num_steps": 1000}
 # Tables that a file of betas is compared with, without a config that names one.
 NAMED = ("cosine", "vp_sde", "cosine_beta", "linear_beta", "scaled_linear_beta")
 # Two tables are equal if log_snr is, by so much at every entry: float32 betas near 1
@@ -77,7 +78,8 @@ def scheduler_fields(
     kind = str(stored.get("_class_name"))
     known = ", ".join(SCHEDULERS)
     require(kind in SCHEDULERS, f"the scheduler is a {kind}; {known} are read")
-    c = Read(stored, SCHEDULERS[kind])
+    today = {k: v for k, v in stored.items() if k not in FORMER or FORMER[k] != v}
+    c = Read(today, SCHEDULERS[kind])
     for key in ("thresholding", "rescale_betas_zero_snr", "steps_offset"):
         c.need(not c[key], key)
     c.need(not c["clip_sample"] or c["clip_sample_range"] == 1, "clip_sample_range")
@@ -86,7 +88,7 @@ def scheduler_fields(
     fields = {
         "diffusion.schedule": _schedule(c, given),
         "diffusion.prediction": PREDICTIONS.get(c["prediction_type"], ""),
-        "diffusion.time_feature": _spec("index", num_steps=steps),
+        "diffusion.time_feature": _spec(inputs.index, num_steps=steps),
     }
     sampler = {
         "sampler.clip": c["clip_sample"],
@@ -119,19 +121,19 @@ def _schedule(c: Read, given: str) -> str:
         return ""
     if kind == "linear":  # ours are for 1000 steps
         ends = {"beta_start": start * steps / 1000, "beta_end": end * steps / 1000}
-        return _spec("linear_beta", num_steps=steps, **ends)
+        return _spec(schedules.linear_beta, num_steps=steps, **ends)
     if kind == "scaled_linear":
         ends = {"beta_start": start, "beta_end": end}
-        return _spec("scaled_linear_beta", num_steps=steps, **ends)
+        return _spec(schedules.scaled_linear_beta, num_steps=steps, **ends)
     c.need(kind == "squaredcos_cap_v2", "beta_schedule")
-    return _spec("cosine_beta", num_steps=steps)
+    return _spec(schedules.cosine_beta, num_steps=steps)
 
 
-def _spec(name: str, **fields: Any) -> str:
+def _spec(maker: Any, **fields: Any) -> str:
     """A choice with its fields, but those that are its defaults."""
-    given = {k: v for k, v in fields.items() if DEFAULTS.get(k) != v}
-    text = ", ".join(f"{k}={v!r}" for k, v in given.items())
-    return f"{name}({text})" if given else name
+    defaults = {k: p.default for k, p in inspect.signature(maker).parameters.items()}
+    given = [f"{k}={v!r}" for k, v in fields.items() if defaults[k] != v]
+    return f"{maker.__name__}({', '.join(given)})" if given else maker.__name__
 
 
 def _close(ours: np.ndarray, theirs: np.ndarray) -> bool:

@@ -85,6 +85,29 @@ def test_a_run_is_written_as_the_folder_that_it_came_from(pipeline, run, tmp_pat
     chex.assert_trees_all_equal(back.params, run.params)
 
 
+def test_all_files_may_be_in_one_folder(pipeline, tmp_path):
+    """As in the first published pipelines, whose schedulers had other keys too."""
+    for path in pipeline.glob("*/*"):
+        shutil.copy(path, tmp_path)
+    shutil.copy(pipeline / "model_index.json", tmp_path)
+    scheduler = {"_class_name": "DDPMScheduler", "variance_type": "fixed_large"}
+    scheduler |= {"predict_epsilon": True, "tensor_format": "pt"}
+    (tmp_path / "scheduler_config.json").write_text(json.dumps(scheduler))
+    foreign = diffusers.make(tmp_path, None)
+    assert foreign.fields["diffusion.schedule"] == "linear_beta"
+    assert foreign.fields["diffusion.prediction"] == "eps"
+    assert foreign.assumed["sampler.solver"] == "ddpm(variance='large')"
+    assert foreign.assumed["sampler.num_steps"] == 1000
+    assert "conv_in.weight" in foreign.tensors()
+
+
+def test_a_network_alone_does_not_determine_the_noise(pipeline):
+    foreign = diffusers.make(pipeline / "unet", None)
+    assert foreign.shape == (8, 8, 3) and foreign.classes == 0
+    assert "diffusion.schedule" not in foreign.fields
+    assert foreign.assumed["diffusion.schedule"] == "linear_beta"
+
+
 def test_a_latent_pipeline_becomes_two_runs(tmp_path, monkeypatch):
     monkeypatch.setattr(latents, "CHUNK", 1)
     folder, size = tmp_path / "ldm", CONFIGS["coder"]["sample_size"] // 2
