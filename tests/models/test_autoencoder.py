@@ -126,6 +126,8 @@ def test_an_image_of_another_size_is_refused():
         ({"latent_channels": 0}, "exactly one of latent_size"),
         ({"latent_size": 2}, "exactly one of latent_size"),
         ({"latent_size": -1, "latent_channels": 1}, "exactly one of latent_size"),
+        ({"decoder_blocks": -1}, "decoder_blocks cannot be negative"),
+        ({"latent_size": 2, "latent_channels": 0, "latent_conv": True}, "for a map"),
         ({"dtype": "float16"}, "one of float32, bfloat16, got"),
     ],
 )

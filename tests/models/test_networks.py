@@ -172,6 +172,7 @@ def test_every_part_has_the_norm_and_the_padding_of_the_fields(name):
     [
         ("norm_groups", 5, "norm_groups=5 must divide"),
         ("norm_eps", -1.0, "norm_eps=-1"),
+        ("middle", "transformer", "one of auto, attention, residual, none, got"),
         ("downsample_padding", "near", "one of all, far, got .*'near'"),
     ],
 )
