@@ -55,11 +55,14 @@ def main() -> None:
         print(f"{workdir}: {path} as a model of {FORMAT.value}")
         return
     with cli.user_errors():
-        run = convert(path, workdir, CONFIG.value, FORMAT.value)
-        params = num_params(run.params)
+        convert(path, workdir, CONFIG.value, FORMAT.value)
+        run = open_run(workdir)  # as it is on disk
     kind, shape = run.task.kind, "x".join(map(str, run.source.shape))
     classes = f", {run.source.num_classes} classes" * (run.source.num_classes > 0)
-    print(f"{workdir}: a {kind} of images {shape}{classes}; {params:,} parameters")
+    about = (
+        f"a {kind} of images {shape}{classes}; {num_params(run.params):,} parameters"
+    )
+    print(f"{workdir}: {about}")
 
 
 if __name__ == "__main__":

@@ -50,26 +50,15 @@ class Experiment:
         """What the model is trained on: images, tables, or the codes of images."""
         if self.data is not None:
             return compare.fit(self.record, self.data)
-        return self._make_source(self.record)
-
-    def _make_source(self, record: Record | None) -> Source:
         stage = None
         if self.config.data.name == "latents":
             stage = make_first_stage(self.autoencoder, self.config.data.checksum)
-        return build.make_source(self.config, stage, record)
+        return build.make_source(self.config, stage, self.record)
 
     @cached_property
     def record(self) -> Record | None:
         """What the run has stored of its data; None for an older run."""
         return records.load(self.workdir)
-
-    def with_rows(self) -> Experiment:
-        """The same run; the data of one that was converted are read now, for their
-        names. Errors: as build.make_source, and for data of another model.
-        """
-        if self.data is not None or self.record is None or self.record.size:
-            return self
-        return replace(self, data=compare.fit(self.record, self._make_source(None)))
 
     @property
     def autoencoder(self) -> Experiment:

@@ -257,8 +257,8 @@ def output(name, network):
 def loops(network, classifier):
     """The samples of guided-diffusion's loops, with its script's gradient.
 
-    The first step divides the network's rounding by alpha: 0.006 here, but 5e-5 with the
-    cosine table, where two programs differ visibly.
+    The first step divides the network's rounding by alpha: 0.006 here, but 5e-5 with
+    the cosine table, where two programs differ visibly.
     """
     import torch
     from guided_diffusion import gaussian_diffusion as loop

@@ -4,7 +4,7 @@ from functools import partial
 
 import chex
 import jax
-import ml_dtypes
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
@@ -99,7 +99,7 @@ def test_both_directions_are_inverse_and_name_everything():
         "proj.weight": (4, C),
     }
     chex.assert_trees_all_equal(mapping.read(TABLE, tensors, LIKE), PARAMS)
-    half = {k: a.astype(ml_dtypes.bfloat16) for k, a in tensors.items()}
+    half = {k: a.astype(jnp.bfloat16) for k, a in tensors.items()}
     result = mapping.read(TABLE, half, LIKE)
     chex.assert_trees_all_equal_shapes_and_dtypes(result, PARAMS)
     chex.assert_trees_all_close(result, PARAMS, rtol=2**-8)

@@ -138,8 +138,8 @@ def test_every_name_of_the_published_networks_maps(name, monkeypatch):
     foreign = shapes_of(name, monkeypatch)
     project, _, short = name.partition("/")
     flags = theirs.PUBLISHED[project][short]
-    sides = ("image_size", "large_size", "resolution")
-    side = next(flags[k] for k in sides if k in flags)
+    names = ("image_size", "large_size", "resolution")
+    side = next(flags[k] for k in names if k in flags)
     labelled = flags.get("class_cond") or "classifier" in name
     assert foreign.shape == (side, side, 3)
     assert foreign.classes == (1000 if labelled else 0)

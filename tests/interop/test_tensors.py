@@ -4,7 +4,7 @@ import json
 import pickle
 import zipfile
 
-import ml_dtypes
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
@@ -16,7 +16,7 @@ def test_arrays_come_back_in_their_types(tmp_path):
     arrays = {
         "kernel": np.arange(6, dtype=np.float32).reshape(2, 3).T,
         "half": np.float16([1, 2]),
-        "brain": np.array([1, 2], ml_dtypes.bfloat16),
+        "brain": np.array([1, 2], jnp.bfloat16),
         "count": np.int64(3),
     }
     tensors.write(path, arrays, {"format": "pt"})

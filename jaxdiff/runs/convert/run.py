@@ -5,6 +5,7 @@ It is sampled, evaluated, edited and trained on like any other run, also without
 
 import importlib
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -24,14 +25,15 @@ from jaxdiff.lock import locked
 from jaxdiff.runs import workdir as files
 from jaxdiff.runs.experiment import Experiment
 from jaxdiff.runs.first_stage import make_first_stage
+from jaxdiff.tasks.task import Task
 from jaxdiff.train import checkpoint
 from jaxdiff.train.state import all_finite, init_state
 
 
 def convert(
     path: Path, workdir: Path, config: ConfigDict | None = None, spec: str = ""
-) -> Experiment:
-    """Write the model at `path` as a run, and return that run.
+) -> None:
+    """Write the model at `path` as a run.
 
     Without a config, the autoencoder of a latent pipeline becomes a run beside it, in
     WORKDIR_autoencoder. With one, that run is the config's data.path.
@@ -52,7 +54,6 @@ def convert(
         model.config.data.path = str(beside)
         _save(beside, _model(stage, maker, None))
     _save(workdir, model)
-    return Experiment(model.config, workdir)
 
 
 class _Model(NamedTuple):
@@ -69,9 +70,9 @@ def _model(path: Path, maker: Any, config: ConfigDict | None) -> _Model:
         config = complete(foreign, config)
     # of the shape alone: codes have no other source before their encoder is a run
     source = records.restore(_record(foreign, config), None)
-    return _Model(
-        config, foreign, read(path, foreign, Experiment(config, None, source))
-    )
+    assert source is not None  # pixels are restored without their data
+    task = build.make_task(config, source, partial(build.make_schedule, config))
+    return _Model(config, foreign, read(path, foreign, task))
 
 
 def _save(workdir: Path, model: _Model) -> None:
@@ -129,30 +130,29 @@ def complete(foreign: Foreign, config: ConfigDict | None) -> ConfigDict:
 
     Errors: ValueError that lists the fields in which the given config differs.
     """
+    whole = schema.get_config() if config is None else config
+    whole = whole.copy_and_resolve_references()
     if config is None:
-        config = schema.get_config()
-        config.update_from_flattened_dict({**foreign.assumed, **foreign.fields})
-        fields.settle(config)
-    else:
-        config = config.copy_and_resolve_references()
-        stored = schema.flat(config)
-        others = [
-            f"--config.{field}={_text(value)} (it has {_text(stored[field])})"
-            for field, value in foreign.fields.items()
-            if stored[field] != value
-        ]
-        require(
-            not others,
-            f"the config is of another model; this one needs {', '.join(others)}",
-        )
-    ranges.check(config)
-    fields.check(config)
-    return config
+        whole.update_from_flattened_dict({**foreign.assumed, **foreign.fields})
+        fields.settle(whole)
+    stored = schema.flat(whole)
+    others = [
+        f"--config.{field}={_text(value)} (it has {_text(stored[field])})"
+        for field, value in foreign.fields.items()
+        if stored[field] != value
+    ]
+    require(
+        not others,
+        f"the config is of another model; this one needs {', '.join(others)}",
+    )
+    ranges.check(whole)
+    fields.check(whole)
+    return whole
 
 
-def read(path: Path, foreign: Foreign, run: Experiment) -> PyTree:
+def read(path: Path, foreign: Foreign, task: Task) -> PyTree:
     """The parameters of the model, checked. Errors: ValueError that names the path."""
-    like = jax.eval_shape(run.task.init, jax.random.key(0))
+    like = jax.eval_shape(task.init, jax.random.key(0))
     tensors = foreign.tensors()
     with named(path):
         params = mapping.read(foreign.table(like), tensors, like)

@@ -75,13 +75,17 @@ def prepare(
     if unused:
         note(f"nothing takes {', '.join(unused)}")
     _check_steps(config.train)
-    experiment = Experiment(config, workdir, source, trust).with_rows()
+    record = records.load(workdir)
+    unread = record is not None and not record.size
+    # the data of a converted run are read now, for their size and the names of classes
+    if unread and source is None:
+        source = Experiment(config, trust=trust).source
+    experiment = Experiment(config, workdir, source, trust)
     fields.check(config, experiment.source, stored)
     shape = experiment.source.shape
     memory.check_fits("train.batch_size", config.train.batch_size, shape)
     len(experiment.source)  # a run that resumes reads and compares its data here
-    record = experiment.record
-    if record is None or not record.size:
+    if record is None or unread:
         given = source is not None
         record = records.of(experiment.source, config.data.path, given=given)
     experiment = experiment.measured()

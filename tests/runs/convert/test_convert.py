@@ -99,8 +99,8 @@ def runs(tmp_path_factory):
         ("classifier", classifier_config()),
     ):
         paths[name] = folder / name
-        run = convert(write(folder, name), paths[name], config)
-        assert run.config == config
+        convert(write(folder, name), paths[name], config)
+        assert files.load_config(paths[name]) == config
     return paths
 
 
