@@ -75,10 +75,11 @@ def write(
 
     Errors: ValueError without the package safetensors; OSError.
     """
-    save = _package(path).numpy.save_file
+    save = _package(path).numpy.save
     arrays = {name: np.asarray(a, order="C") for name, a in tensors.items()}
     with whole(path) as part:
-        save(arrays, part, metadata={**(about or {})} or None)
+        # not save_file, whose files nobody else may read
+        part.write_bytes(save(arrays, {**(about or {})} or None))
 
 
 @contextlib.contextmanager

@@ -24,6 +24,8 @@ def test_arrays_come_back_in_their_types(tmp_path):
     assert tensors.shapes(path) == {name: a.shape for name, a in arrays.items()}
     result = tensors.read(path)
     assert result.keys() == arrays.keys()
+    (tmp_path / "other").touch()  # others may read it as any file
+    assert path.stat().st_mode == (tmp_path / "other").stat().st_mode
     for name, array in arrays.items():
         assert result[name].dtype == array.dtype
         np.testing.assert_array_equal(result[name], array)

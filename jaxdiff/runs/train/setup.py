@@ -78,9 +78,10 @@ def prepare(
     record = records.load(workdir)
     unread = record is not None and not record.size
     # the data of a converted run are read now, for their size and the names of classes
+    data = source
     if unread and source is None:
-        source = Experiment(config, trust=trust).source
-    experiment = Experiment(config, workdir, source, trust)
+        data = Experiment(config, trust=trust).source
+    experiment = Experiment(config, workdir, data, trust)
     fields.check(config, experiment.source, stored)
     shape = experiment.source.shape
     memory.check_fits("train.batch_size", config.train.batch_size, shape)
