@@ -59,9 +59,7 @@ def main() -> None:
         run = open_run(workdir)  # as it is on disk
     kind, shape = run.task.kind, "x".join(map(str, run.source.shape))
     classes = f", {run.source.num_classes} classes" * (run.source.num_classes > 0)
-    about = (
-        f"a {kind} of images {shape}{classes}; {num_params(run.params):,} parameters"
-    )
+    about = f"{'an' if kind[0] in 'aeiou' else 'a'} {kind} of images {shape}{classes}; {num_params(run.params):,} parameters"
     print(f"{workdir}: {about}")
 
 
