@@ -59,8 +59,9 @@ def main() -> None:
         run = open_run(workdir)  # as it is on disk
     kind, shape = run.task.kind, "x".join(map(str, run.source.shape))
     classes = f", {run.source.num_classes} classes" * (run.source.num_classes > 0)
-    about = f"{'an' if kind[0] in 'aeiou' else 'a'} {kind} of images {shape}{classes}; {num_params(run.params):,} parameters"
-    print(f"{workdir}: {about}")
+    article = "an" if kind[0] in "aeiou" else "a"
+    count = f"{num_params(run.params):,} parameters"
+    print(f"{workdir}: {article} {kind} of images {shape}{classes}; {count}")
 
 
 if __name__ == "__main__":
