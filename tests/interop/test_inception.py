@@ -143,7 +143,7 @@ def test_other_files_are_refused(tmp_path):
         with pytest.raises(ValueError, match=r"inception\.safetensors is not a safe"):
             inception.load(path)
     path.write_bytes(b"PK\x03\x04 a pickle in an archive, as torch.save writes")
-    with pytest.raises(ValueError, match="is a pickle.*; to convert pt_inception"):
+    with pytest.raises(ValueError, match=r"is a pickle.*; to convert pt_inception"):
         inception.load(path)
 
 
