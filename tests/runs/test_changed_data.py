@@ -271,7 +271,7 @@ def test_a_source_in_python_is_to_be_given_again(tmp_path, capsys):
         lambda: run.source[np.arange(1)],
         lambda: setup.prepare(config, folder),
     ):
-        with pytest.raises(ValueError, match=r"given in Python, .*source=SOURCE"):
+        with pytest.raises(ValueError, match=r"given in Python, .*data=DATA"):
             use()
     capsys.readouterr()
     assert len(open_run(folder, source=source).source) == 9
@@ -285,6 +285,6 @@ def test_a_source_whose_decode_is_not_stored_has_to_be_given(tmp_path):
     source = replace(synthetic.make((2,), 2, 20), decode=lambda x: {"a": x[:, 0]})
     config, folder = tiny_config(num_steps=2), tmp_path / "run"
     untrained(config, folder, source=source)
-    with pytest.raises(ValueError, match=r"given in Python, .*source=SOURCE"):
+    with pytest.raises(ValueError, match=r"given in Python, .*data=DATA"):
         open_run(folder)
     assert open_run(folder, source=source).step == 0
