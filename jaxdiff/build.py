@@ -267,8 +267,7 @@ def make_grid(config: ConfigDict, schedule: Schedule, num_steps: int = 0) -> gri
     s, stated = config.sampler, _stated(config)
     ts = grid_of_steps(config, schedule, num_steps or s.num_steps)
     if stated and error_gain(schedule, ts) > MOST_GAIN:
-        is_auto = parse(grids, s.grid)[0] == "auto"
-        auto = "" if is_auto else "set sampler.grid=auto, or "
+        auto = "" if s.grid.startswith("auto") else "set sampler.grid=auto, or "
         notes.note_once(
             f"the steps of sampler.grid={s.grid} are too long for {s.solver}: samples "
             f"can be noise; {auto}take more sampler.num_steps"

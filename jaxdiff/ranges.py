@@ -7,8 +7,8 @@ from ml_collections import ConfigDict
 from jaxdiff.arrays import require
 from jaxdiff.schema import flat, get_config
 
-# Steps and examples are counted in int32, seeds in int64.
-COUNT, SEED = 2**31 - 1, 2**63 - 1
+# Steps and examples are counted in int32. Of a larger seed JAX takes the last 32 bits.
+COUNT, SEED = 2**31 - 1, 2**32 - 1
 # Synthetic examples, and images in one picture: all of them are held in memory.
 EXAMPLES = 10_000_000
 # Of synthetic data, and of a network that fits into a machine.

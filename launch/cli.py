@@ -86,8 +86,8 @@ def fail(message: str) -> None:
 
 
 def define_seed(text: str) -> flags.FlagHolder[int]:
-    """--seed, of 64 bits."""
-    return flags.DEFINE_integer("seed", 0, text, lower_bound=0, upper_bound=2**63 - 1)
+    """--seed, of 32 bits: of a larger one JAX takes the last 32."""
+    return flags.DEFINE_integer("seed", 0, text, lower_bound=0, upper_bound=2**32 - 1)
 
 
 def define_label(text: str) -> flags.FlagHolder[str | None]:

@@ -141,7 +141,8 @@ def imported(*folders: str) -> set[str]:
                     tops |= {alias.name.split(".")[0] for alias in node.names}
                 elif isinstance(node, ast.ImportFrom) and node.module:
                     tops.add(node.module.split(".")[0])
-    tops -= {*sys.stdlib_module_names, "jaxdiff", "configs", "launch", "tests", "torch"}
+    tops -= {*sys.stdlib_module_names, "jaxdiff", "configs", "launch", "tests"}
+    tops -= {"torch", "diffusers"}  # of peers, which run where these are
     return {canonical(owners[top][0]) for top in tops}
 
 

@@ -204,9 +204,8 @@ def error_gain(schedule: Schedule, ts: np.ndarray) -> float:
 
     The first factor is by how much half of the slope (x / alpha - x0) / r at s enlarges
     a change of x0 on the way; the second is about that change, for data of deviation 1.
-    Below 1 all is well; above 2 samples are off by tenths of the deviation, or noise.
-    Neither the step to 0 counts nor one from pure noise (alpha = 0): there no solver
-    takes more than x0. 0 if no others are left.
+    Above 2 samples are off by tenths of the deviation, or noise. Steps to 0 and from
+    pure noise (alpha = 0) do not count: there no solver takes more than x0.
     """
     lam = np.asarray(schedule.log_snr(jnp.asarray(ts, jnp.float32)), np.float64)
     r = np.exp(-lam[np.isfinite(lam) & (ts > 0)] / 2)

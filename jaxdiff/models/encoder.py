@@ -50,8 +50,8 @@ class Encoder(nn.Module):
     the last level) -> residual, attention, residual
 
     Attention follows each residual block of the levels whose feature map has a *height*
-    listed in `attention`; the middle is that of `blocks`. The stem has `stem`
-    channels, or those of the first level. With `image_path` each down is followed by the sum
+    listed in `attention`; the middle is that of `blocks`. The stem has `stem` channels,
+    or those of the first level. With `image_path` each down is followed by the sum
 
     h = y_i = (h + down(conv3 y_(i-1))) scale,   y_0 = x
 

@@ -222,12 +222,13 @@ class Experiment:
         except FileNotFoundError as error:
             text = f"{field}: {error} (it names the run of {_a(kind)})"
             raise FileNotFoundError(text) from None
-        differ = files.differing(config, self.config, within=alike, but=("data.rules",))
+        differ = files.differing(config, self.config, within=alike)
         data = self.source if alike else None
         run = replace(self, config=config, workdir=folder, data=data)
-        if alike and config.data.rules != self.config.data.rules:
+        if rules := [text for text in differ if text.startswith("data.rules=")]:
             # older rules may read the same files as other classes or columns
             theirs = replace(run, data=None).source
+            differ = [text for text in differ if text not in rules]
             differ += compare.misfits(records.of(self.source), theirs)
         what = "; ".join(differ)
         require(not what, f"{field}: {folder} was trained with other settings: {what}")

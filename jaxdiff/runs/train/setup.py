@@ -75,20 +75,10 @@ def prepare(
     if unused:
         note(f"nothing takes {', '.join(unused)}")
     _check_steps(config.train)
-    record = records.load(workdir)
-    unread = record is not None and not record.size
-    # the data of a converted run are read now, for their size and the names of classes
-    data = source
-    if unread and source is None:
-        data = Experiment(config, trust=trust).source
-    experiment = Experiment(config, workdir, data, trust)
+    experiment, record = _with_data(config, workdir, source, trust)
     fields.check(config, experiment.source, stored)
     shape = experiment.source.shape
     memory.check_fits("train.batch_size", config.train.batch_size, shape)
-    len(experiment.source)  # a run that resumes reads and compares its data here
-    if record is None or unread:
-        given = source is not None
-        record = records.of(experiment.source, config.data.path, given=given)
     experiment = experiment.measured()
     config, task, t = experiment.config, experiment.task, config.train
     tx, lr = build.make_optimizer(config)
@@ -115,6 +105,21 @@ def prepare(
     )
     feed_from(run, t.num_steps)  # of no batches: checks its arguments
     return run
+
+
+def _with_data(config, workdir, source, trust) -> tuple[Experiment, Record]:
+    """The Experiment, whose data are read and compared, and their Record."""
+    record = records.load(workdir)
+    unread = record is not None and not record.size
+    # the data of a converted run are read now, for their size and the names of classes
+    plain = Experiment(config, trust=trust)
+    data = plain.source if unread and source is None else source
+    experiment = Experiment(config, workdir, data, trust)
+    len(experiment.source)  # a run that resumes reads and compares its data here
+    if record is None or unread:
+        given = source is not None
+        record = records.of(experiment.source, config.data.path, given=given)
+    return experiment, record
 
 
 def _check_steps(t: ConfigDict) -> None:
