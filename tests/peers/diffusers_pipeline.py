@@ -1,4 +1,4 @@
-"""What diffusers itself makes of a folder that jaxdiff wrote. Needs torch and diffusers.
+"""What diffusers makes of a folder that jaxdiff wrote; needs torch and diffusers.
 
 python tests/peers/diffusers_pipeline.py FOLDER OUT.npz
 
