@@ -55,7 +55,7 @@ class Down(nn.Module):
                 h = block(features, name=f"res_{i}_{j}")(h)
             if i < len(self.sizes) - 1:
                 h = Downsample(True, self.dtype, self.padding, name=f"down_{i}")(h)
-        h = nn.silu(GroupNorm(self.dtype, self.norm, name="norm")(h))  # (b, h', w', f)
+        h = GroupNorm(self.dtype, self.norm, True, name="norm")(h)  # (b, h', w', f)
         if self.flat:
             h = h.reshape(len(h), -1)  # (b, h' w' f)
             return dense(self.num_latents, self.dtype, "latent")(h)
@@ -92,7 +92,7 @@ class Up(nn.Module):
                 h = block(features, name=f"res_{i}_{j}")(h)
             if i > 0:  # (b, h / 2^i, w / 2^i, f_i)
                 h = Upsample(True, self.dtype, name=f"up_{i}")(h)
-        h = nn.silu(GroupNorm(self.dtype, self.norm, name="norm")(h))  # (b, h, w, f_0)
+        h = GroupNorm(self.dtype, self.norm, True, name="norm")(h)  # (b, h, w, f_0)
         return conv(self.shape[-1], 3, self.dtype, "out")(h)  # (b, h, w, c)
 
 

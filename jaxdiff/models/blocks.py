@@ -69,6 +69,30 @@ def conv(
     )
 
 
+class SplitConv(nn.Module):
+    """A 3x3 convolution without its bias, and the bias.
+
+    A norm that follows adds it to its means, which are (b, c): the image is not read
+    again for the sum or, in the gradient, for the reduction.
+    """
+
+    features: int
+    dtype: Any = jnp.float32
+
+    @nn.compact
+    def __call__(
+        self, x: Float[Array, "b h w c"]
+    ) -> tuple[Float[Array, "b h w {self.features}"], Float[Array, "1 {self.features}"]]:
+        kernel = self.param("kernel", INIT, (3, 3, x.shape[-1], self.features))
+        bias = self.param("bias", ZERO, (self.features,))
+        x, kernel = x.astype(self.dtype), kernel.astype(self.dtype)
+        dims = ("NHWC", "HWIO", "NHWC")
+        y = jax.lax.conv_general_dilated(
+            x, kernel, (1, 1), [(1, 1)] * 2, dimension_numbers=dims
+        )
+        return y, bias[None]
+
+
 def halve(x: Float[Array, "b h w c"]) -> Float[Array, "b h/2 w/2 c"]:
     """Mean over non-overlapping 2x2 windows; h and w must be even."""
     b, h, w, c = x.shape
@@ -145,17 +169,18 @@ class ResBlock(nn.Module):
         train: bool = False,
     ) -> Float[Array, "b h2 w2 {self.features}"]:
         resample = RESAMPLE[self.resample]
-        h = nn.silu(GroupNorm(self.dtype, self.norm, name="norm_in")(x))  # (b, h, w, c)
+        h = GroupNorm(self.dtype, self.norm, True, name="norm_in")(x)  # (b, h, w, c)
         h, x = resample(h), resample(x)
-        h = conv(self.features, 3, self.dtype, "conv_in")(h)  # (b, h, w, f)
-        norm = GroupNorm(self.dtype, self.norm, name="norm_out")
+        h, bias = SplitConv(self.features, self.dtype, name="conv_in")(h)
+        norm = GroupNorm(self.dtype, self.norm, True, name="norm_out")
         if emb is None:
-            h = norm(h)  # (b, h, w, f)
+            h = norm(h, offset=bias)  # (b, h, w, f)
         elif self.embedding == "scale_shift":
-            h = norm(h, *jnp.split(self._project(emb, 2), 2, axis=-1))  # (b, h, w, f)
+            gain, shift = jnp.split(self._project(emb, 2), 2, axis=-1)
+            h = norm(h, gain, shift, bias)  # (b, h, w, f)
         else:
-            h = norm(h + self._project(emb, 1)[:, None, None, :])  # (b, h, w, f)
-        h = nn.Dropout(self.dropout)(nn.silu(h), deterministic=not train)
+            h = norm(h, offset=bias + self._project(emb, 1))  # (b, h, w, f)
+        h = nn.Dropout(self.dropout)(h, deterministic=not train)
         h = conv(self.features, 3, self.dtype, "conv_out", zero=True)(h)
         if x.shape[-1] != self.features:
             # A 1x1 convolution, which runs faster as a matrix product per pixel.

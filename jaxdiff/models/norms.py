@@ -46,37 +46,57 @@ def check_norm(norm_groups: int, norm_eps: float) -> Norm:
     return Norm(norm_groups, norm_eps)
 
 
-def group_mean(x: Float[Array, "b h w c"], norm: Norm) -> Float[Array, "b c"]:
-    """The mean over space and group, written to every channel of the group.
-
-    The mean over space comes first. Channels are adjacent in memory, so that pass is a
-    plain vector sum (on a CPU flax's norm takes two to three times as long), and its
-    result is only (b, c).
-    """
-    b, c = x.shape[0], x.shape[-1]
+def group_mean(x: Float[Array, "b c"], norm: Norm) -> Float[Array, "b c"]:
+    """The mean over the channels of each group, written to every one of them."""
+    b, c = x.shape
     n = norm.count(c)
-    mean = x.mean((1, 2)).reshape(b, n, c // n).mean(2, keepdims=True)  # (b, n, 1)
+    mean = x.reshape(b, n, c // n).mean(2, keepdims=True)  # (b, n, 1)
     return jnp.broadcast_to(mean, (b, n, c // n)).reshape(b, c)
+
+
+def standardize(
+    x: Float[Array, "b h w c"],
+    norm: Norm,
+    offset: Float[Array, "#b c"] | float = 0.0,
+) -> tuple[Float[Array, "b h w c"], Float[Array, "b c"], Float[Array, "b c"]]:
+    """(x + offset - mean) / sqrt(var + eps) as (d + gap) inv. Returns d, gap and inv.
+
+    d is x less its first pixel. The sums of d and of d^2 over space are all that is
+    read of the image; the rest is arithmetic on (b, c), and so is the derivative. The
+    first pixel only keeps d small where the mean is far from 0, so that the difference
+    of the two moments stays exact; it cancels, and is not differentiated. Channels are
+    adjacent in memory, so a sum over space is a plain sum of vectors.
+    """
+    first = jax.lax.stop_gradient(x[:, 0, 0, :].astype(jnp.float32))  # (b, c)
+    d = x.astype(jnp.float32) - first[:, None, None, :]
+    m = d.mean((1, 2))  # (b, c)
+    var = (d * d).mean((1, 2)) - m * m  # of each channel
+    mean = m + first + offset
+    from_mean = mean - group_mean(mean, norm)
+    var = group_mean(var + from_mean**2, norm)
+    return d, from_mean - m, jax.lax.rsqrt(var + norm.eps)
 
 
 def normalize(x: Float[Array, "b h w c"], norm: Norm) -> Float[Array, "b h w c"]:
     """Group normalisation without parameters, (x - mean) / sqrt(var + eps), f32."""
-    x = x.astype(jnp.float32)
-    x = x - group_mean(x, norm)[:, None, None, :]
-    return x * jax.lax.rsqrt(group_mean(x * x, norm) + norm.eps)[:, None, None, :]
+    d, gap, inv = standardize(x, norm)
+    return (d + gap[:, None, None, :]) * inv[:, None, None, :]
 
 
 class GroupNorm(nn.Module):
     """Group normalisation with a learned affine map, and optionally one from outside.
 
-    y = (x - mean) / sqrt(var + eps) scale + bias,   then   y (1 + gain) + shift
+    y = (x + offset - mean) / sqrt(var + eps) scale + bias,   then   y (1 + gain) + shift
+    and swish(y) with `swish`
 
-    mean and var are taken over space and the channels of a group.
+    mean and var are those of x + offset over space and the channels of a group. All of
+    it is one pass over x for the moments and one for y.
     Source: Wu & He 2018, arXiv:1803.08494.
     """
 
     dtype: Any = jnp.float32
     norm: Norm = Norm()
+    swish: bool = False
 
     @nn.compact
     def __call__(
@@ -84,19 +104,19 @@ class GroupNorm(nn.Module):
         x: Float[Array, "b h w c"],
         gain: Float[Array, "b c"] | None = None,
         shift: Float[Array, "b c"] | None = None,
+        offset: Float[Array, "#b c"] | float = 0.0,
     ) -> Float[Array, "b h w c"]:
         c = x.shape[-1]
         scale = self.param("scale", nn.initializers.ones_init(), (c,))[None]  # (1, c)
         bias = self.param("bias", nn.initializers.zeros_init(), (c,))[None]  # (1, c)
-        x = x.astype(jnp.float32)
-        x = x - group_mean(x, self.norm)[:, None, None, :]
-        var = group_mean(x * x, self.norm)
-        mul = jax.lax.rsqrt(var + self.norm.eps) * scale  # (b, c)
-        # Both affine maps fold into one multiply and one add over the image.
+        d, gap, mul = standardize(x, self.norm, offset)
+        # All affine maps fold into one multiply and one add over the image.
+        mul = mul * scale  # (b, c)
+        add = gap * mul + bias
         if gain is not None:
             gain = 1.0 + gain.astype(jnp.float32)
-            mul, bias = mul * gain, bias * gain
+            mul, add = mul * gain, add * gain
         if shift is not None:
-            bias = bias + shift.astype(jnp.float32)
-        y = x * mul[:, None, None, :] + bias[:, None, None, :]
-        return y.astype(self.dtype)  # (b, h, w, c)
+            add = add + shift.astype(jnp.float32)
+        y = d * mul[:, None, None, :] + add[:, None, None, :]
+        return (nn.silu(y) if self.swish else y).astype(self.dtype)  # (b, h, w, c)

@@ -92,7 +92,7 @@ class UNet(nn.Module):
                     h = make.res(features, f"up_{i}", "up")(h, emb, train)
                 else:
                     h = Upsample(make.conv_resample, make.dtype, name=f"up_{i}")(h)
-        h = nn.silu(GroupNorm(make.dtype, make.norm, name="norm")(h))  # (b, h, w, f_0)
+        h = GroupNorm(make.dtype, make.norm, True, name="norm")(h)  # (b, h, w, f_0)
         out = conv(self.out_channels, 3, make.dtype, "out", zero=True)(h)
         return out.astype(jnp.float32)  # (b, h, w, o)
 
