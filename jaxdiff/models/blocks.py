@@ -4,7 +4,6 @@ Parameters are always float32. `dtype` is that of the convolutions and matrix pr
 norms and the softmax are computed in float32.
 """
 
-import math
 from typing import Any, NamedTuple
 
 import flax.linen as nn
@@ -12,6 +11,7 @@ import jax
 import jax.numpy as jnp
 
 from jaxdiff.arrays import Array, Float
+from jaxdiff.models.attention import attend
 from jaxdiff.models.norms import GroupNorm, Norm
 
 __all__ = [
@@ -20,7 +20,6 @@ __all__ = [
     "Downsample",
     "ResBlock",
     "Upsample",
-    "attend",
     "check_padding",
     "conv",
     "double",
@@ -169,17 +168,16 @@ class ResBlock(nn.Module):
         train: bool = False,
     ) -> Float[Array, "b h2 w2 {self.features}"]:
         resample = RESAMPLE[self.resample]
-        h = GroupNorm(self.dtype, self.norm, True, name="norm_in")(x)  # (b, h, w, c)
+        h = GroupNorm(self.dtype, self.norm, True, name="norm_in")(x, train=train)
         h, x = resample(h), resample(x)
         h, bias = SplitConv(self.features, self.dtype, name="conv_in")(h)
+        gain = shift = None
+        if emb is not None and self.embedding == "scale_shift":
+            gain, shift = jnp.split(self._project(emb, 2), 2, axis=-1)  # (b, f) each
+        elif emb is not None:
+            bias = bias + self._project(emb, 1)  # (b, f)
         norm = GroupNorm(self.dtype, self.norm, True, name="norm_out")
-        if emb is None:
-            h = norm(h, offset=bias)  # (b, h, w, f)
-        elif self.embedding == "scale_shift":
-            gain, shift = jnp.split(self._project(emb, 2), 2, axis=-1)
-            h = norm(h, gain, shift, bias)  # (b, h, w, f)
-        else:
-            h = norm(h, offset=bias + self._project(emb, 1))  # (b, h, w, f)
+        h = norm(h, gain, shift, bias, train)  # (b, h, w, f)
         h = nn.Dropout(self.dropout)(h, deterministic=not train)
         h = conv(self.features, 3, self.dtype, "conv_out", zero=True)(h)
         if x.shape[-1] != self.features:
@@ -195,14 +193,24 @@ class ResBlock(nn.Module):
         return dense(nn.silu(emb))  # (b, times f)
 
 
-def attend(
-    q: Float[Array, "b n k d"], k: Float[Array, "b m k d"], v: Float[Array, "b m k d"]
-) -> Float[Array, "b n k d"]:
-    """softmax(q k' / sqrt(d)) v in each head, with logits and softmax in float32."""
-    scale = 1.0 / math.sqrt(q.shape[-1])
-    logits = jnp.einsum("bnkd,bmkd->bknm", q * scale, k, preferred_element_type="f4")
-    weights = jax.nn.softmax(logits, axis=-1).astype(v.dtype)  # (b, k, n, m)
-    return jnp.einsum("bknm,bmkd->bnkd", weights, v)
+class Projections(nn.Module):
+    """`count` linear maps of x: one nn.Dense, of which every part is computed alone.
+
+    Parts of one product lie apart in memory and would be copied before attention.
+    """
+
+    count: int
+    features: int
+    dtype: Any = jnp.float32
+
+    @nn.compact
+    def __call__(self, x: Float[Array, "b n c"]) -> list[Float[Array, "b n f"]]:
+        width = self.count * self.features
+        kernel = self.param("kernel", INIT, (x.shape[-1], width)).astype(self.dtype)
+        bias = self.param("bias", ZERO, (width,)).astype(self.dtype)
+        parts = (jnp.split(a, self.count, axis=-1) for a in (kernel, bias))
+        x = x.astype(self.dtype)
+        return [x @ w + b[None, None] for w, b in zip(*parts, strict=True)]
 
 
 class Attention(nn.Module):
@@ -220,13 +228,14 @@ class Attention(nn.Module):
     norm: Norm = Norm()
 
     @nn.compact
-    def __call__(self, x: Float[Array, "b h w c"]) -> Float[Array, "b h w c"]:
+    def __call__(
+        self, x: Float[Array, "b h w c"], train: bool = False
+    ) -> Float[Array, "b h w c"]:
         b, h, w, c = x.shape
-        y = GroupNorm(self.dtype, self.norm, name="norm")(x)
-        y = y.reshape(b, h * w, c)  # (b, n, c)
-        qkv = nn.Dense(3 * c, kernel_init=INIT, dtype=self.dtype, name="qkv")(y)
-        qkv = qkv.reshape(b, h * w, 3, self.heads, c // self.heads)
-        y = attend(qkv[:, :, 0], qkv[:, :, 1], qkv[:, :, 2])  # (b, n, heads, d)
+        y = GroupNorm(self.dtype, self.norm, name="norm")(x, train=train)
+        qkv = Projections(3, c, self.dtype, name="qkv")(y.reshape(b, h * w, c))
+        q, k, v = (a.reshape(b, h * w, self.heads, c // self.heads) for a in qkv)
+        y = attend(q, k, v, train)  # (b, n, heads, d)
         y = y.reshape(b, h * w, c)
         y = nn.Dense(c, kernel_init=ZERO, dtype=self.dtype, name="out")(y)
         return x + y.reshape(b, h, w, c)
@@ -253,7 +262,10 @@ class Blocks(NamedTuple):
         return make(*block, self.norm, name=name)
 
     def attention(self, features: int, name: str) -> nn.Module:
-        """Attention with `num_heads` heads, or with heads `head_channels` wide."""
-        make = nn.remat(Attention) if self.remat else Attention
+        """Attention with `num_heads` heads, or with heads `head_channels` wide.
+
+        Called with (x, train) or with x alone.
+        """
+        make = nn.remat(Attention, static_argnums=(2,)) if self.remat else Attention
         heads = self.num_heads or features // self.head_channels
         return make(heads, self.dtype, self.norm, name=name)

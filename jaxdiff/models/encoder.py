@@ -71,7 +71,7 @@ class Encoder(nn.Module):
             for j in range(self.num_blocks):
                 h = make.res(features, f"res_{i}_{j}")(h, emb, train)
                 if h.shape[1] in self.attention:
-                    h = make.attention(features, f"attention_{i}_{j}")(h)
+                    h = make.attention(features, f"attention_{i}_{j}")(h, train)
                 skips.append(h)  # (b, h / 2^i, w / 2^i, f_i)
             if i < len(sizes) - 1:
                 if make.resblock_updown:
@@ -81,6 +81,6 @@ class Encoder(nn.Module):
                     h = Downsample(*how, name=f"down_{i}")(h)
                 skips.append(h)  # (b, h / 2^(i+1), w / 2^(i+1), f_i)
         h = make.res(sizes[-1], "middle_in")(h, emb, train)
-        h = make.attention(sizes[-1], "middle_attention")(h)
+        h = make.attention(sizes[-1], "middle_attention")(h, train)
         h = make.res(sizes[-1], "middle_out")(h, emb, train)
         return h, skips

@@ -1,5 +1,6 @@
 """Group normalisation, always computed in float32."""
 
+from functools import partial
 from typing import Any, NamedTuple
 
 import flax.linen as nn
@@ -7,6 +8,7 @@ import jax
 import jax.numpy as jnp
 
 from jaxdiff.arrays import Array, Float
+from jaxdiff.models.sums import two_sums
 
 __all__ = ["GroupNorm", "Norm", "check_norm", "normalize"]
 
@@ -54,33 +56,88 @@ def group_mean(x: Float[Array, "b c"], norm: Norm) -> Float[Array, "b c"]:
     return jnp.broadcast_to(mean, (b, n, c // n)).reshape(b, c)
 
 
-def standardize(
-    x: Float[Array, "b h w c"],
-    norm: Norm,
-    offset: Float[Array, "#b c"] | float = 0.0,
-) -> tuple[Float[Array, "b h w c"], Float[Array, "b c"], Float[Array, "b c"]]:
-    """(x + offset - mean) / sqrt(var + eps) as (d + gap) inv. Returns d, gap and inv.
+@jax.custom_jvp
+def moments(x: Float[Array, "b h w c"]) -> tuple[Float[Array, "b c"], ...]:
+    """The first pixel, and the means over space of d and d^2, d = x - first.
 
-    d is x less its first pixel. The sums of d and of d^2 over space are all that is
-    read of the image; the rest is arithmetic on (b, c), and so is the derivative. The
-    first pixel only keeps d small where the mean is far from 0, so that the difference
-    of the two moments stays exact; it cancels, and is not differentiated. Channels are
-    adjacent in memory, so a sum over space is a plain sum of vectors.
+    The first pixel only keeps d small where the mean is far from 0, so that differences
+    of the two means stay exact. What is computed from all three does not depend on it,
+    so it counts as a constant in derivatives.
     """
-    first = jax.lax.stop_gradient(x[:, 0, 0, :].astype(jnp.float32))  # (b, c)
-    d = x.astype(jnp.float32) - first[:, None, None, :]
-    m = d.mean((1, 2))  # (b, c)
-    var = (d * d).mean((1, 2)) - m * m  # of each channel
-    mean = m + first + offset
-    from_mean = mean - group_mean(mean, norm)
-    var = group_mean(var + from_mean**2, norm)
-    return d, from_mean - m, jax.lax.rsqrt(var + norm.eps)
+    first = x[:, 0, 0, :].astype(jnp.float32)  # (b, c)
+    sums = two_sums(lambda x, first: (x - first, (x - first) ** 2), (x,), (first,))
+    pixels = x.shape[1] * x.shape[2]
+    return first, sums[0] / pixels, sums[1] / pixels
+
+
+@moments.defjvp
+def _(primals, tangents):
+    (x,), (dx,) = primals, tangents
+    first, *means = moments(x)
+    d, dx = x.astype(jnp.float32) - first[:, None, None, :], dx.astype(jnp.float32)
+    slopes = dx.mean((1, 2)), 2 * (d * dx).mean((1, 2))
+    return (first, *means), (jnp.zeros_like(first), *slopes)
+
+
+def standardize(
+    x: Float[Array, "b h w c"], norm: Norm, offset: Float[Array, "#b c"] | float = 0.0
+) -> tuple[Float[Array, "b c"], Float[Array, "b c"], Float[Array, "b c"]]:
+    """first, mul and add of (x + offset - mean) / sqrt(var + eps) = d mul + add."""
+    first, mean, square = moments(x)
+    var = square - mean * mean  # of each channel
+    from_group = mean + first + offset
+    from_group = from_group - group_mean(from_group, norm)
+    var = group_mean(var + from_group**2, norm)
+    mul = jax.lax.rsqrt(var + norm.eps)
+    return first, mul, (from_group - mean) * mul
+
+
+def affine(
+    swish: bool,
+    dtype: Any,
+    x: Float[Array, "b h w c"],
+    first: Float[Array, "b c"],
+    mul: Float[Array, "b c"],
+    add: Float[Array, "b c"],
+) -> Float[Array, "b h w c"]:
+    """(x - first) mul + add, and swish of it, in float32."""
+    first, mul, add = (v[:, None, None, :] for v in (first, mul, add))
+    y = (x.astype(jnp.float32) - first) * mul + add
+    return (nn.silu(y) if swish else y).astype(dtype)
+
+
+# `affine` whose gradient keeps x alone, and reads it twice. It has no forward mode.
+affine_train = jax.custom_vjp(affine, nondiff_argnums=(0, 1))
+
+
+def _forward(swish, dtype, *args):
+    return affine(swish, dtype, *args), args
+
+
+def _backward(swish, dtype, args, g):
+    x, first, mul, add = args
+    dy, _ = _slopes(swish, x, g, *(v[:, None, None, :] for v in args[1:]))
+    dx = (dy * mul[:, None, None, :]).astype(x.dtype)
+    d_add, d_mul = two_sums(partial(_slopes, swish), (x, g), (first, mul, add))
+    return dx, -d_add * mul, d_mul, d_add
+
+
+def _slopes(swish, x, g, first, mul, add):
+    """The gradient in y = (x - first) mul + add, and the one in mul, of each pixel."""
+    d, g = x.astype(jnp.float32) - first, g.astype(jnp.float32)
+    if swish:
+        y = d * mul + add
+        s = jax.nn.sigmoid(y)
+        g = g * s * (1 + y * (1 - s))
+    return g, g * d
+
+
+affine_train.defvjp(_forward, _backward)
 
 
 def normalize(x: Float[Array, "b h w c"], norm: Norm) -> Float[Array, "b h w c"]:
     """Group normalisation without parameters, (x - mean) / sqrt(var + eps), f32."""
-    d, gap, inv = standardize(x, norm)
-    return (d + gap[:, None, None, :]) * inv[:, None, None, :]
+    return affine(False, jnp.float32, x, *standardize(x, norm))
 
 
 class GroupNorm(nn.Module):
@@ -89,8 +146,9 @@ class GroupNorm(nn.Module):
     y = (x + offset - mean) / sqrt(var + eps) scale + bias,   then   y (1 + gain) + shift
     and swish(y) with `swish`
 
-    mean and var are those of x + offset over space and the channels of a group. All of
-    it is one pass over x for the moments and one for y.
+    mean and var are those of x + offset over space and the channels of a group. Two
+    sums over the image give them, and two its gradient; all else is arithmetic on
+    (b, c), into which the affine maps fold.
     Source: Wu & He 2018, arXiv:1803.08494.
     """
 
@@ -105,18 +163,18 @@ class GroupNorm(nn.Module):
         gain: Float[Array, "b c"] | None = None,
         shift: Float[Array, "b c"] | None = None,
         offset: Float[Array, "#b c"] | float = 0.0,
+        train: bool = False,
     ) -> Float[Array, "b h w c"]:
+        """With `train` the gradient is faster, and there is no forward mode."""
         c = x.shape[-1]
         scale = self.param("scale", nn.initializers.ones_init(), (c,))[None]  # (1, c)
         bias = self.param("bias", nn.initializers.zeros_init(), (c,))[None]  # (1, c)
-        d, gap, mul = standardize(x, self.norm, offset)
-        # All affine maps fold into one multiply and one add over the image.
-        mul = mul * scale  # (b, c)
-        add = gap * mul + bias
+        first, mul, add = standardize(x, self.norm, offset)
+        mul, add = mul * scale, add * scale + bias  # (b, c)
         if gain is not None:
             gain = 1.0 + gain.astype(jnp.float32)
             mul, add = mul * gain, add * gain
         if shift is not None:
             add = add + shift.astype(jnp.float32)
-        y = d * mul[:, None, None, :] + add[:, None, None, :]
-        return (nn.silu(y) if self.swish else y).astype(self.dtype)  # (b, h, w, c)
+        apply = affine_train if train else affine
+        return apply(self.swish, self.dtype, x, first, mul, add)  # (b, h, w, c)
