@@ -81,7 +81,9 @@ class SplitConv(nn.Module):
     @nn.compact
     def __call__(
         self, x: Float[Array, "b h w c"]
-    ) -> tuple[Float[Array, "b h w {self.features}"], Float[Array, "1 {self.features}"]]:
+    ) -> tuple[
+        Float[Array, "b h w {self.features}"], Float[Array, "1 {self.features}"]
+    ]:
         kernel = self.param("kernel", INIT, (3, 3, x.shape[-1], self.features))
         bias = self.param("bias", ZERO, (self.features,))
         x, kernel = x.astype(self.dtype), kernel.astype(self.dtype)

@@ -96,7 +96,9 @@ class Classifier(nn.Module):
             make,
             name="encoder",
         )(x, emb, train)
-        h = GroupNorm(make.dtype, make.norm, True, name="norm")(h, train=train)  # (b, h', w', c')
+        h = GroupNorm(make.dtype, make.norm, True, name="norm")(
+            h, train=train
+        )  # (b, h', w', c')
         heads = make.num_heads or h.shape[-1] // make.head_channels
         pooled = AttentionPool(heads, make.dtype, name="pool")(h)  # (b, c')
         # the network starts with equal probabilities

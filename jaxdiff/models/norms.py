@@ -143,8 +143,8 @@ def normalize(x: Float[Array, "b h w c"], norm: Norm) -> Float[Array, "b h w c"]
 class GroupNorm(nn.Module):
     """Group normalisation with a learned affine map, and optionally one from outside.
 
-    y = (x + offset - mean) / sqrt(var + eps) scale + bias,   then   y (1 + gain) + shift
-    and swish(y) with `swish`
+    y = (x + offset - mean) / sqrt(var + eps) scale + bias,  then  y (1 + gain) + shift,
+    then, with `swish`, swish(y)
 
     mean and var are those of x + offset over space and the channels of a group. Two
     sums over the image give them, and two its gradient; all else is arithmetic on

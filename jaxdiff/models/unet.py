@@ -92,7 +92,8 @@ class UNet(nn.Module):
                     h = make.res(features, f"up_{i}", "up")(h, emb, train)
                 else:
                     h = Upsample(make.conv_resample, make.dtype, name=f"up_{i}")(h)
-        h = GroupNorm(make.dtype, make.norm, True, name="norm")(h, train=train)  # (b, h, w, f_0)
+        norm = GroupNorm(make.dtype, make.norm, True, name="norm")
+        h = norm(h, train=train)  # (b, h, w, f_0)
         out = conv(self.out_channels, 3, make.dtype, "out", zero=True)(h)
         return out.astype(jnp.float32)  # (b, h, w, o)
 

@@ -15,8 +15,8 @@ import jax.numpy as jnp
 
 from jaxdiff.train import parallel
 
-# TFLOP/s of dense bfloat16 products, by the beginning of a device's kind. Sources: the
-# makers' data sheets (NVIDIA's figures "with sparsity" halved; Google Cloud's TPU pages).
+# TFLOP/s of dense bfloat16 products, by the beginning of a device's kind. Sources: data
+# sheets of NVIDIA (half of its figures "with sparsity") and Google Cloud's TPU pages.
 BFLOAT16_PEAKS = {
     "NVIDIA A100": 312,
     "NVIDIA H100": 989,

@@ -25,7 +25,7 @@ def test_flops_of_a_matrix_product_by_hand():
 
 
 def test_flops_of_a_residual_block_by_hand():
-    """Products alone: 2 a multiply and add. What is elementwise is less than a tenth."""
+    """Products alone, 2 a multiply and add; the elementwise is less than a tenth."""
     b, side, c, f, e = 2, 8, 32, 64, 16
     block = ResBlock(f, "add")
     x, emb = jnp.ones((b, side, side, c)), jnp.ones((b, e))
