@@ -54,8 +54,11 @@ def _(primals, tangents):
 
 
 def _fits(q, k, v) -> bool:
-    """Whether cuDNN is there and takes these arrays: JAX checks both in tracing."""
-    if not on_gpu() or q.dtype != jnp.bfloat16:
+    """Whether cuDNN is there and takes these arrays: JAX checks both in tracing.
+
+    With heads wider than 128 it is no faster than the products.
+    """
+    if not on_gpu() or q.dtype != jnp.bfloat16 or q.shape[-1] > 128:
         return False
     try:
         jax.eval_shape(lambda *a: jax.vjp(_cudnn, *a)[0], q, k, v)

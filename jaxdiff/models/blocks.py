@@ -195,26 +195,6 @@ class ResBlock(nn.Module):
         return dense(nn.silu(emb))  # (b, times f)
 
 
-class Projections(nn.Module):
-    """`count` linear maps of x: one nn.Dense, of which every part is computed alone.
-
-    Parts of one product lie apart in memory and would be copied before attention.
-    """
-
-    count: int
-    features: int
-    dtype: Any = jnp.float32
-
-    @nn.compact
-    def __call__(self, x: Float[Array, "b n c"]) -> list[Float[Array, "b n f"]]:
-        width = self.count * self.features
-        kernel = self.param("kernel", INIT, (x.shape[-1], width)).astype(self.dtype)
-        bias = self.param("bias", ZERO, (width,)).astype(self.dtype)
-        parts = (jnp.split(a, self.count, axis=-1) for a in (kernel, bias))
-        x = x.astype(self.dtype)
-        return [x @ w + b[None, None] for w, b in zip(*parts, strict=True)]
-
-
 class Attention(nn.Module):
     """Self-attention over pixels with a residual connection.
 
@@ -235,8 +215,10 @@ class Attention(nn.Module):
     ) -> Float[Array, "b h w c"]:
         b, h, w, c = x.shape
         y = GroupNorm(self.dtype, self.norm, name="norm")(x, train=train)
-        qkv = Projections(3, c, self.dtype, name="qkv")(y.reshape(b, h * w, c))
-        q, k, v = (a.reshape(b, h * w, self.heads, c // self.heads) for a in qkv)
+        y = y.reshape(b, h * w, c)  # (b, n, c)
+        qkv = nn.Dense(3 * c, kernel_init=INIT, dtype=self.dtype, name="qkv")(y)
+        qkv = qkv.reshape(b, h * w, 3, self.heads, c // self.heads)
+        q, k, v = qkv[:, :, 0], qkv[:, :, 1], qkv[:, :, 2]
         y = attend(q, k, v, train)  # (b, n, heads, d)
         y = y.reshape(b, h * w, c)
         y = nn.Dense(c, kernel_init=ZERO, dtype=self.dtype, name="out")(y)

@@ -50,6 +50,7 @@ def inputs(middle):
 @pytest.mark.parametrize(("middle", "error"), [(0.0, 1e-6), (100.0, 2e-5)])
 def test_value_and_gradient_equal_float64(monkeypatch, middle, error, kernel, train):
     """By norms; a float32 at 100 is itself known to 4e-6 of the deviation 1."""
+    monkeypatch.setattr(norms, "on_gpu", lambda: True)
     if kernel:
         run = partial(sums._kernel, interpret=True)
         two = lambda term, images, vectors: run(term, len(images), *images, *vectors)  # noqa: E731
