@@ -80,16 +80,26 @@ def _(primals, tangents):
 
 
 def standardize(
-    x: Float[Array, "b h w c"], norm: Norm, offset: Float[Array, "#b c"] | float = 0.0
-) -> tuple[Float[Array, "b c"], Float[Array, "b c"], Float[Array, "b c"]]:
-    """first, mul and add of (x + offset - mean) / sqrt(var + eps) = d mul + add."""
+    x: Float[Array, "b h w c"], norm: Norm, offset: Float[Array, "#b c"] | None = None
+) -> tuple[Array, Array, Array, Array]:
+    """Group norm as (x - first) mul + add, of the x returned: x, first, mul, add.
+
+    On a CPU that x has mean 0 already, and squares are summed of it: a training step of
+    a small U-Net takes .9 of the time it takes with `moments`.
+    """
+    if not on_gpu():
+        x = x.astype(jnp.float32)
+        x = x if offset is None else x + offset[:, None, None, :]
+        x = x - group_mean(x.mean((1, 2)), norm)[:, None, None, :]
+        mul = jax.lax.rsqrt(group_mean((x * x).mean((1, 2)), norm) + norm.eps)
+        return x, jnp.zeros_like(mul), mul, jnp.zeros_like(mul)
     first, mean, square = moments(x)
     var = square - mean * mean  # of each channel
-    from_group = mean + first + offset
+    from_group = mean + first + (0.0 if offset is None else offset)
     from_group = from_group - group_mean(from_group, norm)
     var = group_mean(var + from_group**2, norm)
     mul = jax.lax.rsqrt(var + norm.eps)
-    return first, mul, (from_group - mean) * mul
+    return x, first, mul, (from_group - mean) * mul
 
 
 def affine(
@@ -138,7 +148,7 @@ affine_train.defvjp(_forward, _backward)
 
 def normalize(x: Float[Array, "b h w c"], norm: Norm) -> Float[Array, "b h w c"]:
     """Group normalisation without parameters, (x - mean) / sqrt(var + eps), f32."""
-    return affine(False, jnp.float32, x, *standardize(x, norm))
+    return affine(False, jnp.float32, *standardize(x, norm))
 
 
 class GroupNorm(nn.Module):
@@ -163,14 +173,14 @@ class GroupNorm(nn.Module):
         x: Float[Array, "b h w c"],
         gain: Float[Array, "b c"] | None = None,
         shift: Float[Array, "b c"] | None = None,
-        offset: Float[Array, "#b c"] | float = 0.0,
+        offset: Float[Array, "#b c"] | None = None,
         train: bool = False,
     ) -> Float[Array, "b h w c"]:
         """With `train` a GPU's gradient is faster, and has no forward mode."""
         c = x.shape[-1]
         scale = self.param("scale", nn.initializers.ones_init(), (c,))[None]  # (1, c)
         bias = self.param("bias", nn.initializers.zeros_init(), (c,))[None]  # (1, c)
-        first, mul, add = standardize(x, self.norm, offset)
+        x, first, mul, add = standardize(x, self.norm, offset)
         mul, add = mul * scale, add * scale + bias  # (b, c)
         if gain is not None:
             gain = 1.0 + gain.astype(jnp.float32)

@@ -46,11 +46,11 @@ def inputs(middle):
 
 
 @pytest.mark.parametrize("train", [False, True])
-@pytest.mark.parametrize("kernel", [False, True])
+@pytest.mark.parametrize("kernel", [None, False, True])
 @pytest.mark.parametrize(("middle", "error"), [(0.0, 1e-6), (100.0, 2e-5)])
 def test_value_and_gradient_equal_float64(monkeypatch, middle, error, kernel, train):
     """By norms; a float32 at 100 is itself known to 4e-6 of the deviation 1."""
-    monkeypatch.setattr(norms, "on_gpu", lambda: True)
+    monkeypatch.setattr(norms, "on_gpu", lambda: kernel is not None)
     if kernel:
         run = partial(sums._kernel, interpret=True)
         two = lambda term, images, vectors: run(term, len(images), *images, *vectors)  # noqa: E731
@@ -65,8 +65,10 @@ def test_value_and_gradient_equal_float64(monkeypatch, middle, error, kernel, tr
         assert np.linalg.norm(got - exact) < error * np.linalg.norm(exact)
 
 
-def test_bfloat16_far_from_zero_has_the_statistics_of_float64():
+@pytest.mark.parametrize("gpu", [False, True])
+def test_bfloat16_far_from_zero_has_the_statistics_of_float64(monkeypatch, gpu):
     """Values at 100 are half a unit apart; the statistics are those of the values."""
+    monkeypatch.setattr(norms, "on_gpu", lambda: gpu)
     args = inputs(100.0)
     x = jnp.asarray(args[0], jnp.bfloat16)
     args[0] = np.asarray(x, np.float64)
@@ -77,7 +79,9 @@ def test_bfloat16_far_from_zero_has_the_statistics_of_float64():
     assert error < 2**-9  # one rounding of the result
 
 
-def test_forward_mode_equals_a_difference_quotient():
+@pytest.mark.parametrize("gpu", [False, True])
+def test_forward_mode_equals_a_difference_quotient(monkeypatch, gpu):
+    monkeypatch.setattr(norms, "on_gpu", lambda: gpu)
     args = [jnp.asarray(a, jnp.float32) for a in inputs(1.0)]
     direction = jnp.asarray(np.random.default_rng(2).normal(size=args[0].shape), "f4")
     f = lambda x: ours(x, *args[1:], train=False)  # noqa: E731
