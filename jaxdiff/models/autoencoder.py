@@ -60,7 +60,7 @@ class Down(nn.Module):
                 padding = make.downsample_padding
                 h = Downsample(True, dtype, padding, name=f"down_{i}")(h)
         h = make.between(h)
-        h = nn.silu(GroupNorm(dtype, make.norm, name="norm")(h))  # (b, h', w', f)
+        h = GroupNorm(dtype, make.norm, True, name="norm")(h)  # (b, h', w', f)
         if self.flat:
             h = h.reshape(len(h), -1)  # (b, h' w' f)
             return dense(self.num_latents, dtype, "latent")(h)
@@ -103,7 +103,7 @@ class Up(nn.Module):
                 h = make.res(features, f"res_{i}_{j}")(h)
             if i > 0:  # (b, h / 2^i, w / 2^i, f_i)
                 h = Upsample(True, dtype, name=f"up_{i}")(h)
-        h = nn.silu(GroupNorm(dtype, make.norm, name="norm")(h))  # (b, h, w, f_0)
+        h = GroupNorm(dtype, make.norm, True, name="norm")(h)  # (b, h, w, f_0)
         return conv(self.shape[-1], 3, dtype, "out")(h)  # (b, h, w, c)
 
 

@@ -4,7 +4,6 @@ Parameters are always float32. `dtype` is that of the convolutions and matrix pr
 norms and the softmax are computed in float32.
 """
 
-import math
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -13,6 +12,7 @@ import jax
 import jax.numpy as jnp
 
 from jaxdiff.arrays import Array, Float
+from jaxdiff.models.attention import attend
 from jaxdiff.models.norms import GroupNorm, Norm
 
 __all__ = [
@@ -22,7 +22,6 @@ __all__ = [
     "ResBlock",
     "Residual",
     "Upsample",
-    "attend",
     "check_middle",
     "check_padding",
     "conv",
@@ -83,6 +82,32 @@ def conv(
         dtype=dtype,
         name=name,
     )
+
+
+class SplitConv(nn.Module):
+    """A 3x3 convolution without its bias, and the bias.
+
+    A norm that follows adds it to its means, which are (b, c): the image is not read
+    again for the sum or, in the gradient, for the reduction.
+    """
+
+    features: int
+    dtype: Any = jnp.float32
+
+    @nn.compact
+    def __call__(
+        self, x: Float[Array, "b h w c"]
+    ) -> tuple[
+        Float[Array, "b h w {self.features}"], Float[Array, "1 {self.features}"]
+    ]:
+        kernel = self.param("kernel", INIT, (3, 3, x.shape[-1], self.features))
+        bias = self.param("bias", ZERO, (self.features,))
+        x, kernel = x.astype(self.dtype), kernel.astype(self.dtype)
+        dims = ("NHWC", "HWIO", "NHWC")
+        y = jax.lax.conv_general_dilated(
+            x, kernel, (1, 1), [(1, 1)] * 2, dimension_numbers=dims
+        )
+        return y, bias[None]
 
 
 def halve(x: Float[Array, "b h w c"]) -> Float[Array, "b h/2 w/2 c"]:
@@ -211,17 +236,17 @@ class ResBlock(nn.Module):
         train: bool = False,
     ) -> Float[Array, "b h2 w2 {self.features}"]:
         how = (self.resample, self.residual.taps)
-        h = nn.silu(GroupNorm(self.dtype, self.norm, name="norm_in")(x))  # (b, h, w, c)
+        h = GroupNorm(self.dtype, self.norm, True, name="norm_in")(x, train=train)
         h, x = resampled(h, *how), resampled(x, *how)
-        h = conv(self.features, 3, self.dtype, "conv_in")(h)  # (b, h, w, f)
-        norm = GroupNorm(self.dtype, self.norm, name="norm_out")
-        if emb is None:
-            h = norm(h)  # (b, h, w, f)
-        elif self.embedding == "scale_shift":
-            h = norm(h, *jnp.split(self._project(emb, 2), 2, axis=-1))  # (b, h, w, f)
-        else:
-            h = norm(h + self._project(emb, 1)[:, None, None, :])  # (b, h, w, f)
-        h = nn.Dropout(self.dropout)(nn.silu(h), deterministic=not train)
+        h, bias = SplitConv(self.features, self.dtype, name="conv_in")(h)
+        gain = shift = None
+        if emb is not None and self.embedding == "scale_shift":
+            gain, shift = jnp.split(self._project(emb, 2), 2, axis=-1)  # (b, f) each
+        elif emb is not None:
+            bias = bias + self._project(emb, 1)  # (b, f)
+        norm = GroupNorm(self.dtype, self.norm, True, name="norm_out")
+        h = norm(h, gain, shift, bias, train)  # (b, h, w, f)
+        h = nn.Dropout(self.dropout)(h, deterministic=not train)
         h = conv(self.features, 3, self.dtype, "conv_out", zero=True)(h)
         if x.shape[-1] != self.features or (self.residual.project and self.resample):
             # A 1x1 convolution, which runs faster as a matrix product per pixel.
@@ -234,16 +259,6 @@ class ResBlock(nn.Module):
         features = self.features * times
         dense = nn.Dense(features, kernel_init=INIT, dtype=self.dtype, name="emb")
         return dense(nn.silu(emb))  # (b, times f)
-
-
-def attend(
-    q: Float[Array, "b n k d"], k: Float[Array, "b m k d"], v: Float[Array, "b m k d"]
-) -> Float[Array, "b n k d"]:
-    """softmax(q k' / sqrt(d)) v in each head, with logits and softmax in float32."""
-    scale = 1.0 / math.sqrt(q.shape[-1])
-    logits = jnp.einsum("bnkd,bmkd->bknm", q * scale, k, preferred_element_type="f4")
-    weights = jax.nn.softmax(logits, axis=-1).astype(v.dtype)  # (b, k, n, m)
-    return jnp.einsum("bknm,bmkd->bnkd", weights, v)
 
 
 class Attention(nn.Module):
@@ -262,13 +277,16 @@ class Attention(nn.Module):
     residual: Residual = Residual()
 
     @nn.compact
-    def __call__(self, x: Float[Array, "b h w c"]) -> Float[Array, "b h w c"]:
+    def __call__(
+        self, x: Float[Array, "b h w c"], train: bool = False
+    ) -> Float[Array, "b h w c"]:
         b, h, w, c = x.shape
-        y = GroupNorm(self.dtype, self.norm, name="norm")(x)
+        y = GroupNorm(self.dtype, self.norm, name="norm")(x, train=train)
         y = y.reshape(b, h * w, c)  # (b, n, c)
         qkv = nn.Dense(3 * c, kernel_init=INIT, dtype=self.dtype, name="qkv")(y)
         qkv = qkv.reshape(b, h * w, 3, self.heads, c // self.heads)
-        y = attend(qkv[:, :, 0], qkv[:, :, 1], qkv[:, :, 2])  # (b, n, heads, d)
+        q, k, v = qkv[:, :, 0], qkv[:, :, 1], qkv[:, :, 2]
+        y = attend(q, k, v, train)  # (b, n, heads, d)
         y = y.reshape(b, h * w, c)
         y = nn.Dense(c, kernel_init=ZERO, dtype=self.dtype, name="out")(y)
         return (x + y.reshape(b, h, w, c)) * self.residual.scale
@@ -297,8 +315,11 @@ class Blocks(NamedTuple):
         return make(*block, self.norm, self.residual, name=name)
 
     def attention(self, features: int, name: str) -> nn.Module:
-        """Attention with `num_heads` heads, or with heads `head_channels` wide."""
-        make = nn.remat(Attention) if self.remat else Attention
+        """Attention with `num_heads` heads, or with heads `head_channels` wide.
+
+        Called with (x, train) or with x alone.
+        """
+        make = nn.remat(Attention, static_argnums=(2,)) if self.remat else Attention
         heads = self.num_heads or features // self.head_channels
         return make(heads, self.dtype, self.norm, self.residual, name=name)
 
@@ -312,5 +333,5 @@ class Blocks(NamedTuple):
         features = h.shape[-1]
         h = self.res(features, "middle_in")(h, *args)
         if self.middle == "attention":
-            h = self.attention(features, "middle_attention")(h)
+            h = self.attention(features, "middle_attention")(h, *args[1:])
         return self.res(features, "middle_out")(h, *args)

@@ -14,7 +14,8 @@ import flax.linen as nn
 import jax.numpy as jnp
 
 from jaxdiff.arrays import Array, Float, PyTree
-from jaxdiff.models.blocks import INIT, Blocks, attend
+from jaxdiff.models.attention import attend
+from jaxdiff.models.blocks import INIT, Blocks
 from jaxdiff.models.embeddings import Conditioning, check_style
 from jaxdiff.models.encoder import Encoder
 from jaxdiff.models.norms import GroupNorm, check_norm
@@ -95,7 +96,9 @@ class Classifier(nn.Module):
             make,
             name="encoder",
         )(x, emb, train)
-        h = nn.silu(GroupNorm(make.dtype, make.norm, name="norm")(h))  # (b, h', w', c')
+        h = GroupNorm(make.dtype, make.norm, True, name="norm")(
+            h, train=train
+        )  # (b, h', w', c')
         heads = make.num_heads or h.shape[-1] // make.head_channels
         pooled = AttentionPool(heads, make.dtype, name="pool")(h)  # (b, c')
         # the network starts with equal probabilities

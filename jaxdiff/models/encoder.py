@@ -80,7 +80,7 @@ class Encoder(nn.Module):
             for j in range(self.num_blocks):
                 h = make.res(features, f"res_{i}_{j}")(h, emb, train)
                 if h.shape[1] in self.attention:
-                    h = make.attention(features, f"attention_{i}_{j}")(h)
+                    h = make.attention(features, f"attention_{i}_{j}")(h, train)
                 skips.append(h)  # (b, h / 2^i, w / 2^i, f_i)
             if i < len(sizes) - 1:
                 if make.resblock_updown:

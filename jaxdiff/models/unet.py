@@ -92,13 +92,14 @@ class UNet(nn.Module):
                 h = jnp.concatenate([h, skips.pop()], axis=-1)
                 h = make.res(features, f"res_{i}_{j}")(h, emb, train)
                 if h.shape[1] in self.attention:
-                    h = make.attention(features, f"attention_{i}_{j}")(h)
+                    h = make.attention(features, f"attention_{i}_{j}")(h, train)
             if i > 0:  # (b, h / 2^i, w / 2^i, f_i)
                 if make.resblock_updown:
                     h = make.res(features, f"up_{i}", "up")(h, emb, train)
                 else:
                     h = Upsample(make.conv_resample, make.dtype, name=f"up_{i}")(h)
-        h = nn.silu(GroupNorm(make.dtype, make.norm, name="norm")(h))  # (b, h, w, f_0)
+        norm = GroupNorm(make.dtype, make.norm, True, name="norm")
+        h = norm(h, train=train)  # (b, h, w, f_0)
         out = conv(self.out_channels, 3, make.dtype, "out", zero=True)(h)
         return out.astype(jnp.float32)  # (b, h, w, o)
 

@@ -1,7 +1,8 @@
 """Seconds, FLOPs and memory of compiled programs.
 
 Calls are timed when they are warm, and in several runs, since machines are noisy. FLOPs
-are XLA's own count before optimisation. `matmul_rate` is what to compare a rate with.
+are XLA's own count before optimisation. A rate is compared with `matmul_rate`, which
+is measured, and with `peak_rate`, which the maker states.
 """
 
 import resource
@@ -13,6 +14,21 @@ import jax
 import jax.numpy as jnp
 
 from jaxdiff.train import parallel
+
+# TFLOP/s of dense bfloat16 products, by the beginning of a device's kind. Sources: data
+# sheets of NVIDIA (half of its figures "with sparsity") and Google Cloud's TPU pages.
+BFLOAT16_PEAKS = {
+    "NVIDIA A100": 312,
+    "NVIDIA H100": 989,
+    "NVIDIA H100 PCIe": 756,
+    "NVIDIA H200": 989,
+    "NVIDIA L4": 121,
+    "NVIDIA L40S": 362,
+    "TPU v4": 275,
+    "TPU v5 lite": 197,
+    "TPU v5p": 459,
+    "TPU v6 lite": 918,
+}
 
 
 def measure(call: Callable[[], Any], num_runs: int) -> tuple[float, list[float]]:
@@ -37,8 +53,31 @@ def measure(call: Callable[[], Any], num_runs: int) -> tuple[float, list[float]]
 
 
 def count_flops(f: Callable, *args: Any) -> float:
-    """XLA's count for one call, before optimisation; 0 if it gives none."""
-    return (jax.jit(f).lower(*args).cost_analysis() or {}).get("flops", 0.0)
+    """XLA's count for one call, before optimisation; 0 if it gives none.
+
+    f is lowered for the CPU, whatever the arrays are on: programs for a GPU have no
+    count, and one in which cuDNN does the attention hides its products.
+    """
+    shapes = jax.eval_shape(lambda *args: args, *args)
+    try:
+        device = jax.devices("cpu")[0]
+    except RuntimeError:  # JAX_PLATFORMS leaves the CPU out
+        return 0.0
+    with jax.default_device(device):
+        return (jax.jit(f).lower(*shapes).cost_analysis() or {}).get("flops", 0.0)
+
+
+def peak_rate(dtype: str) -> float:
+    """FLOP/s of dense matrix products on all local devices, by their kind's data sheet.
+
+    0 for kinds that are not in the table, and for other precisions than bfloat16.
+    """
+    devices = jax.local_devices()
+    kind = devices[0].device_kind
+    fits = [name for name in BFLOAT16_PEAKS if kind.startswith(name)]
+    if dtype != "bfloat16" or not fits:
+        return 0.0
+    return len(devices) * 1e12 * BFLOAT16_PEAKS[max(fits, key=len)]
 
 
 def matmul_rate(dtype: str) -> float:

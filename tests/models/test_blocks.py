@@ -6,7 +6,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jaxdiff.models import blocks, norms
+from jaxdiff.models import attention, blocks, norms
 
 
 def normal(seed, *shape):
@@ -138,7 +138,7 @@ def test_attend_equals_numpy():
             logits = q[b, :, head] @ k[b, :, head].T / np.sqrt(4)
             weights = np.exp(logits) / np.exp(logits).sum(1, keepdims=True)
             want[b, :, head] = weights @ v[b, :, head]
-    got = blocks.attend(jnp.array(q), jnp.array(k), jnp.array(v))
+    got = attention.attend(jnp.array(q), jnp.array(k), jnp.array(v))
     chex.assert_trees_all_close(got, want, rtol=1e-4, atol=1e-5)
 
 

@@ -1,9 +1,13 @@
 """What a timing counts; how long a call takes no test can assert."""
 
+from types import SimpleNamespace
+
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from jaxdiff.models.blocks import ResBlock
 from jaxdiff.train import timing
 
 
@@ -18,6 +22,34 @@ def test_measure_calls_once_to_compile_and_then_in_warm_runs():
 def test_flops_of_a_matrix_product_by_hand():
     a, b = jnp.ones((8, 16)), jnp.ones((16, 32))
     assert timing.count_flops(lambda a, b: a @ b, a, b) == 2 * 8 * 16 * 32
+
+
+def test_flops_of_a_residual_block_by_hand():
+    """Products alone, 2 a multiply and add; the elementwise is less than a tenth."""
+    b, side, c, f, e = 2, 8, 32, 64, 16
+    block = ResBlock(f, "add")
+    x, emb = jnp.ones((b, side, side, c)), jnp.ones((b, e))
+    params = jax.eval_shape(block.init, jax.random.key(0), x, emb)
+    # A 3x3 window is cut at the border: its rows cover 3 side - 2 pixels, not 3 side.
+    windows = b * (3 * side - 2) ** 2
+    products = windows * c * f + windows * f * f + b * side**2 * c * f + b * e * f
+    got = timing.count_flops(block.apply, params, x, emb)
+    assert 2 * products < got < 1.1 * 2 * products
+
+
+@pytest.mark.parametrize(
+    ("kind", "dtype", "rate"),
+    [
+        ("NVIDIA H100 80GB HBM3", "bfloat16", 4 * 989e12),
+        ("NVIDIA H100 PCIe", "bfloat16", 4 * 756e12),
+        ("NVIDIA H100 80GB HBM3", "float32", 0.0),
+        ("cpu", "bfloat16", 0.0),
+    ],
+)
+def test_the_peak_is_that_of_the_longest_name_that_fits(monkeypatch, kind, dtype, rate):
+    devices = [SimpleNamespace(device_kind=kind)] * 4
+    monkeypatch.setattr(jax, "local_devices", lambda: devices)
+    assert timing.peak_rate(dtype) == rate
 
 
 def test_the_peak_of_memory_is_one_figure_of_mebibytes():

@@ -1,8 +1,9 @@
 """Measurements of speed: the training step and the sampler.
 
 Warm, several runs, the median first: machines are noisy. FLOPs are XLA's own count of
-one step before optimisation; the share is of the rate that this device itself reaches
-in large matrix products, measured in the same run.
+one step before optimisation, and shares are of two rates: what this device itself
+reaches in large matrix products in the same run, and, where its kind is known, the peak
+of its data sheet.
 """
 
 from typing import Any
@@ -102,12 +103,15 @@ def _step_flops(run: Run, state: TrainState, batch: PyTree) -> float:
 
 
 def _rates(config: ConfigDict, flops: float, seconds: float) -> Row:
-    rate = timing.matmul_rate(config.model.dtype)
+    dtype = config.model.dtype
+    rate, peak = timing.matmul_rate(dtype), timing.peak_rate(dtype)
+    of_peak = {"share of the peak, %": 100 * flops / seconds / peak} if peak else {}
     return {
         "GFLOP (XLA)": flops / 1e9,
         "GFLOP/s": flops / seconds / 1e9,
         "matmul GFLOP/s here": rate / 1e9,
         "share of it, %": 100 * flops / seconds / rate,
+        **of_peak,
     }
 
 
