@@ -24,17 +24,10 @@ import flax.linen as nn
 import jax.numpy as jnp
 
 from jaxdiff.arrays import Array, Float
-from jaxdiff.models.blocks import (
-    INIT,
-    Blocks,
-    Downsample,
-    Upsample,
-    check_middle,
-    check_padding,
-    conv,
-)
+from jaxdiff.models.blocks import Blocks, check_middle
 from jaxdiff.models.encoder import check_levels, widths
 from jaxdiff.models.norms import GroupNorm, check_norm
+from jaxdiff.models.resampling import INIT, Downsample, Upsample, check_padding, conv
 
 __all__ = ["Autoencoder", "make"]
 

@@ -3,8 +3,8 @@
 import flax.linen as nn
 
 from jaxdiff.arrays import Array, Float, Int
-from jaxdiff.models.blocks import double
 from jaxdiff.models.inits import fan_in_uniform
+from jaxdiff.models.resampling import double
 
 __all__ = ["BasicUNet", "make"]
 

@@ -15,10 +15,11 @@ import jax.numpy as jnp
 
 from jaxdiff.arrays import Array, Float, PyTree
 from jaxdiff.models.attention import attend
-from jaxdiff.models.blocks import INIT, Blocks
+from jaxdiff.models.blocks import Blocks
 from jaxdiff.models.embeddings import Conditioning, check_style
 from jaxdiff.models.encoder import Encoder
 from jaxdiff.models.norms import GroupNorm, check_norm
+from jaxdiff.models.resampling import INIT
 from jaxdiff.models.unet import check
 
 __all__ = ["AttentionPool", "Classifier", "make"]

@@ -5,7 +5,8 @@ from typing import Any
 import flax.linen as nn
 
 from jaxdiff.arrays import Array, Float
-from jaxdiff.models.blocks import INIT, Blocks, Downsample, conv, filtered
+from jaxdiff.models.blocks import Blocks
+from jaxdiff.models.resampling import INIT, Downsample, conv, filtered
 
 __all__ = ["Encoder", "check_levels", "widths"]
 

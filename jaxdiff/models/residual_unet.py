@@ -16,10 +16,10 @@ import jax
 import jax.numpy as jnp
 
 from jaxdiff.arrays import Array, Float, Int
-from jaxdiff.models.blocks import INIT, ZERO, conv, halve
 from jaxdiff.models.embeddings import waves
 from jaxdiff.models.encoder import widths
 from jaxdiff.models.norms import Norm, check_norm, normalize
+from jaxdiff.models.resampling import INIT, ZERO, conv, halve
 
 __all__ = ["Block", "ResidualUNet", "double_linear", "make"]
 

@@ -21,10 +21,11 @@ import jax
 import jax.numpy as jnp
 
 from jaxdiff.arrays import Array, Float, Int
-from jaxdiff.models.blocks import INIT, Blocks, Residual, conv
+from jaxdiff.models.blocks import Blocks, Residual
 from jaxdiff.models.embeddings import fourier, label_rows
 from jaxdiff.models.encoder import Encoder, widths
 from jaxdiff.models.norms import GroupNorm, Norm
+from jaxdiff.models.resampling import INIT, conv
 from jaxdiff.models.unet import check, check_inputs
 
 __all__ = ["FAMILIES", "Family", "SongUNet", "make"]
@@ -40,7 +41,7 @@ class Family(NamedTuple):
     random_waves: t enters at random frequencies, instead of DDPM's
     waves:        their number of sines and cosines, in units of `channels`
     image_path:   halved images are added to the maps, see encoder.Encoder
-    taps:         of the filter that resamples, see blocks.filtered
+    taps:         of the filter that resamples, see resampling.filtered
     """
 
     random_waves: bool

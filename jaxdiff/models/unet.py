@@ -17,16 +17,11 @@ import flax.linen as nn
 import jax.numpy as jnp
 
 from jaxdiff.arrays import Array, Float, Int
-from jaxdiff.models.blocks import (
-    Blocks,
-    Upsample,
-    check_middle,
-    check_padding,
-    conv,
-)
+from jaxdiff.models.blocks import Blocks, check_middle
 from jaxdiff.models.embeddings import Conditioning, check_style
 from jaxdiff.models.encoder import Encoder, check_levels, widths
 from jaxdiff.models.norms import GroupNorm, check_norm
+from jaxdiff.models.resampling import Upsample, check_padding, conv
 
 __all__ = ["UNet", "check", "check_inputs", "make"]
 

@@ -52,8 +52,8 @@ TRAIN = {
     ),
     "dropout of a perceptron": (
         (IRIS, "--config.model.dropout=0.3"),
-        "model.dropout=0.3: model 'mlp' does not take it; classifier, unet take it. "
-        "Leave it out, or choose model.name=unet",
+        "model.dropout=0.3: model 'mlp' does not take it; classifier, song_unet, unet "
+        "take it. Leave it out, or choose model.name=song_unet",
     ),
     "attention of a perceptron": (
         (IRIS, "--config.model.attention=(8,)"),

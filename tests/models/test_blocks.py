@@ -6,7 +6,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jaxdiff.models import attention, blocks, norms
+from jaxdiff.models import attention, blocks, norms, resampling
 
 
 def normal(seed, *shape):
@@ -25,13 +25,15 @@ def parameters(module, *inputs):
 
 def test_halve_by_hand():
     x = jnp.array([[1.0, 3.0, 0.0, 8.0], [5.0, 7.0, 4.0, 4.0]])[None, :, :, None]
-    chex.assert_trees_all_equal(blocks.halve(x)[0, :, :, 0], np.asarray([[4.0, 4.0]]))
+    chex.assert_trees_all_equal(
+        resampling.halve(x)[0, :, :, 0], np.asarray([[4.0, 4.0]])
+    )
 
 
 def test_double_by_hand():
     x = jnp.array([[1.0, 2.0]])[None, :, :, None]
     want = np.array([[1.0, 1.0, 2.0, 2.0], [1.0, 1.0, 2.0, 2.0]])
-    chex.assert_trees_all_equal(blocks.double(x)[0, :, :, 0], want)
+    chex.assert_trees_all_equal(resampling.double(x)[0, :, :, 0], want)
 
 
 def spread(row):
@@ -51,8 +53,8 @@ def test_a_filter_is_a_convolution_before_or_after_every_second_pixel(taps):
     for resample, (a, b) in {"down": down, "up": up}.items():
         expected = np.outer(a, b)[None, :, :, None].astype(np.float32)
         for result in (
-            blocks.filtered(x, taps, resample),
-            blocks.resampled(x, resample, taps),
+            resampling.filtered(x, taps, resample),
+            resampling.resampled(x, resample, taps),
         ):
             chex.assert_trees_all_close(result, expected, atol=1e-6, rtol=1e-5)
 
@@ -174,7 +176,7 @@ def test_residual_block_starts_as_its_resampling(embedding, resample):
     x, emb = normal(0, 2, 4, 6, 8), normal(1, 2, 12)
     block = blocks.ResBlock(8, embedding, resample)
     got = block.apply(block.init(jax.random.key(0), x, emb), x, emb)
-    chex.assert_trees_all_equal(got, blocks.resampled(x, resample))
+    chex.assert_trees_all_equal(got, resampling.resampled(x, resample))
 
 
 @pytest.mark.parametrize("embedding", ["add", "scale_shift"])
@@ -213,7 +215,7 @@ def test_strided_convolution_sees_one_pixel_beyond_every_side():
     x = jnp.ones((1, 4, 4, 1))
     kernel, bias = jnp.ones((3, 3, 1, 1)), jnp.zeros(1)
     variables = {"params": {"conv": {"kernel": kernel, "bias": bias}}}
-    got = blocks.Downsample(learned=True).apply(variables, x)
+    got = resampling.Downsample(learned=True).apply(variables, x)
     chex.assert_trees_all_close(
         got[0, :, :, 0], np.asarray([[4.0, 6.0], [6.0, 9.0]]), rtol=1e-7
     )
@@ -223,7 +225,7 @@ def test_strided_convolution_sees_one_pixel_beyond_every_side():
 def test_a_strided_convolution_equals_numpy(padding, before):
     x, kernel = normal(0, 2, 6, 4, 2), normal(1, 3, 3, 2, 2)
     variables = {"params": {"conv": {"kernel": kernel, "bias": jnp.zeros(2)}}}
-    got = blocks.Downsample(True, padding=padding).apply(variables, x)
+    got = resampling.Downsample(True, padding=padding).apply(variables, x)
     pad = ((0, 0), (before, 1), (before, 1), (0, 0))
     wide = np.pad(np.asarray(x), pad)
     want = np.zeros((2, 3, 2, 2), np.float32)

@@ -12,8 +12,8 @@ import pytest
 import jaxdiff.models
 import jaxdiff.tasks
 from jaxdiff import choices, fields, schema
-from jaxdiff.models.blocks import Downsample
 from jaxdiff.models.norms import Norm
+from jaxdiff.models.resampling import Downsample
 
 NETWORKS = choices.members(jaxdiff.models)
 # Networks called as a task are for that one alone, and are called in its own way.
