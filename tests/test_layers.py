@@ -46,6 +46,7 @@ RULES: dict[str, set[str]] = {
     "jaxdiff.interop": {
         *("jax", "numpy", "safetensors", "jaxdiff.files", "jaxdiff.models", *F1),
         *("jaxdiff.choices", "jaxdiff.notes", "jaxdiff.diffusion", "jaxdiff.schema"),
+        "jaxdiff.trust",
     },
     "jaxdiff.tasks": {
         *("jax", "flax", "optax", *F1, "jaxdiff.diffusion"),

@@ -1,7 +1,9 @@
 """TensorFlow Datasets of images, read by index from ArrayRecord without TensorFlow."""
 
+import contextlib
 import difflib
 import io
+import json
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -12,6 +14,7 @@ import tensorflow_datasets as tfds
 from PIL import Image
 from tensorflow_datasets.core import constants, read_only_builder
 from tensorflow_datasets.core.registered import DatasetNotFoundError
+from tensorflow_datasets.core.utils import error_utils
 from tensorflow_datasets.proto import tf_example_pb2
 from tqdm.auto import tqdm
 
@@ -93,13 +96,20 @@ def make(
 
 
 def _builder(dataset: str, data_dir: str) -> Any:
-    """TFDS's reader of what is on disk; it runs no code of the data set."""
+    """TFDS's reader of what is on disk; it runs no code of the data set.
+
+    Errors: as `make`, and ValueError for features of another package.
+    """
     given = data_dir or os.environ.get("TFDS_DATA_DIR", "")
     root = Path(given or constants.DATA_DIR).expanduser()
     try:
         # tfds.data_source would build the data set's class, which insists on the
         # newest version and creates folders; this reads any version and only reads.
-        return read_only_builder.builder_from_files(dataset, data_dir=str(root))
+        with error_utils.reraise_with_context(DatasetNotFoundError):
+            folder = read_only_builder._find_builder_dir(dataset, data_dir=str(root))
+        others = _foreign_classes(Path(folder) / "features.json") if folder else []
+        if not others:
+            return read_only_builder.builder_from_files(dataset, data_dir=str(root))
     except (DatasetNotFoundError, ValueError) as error:
         name = dataset.split("/")[0].split(":")[0]
         here = [d.name for d in root.iterdir() if d.is_dir()] if root.is_dir() else []
@@ -125,6 +135,24 @@ def _builder(dataset: str, data_dir: str) -> Any:
             f"{root / dataset.replace(':', '/')}: dataset_info.json or features.json "
             f"cannot be read ({text}): damaged; build or copy the data set again"
         ) from None
+    raise ValueError(
+        f"{folder}/features.json names code outside TFDS: {', '.join(others)}. It is "
+        "not imported; choose a data set of TFDS's own features"
+    )
+
+
+def _foreign_classes(path: Path) -> list[str]:
+    """The classes of features that are not TFDS's, whose modules TFDS would import."""
+    names = []
+
+    def note(values: dict[str, Any]) -> dict[str, Any]:
+        keys = ("pythonClassName", "python_class_name", "type")
+        names.extend(str(values[k]) for k in keys if "." in str(values.get(k)))
+        return values
+
+    with contextlib.suppress(ValueError):  # TFDS, which reads it next, reports those
+        json.loads(path.read_bytes(), object_hook=note)
+    return [n for n in names if not n.startswith("tensorflow_datasets.")]
 
 
 def _image_shape(builder: Any, goal: Any) -> tuple[int, tuple[int, int, int]]:

@@ -14,7 +14,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from jaxdiff import files, schema
+from jaxdiff import files, schema, trust
 from jaxdiff.arrays import require
 from jaxdiff.interop import tensors
 from jaxdiff.interop.diffusers_json import (
@@ -85,11 +85,22 @@ def _class_of(path: Path, known: tuple[str, ...]) -> str:
 
 
 def _stored(path: Path) -> Fields:
-    """The fields of the run that a folder was written of; none for other folders."""
+    """The fields of the run that a folder was written of; none for other folders.
+
+    Errors: ValueError for a field that the schema does not have, and for code outside
+            jaxdiff, which a folder of somebody else shall not run.
+    """
     if not (path / RUN).is_file():
         return {}
     with files.named(path / RUN):
-        return schema.flat(schema.upgrade(files.read_json(path / RUN)))
+        config = schema.upgrade(files.read_json(path / RUN))
+        names = [f"{k}={v}" for k, v in trust.foreign(config).items()]
+        require(
+            not names,
+            f"names code outside jaxdiff: {', '.join(names)}. It is not imported from "
+            "a folder of diffusers; take these fields out of the file",
+        )
+        return schema.flat(config)
 
 
 def _coder(path: Path, folder: Path, given: Any) -> tuple[Fields, Fields, Any, int]:

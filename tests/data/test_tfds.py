@@ -220,3 +220,17 @@ def test_a_place_that_is_not_there_is_no_place_to_build_in(tmp_path, monkeypatch
         e.value
     )
     assert str(Path.home()) in str(e.value)
+
+
+@pytest.mark.parametrize("key", ["pythonClassName", "python_class_name", "type"])
+def test_features_of_another_package_are_not_imported(tmp_path, monkeypatch, key):
+    """TFDS itself imports the module that features.json names."""
+    write(tmp_path, "beasts", [picture(i) for i in range(4)])
+    (path,) = tmp_path.rglob("features.json")
+    stored = json.loads(path.read_text())
+    stored["featuresDict"]["features"]["more"] = {key: "stranger.X", "content": {}}
+    path.write_text(json.dumps(stored))
+    (tmp_path / "stranger.py").write_text("raise AssertionError('it ran')")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    with pytest.raises(ValueError, match=r"features.json names code .*stranger\.X"):
+        tfds.make("beasts", data_dir=str(tmp_path))

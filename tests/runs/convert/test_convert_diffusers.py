@@ -301,3 +301,16 @@ def test_a_bad_folder_is_an_error_of_one_line(pipeline, tmp_path, kind, text):
     with pytest.raises(ValueError, match=text) as error:
         convert(folder, tmp_path / "run")
     assert "\n" not in str(error.value) and not (tmp_path / "run").exists()
+
+
+def test_a_folder_that_names_code_imports_none(pipeline, tmp_path, monkeypatch):
+    folder = tmp_path / "folder"
+    shutil.copytree(pipeline, folder)
+    stored = schema.get_config().to_dict()
+    stored["diffusion"]["distance"] = "stranger.make"
+    (folder / "jaxdiff.json").write_text(json.dumps(stored))
+    (tmp_path / "stranger.py").write_text("raise AssertionError('it ran')")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    words = r"jaxdiff\.json: names code .*diffusion\.distance=stranger\.make"
+    with pytest.raises(ValueError, match=words):
+        convert(folder, tmp_path / "run")
