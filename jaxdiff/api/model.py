@@ -94,13 +94,17 @@ class Model:
         """Draw samples, the same as `launch.sample` with these fields.
 
         Args:   num: how many.  label: one class, by name or number; by default all.
-                seed: sample i depends on (seed, i) alone.
+                seed: sample i depends on (seed, i), and on its class, alone.
                 fix: {column: value} of a table, kept while the rest is sampled.
                 fields: of config.sampler: solver, guidance, steps (num_steps), ...
         Errors: ValueError.
         """
-        require(1 <= num <= sampling.MOST, f"num must be from 1 up, got {num}")
+        require(
+            isinstance(num, int | np.integer) and 1 <= num <= sampling.MOST,
+            f"num must be a whole number from 1 up, got {num!r}",
+        )
         run = self._with(fields)
+        _check_seed(seed)
         texts = [f"{name}={value}" for name, value in (fix or {}).items()]
         known = given.parse(run.source, texts) if texts else None
         if not known:
@@ -136,7 +140,9 @@ class Model:
                 fields: of config.sampler, as in `sample`.
         Errors: ValueError, FileNotFoundError.
         """
-        index = [data_index] if isinstance(data_index, int) else [*data_index]
+        one = isinstance(data_index, int | np.integer)
+        index = [data_index] if one else [*data_index]
+        _check_seed(seed)
         request = EditRequest(
             self._with(fields),
             images=_pictures(images),
@@ -172,6 +178,7 @@ class Model:
         except ModuleNotFoundError as error:  # of the extra
             cure = "pip install 'jaxdiff[likelihood]'"
             raise ImportError(f"log_prob needs {error.name}: {cure}") from None
+        _check_seed(seed)
         run, x0 = self.run, self._encode(x)
         request = EditRequest(run, label=self._class(label))
         cond = request.conditions(EditInputs(x0, [], None, from_data=False))
@@ -221,6 +228,9 @@ class Model:
 
     def _with(self, fields: Mapping[str, Any]) -> Experiment:
         """The run with other fields of config.sampler. Errors: ValueError."""
+        for short, name in SHORT.items():
+            both = short in fields and name in fields
+            require(not both, f"{short} and {name} are one field; give one of them")
         given = {SHORT.get(name, name): value for name, value in fields.items()}
         known = schema.FIELDS["sampler"]
         for name in given:
@@ -235,6 +245,14 @@ class Model:
         ranges.check(run.config, "sampler")
         config_fields.check(run.config, run.source, self.run.config)
         return run
+
+
+def _check_seed(seed: Any) -> None:
+    """ValueError for what is no whole number of 32 bits: JAX takes the last 32."""
+    require(
+        isinstance(seed, int | np.integer) and 0 <= seed <= ranges.SEED,
+        f"seed must be a whole number from 0 to {ranges.SEED}, got {seed!r}",
+    )
 
 
 def _pictures(images: Any) -> Sequence[str] | np.ndarray:
