@@ -70,7 +70,8 @@ def of_arrays_and_labels(
         return source
     labels = np.asarray(labels)
     labels = labels[:, 0] if labels.ndim == 2 and labels.shape[1] == 1 else labels
-    if labels.shape != (len(values),) or labels.dtype.kind not in "iubUSO":
+    mixed = labels.dtype == object and not all(isinstance(v, str) for v in labels.flat)
+    if labels.shape != (len(values),) or labels.dtype.kind not in "iubUSO" or mixed:
         raise ValueError(
             f"labels must be {len(values)} integers or texts, one an example, got "
             f"{labels.dtype} {labels.shape}"
@@ -188,6 +189,12 @@ def _of_examples(data: Any, low: float) -> Source:
     first = data[0]
     if isinstance(first, Mapping):
         rows = [data[i] for i in _progress(len(data))]
+        for i, row in enumerate(rows):
+            if not isinstance(row, Mapping) or {*row} != {*first}:
+                raise ValueError(
+                    f"example {i} must have {', '.join(map(str, first))}, as example "
+                    f"0, got {', '.join(map(str, row))}"
+                )
         columns: dict[str, Any] = {k: [row[k] for row in rows] for k in first}
         for name, value in first.items():
             if np.asarray(value).ndim >= 2:
@@ -200,7 +207,10 @@ def _of_examples(data: Any, low: float) -> Source:
 
         def pixels():
             for i in _progress(len(data)):
-                picture, label = data[i]
+                example = data[i]
+                if not isinstance(example, tuple) or len(example) != 2:
+                    raise ValueError(f"example {i} must be (image, label)")
+                picture, label = example
                 labels.append(label)
                 yield _pixels(picture, i)
 

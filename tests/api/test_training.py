@@ -128,6 +128,9 @@ def test_data_become_a_source_of_the_same_values(form):
         ({"a": ROWS.astype(int)}, "column 'a' must hold a value a row"),
         ([], "data must be .*got list"),
         ([PIXELS[0], PIXELS[0, :2]], "one shape: example 1 is .2, 5, 1."),
+        ((PIXELS, np.array([None, *"abcde"])), "labels must be 6 integers or texts"),
+        ([(PIXELS[0], 1), PIXELS[1]], r"example 1 must be .image, label."),
+        ([{"a": 1.0, "b": 2.0}, {"a": 1.0}], "example 1 must have a, b, .* got a"),
     ],
 )
 def test_other_data_are_refused(data, words):
