@@ -43,7 +43,7 @@ def main() -> None:
     from jaxdiff.runs.convert.export import export
     from jaxdiff.runs.convert.run import convert
     from jaxdiff.runs.experiment import open_run
-    from jaxdiff.runs.workdir import CHECKPOINTS, check_out, holds_run
+    from jaxdiff.runs.workdir import CHECKPOINTS, check_out, holds_run, load_config
     from jaxdiff.train.state import num_params
 
     path, workdir = Path(FROM.value), Path(TO.value)
@@ -51,12 +51,14 @@ def main() -> None:
     if holds_run(path) and (path / CHECKPOINTS).is_dir():
         with cli.user_errors():
             check_out(workdir, force=False)
-            export(open_run(path), workdir, FORMAT.value)
+            export(open_run(path, trust=cli.trusts()), workdir, FORMAT.value)
         print(f"{workdir}: {path} as a model of {FORMAT.value}")
         return
     with cli.user_errors():
-        convert(path, workdir, CONFIG.value, FORMAT.value)
-        run = open_run(workdir)  # as it is on disk
+        convert(path, workdir, CONFIG.value, FORMAT.value, trust=cli.trusts())
+        # as it is on disk; the code that --config names is trusted
+        config = load_config(workdir, cli.trusts() or CONFIG.value or False)
+        run = open_run(workdir, config, trust=cli.trusts())
     kind, shape = run.task.kind, "x".join(map(str, run.source.shape))
     classes = f", {run.source.num_classes} classes" * (run.source.num_classes > 0)
     article = "an" if kind[0] in "aeiou" else "a"
@@ -65,4 +67,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
+    cli.define_trust()
     cli.run(main)

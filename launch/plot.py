@@ -74,7 +74,7 @@ def main(kind: str) -> None:
             f"--config.{unused[0]} changes nothing in a picture of a config: only "
             "pictures of a run (--workdir) draw samples. Leave it out"
         )
-    trust = "trust" in flags.FLAGS and cli.trusts()
+    trust = cli.trusts()
     with cli.user_errors():
         workdir, beside = (
             Path(f) if f else None for f in (WORKDIR.value, BESIDE.value)
@@ -102,6 +102,7 @@ def define_config(argv: list[str]) -> None:
     if given.config is None:
         cli.define_stored_config(argv)
     elif given.workdir is None:
+        cli.define_trust()
         config_flags.DEFINE_config_file("config")
     else:
         cli.fail(

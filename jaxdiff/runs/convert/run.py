@@ -31,7 +31,11 @@ from jaxdiff.train.state import all_finite, init_state
 
 
 def convert(
-    path: Path, workdir: Path, config: ConfigDict | None = None, spec: str = ""
+    path: Path,
+    workdir: Path,
+    config: ConfigDict | None = None,
+    spec: str = "",
+    trust: bool = False,
 ) -> None:
     """Write the model at `path` as a run.
 
@@ -40,6 +44,7 @@ def convert(
 
     config: of the experiment; None if the model's format determines all of it.
     spec:   the format, a name of jaxdiff.interop with its options; "" recognises it.
+    trust:  import the code outside jaxdiff that the run config.data.path names.
     Errors: ValueError and OSError, in one line, before anything is written: for a
             model of no known format, tensors that are missing, unknown, of another
             shape or not finite, a config of another model, a workdir that is not empty.
@@ -52,8 +57,8 @@ def convert(
         beside = workdir.with_name(f"{workdir.name}_autoencoder")
         files.check_new(beside)
         model.config.data.path = str(beside)
-        _save(beside, _model(stage, maker, None))
-    _save(workdir, model)
+        _save(beside, _model(stage, maker, None), trust)
+    _save(workdir, model, trust)
 
 
 class _Model(NamedTuple):
@@ -75,11 +80,11 @@ def _model(path: Path, maker: Any, config: ConfigDict | None) -> _Model:
     return _Model(config, foreign, read(path, foreign, task))
 
 
-def _save(workdir: Path, model: _Model) -> None:
-    """Write a run at step 0."""
+def _save(workdir: Path, model: _Model, trust: bool) -> None:
+    """Write a run at step 0. trust: as in `convert`."""
     config, foreign, params = model
     if config.data.name == "latents":
-        record = _record_of_codes(foreign, config)
+        record = _record_of_codes(foreign, config, trust)
         config.data.checksum = record.checksum
     else:
         record = _record(foreign, config)
@@ -178,9 +183,10 @@ def _record(foreign: Foreign, config: ConfigDict) -> Record:
     )
 
 
-def _record_of_codes(foreign: Foreign, config: ConfigDict) -> Record:
+def _record_of_codes(foreign: Foreign, config: ConfigDict, trust: bool) -> Record:
     """As `_record`, of the codes of a run that is there, config.data.path."""
-    stage, d = make_first_stage(Experiment(config).autoencoder), config.data
+    run, d = Experiment(config, trust=trust), config.data
+    stage = make_first_stage(run.autoencoder)
     source = latents.of_codes(stage, stage.source, foreign.shape)
     if d.standardise:
         source = images.standardise(source, d.mean, d.std)
