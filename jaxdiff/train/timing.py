@@ -20,9 +20,12 @@ from jaxdiff.train import parallel
 BFLOAT16_PEAKS = {
     "NVIDIA A100": 312,
     "NVIDIA H100": 989,
+    "NVIDIA H100 NVL": 835,
     "NVIDIA H100 PCIe": 756,
     "NVIDIA H200": 989,
+    "NVIDIA H200 NVL": 835,
     "NVIDIA L4": 121,
+    "NVIDIA L40": 181,
     "NVIDIA L40S": 362,
     "TPU v4": 275,
     "TPU v5 lite": 197,
@@ -74,7 +77,8 @@ def peak_rate(dtype: str) -> float:
     """
     devices = jax.local_devices()
     kind = devices[0].device_kind
-    fits = [name for name in BFLOAT16_PEAKS if kind.startswith(name)]
+    # by whole words: an "L40" is no "L4"
+    fits = [name for name in BFLOAT16_PEAKS if f"{kind} ".startswith(f"{name} ")]
     if dtype != "bfloat16" or not fits:
         return 0.0
     return len(devices) * 1e12 * BFLOAT16_PEAKS[max(fits, key=len)]

@@ -42,6 +42,8 @@ def test_flops_of_a_residual_block_by_hand():
     [
         ("NVIDIA H100 80GB HBM3", "bfloat16", 4 * 989e12),
         ("NVIDIA H100 PCIe", "bfloat16", 4 * 756e12),
+        ("NVIDIA L40", "bfloat16", 4 * 181e12),
+        ("NVIDIA L400", "bfloat16", 0.0),
         ("NVIDIA H100 80GB HBM3", "float32", 0.0),
         ("cpu", "bfloat16", 0.0),
     ],
