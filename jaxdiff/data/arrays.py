@@ -102,7 +102,7 @@ def of_arrays_and_labels(
 
 def _of_values(values: np.ndarray, low: float) -> Source:
     n = len(values) if values.ndim else 0
-    if values.dtype == np.uint8 and values.ndim in (3, 4) and n:
+    if values.dtype == np.uint8 and values.ndim in (3, 4) and values.size:
         pixels = values if values.ndim == 4 else values[..., None]
         return images.from_array(pixels, None, (), low=low)
     if values.dtype.kind == "f" and values.ndim == 2 and n:

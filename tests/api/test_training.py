@@ -121,6 +121,7 @@ def test_data_become_a_source_of_the_same_values(form):
         (3, "data must be uint8 images .*got int"),
         (PIXELS / 255.0, r"got float64 of shape .6, 4, 5, 1.; bring .* 0...255"),
         (PIXELS[:0], r"got uint8 of shape .0, 4"),
+        (PIXELS[..., :0], r"got uint8 of shape .6, 4, 5, 0"),
         ((PIXELS, LABELS[:3]), r"6 integers or texts, one an example, got int64 .3,."),
         ((PIXELS, ROWS), "6 integers or texts"),
         ({"a": PIXELS, "b": PIXELS}, "one array of images or rows and at most"),
