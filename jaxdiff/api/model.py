@@ -224,7 +224,7 @@ class Model:
         return source.encode(levels)
 
     def _class(self, label: int | str | None) -> int | None:
-        return None if label is None else self.run.source.class_of(label)
+        return None if label is None else self.run.source.class_of(str(label))
 
     def _with(self, fields: Mapping[str, Any]) -> Experiment:
         """The run with other fields of config.sampler. Errors: ValueError."""
