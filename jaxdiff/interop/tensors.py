@@ -18,6 +18,7 @@ SUFFIX = ".safetensors"
 # The types of numbers that are read, by their names in the file. Others, such as F8,
 # need scales that the file does not hold.
 TYPES = {"F64", "F32", "F16", "BF16", "I64", "I32", "I16", "I8", "U8", "BOOL"}
+COPY = "download or copy it again"
 # How a file that torch.save wrote begins: a zip archive, or a bare pickle.
 PICKLES = (b"PK\x03\x04", b"\x80")
 
@@ -84,28 +85,37 @@ def write(
 
 @contextlib.contextmanager
 def _opened(path: Path, cure: str) -> Iterator[Any]:
-    package, cure = _package(path), cure or convert_line(path)
+    package, line = _package(path), cure or convert_line(path)
     if not path.is_file():
-        raise FileNotFoundError(f"there is no file {path} of weights; {cure}")
+        raise FileNotFoundError(f"there is no file {path} of weights; {line}")
     with path.open("rb") as raw:
         head = raw.read(9)
     # the length of a safetensors file's header may begin like a pickle; then comes {
     require(
         head[8:] == b"{" or not head.startswith(PICKLES),
-        f"{path} is a pickle, which could run code, and not a safetensors file; {cure}",
+        f"{path} is a pickle, which could run code, and not a safetensors file; {line}",
     )
+    # a damaged file is not cured by torch, and a line that reads it would overwrite it
+    again = cure or (COPY if path.suffix == SUFFIX else line)
+    with _intact(path, again), package.safe_open(path, framework="np") as file:
+        names = [*file.keys()]
+        kinds = {name: file.get_slice(name).get_dtype() for name in names}
+    for name, kind in kinds.items():
+        require(
+            kind in TYPES,
+            f"{path}: {name} holds numbers of type {kind}, and only "
+            f"{', '.join(sorted(TYPES))} are read",
+        )
+    with _intact(path, again), package.safe_open(path, framework="np") as file:
+        yield file, [*kinds]
+
+
+@contextlib.contextmanager
+def _intact(path: Path, cure: str) -> Iterator[None]:
+    """One ValueError for whatever the package raises."""
     try:
-        with package.safe_open(path, framework="np") as file:
-            names = [*file.keys()]
-            for name in names:
-                kind = file.get_slice(name).get_dtype()
-                require(
-                    kind in TYPES,
-                    f"{name} holds numbers of type {kind}, and only "
-                    f"{', '.join(sorted(TYPES))} are read",
-                )
-            yield file, names
-    except Exception as error:  # the package raises many kinds for a damaged file
+        yield
+    except Exception as error:  # it raises many kinds for a damaged file
         text = " ".join(str(error).split())
         raise ValueError(
             f"{path} is not a safetensors file that can be read ({text}); {cure}"
