@@ -46,7 +46,7 @@ RULES: dict[str, set[str]] = {
     "jaxdiff.interop": {
         *("jax", "numpy", "safetensors", "jaxdiff.files", "jaxdiff.models", *F1),
         *("jaxdiff.choices", "jaxdiff.notes", "jaxdiff.diffusion", "jaxdiff.schema"),
-        "jaxdiff.trust",
+        "jaxdiff.trust",  # a folder of ours is a stored config
     },
     "jaxdiff.tasks": {
         *("jax", "flax", "optax", *F1, "jaxdiff.diffusion"),

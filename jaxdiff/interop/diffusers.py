@@ -39,7 +39,7 @@ PIPELINES = ("DDPMPipeline", "DDIMPipeline", "LDMPipeline")
 NETWORKS = ("UNet2DModel", "AutoencoderKL")
 # Of a latent pipeline, the folder of the first stage.
 STAGES = ("vqvae", "vae")
-CURE = "download or copy the folder again, with its safetensors"
+CURE = "download or copy the folder again, with all of its files"
 # What a folder of a network alone does not determine: DDPM's choices.
 ALONE = {"_class_name": "DDPMScheduler", **SCHEDULERS["DDPMScheduler"]}
 
@@ -87,20 +87,20 @@ def _class_of(path: Path, known: tuple[str, ...]) -> str:
 def _stored(path: Path) -> Fields:
     """The fields of the run that a folder was written of; none for other folders.
 
-    Errors: ValueError for a field that the schema does not have, and for code outside
-            jaxdiff, which a folder of somebody else shall not run.
+    Errors: ValueError also for a file that names code outside jaxdiff: the folder may
+            be somebody else's, and choices are imported.
     """
     if not (path / RUN).is_file():
         return {}
     with files.named(path / RUN):
         config = schema.upgrade(files.read_json(path / RUN))
-        names = [f"{k}={v}" for k, v in trust.foreign(config).items()]
-        require(
-            not names,
-            f"names code outside jaxdiff: {', '.join(names)}. It is not imported from "
-            "a folder of diffusers; take these fields out of the file",
-        )
-        return schema.flat(config)
+    names = ", ".join(f"{name} ({k})" for k, name in trust.foreign(config).items())
+    require(
+        not names,
+        f"{path / RUN} names code outside jaxdiff, which is not imported: {names}; "
+        "delete that file, and give a --config",
+    )
+    return schema.flat(config)
 
 
 def _coder(path: Path, folder: Path, given: Any) -> tuple[Fields, Fields, Any, int]:
@@ -118,6 +118,10 @@ def _unet(path: Path, folder: Path, given: Any) -> tuple[Fields, Fields, Any, in
     inner = path / "scheduler" / SCHEDULER
     scheduler = inner if inner.is_file() else path / SCHEDULER
     spec = known.get("diffusion.schedule", "")
+    require(
+        scheduler.is_file() or not (path / INDEX).is_file(),
+        f"{path} is a pipeline without its {inner}, which states the noise; {CURE}",
+    )
     if scheduler.is_file():
         with files.named(scheduler):
             more, assumed = scheduler_fields(files.read_json(scheduler), spec)

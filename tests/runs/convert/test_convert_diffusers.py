@@ -276,6 +276,12 @@ def damaged(folder, kind):
         config = json.loads((folder / "unet/config.json").read_text())
         config["_class_name"] = "UNet2DConditionModel"
         (folder / "unet/config.json").write_text(json.dumps(config))
+    elif kind == "scheduler":
+        shutil.rmtree(folder / "scheduler")
+    elif kind == "code":
+        stored = schema.get_config()
+        stored.train.optimizer = "tests.foreign_parts.optimizer"
+        (folder / "jaxdiff.json").write_text(json.dumps(stored.to_dict(), default=list))
     elif kind == "pipeline":
         index = json.loads((folder / "model_index.json").read_text())
         index["_class_name"] = "StableDiffusionPipeline"
@@ -292,6 +298,8 @@ def damaged(folder, kind):
         ("truncated", "is not a safetensors file that can be read"),
         ("network", "of a UNet2DConditionModel; UNet2DModel, AutoencoderKL are read"),
         ("pipeline", "of a StableDiffusionPipeline; DDPMPipeline"),
+        ("scheduler", "is a pipeline without its .*scheduler_config.json"),
+        ("code", r"code outside jaxdiff, .*foreign_parts.optimizer \(train.optimizer"),
     ],
 )
 def test_a_bad_folder_is_an_error_of_one_line(pipeline, tmp_path, kind, text):
