@@ -97,6 +97,8 @@ def prepare(
         force or not out.exists(),
         f"--out {out} exists; choose another name, or --force to overwrite it",
     )
+    above = next(folder for folder in out.absolute().parents if folder.exists())
+    require(above.is_dir(), f"--out {out} is in {above}, which is a file, no folder")
     check_used(run.path, run.config, KNOWN, NEEDS_KNOWN)
     run.sampler()  # what does not fit
     numbers = {name: _places(run, name) for name in sweep.swept_fields(run.config)}

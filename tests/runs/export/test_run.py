@@ -254,6 +254,7 @@ def test_a_file_that_cannot_run_gives_one_line(digits, tmp_path):
         ({"platforms": []}, "--platforms must be different"),
         ({"out": "folder"}, "is a folder; give the name of a file"),
         ({"out": "file"}, "exists; choose another name, or --force"),
+        ({"out": "file/new"}, "is in .*file, which is a file"),
     ],
 )
 def test_what_cannot_be_written_is_refused(how, words, digits, tmp_path):
