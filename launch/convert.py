@@ -35,6 +35,8 @@ FORMAT = flags.DEFINE_string(
     "format", "", "A file of jaxdiff/interop, with options; recognised if left out."
 )
 
+cli.define_trust()
+
 
 def main() -> None:
     for flag, what in ((FROM, "which weights?"), (TO, "where shall the run be?")):
@@ -43,22 +45,25 @@ def main() -> None:
     from jaxdiff.runs.convert.export import export
     from jaxdiff.runs.convert.run import convert
     from jaxdiff.runs.experiment import open_run
-    from jaxdiff.runs.workdir import CHECKPOINTS, check_out, holds_run, load_config
+    from jaxdiff.runs.workdir import CHECKPOINTS, check_new, holds_run, load_config
     from jaxdiff.train.state import num_params
 
     path, workdir = Path(FROM.value), Path(TO.value)
+    config = CONFIG.value
     # other projects call a file config.json too
     if holds_run(path) and (path / CHECKPOINTS).is_dir():
+        if config is not None:
+            cli.fail(f"--config is not for the run {path}, which has one: leave it out")
         with cli.user_errors():
-            check_out(workdir, force=False)
+            check_new(workdir, "--to")
             export(open_run(path, trust=cli.trusts()), workdir, FORMAT.value)
         print(f"{workdir}: {path} as a model of {FORMAT.value}")
         return
     with cli.user_errors():
-        convert(path, workdir, CONFIG.value, FORMAT.value, trust=cli.trusts())
+        convert(path, workdir, config, FORMAT.value, trust=cli.trusts())
         # as it is on disk; the code that --config names is trusted
-        config = load_config(workdir, cli.trusts() or CONFIG.value or False)
-        run = open_run(workdir, config, trust=cli.trusts())
+        stored = load_config(workdir, cli.trusts() or config or False)
+        run = open_run(workdir, stored, trust=cli.trusts())
     kind, shape = run.task.kind, "x".join(map(str, run.source.shape))
     classes = f", {run.source.num_classes} classes" * (run.source.num_classes > 0)
     article = "an" if kind[0] in "aeiou" else "a"

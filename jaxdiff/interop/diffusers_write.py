@@ -44,8 +44,7 @@ __all__ = ["scaled", "write"]
 # The version of diffusers whose files these are.
 VERSION = "0.30.0"
 FEATURE = "diffusion.time_feature"
-# What a pipeline assumes, by field.
-PIXELS: Fields = {"data.low": -1.0, "data.standardise": False}
+# What a pipeline of noise assumes, by field.
 NOISED: Fields = {
     "task": "diffusion",
     "model.name": "unet",
@@ -93,7 +92,7 @@ def write(out: Path, run: Trained, *, licence: str = "unknown") -> None:
 def _unet(run: Trained) -> tuple[Json, Json]:
     """config.json and scheduler_config.json of a denoiser. Errors: see `write`."""
     fields, lacks = _normal(run)
-    assumed = NOISED if run.stage else NOISED | PIXELS
+    assumed = NOISED if run.stage else NOISED | mapping.PIXELS
     lacks += [_text(k, fields[k], v) for k, v in assumed.items() if fields[k] != v]
     prediction, feature = fields["diffusion.prediction"], fields[FEATURE]
     if prediction not in PREDICTIONS.values():
@@ -120,7 +119,9 @@ def _unet(run: Trained) -> tuple[Json, Json]:
 def _coder(run: Trained, scale: float) -> tuple[Json, PyTree]:
     """config.json of an autoencoder, and its parameters. Errors: see `write`."""
     fields, lacks = _normal(run)
-    lacks += [_text(k, fields[k], v) for k, v in PIXELS.items() if fields[k] != v]
+    lacks += [
+        _text(k, fields[k], v) for k, v in mapping.PIXELS.items() if fields[k] != v
+    ]
     if not fields["autoencoder.kl_weight"] > 0:
         lacks.append(
             f"autoencoder.kl_weight={fields['autoencoder.kl_weight']} (above 0)"

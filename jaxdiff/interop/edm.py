@@ -120,7 +120,7 @@ def make(
     )
 
 
-def write(
+def save(
     path: Path, params: PyTree, net: Net, *, precond: str, sigma_data: float = 0.5
 ) -> None:
     """Write the file that `make` reads, of parameters of our network.

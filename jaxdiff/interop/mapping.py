@@ -16,6 +16,8 @@ import numpy as np
 
 from jaxdiff.arrays import PyTree, require
 
+# The units of pixels in all of these projects, as fields: black is -1 and white 1.
+PIXELS = {"data.low": -1.0, "data.standardise": False}
 # How many wrong names an error lists.
 MOST_NAMES = 3
 

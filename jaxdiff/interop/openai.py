@@ -14,6 +14,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from jaxdiff import notes
 from jaxdiff.arrays import PyTree, require
 from jaxdiff.interop import mapping, tensors
 from jaxdiff.interop.mapping import Foreign, Leaf
@@ -64,7 +65,8 @@ def make(
 
     Args:   given: the fields of a config; None for those of PUBLISHED.
             order: of queries, keys and values: "old" (in each head), "new" (heads in
-            each), or "auto": that of the published network, otherwise "old".
+            each), or "auto": that of the published network, otherwise "old", with a
+            note where several heads make them differ.
     Errors: ValueError for names and shapes of no such network, and for one that was not
             published without a config. FileNotFoundError.
     """
@@ -80,6 +82,11 @@ def make(
     except ValueError as error:
         raise ValueError(f"{path}: {error}") from None
     heads = given or (known.fields if known else {})
+    if order == "auto" and not known and heads["model.num_heads"] != 1:
+        notes.note(
+            f"{path}: nothing in it shows the order of queries, keys and values; it is "
+            "taken to be the old one. The other is --format='openai(order=\"new\")'"
+        )
     order = order if order != "auto" else known.order if known else "old"
     return Foreign(
         fields,

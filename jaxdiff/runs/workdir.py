@@ -75,13 +75,16 @@ def save_config(workdir: Path, config: ConfigDict) -> None:
     files.write_json(workdir / CONFIG, config.to_dict())
 
 
-def check_new(workdir: Path) -> None:
-    """ValueError for a folder that holds anything already, and for a file."""
+def check_new(workdir: Path, flag: str = "--workdir") -> None:
+    """ValueError for a folder that holds anything already, and for a file.
+
+    flag: that names the folder, for the message.
+    """
     if workdir.is_file():
-        raise ValueError(f"{workdir} is a file; give a folder as --workdir")
+        raise ValueError(f"{workdir} is a file; give a folder as {flag}")
     holds = "holds a run" if holds_run(workdir) else "holds no run"
     if not is_empty(workdir):
-        raise ValueError(f"{workdir} is not empty and {holds}; give a new --workdir")
+        raise ValueError(f"{workdir} is not empty and {holds}; give a new {flag}")
 
 
 def check_same(workdir: Path, config: ConfigDict) -> None:

@@ -199,7 +199,7 @@ def test_a_file_is_written_as_it_was_read(tmp_path, name):
     params = mapping.read(foreign.table(like), foreign.tensors(), like)
     again = tmp_path / "again.safetensors"
     net = edm.net_of(shapes(f"{name}/names"))
-    edm.write(again, params, net, precond="VEPrecond", sigma_data=0.5)
+    edm.save(again, params, net, precond="VEPrecond", sigma_data=0.5)
     expected = {k: a for k, a in state(name).items() if k != edm.AUGMENT}
     chex.assert_trees_all_equal(tensors.read(again), expected)
     assert tensors.header(again) == tensors.header(path)

@@ -53,6 +53,10 @@ def done(tmp_path_factory):
             "no config": (convert, given, f"--to={folder}/new"),
             "a pickle": (convert, f"--from={folder}/ddpm.pt", f"--to={folder}/new"),
             "other": (convert, given, f"--to={folder}/new", *CONFIG[:1]),
+            "a run": (convert, f"--from={run}", f"--to={folder}/new"),
+            "as edm": (convert, f"--from={run}", f"--to={folder}/new", "--format=edm"),
+            "over": (convert, f"--from={run}", f"--to={run}", "--format=diffusers"),
+            "its config": (convert, f"--from={run}", f"--to={folder}/new", *CONFIG[:1]),
         }
     )
 
@@ -73,6 +77,10 @@ MISTAKES = {
     "no from": "--from is missing: which weights",
     "no config": "none of the published networks; give a --config",
     "a pickle": r"ddpm\.pt is a pickle.*torch\.load",
+    "a run": "give --format, the one to write the run in: diffusers$",
+    "as edm": "a run cannot be written as edm; --format takes diffusers$",
+    "over": "run is not empty and holds a run; give a new --to$",
+    "its config": "--config is not for the run .*run, which has one: leave it out",
     "other": r"this one needs --config\.model\.channels=32 \(it has 8\)",
 }
 

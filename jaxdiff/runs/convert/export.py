@@ -23,10 +23,13 @@ def export(run: Any, out: Path, spec: str) -> None:
 def writer(spec: str) -> Any:
     """The `write` of a format, with the options of the spec. Errors: ValueError."""
     known = ", ".join(n for n in choices.members(interop) if hasattr(_file(n), "write"))
-    require(spec, f"a run is written in the format --format, of {known}")
+    require(spec, f"give --format, the one to write the run in: {known}")
     name, fields = choices.parse(interop, spec)
     module = importlib.import_module(choices.pick(interop, name).__module__)
-    require(hasattr(module, "write"), f"--format={name} is read; {known} is written")
+    require(
+        hasattr(module, "write"),
+        f"a run cannot be written as {name}; --format takes {known}",
+    )
     given = {"out": "--to", "run": "--from"}
     return choices.choose(module, choices.respec(module, "write", **fields), given)
 

@@ -49,13 +49,13 @@ def convert(
             model of no known format, tensors that are missing, unknown, of another
             shape or not finite, a config of another model, a workdir that is not empty.
     """
-    files.check_new(workdir)
+    files.check_new(workdir, "--to")
     maker = recognise(path, spec)
     model = _model(path, maker, config)
     stage = None if config is not None else _first_stage(path, maker)
     if stage:
         beside = workdir.with_name(f"{workdir.name}_autoencoder")
-        files.check_new(beside)
+        files.check_new(beside, "--to")
         model.config.data.path = str(beside)
         _save(beside, _model(stage, maker, None), trust)
     _save(workdir, model, trust)
@@ -91,7 +91,7 @@ def _save(workdir: Path, model: _Model, trust: bool) -> None:
     tx, _ = build.make_optimizer(config)
     state = init_state(params, tx, powers=len(config.train.ema_widths))
     with locked(workdir):
-        files.check_new(workdir)
+        files.check_new(workdir, "--to")
         files.save_config(workdir, config)
         records.save(workdir, record)
         manager = checkpoint.open_manager(
@@ -125,8 +125,8 @@ def recognise(path: Path, spec: str = "") -> Any:
         except ValueError as error:  # of one format; others may read it
             refused = refused or error
     raise refused or ValueError(
-        f"{path} has none of the formats {', '.join(known)}: its names are those of "
-        "another network"
+        f"{path} has none of the formats {', '.join(known)}: neither its files nor "
+        "the names of its tensors are those of such a network"
     )
 
 
@@ -141,9 +141,10 @@ def complete(foreign: Foreign, config: ConfigDict | None) -> ConfigDict:
         whole.update_from_flattened_dict({**foreign.assumed, **foreign.fields})
         fields.settle(whole)
     stored = schema.flat(whole)
+    pixels = {} if whole.data.name == "latents" else mapping.PIXELS
     others = [
         f"--config.{field}={_text(value)} (it has {_text(stored[field])})"
-        for field, value in foreign.fields.items()
+        for field, value in {**pixels, **foreign.fields}.items()
         if stored[field] != value
     ]
     require(

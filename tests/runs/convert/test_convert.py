@@ -19,11 +19,12 @@ from configs import (
     imagenet64_to_256_adm,
     imagenet256_adm,
 )
-from jaxdiff import interop
+from jaxdiff import choices, interop
 from jaxdiff.choices import pick
 from jaxdiff.data import record as records
 from jaxdiff.interop import mapping, tensors
 from jaxdiff.runs import workdir as files
+from jaxdiff.runs.convert.export import writer
 from jaxdiff.runs.convert.run import complete, convert
 from jaxdiff.runs.experiment import open_run
 from jaxdiff.runs.train import loop, setup
@@ -218,6 +219,8 @@ def test_what_cannot_be_converted_is_refused(tmp_path, runs):
         match=r'--config.model.multipliers="\(1, 1, 2\)" \(it has "\(1, 2\)"\)',
     ):
         convert(path, run, config_of(**SMALL))
+    with pytest.raises(ValueError, match=r"data.low=-1.0 \(it has 0.0\)"):
+        convert(path, run, config_of(**ADM, data__low=0.0))
     with pytest.raises(ValueError, match="not empty and holds a run"):
         convert(path, runs["classifier"], config_of(**ADM))
     assert not run.exists()
@@ -256,6 +259,25 @@ def test_published_networks_have_the_configs_of_the_papers(name, monkeypatch):
     assert not files.differing(
         complete(foreign, None), config, within=("model", "diffusion"), but=machine
     )
+
+
+@pytest.mark.parametrize("name", choices.members(interop))
+def test_a_run_is_written_in_the_formats_that_can_be(name):
+    """Every format either has a writer with options, or is refused in one line."""
+    if name == "diffusers":
+        assert callable(writer(name))
+        return
+    with pytest.raises(ValueError, match=f"as {name}; --format takes diffusers$"):
+        writer(name)
+
+
+def test_a_guessed_order_is_noted(tmp_path, capsys):
+    path = write(tmp_path, "adm256")
+    make = pick(interop, "openai")
+    for order, heads, expected in (("auto", 2, 1), ("old", 2, 0), ("auto", 1, 0)):
+        config = config_of(**ADM, model__num_heads=heads, model__head_channels=0)
+        make(path, flat(config), order=order)
+        assert capsys.readouterr().err.count('openai(order="new")') == expected
 
 
 def test_the_inverse_gives_the_file(runs, tmp_path):
