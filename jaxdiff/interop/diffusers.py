@@ -23,12 +23,12 @@ from jaxdiff.interop.diffusers_json import (
     RUN,
     SCHEDULER,
     WEIGHTS,
-    Fields,
     coder_fields,
     normal,
     unet_fields,
 )
 from jaxdiff.interop.diffusers_names import renamed, table
+from jaxdiff.interop.diffusers_read import Fields
 from jaxdiff.interop.diffusers_schedules import SCHEDULERS, scheduler_fields
 from jaxdiff.interop.diffusers_write import write
 from jaxdiff.interop.mapping import Foreign

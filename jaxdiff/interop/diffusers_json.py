@@ -3,12 +3,11 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from jaxdiff.arrays import require
+from jaxdiff.interop.diffusers_read import Fields, Json, Read
 
 __all__ = [
     "CODER",
     "UNET",
-    "Read",
     "coder_config",
     "coder_fields",
     "normal",
@@ -19,8 +18,6 @@ __all__ = [
 # The files of a folder; the last is that of folders which jaxdiff has written.
 INDEX, CONFIG, SCHEDULER = "model_index.json", "config.json", "scheduler_config.json"
 WEIGHTS, RUN = "diffusion_pytorch_model.safetensors", "jaxdiff.json"
-Json = dict[str, Any]
-Fields = dict[str, Any]
 
 # What a key means that a file lacks: the defaults of diffusers.
 UNET: Json = {
@@ -37,7 +34,7 @@ UNET: Json = {
     "up_block_types": (*("AttnUpBlock2D",) * 3, "UpBlock2D"),
     "block_out_channels": (224, 448, 672, 896),
     "layers_per_block": 2,
-    "mid_block_scale_factor": 1,
+    "mid_block_scale_factor": 1.0,
     "downsample_padding": 1,
     "downsample_type": "conv",
     "upsample_type": "conv",
@@ -84,27 +81,6 @@ UP = {"UpBlock2D": "conv", "ResnetUpsampleBlock2D": "resnet"}
 ATTENTION = ("AttnDownBlock2D", "AttnUpBlock2D")
 
 
-class Read:
-    """A file's keys with their defaults; it lists those that cannot be had here."""
-
-    def __init__(self, stored: Mapping[str, Any], defaults: Json):
-        self.all = defaults | {k: v for k, v in stored.items() if not k.startswith("_")}
-        self.refused = [f"{k}={v!r}" for k, v in self.all.items() if k not in defaults]
-
-    def __getitem__(self, key: str) -> Any:
-        return self.all[key]
-
-    def need(self, fits: object, *keys: str) -> None:
-        """List these keys unless they fit."""
-        if not fits:
-            self.refused += [f"{key}={self[key]!r}" for key in keys]
-
-    def check(self) -> None:
-        """ValueError for all that is listed."""
-        listed = ", ".join(dict.fromkeys(self.refused))
-        require(not self.refused, f"jaxdiff has no counterpart of {listed}")
-
-
 def unet_fields(stored: Mapping[str, Any]) -> tuple[Fields, tuple[int, ...], int]:
     """The fields of a UNet2DModel, the shape (h, w, c) of its images, and the number of
     rows of its label table; 0 without labels.
@@ -121,7 +97,8 @@ def unet_fields(stored: Mapping[str, Any]) -> tuple[Fields, tuple[int, ...], int
     c.need(style in STYLES, "flip_sin_to_cos", "freq_shift")
     first = c["block_out_channels"][0]
     c.need(c["time_embedding_dim"] in (None, 4 * first), "time_embedding_dim")
-    c.need(c["sample_size"], "sample_size")
+    size = c["sample_size"]
+    c.need(isinstance(size, int) or (size and len(size) == 2), "sample_size")
     c.need(c["mid_block_type"] in (None, "UNetMidBlock2D"), "mid_block_type")
     middle = "attention" if c["add_attention"] else "residual"
     if c["mid_block_type"] is None:
@@ -206,6 +183,7 @@ def coder_fields(stored: Mapping[str, Any]) -> tuple[Fields, tuple[int, ...], fl
     c.need({*c["up_block_types"]} == {"UpDecoderBlock2D"}, "up_block_types")
     for key in ("shift_factor", "latents_mean", "latents_std"):
         c.need(c[key] is None, key)
+    c.need(c["scaling_factor"] > 0, "scaling_factor")
     both = ("use_quant_conv", "use_post_quant_conv")
     c.need(c[both[0]] == c[both[1]], *both)
     c.need(c["in_channels"] == c["out_channels"], "in_channels", "out_channels")
@@ -222,7 +200,7 @@ def coder_fields(stored: Mapping[str, Any]) -> tuple[Fields, tuple[int, ...], fl
         "model.latent_conv": c["use_quant_conv"],
     }
     c.check()
-    return fields, _shape(c), c["scaling_factor"] or 1.0
+    return fields, _shape(c), float(c["scaling_factor"])
 
 
 def normal(fields: Mapping[str, Any]) -> Fields:

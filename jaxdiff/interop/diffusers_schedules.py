@@ -15,7 +15,7 @@ import numpy as np
 from jaxdiff.arrays import require
 from jaxdiff.choices import choose
 from jaxdiff.diffusion import inputs, scalings, schedules
-from jaxdiff.interop.diffusers_json import Fields, Json, Read
+from jaxdiff.interop.diffusers_read import Fields, Json, Read
 
 __all__ = ["SCHEDULERS", "alpha_bar", "scheduler_config", "scheduler_fields"]
 

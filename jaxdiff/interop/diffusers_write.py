@@ -22,8 +22,6 @@ from jaxdiff.interop.diffusers_json import (
     RUN,
     SCHEDULER,
     WEIGHTS,
-    Fields,
-    Json,
     coder_config,
     coder_fields,
     normal,
@@ -31,6 +29,7 @@ from jaxdiff.interop.diffusers_json import (
     unet_fields,
 )
 from jaxdiff.interop.diffusers_names import table
+from jaxdiff.interop.diffusers_read import Fields, Json
 from jaxdiff.interop.diffusers_schedules import (
     PREDICTIONS,
     alpha_bar,

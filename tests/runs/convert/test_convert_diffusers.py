@@ -13,6 +13,7 @@ from safetensors.numpy import load_file, save_file
 from jaxdiff import schema
 from jaxdiff.data import latents
 from jaxdiff.interop import diffusers
+from jaxdiff.interop.diffusers_json import CODER, UNET, coder_fields, unet_fields
 from jaxdiff.interop.diffusers_schedules import (
     SCHEDULERS,
     alpha_bar,
@@ -231,6 +232,31 @@ def test_what_samplers_lack_is_listed(key, value):
     config = {"_class_name": "DDIMScheduler", **SCHEDULERS["DDIMScheduler"], key: value}
     with pytest.raises(ValueError, match=f"no counterpart of {key}={value!r}$"):
         scheduler_fields(config)
+
+
+ODD = (None, 0, -1, 1.5, "x", True, [], [1], ["x"], {})
+
+
+@pytest.mark.parametrize("read", [unet_fields, coder_fields, scheduler_fields])
+def test_a_key_of_another_type_is_named(read):
+    """Whatever JSON holds, it is read or refused in one line that names the key."""
+    kind = {"_class_name": "DDIMScheduler"}
+    defaults = {
+        unet_fields: UNET | {"sample_size": 32},
+        coder_fields: CODER,
+        scheduler_fields: kind | SCHEDULERS["DDIMScheduler"],
+    }[read]
+    read(defaults)
+    for key in defaults.keys() - kind:
+        refused = 0
+        for value in ODD:
+            try:
+                read({**defaults, key: value})
+            except ValueError as error:
+                assert key in str(error) and "\n" not in str(error)
+                refused += 1
+        # only the training's length of an older network means nothing
+        assert refused or key == "num_train_timesteps", key
 
 
 def test_what_diffusers_cannot_express_is_listed(tmp_path):
