@@ -35,8 +35,6 @@ FORMAT = flags.DEFINE_string(
     "format", "", "A file of jaxdiff/interop, with options; recognised if left out."
 )
 
-cli.define_trust()
-
 
 def main() -> None:
     for flag, what in ((FROM, "which weights?"), (TO, "where shall the run be?")):

@@ -138,10 +138,13 @@ def test_other_files_are_refused(tmp_path):
         inception.load(path)
     header = b'{"a": {"dtype": "F8_E4M3", "shape": [2], "data_offsets": [0, 2]}}'
     eight_bits = len(header).to_bytes(8, "little") + header + b"ab"
-    for data in (eight_bits, eight_bits[:-1], eight_bits[:20], b""):
+    for data in (eight_bits[:-1], eight_bits[:20], b""):
         path.write_bytes(data)
         with pytest.raises(ValueError, match=r"inception\.safetensors is not a safe"):
             inception.load(path)
+    path.write_bytes(eight_bits)
+    with pytest.raises(ValueError, match=r"safetensors: a holds numbers of type F8"):
+        inception.load(path)
     path.write_bytes(b"PK\x03\x04 a pickle in an archive, as torch.save writes")
     with pytest.raises(ValueError, match=r"is a pickle.*; to convert pt_inception"):
         inception.load(path)

@@ -110,6 +110,9 @@ def _places(run: Experiment, name: str) -> tuple[int, ...]:
     """The leaves of Shared that are this number of the sampler; () if none are, or if
     it changes others too.
     """
+    s = run.config.sampler
+    if name == "guidance" and (s.rule != "linear" or s.interval):
+        return ()  # at 0 and 1 the sampler takes one estimate, whatever the rule
     try:
         fields = [sweep.sampler_fields(run.config, {name: v}) for v in PROBES]
         runs = [run, *(run.with_sampler(**f) for f in fields)]

@@ -172,6 +172,10 @@ def test_a_number_that_makes_another_program_is_no_input(tmp_path):
         platforms=ALL,
     )
     assert {*request.numbers} == {"guidance", "quantile", "eta"}
+    for fields in ({"rule": "rescaled"}, {"interval": (0.2, 3.0)}):
+        other = run.with_sampler(guidance=2.0, **fields)
+        request = export.prepare(other, out=tmp_path / "x", platforms=ALL)
+        assert "guidance" not in request.numbers
 
 
 # -- where jaxdiff is not
