@@ -4,6 +4,7 @@ import contextlib
 import errno
 import json
 import os
+import shutil
 import zipfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -58,6 +59,26 @@ def whole(path: Path) -> Iterator[Path]:
             os.replace(part, path)
     except BaseException:
         part.unlink(missing_ok=True)
+        raise
+
+
+@contextlib.contextmanager
+def whole_folder(path: Path) -> Iterator[Path]:
+    """A new folder beside `path` to fill, which takes its name at the end.
+
+    `path` is an empty folder or does not exist. A stop leaves it so.
+    Errors: NoRoom, as `writing`.
+    """
+    part = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        with writing(path):
+            part.mkdir(parents=True)
+            yield part
+            if path.exists():
+                path.rmdir()
+            part.rename(path)
+    except BaseException:
+        shutil.rmtree(part, ignore_errors=True)
         raise
 
 

@@ -1,5 +1,7 @@
 """Files are whole or not there."""
 
+import shutil
+
 import numpy as np
 import pytest
 
@@ -77,3 +79,23 @@ def test_arrays_of_any_name_come_out_under_it(tmp_path):
         name: array.tolist() for name, array in arrays.items()
     }
     assert len(stored) == len(names) + 2
+
+
+def test_a_folder_appears_whole_or_not_at_all(tmp_path):
+    for there in (False, True):
+        out = tmp_path / f"out{there}"
+        if there:
+            out.mkdir()
+        with pytest.raises(KeyboardInterrupt), files.whole_folder(out) as part:
+            (part / "a").write_text("a")
+            raise KeyboardInterrupt
+        assert files_in(tmp_path) == ([out.name] if there else [])
+        with files.whole_folder(out) as part:
+            (part / "b").write_text("b")
+            assert not there or not any(out.iterdir())
+        assert files_in(out) == ["b"]
+        shutil.rmtree(out)
+
+
+def files_in(folder):
+    return sorted(path.name for path in folder.iterdir())

@@ -7,6 +7,7 @@ from typing import Any
 
 from jaxdiff import build, choices, interop, schema
 from jaxdiff.arrays import require
+from jaxdiff.files import whole_folder
 from jaxdiff.interop.trained import Trained
 
 
@@ -17,7 +18,9 @@ def export(run: Any, out: Path, spec: str) -> None:
     Errors: ValueError and OSError before anything is written, also for a run that the
             format cannot express.
     """
-    writer(spec)(out, trained(run))
+    write, stored = writer(spec), trained(run)
+    with whole_folder(out) as part:
+        write(part, stored)
 
 
 def writer(spec: str) -> Any:
