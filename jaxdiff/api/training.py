@@ -36,6 +36,14 @@ def fit(
             FloatingPointError as runs/train/loop.py; KeyboardInterrupt once an
             interrupted run is saved.
     """
+    if data is not None and not isinstance(config, ConfigDict):
+        ignored = [f for f in schema.flat(config) if f.startswith("data.")]
+        require(
+            {*ignored} <= {"data.low"},
+            f"of config.data, {', '.join(ignored)} change nothing in examples given as "
+            "data=, except data.low: leave them out, and give the examples as they "
+            "shall be",
+        )
     config, folder = _config(config), Path(workdir).expanduser()
     source = None
     if data is not None:

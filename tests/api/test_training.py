@@ -188,3 +188,10 @@ def test_mistakes_write_nothing(config, words, tmp_path):
     with pytest.raises(ValueError, match=words):
         jaxdiff.fit(config, data=TABLE, workdir=tmp_path / "run")
     assert not (tmp_path / "run").exists()
+
+
+def test_fields_of_data_beside_the_data_are_refused(tmp_path):
+    config = {**TINY, "data.labels": (1,), "data.low": 0.0}
+    with pytest.raises(ValueError, match=r"data\.labels.* change nothing in examples"):
+        jaxdiff.fit(config, data=TABLE, workdir=tmp_path / "a")
+    assert not (tmp_path / "a").exists()
