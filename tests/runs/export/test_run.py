@@ -100,8 +100,10 @@ def digits(tmp_path_factory):
 
 
 def assert_same(out, x, source, columns):
-    """The outputs of a file, and samples in model units."""
-    np.testing.assert_allclose(out["x"], x, atol=1e-5)
+    """The outputs of a file, and samples in model units, of the size of 1; those of a
+    random network that is guided by a classifier reach 32.
+    """
+    np.testing.assert_allclose(out["x"], x, atol=1e-5 * max(1.0, np.abs(x).max()))
     values = source.decode(x)
     if not source.layout:
         pixels = np.rint(values * (255 / source.peak))
