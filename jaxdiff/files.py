@@ -66,10 +66,11 @@ def whole(path: Path) -> Iterator[Path]:
 def whole_folder(path: Path) -> Iterator[Path]:
     """A new folder beside `path` to fill, which takes its name at the end.
 
-    `path` is an empty folder or does not exist. A stop leaves it so.
+    `path` is an empty folder or does not exist. A stop leaves it so. A kill also leaves
+    .NAME.PID.unfinished, which is none of PARTS: nobody holds a lock on that place.
     Errors: NoRoom, as `writing`.
     """
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
+    part = path.with_name(f".{path.name}.{os.getpid()}.unfinished")
     try:
         with writing(path):
             part.mkdir(parents=True)

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from jaxdiff import files
+from jaxdiff.lock import locked
 
 
 def test_a_file_is_replaced_at_the_end(tmp_path):
@@ -95,6 +96,16 @@ def test_a_folder_appears_whole_or_not_at_all(tmp_path):
             assert not there or not any(out.iterdir())
         assert files_in(out) == ["b"]
         shutil.rmtree(out)
+
+
+def test_an_unfinished_folder_is_no_hindrance_to_a_writer_beside_it(tmp_path):
+    """As a kill leaves it: who locks the folder around it deletes parts of files."""
+    with files.whole_folder(tmp_path / "out") as part:
+        (part / "a").write_text("a")
+        with locked(tmp_path):
+            (tmp_path / "mine").write_text("b")
+        assert (part / "a").exists()
+    assert files_in(tmp_path) == ["mine", "out"]
 
 
 def files_in(folder):
