@@ -3,6 +3,7 @@
 import contextlib
 import errno
 import json
+import math
 import os
 import shutil
 import zipfile
@@ -90,6 +91,22 @@ def write_text(path: Path, text: str) -> None:
 
 def write_json(path: Path, data: Any) -> None:
     write_text(path, json.dumps(data, indent=2, default=list) + "\n")
+
+
+def write_numbers(path: Path, numbers: Mapping[str, Any]) -> None:
+    """As JSON: arrays of any shape become lists, and what is not finite null."""
+
+    def plain(value: Any) -> Any:
+        if isinstance(value, Mapping):
+            return {str(k): plain(v) for k, v in value.items()}
+        if hasattr(value, "tolist"):  # of numpy or JAX
+            value = value.tolist()
+        if isinstance(value, list | tuple):
+            return [plain(v) for v in value]
+        odd = isinstance(value, float) and not math.isfinite(value)
+        return None if odd else value
+
+    write_json(path, plain(numbers))
 
 
 def write_arrays(path: Path, arrays: Mapping[str, Any]) -> None:

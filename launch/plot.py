@@ -1,4 +1,4 @@
-"""Draw the pictures of a run, each as OUT/KIND.png; its figures are in OUT/KIND.json.
+"""Draw the pictures of a run, each as OUT/KIND.png, its numbers as OUT/KIND.json.
 
 python -m launch.plot all --workdir=runs/mnist_linear --out=out/pictures
 python -m launch.plot film --workdir=runs/mnist_linear --out=out --steps=5

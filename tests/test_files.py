@@ -1,7 +1,9 @@
 """Files are whole or not there."""
 
+import json
 import shutil
 
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
@@ -80,6 +82,15 @@ def test_arrays_of_any_name_come_out_under_it(tmp_path):
         name: array.tolist() for name, array in arrays.items()
     }
     assert len(stored) == len(names) + 2
+
+
+def test_numbers_are_json_that_any_reader_takes(tmp_path):
+    path = tmp_path / "numbers.json"
+    odd = {"a": np.array([[1.0, np.inf]], np.float32), "b": (np.int64(2), np.nan)}
+    files.write_numbers(path, odd | {"c": {5: jnp.float32(0.5), "d": "text"}})
+    assert "Infinity" not in path.read_text() and "NaN" not in path.read_text()
+    expected = {"a": [[1.0, None]], "b": [2, None], "c": {"5": 0.5, "d": "text"}}
+    assert json.loads(path.read_text()) == expected
 
 
 def test_a_folder_appears_whole_or_not_at_all(tmp_path):

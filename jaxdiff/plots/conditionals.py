@@ -3,7 +3,6 @@
 from pathlib import Path
 
 import numpy as np
-from matplotlib.figure import Figure
 
 from jaxdiff.plots import styles
 from jaxdiff.plots.saving import save_figure
@@ -26,7 +25,7 @@ def save_given(path: Path, title: str, generated: Table, real: Table | None) -> 
     across = 2 if len(generated) == 4 else min(len(generated), ACROSS)
     down = -(-len(generated) // across)
     size = max(3.6 * across, 6.0), 2.9 * down + 1.0
-    figure = Figure(figsize=size, layout="constrained")
+    figure = styles.figure(*size)
     axes = figure.subplots(down, across, squeeze=False)
     for axis in axes.flat[len(generated) :]:
         axis.set_visible(False)
@@ -64,7 +63,7 @@ def save_inference(
           target: the column of the classes.
     """
     k = len(classes)
-    figure = Figure(figsize=(11.5, 4.6), layout="constrained")
+    figure = styles.figure(11.5, 4.6)
     left, right = figure.subplots(1, 2, width_ratios=(1, 1.7))
     shares = confusion / confusion.sum(axis=1, keepdims=True)
     left.imshow(shares, cmap="Blues", vmin=0, vmax=1)

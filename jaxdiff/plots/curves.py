@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, NullFormatter
 
 from jaxdiff.plots import styles
@@ -27,7 +26,7 @@ def save_loss(
     Args: steps: the last step of those that each loss is the mean of.
           name: what the loss is.
     """
-    figure = Figure(figsize=(7, 4), layout="constrained")
+    figure = styles.figure(7.0, 4.0)
     axis = figure.subplots()
     few = len(steps) < 20
     axis.plot(steps, losses, color=styles.COLOURS[0], marker="o" if few else None)
@@ -49,7 +48,7 @@ def save_lines(
     log: bool = False,
 ) -> None:
     """Draw named lines, name -> (x f[n], y f[n]); with `log` on logarithmic axes."""
-    figure = Figure(figsize=(8, 5), layout="constrained")
+    figure = styles.figure(8.0, 5.0)
     axis = figure.subplots()
     for name, style in styles.of_lines([*named]).items():
         axis.plot(*named[name], marker="o", markersize=4, label=name, **style)
@@ -74,7 +73,7 @@ def save_panels(
     A point over three times the median of the lines' first values would hide the rest:
     its line leaves the panel, and the legend gives the highest value.
     """
-    figure = Figure(figsize=(3.1 * len(panels), 3.6), layout="constrained")
+    figure = styles.figure(3.1 * len(panels), 3.6)
     axes = figure.subplots(1, len(panels), sharex=True, sharey=True, squeeze=False)[0]
     lines = [line for some in panels.values() for line in some.values()]
     top = 3 * float(np.median([y[0] for _, y in lines]))
@@ -108,7 +107,7 @@ def save_heat(
 ) -> None:
     """Draw values f[r, c] in cells, coloured by `colours` from -limit to limit."""
     size = 1.5 + 0.9 * len(columns) + 0.08 * max(map(len, rows)), 1 + 0.3 * len(rows)
-    figure = Figure(figsize=size, layout="constrained")
+    figure = styles.figure(*size)
     axis = figure.subplots()
     axis.imshow(colours, cmap="RdBu", vmin=-limit, vmax=limit, aspect="auto")
     for (i, j), value in np.ndenumerate(values):
@@ -129,7 +128,7 @@ def save_grids(path: Path, rows: Sequence[dict[str, Any]]) -> None:
     Args: rows: dicts with grid, steps, error and times.
     """
     steps = list(dict.fromkeys(row["steps"] for row in rows))
-    figure = Figure(figsize=(9, 3.2 * len(steps)), layout="constrained")
+    figure = styles.figure(9.0, 3.2 * len(steps))
     for axis, n in zip(
         figure.subplots(len(steps), squeeze=False)[:, 0], steps, strict=True
     ):
@@ -159,7 +158,7 @@ def save_schedules(
     The axes fit `named`. A line of `others` with far more noise (EDM's reaches 80)
     leaves the panel, and the legend gives its end.
     """
-    figure = Figure(figsize=(12, 4.4), layout="constrained")
+    figure = styles.figure(12.0, 4.4)
     axes = figure.subplots(1, 3)
     top = max(1.0, *(float(rows[1].max()) for rows in named.values()))
     thin = styles.of_lines([*others])

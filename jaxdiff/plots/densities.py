@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-from matplotlib.figure import Figure
 
+from jaxdiff.plots import styles
 from jaxdiff.plots.saving import save_figure
 
 
@@ -20,7 +20,7 @@ def save_densities(
     All maps have one scale of colours, from 0 to near the highest density.
     """
     most = max(len(maps) for _, maps in rows.values())
-    figure = Figure(figsize=(2.1 * most, 2.3 * len(rows)), layout="constrained")
+    figure = styles.figure(2.1 * most, 2.3 * len(rows))
     axes = figure.subplots(len(rows), most, squeeze=False)
     every = [p for _, maps in rows.values() for p in maps]
     high = float(np.median([p.max() for p in every]))

@@ -4,7 +4,6 @@ from pathlib import Path
 
 import numpy as np
 from matplotlib import patheffects
-from matplotlib.figure import Figure
 from matplotlib.patches import Circle
 
 from jaxdiff.plots import styles
@@ -25,7 +24,7 @@ def save_codes(
 
     Args: panels: title -> f[n, 2].  labels: str[n], the class of each row.
     """
-    figure = Figure(figsize=(6.6 * len(panels), 6.9), layout="constrained")
+    figure = styles.figure(6.6 * len(panels), 6.9)
     axes = figure.subplots(1, len(panels), squeeze=False)[0]
     for axis, (title, codes) in zip(axes, panels.items(), strict=True):
         for name, style in styles.of_classes(sorted({*labels})).items():

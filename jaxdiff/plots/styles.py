@@ -3,6 +3,8 @@
 from collections.abc import Sequence
 from typing import Any
 
+from matplotlib.figure import Figure
+
 # Okabe & Ito 2008, "Color universal design", without the yellow, too pale on white.
 COLOURS = (
     "#0072B2",  # blue
@@ -15,6 +17,11 @@ COLOURS = (
 )
 MARKERS = "o^sDvPX"
 DASHES = ("solid", "dashed", "dotted")
+
+
+def figure(width: float, height: float) -> Figure:
+    """An empty figure of that size in inches, whose parts keep clear of each other."""
+    return Figure(figsize=(width, height), layout="constrained")
 
 
 def of_classes(names: Sequence[str]) -> dict[str, dict[str, Any]]:

@@ -3,7 +3,6 @@
 from pathlib import Path
 
 import numpy as np
-from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from jaxdiff.plots import styles
@@ -31,7 +30,7 @@ def save_pairs(path: Path, panels: dict[str, Table]) -> None:
     classes = _class_styles(first, *panels.values())
     n = max(len(names), 1)
     side = max(1.7 * n, 3.2)  # inches: one small panel still has room for its title
-    figure = Figure(figsize=(side * len(panels), side + 0.7), layout="constrained")
+    figure = styles.figure(side * len(panels), side + 0.7)
     parts = figure.subfigures(1, len(panels), squeeze=False)[0]
     limits = {c: _limits([p[c] for p in panels.values()]) for c in names}
     for part, (title, columns) in zip(parts, panels.items(), strict=True):
@@ -62,7 +61,7 @@ def save_scatters(
     classes = _class_styles(colours)
     across = min(len(panels), ACROSS)
     down = -(-len(panels) // across)
-    figure = Figure(figsize=(3.3 * across, 3.1 * down + 0.4), layout="constrained")
+    figure = styles.figure(3.3 * across, 3.1 * down + 0.4)
     axes = figure.subplots(down, across, squeeze=False, sharex=True, sharey=True)
     for axis in axes.flat[len(panels) :]:
         axis.set_visible(False)

@@ -15,11 +15,11 @@ from jaxdiff.runs.experiment import Experiment
 from jaxdiff.runs.plot.spec import (
     FEW,
     MOST,
+    Numbers,
     PlotRequest,
     PlotSpec,
     always,
     real_images,
-    save_figures,
 )
 from jaxdiff.tasks.autoencoder import decode, decode_normal, encode
 
@@ -70,7 +70,7 @@ def distances(run: Experiment, seed: int) -> np.ndarray:
     return latents.nearest(flat, real).reshape(walks.shape[:2])
 
 
-def draw_latents(request: PlotRequest, path: Path) -> None:
+def draw_latents(request: PlotRequest, path: Path) -> Numbers:
     """The codes of many images, coloured by class; their KL to N(0, I)."""
     panels, names, figures = {}, np.array([""]), {}
     for run in _runs(request):
@@ -85,10 +85,10 @@ def draw_latents(request: PlotRequest, path: Path) -> None:
     flat = request.run.config.model.latent_size == 2
     axes = ("z 1", "z 2") if flat else ("principal component 1", "2")
     save_codes(path, panels, names, axes_names=axes)
-    save_figures(path, figures)
+    return figures
 
 
-def draw_interpolation(request: PlotRequest, path: Path) -> None:
+def draw_interpolation(request: PlotRequest, path: Path) -> Numbers:
     """Strips from image to image through the latent space; two runs side by side.
 
     Both draw the same pairs. The figures give how much nearer to the data the middles
@@ -120,10 +120,10 @@ def draw_interpolation(request: PlotRequest, path: Path) -> None:
     strips = np.concatenate(parts, 1)
     rows = {str(i + 1): strip for i, strip in enumerate(strips)}
     pictures.save_rows(path, rows, columns=columns, title="\n".join(titles))
-    save_figures(path, figures)
+    return figures
 
 
-def draw_reconstructions(request: PlotRequest, path: Path) -> None:
+def draw_reconstructions(request: PlotRequest, path: Path) -> Numbers:
     """Images, and below them what is decoded from their codes."""
     run, (x, labels, _) = request.run, real_images(request, ACROSS, 2 * ACROSS)
     decoded = decode(run.model, encode(run.model, x)[0])
@@ -134,14 +134,16 @@ def draw_reconstructions(request: PlotRequest, path: Path) -> None:
         columns=() if labels is None else [names[k] for k in labels],
         title=f"reconstructions: {_title(run)}",
     )
+    return {"images": len(x), "mean_squared_error": float(np.mean((decoded - x) ** 2))}
 
 
-def draw_decoded(request: PlotRequest, path: Path) -> None:
+def draw_decoded(request: PlotRequest, path: Path) -> Numbers:
     """What is decoded from draws of N(0, I): samples, if the codes have that law."""
     run, num = request.run, request.num or 64
     like, _ = encode(run.model, run.source[np.arange(1)]["x"])
     x = decode_normal(run.model, request.keys(np.arange(num)), like)
     pictures.save_grid(path, run.pixels(x))
+    return {"samples": num, "seed": request.seed}
 
 
 def _distance_figures(apart: np.ndarray) -> dict[str, float]:

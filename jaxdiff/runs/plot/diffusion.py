@@ -23,11 +23,13 @@ from jaxdiff.runs import shared_pictures
 from jaxdiff.runs.experiment import Experiment
 from jaxdiff.runs.plot.spec import (
     FEW,
+    Numbers,
     PlotRequest,
     PlotSpec,
     always,
     is_upsampler,
     real_images,
+    settings,
 )
 
 # The times of strips: t = 0, .1, ..., 1.
@@ -36,7 +38,7 @@ TIMES = np.linspace(0.0, 1.0, 11)
 MOST_ROWS = 2000
 
 
-def draw_schedules(request: PlotRequest, path: Path) -> None:
+def draw_schedules(request: PlotRequest, path: Path) -> Numbers:
     """alpha, sigma and log-SNR of the run's schedule, or of every one beside it."""
     t = jnp.linspace(0.0, 1.0, 401)
 
@@ -52,6 +54,9 @@ def draw_schedules(request: PlotRequest, path: Path) -> None:
     others = {name: rows(make()) for name, make in makers.items()}
     this = {f"this run: {name}": rows(request.run.schedule)}
     curves.save_schedules(path, np.asarray(t), this, others)
+    parts = ("alpha", "sigma", "log_snr")
+    values = {k: dict(zip(parts, v, strict=True)) for k, v in (this | others).items()}
+    return {"t": t, "schedules": values}
 
 
 def corrupt(run: Experiment, x: np.ndarray, keys: Array, ts: np.ndarray) -> np.ndarray:
@@ -62,7 +67,7 @@ def corrupt(run: Experiment, x: np.ndarray, keys: Array, ts: np.ndarray) -> np.n
     return np.stack([np.asarray(alpha * x + sigma * eps) for alpha, sigma in pairs])
 
 
-def draw_corruption(request: PlotRequest, path: Path) -> None:
+def draw_corruption(request: PlotRequest, path: Path) -> Numbers:
     """Data at rising t: a strip of images, or two columns of a table."""
     run, source = request.run, request.run.source
     d = run.config.diffusion
@@ -73,7 +78,7 @@ def draw_corruption(request: PlotRequest, path: Path) -> None:
         names = request.names("image", labels, len(x))
         rows = dict(zip(names, strips, strict=True))
         pictures.save_rows(path, rows, columns=_titles(TIMES), title=title)
-        return
+        return _levels(run, TIMES) | {"images": len(x), "seed": request.seed}
     index = permutation(request.seed, 0, len(source))[: request.num or MOST_ROWS]
     batch, ts = source[index], TIMES[::2]
     x_t = corrupt(run, batch["x"], request.keys(index), ts)
@@ -83,6 +88,7 @@ def draw_corruption(request: PlotRequest, path: Path) -> None:
     if labels is not None:
         clean["class"] = np.array(source.class_names)[labels]
     tables.save_scatters(path, panels, clean, title=title)
+    return _levels(run, ts) | {"rows": len(index), "seed": request.seed}
 
 
 def predict(
@@ -96,13 +102,16 @@ def predict(
     return x_t, np.stack(x0), labels
 
 
-def draw_predictions(request: PlotRequest, path: Path) -> None:
+def draw_predictions(request: PlotRequest, path: Path) -> Numbers:
     """Real images at rising noise, and the x0 that the network predicts of them."""
     run, (x_t, x0, labels) = request.run, predict(request)
     names = request.names("image", labels, x_t.shape[1])
     title = f"what the network predicts after {run.step:,} training steps"
-    x_t, x0, columns = run.pixels(x_t), run.pixels(x0), _titles(TIMES)
+    x, columns = real_images(request)[0], _titles(TIMES)
+    error = np.mean((x0 - x) ** 2, axis=tuple(range(1, x0.ndim)))
+    x_t, x0 = run.pixels(x_t), run.pixels(x0)
     pictures.save_estimates(path, names, x_t, x0, columns=columns, title=title)
+    return _levels(run, TIMES) | {"images": len(x), "mean_squared_error": error}
 
 
 def film(request: PlotRequest) -> tuple[np.ndarray, sampling.Trace, np.ndarray]:
@@ -128,7 +137,7 @@ def film(request: PlotRequest) -> tuple[np.ndarray, sampling.Trace, np.ndarray]:
     return np.asarray(shared.ts), trace, np.asarray(x)
 
 
-def draw_film(request: PlotRequest, path: Path) -> None:
+def draw_film(request: PlotRequest, path: Path) -> Numbers:
     """Input and prediction at every step of a short sampling run, then the sample."""
     run, (ts, trace, x) = request.run, film(request)
     x_t = run.pixels(np.concatenate([trace.x_t, x[None]]))
@@ -136,25 +145,28 @@ def draw_film(request: PlotRequest, path: Path) -> None:
     names = request.names("sample", run.labels_of(run.conditions(len(x))), len(x))
     title = f"{solver} in {len(x0)} steps; the last x_t is the sample"
     pictures.save_estimates(path, names, x_t, x0, columns=_titles(ts), title=title)
+    return settings(request, len(x)) | {"steps": len(x0), "t": ts}
 
 
-def draw_samples(request: PlotRequest, path: Path) -> None:
+def draw_samples(request: PlotRequest, path: Path) -> Numbers:
     """A grid of samples, or a pair plot of generated rows beside real ones."""
     run, source = request.run, request.run.source
     most = 64 if source.is_image else min(len(source), MOST_ROWS)
     num = request.num or multiple(most, run.num_classes)
     values, cond = source.decode(request.draw(num)), run.conditions(num)
     shared_pictures.save_samples(path, source, values, run.labels_of(cond))
+    return settings(request, num)
 
 
-def draw_mean(request: PlotRequest, path: Path) -> None:
+def draw_mean(request: PlotRequest, path: Path) -> Numbers:
     """The mean image: the best prediction of x0 from noise alone."""
     image, num = images.mean_image(request.run.source)
     rows = {"": request.run.pixels(image[None])}
     pictures.save_rows(path, rows, title=f"mean of {num:,} images", cell=3.0)
+    return {"images": num, "mean": float(image.mean())}
 
 
-def draw_loss(request: PlotRequest, path: Path) -> None:
+def draw_loss(request: PlotRequest, path: Path) -> Numbers:
     """The training loss of metrics.jsonl."""
     config, log = request.run.config, request.run.log
     d, a = config.diffusion, config.autoencoder
@@ -166,11 +178,15 @@ def draw_loss(request: PlotRequest, path: Path) -> None:
     }
     steps, losses = ([row[k] for row in log] for k in ("step", "loss"))
     curves.save_loss(path, steps, losses, name=names[config.task])
+    return {"loss": names[config.task], "step": steps, "value": losses}
 
 
-def draw_progress(request: PlotRequest, path: Path) -> None:
+def draw_progress(request: PlotRequest, path: Path) -> Numbers:
     """The distance from the data as training went on."""
     shared_pictures.save_progress(path, request.run.log)
+    name = shared_pictures.measured(request.run.log)
+    rows = [row for row in request.run.log if name in row]
+    return {"step": [row["step"] for row in rows], name: [row[name] for row in rows]}
 
 
 def _few_columns(least: int, request: PlotRequest) -> str:
@@ -210,6 +226,11 @@ SPECS = {
         draw_samples, data=("tables",), misfit=partial(_few_columns, 1)
     ),
 }
+
+
+def _levels(run: Experiment, ts: np.ndarray) -> Numbers:
+    c = coeffs(run.schedule, jnp.asarray(ts, jnp.float32))
+    return {"t": ts, "alpha": c.alpha, "sigma": c.sigma}
 
 
 def _titles(ts):

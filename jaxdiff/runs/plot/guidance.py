@@ -14,10 +14,10 @@ from jaxdiff.data.orders import evenly
 from jaxdiff.plots import curves, pictures
 from jaxdiff.runs.plot.spec import (
     FREE,
+    Numbers,
     PlotRequest,
     always,
     quality_spec,
-    save_figures,
     settings,
 )
 
@@ -26,8 +26,8 @@ MANY = 500  # samples for a label accuracy
 OTHER = "a classifier other than the one that guides (configs/fashion_features.py)"
 
 
-def draw_guidance(request: PlotRequest, path: Path) -> None:
-    """Label accuracy over the guidance scale, a line a method; and KIND.json."""
+def draw_guidance(request: PlotRequest, path: Path) -> Numbers:
+    """Label accuracy over the guidance scale, a line a method."""
     accuracy, sampler = label_accuracy(request), request.run.config.sampler
     num = request.num or MANY
     curves.save_lines(
@@ -37,14 +37,13 @@ def draw_guidance(request: PlotRequest, path: Path) -> None:
         ylabel="label accuracy",
         title=f"{num} samples each, by a classifier that does not guide",
     )
-    figures = {
+    return settings(request, num) | {
         "extractor": str(request.features),
         "classifier": sampler.classifier,
         "form": sampler.classifier_form,
         "scales": SCALES,
         "label_accuracy": accuracy,
     }
-    save_figures(path, settings(request, num) | figures)
 
 
 def label_accuracy(request: PlotRequest) -> dict[str, list[float]]:
@@ -77,7 +76,7 @@ def methods(request: PlotRequest) -> dict[str, dict[float, dict[str, Any]]]:
     }
 
 
-def draw_guided(request: PlotRequest, path: Path) -> None:
+def draw_guided(request: PlotRequest, path: Path) -> Numbers:
     """One noise for each class, at every scale of every method."""
     run, rows = request.run, {}
     labels = evenly(run.source.num_classes, request.most).astype(np.int32)
@@ -88,6 +87,7 @@ def draw_guided(request: PlotRequest, path: Path) -> None:
             rows[f"{name}: {scale:g}"] = run.pixels(x)
     columns = [run.source.class_names[k] for k in labels]
     pictures.save_rows(path, rows, columns=columns, group=len(SCALES))
+    return settings(request, len(labels)) | {"rows": [*rows], "classes": columns}
 
 
 def _unguided(request: PlotRequest) -> str:

@@ -20,10 +20,10 @@ from jaxdiff.plots import curves, pictures
 from jaxdiff.runs.evaluate.features import NEEDED, Extractor, Reference
 from jaxdiff.runs.plot.spec import (
     FREE,
+    Numbers,
     PlotRequest,
     is_upsampler,
     quality_spec,
-    save_figures,
     settings,
 )
 from jaxdiff.tasks.classifier import Classify
@@ -39,7 +39,7 @@ WIDTHS, WIDTH_SCALES = (0.03, 0.05, 0.075, 0.1, 0.15, 0.2), (1.0, 1.5, 2.0, 3.0)
 MANY, ENOUGH, MOST_REAL = 2000, 20, 10_000
 
 
-def draw_nfe(request: PlotRequest, path: Path) -> None:
+def draw_nfe(request: PlotRequest, path: Path) -> Numbers:
     """Frechet distance over NFE, a line for each solver, by order and noise."""
     rows, sampler = distances_by_nfe(request), request.run.config.sampler
     num, panels = request.num or MANY, {title: {} for title in PANELS}
@@ -52,7 +52,7 @@ def draw_nfe(request: PlotRequest, path: Path) -> None:
     names = {"xlabel": "NFE", "ylabel": f"Fréchet distance, {num} samples"}
     curves.save_panels(path, {k: v for k, v in panels.items() if v}, **names)
     figures = {"grid": sampler.grid, "guidance": sampler.guidance, "solvers": rows}
-    save_figures(path, {"samples": num, "seed": request.seed, **figures})
+    return {"samples": num, "seed": request.seed, **figures}
 
 
 def distances_by_nfe(request: PlotRequest) -> dict[str, list[dict[str, Any]]]:
@@ -94,17 +94,18 @@ def _frechet(request: PlotRequest, reference: Reference, **fields: Any) -> float
     return reference.frechet(reference.features(request.run.pixels(x)))
 
 
-def draw_steps(request: PlotRequest, path: Path) -> None:
+def draw_steps(request: PlotRequest, path: Path) -> Numbers:
     """The same noise in each column, sampled in 1, 10 and 80 steps.
 
     With --num of ENOUGH or more each row has its KID to the data, see `kid_by_steps`.
     """
     samples = samples_by_steps(request)
     names, num = {n: f"{n} step{'s' * (n > 1)}" for n in samples}, request.num or 0
+    numbers = {"samples": num or request.most, "seed": request.seed, "steps": STEPS}
     if num >= ENOUGH:
         space = f"features of {request.features}" if request.features else "pixels"
         rows = kid_by_steps(request, samples)
-        save_figures(path, {"samples": num, "of": space, "steps": rows})
+        numbers |= {"of": space, "steps": rows}
         for n, row in rows.items():
             value = f"{row['kid']:.3g} ± {row['kid_error']:.2g}"
             names[n] += f"\nKID {value}"
@@ -113,6 +114,7 @@ def draw_steps(request: PlotRequest, path: Path) -> None:
     strips = {names[n]: pixels(x[shown]) for n, x in samples.items()}
     title = f"one noise a column, after {request.run.step:,} training steps"
     pictures.save_rows(path, strips, title=title)
+    return numbers
 
 
 def _needs_of_steps(request: PlotRequest) -> tuple[str, ...]:
@@ -149,7 +151,7 @@ def of_pixels(source: Source) -> Extractor:
     return Extractor(as_pixels(source), Classify(flat, flat), Path("pixels"), None)
 
 
-def draw_widths(request: PlotRequest, path: Path) -> None:
+def draw_widths(request: PlotRequest, path: Path) -> Numbers:
     """Frechet distances of averages down, guidance across; a line of one average."""
     (widths, scales), distances = grid_of(request), distances_by_width(request)
     title = f"Frechet distance, {request.num or MANY} samples"
@@ -169,7 +171,7 @@ def draw_widths(request: PlotRequest, path: Path) -> None:
             title=title,
         )
     figures = {"widths": widths, "scales": scales, "frechet": distances.tolist()}
-    save_figures(path, settings(request, request.num or MANY) | figures)
+    return settings(request, request.num or MANY) | figures
 
 
 def distances_by_width(request: PlotRequest) -> np.ndarray:

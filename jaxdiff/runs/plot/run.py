@@ -4,6 +4,7 @@ from pathlib import Path
 
 from jaxdiff import choices
 from jaxdiff.arrays import require
+from jaxdiff.files import write_numbers
 from jaxdiff.lock import locked
 from jaxdiff.runs import workdir
 from jaxdiff.runs.plot import autoencoder, diffusion, guidance, quality
@@ -16,7 +17,7 @@ SPECS = {name: spec for home in HOMES for name, spec in home.SPECS.items()}
 def draw(
     request: PlotRequest, kind: str, out: Path, *, force: bool = False
 ) -> list[Path]:
-    """Draw one kind, or with "all" every kind that fits, as OUT/KIND.png.
+    """Draw one kind, or with "all" every kind that fits: OUT/KIND.png and KIND.json.
 
     Errors: ValueError, before any work, for an unknown kind, one that does not fit the
     data or needs a trained run, and for a picture that exists already without `force`;
@@ -26,9 +27,11 @@ def draw(
     files = [f for path in paths.values() for f in (path, path.with_suffix(".json"))]
     there = [str(file) for file in files if file.exists()]
     require(force or not there, f"{', '.join(there)} exist; --force overwrites")
+    of = {"workdir": str(request.run.workdir)} if request.run.workdir else {}
     with locked(out):
         for name, path in paths.items():
-            SPECS[name].draw(request, path)
+            numbers = SPECS[name].draw(request, path)
+            write_numbers(path.with_suffix(".json"), of | numbers)
             print(path)
     return list(paths.values())
 

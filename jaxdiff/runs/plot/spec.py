@@ -16,10 +16,11 @@ from jaxdiff import rng
 from jaxdiff.arrays import Array, require
 from jaxdiff.data.batches import permutation
 from jaxdiff.data.orders import classes_in_turn, to_show
-from jaxdiff.files import write_json
 from jaxdiff.runs.evaluate.features import NO_LABELS, Extractor, load_extractor
 from jaxdiff.runs.experiment import Experiment
 
+# {name: numbers, text, or arrays of them}, for KIND.json.
+Numbers = dict[str, Any]
 # Images in a strip: by default, and at most; with labels one of each class, if there
 # are no more than CLASSES.
 FEW, MOST, CLASSES = 4, 8, 20
@@ -114,7 +115,7 @@ def always(value: Any) -> Callable[[PlotRequest], Any]:
 
 
 class PlotSpec(NamedTuple):
-    """draw:    (PlotRequest, path) -> None
+    """draw:    (PlotRequest, path) -> the Numbers that the picture shows
     data:    what it draws, of "images" and "tables"; () for both, without reading them
     task:    the config.task whose runs it draws; "" for all
     pairs:   whether it can draw two runs side by side
@@ -125,7 +126,7 @@ class PlotSpec(NamedTuple):
     misfit:  why a request that fits all of this cannot be drawn, or ""
     """
 
-    draw: Callable[[PlotRequest, Path], None]
+    draw: Callable[[PlotRequest, Path], Numbers]
     data: tuple[str, ...] = ()
     task: str = "diffusion"
     pairs: bool = False
@@ -141,15 +142,11 @@ quality_spec = partial(
 )
 
 
-def settings(request: PlotRequest, num: int) -> dict[str, Any]:
-    """How the samples of a picture are drawn, for its KIND.json."""
+def settings(request: PlotRequest, num: int) -> Numbers:
+    """How the samples of a picture are drawn."""
     s, how = request.run.config.sampler, {"samples": num, "seed": request.seed}
+    how |= {"step": request.run.step, "grid": s.grid, "guidance": s.guidance}
     return how | {"solver": s.solver, "steps": s.num_steps}
-
-
-def save_figures(path: Path, figures: dict[str, Any]) -> None:
-    """The numbers that a picture shows, in KIND.json beside it."""
-    write_json(path.with_suffix(".json"), figures)
 
 
 def real_images(

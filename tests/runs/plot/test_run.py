@@ -1,5 +1,6 @@
 """The pictures of a diffusion run: the numbers that they show."""
 
+import json
 from dataclasses import replace
 
 import jax
@@ -119,6 +120,8 @@ def test_all_draws_what_fits(images, rows, tmp_path, capsys):
     assert {"schedules", "corruption", "loss", "pairs"} <= {*OF_ROWS}
     for path in tmp_path.rglob("*.png"):
         assert pixels(path).std() > 1, path
+        numbers = json.loads(path.with_suffix(".json").read_text())
+        assert len(numbers) > 1 and numbers["workdir"], path
     # without a run: what needs no parameters
     config = PlotRequest(Experiment(image_config()))
     paths = plot.draw(config, "all", tmp_path / "config")
@@ -194,9 +197,9 @@ def test_pictures_are_not_overwritten_unasked(tmp_path):
     request = PlotRequest(Experiment(tiny_config()))
     (path,) = plot.draw(request, "schedules", tmp_path)
     path.write_bytes(b"mine")
-    with pytest.raises(ValueError, match=r"schedules.png exist.* --force overwrites"):
+    with pytest.raises(ValueError, match=r"schedules.json exist; --force overwrites"):
         plot.draw(request, "all", tmp_path)
-    assert path.read_bytes() == b"mine" and len([*tmp_path.iterdir()]) == 1
+    assert path.read_bytes() == b"mine" and len([*tmp_path.iterdir()]) == 2
     (tmp_path / "corruption.json").write_text("mine")
     with pytest.raises(ValueError, match=r"corruption.json exist"):
         plot.draw(request, "corruption", tmp_path)
