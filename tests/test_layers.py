@@ -41,7 +41,9 @@ RULES: dict[str, set[str]] = {
         *("jax", "numpy", "flax", "optax", "orbax", "etils", "absl", "tensorboardX"),
         *("jaxdiff.files", "jaxdiff.notes", *F1),
     },
-    "jaxdiff.plots": {"matplotlib", "numpy", "PIL", "jaxdiff.files", "jaxdiff.notes"},
+    "jaxdiff.plots": {
+        *("matplotlib", "numpy", "PIL", "sklearn", "jaxdiff.files", "jaxdiff.notes")
+    },
     "jaxdiff.metrics": {"jax", "numpy", "scipy", "sklearn", *F1},
     "jaxdiff.interop": {
         *("jax", "numpy", "safetensors", "jaxdiff.files", "jaxdiff.models", *F1),

@@ -13,6 +13,14 @@ from jaxdiff.plots.saving import save_figure
 # A logarithmic axis over a smaller ratio than this has too few ticks to read.
 DECADE = 10.0
 
+# What is drawn of a schedule, and what its axis is called.
+PARTS = {
+    "alpha": "signal rate alpha(t)",
+    "sigma": "noise rate sigma(t)",
+    "share": "share of the variance, sum 1",
+    "log_snr": "log-SNR: 2 log(alpha / sigma), nats",
+}
+
 
 def save_loss(
     path: Path,
@@ -150,36 +158,49 @@ def save_grids(path: Path, rows: Sequence[dict[str, Any]]) -> None:
 def save_schedules(
     path: Path,
     t: np.ndarray,
-    named: dict[str, np.ndarray],
-    others: dict[str, np.ndarray],
+    named: dict[str, dict[str, np.ndarray]],
+    others: dict[str, dict[str, np.ndarray]],
 ) -> None:
-    """Draw alpha, sigma and log-SNR over t, f[3, n] each; `others` are thin lines.
+    """Draw `alpha`, `sigma`, `share` and `log_snr` f[n] of schedules over t.
 
-    The axes fit `named`. A line of `others` with far more noise (EDM's reaches 80)
-    leaves the panel, and the legend gives its end.
+    share: the signal's, alpha^2 / (alpha^2 + sigma^2). Where a schedule preserves
+    variance it is DDPM's alpha_bar = alpha^2, and the noise's share is 1 - alpha_bar.
+    others: thin lines, for which the axes are not widened. One with far more noise
+    (EDM's reaches 80) leaves the panel, and the legend gives its end.
     """
-    figure = styles.figure(12.0, 4.4)
-    axes = figure.subplots(1, 3)
-    top = max(1.0, *(float(rows[1].max()) for rows in named.values()))
+    figure = styles.figure(9.0, 7.2)
+    axes = dict(zip(PARTS, figure.subplots(2, 2).flat, strict=True))
+    top = max(1.0, *(float(rows["sigma"].max()) for rows in named.values()))
+    wide = {"color": "black", "linewidth": 4.0 if others else 2.0}
+    wide |= {"alpha": 0.5 if others else 1.0}
     thin = styles.of_lines([*others])
-    for i, axis in enumerate(axes):
+    for part, axis in axes.items():
         for name, rows in named.items():
-            wide = {"linewidth": 5.0, "alpha": 0.4} if others else {"linewidth": 2.0}
-            axis.plot(t, _finite(rows[i]), label=name, color="black", **wide)
+            axis.plot(t, _finite(rows[part]), label=name, **wide)
         for name, rows in others.items():
-            far = f" (to {rows[1].max():.0f})" if rows[1].max() > 1.1 * top else ""
+            end = rows["sigma"].max()
+            far = f" (sigma to {end:.0f})" if end > 1.1 * top else ""
             style = {"linewidth": 1.2, **thin[name]}
-            axis.plot(t, _finite(rows[i]), label=name + far, **style)
-        axis.set(xlabel="time t (0 is data, 1 is noise)", xlim=(0, 1))
+            axis.plot(t, _finite(rows[part]), label=name + far, **style)
+        axis.set(ylabel=PARTS[part], xlim=(0, 1), ylim=(0, 1.05))
         axis.grid(alpha=0.3)
-    axes[0].set(title="signal", ylabel="alpha(t)", ylim=(0, 1.05))
-    axes[1].set(title="noise", ylabel="sigma(t)", ylim=(0, 1.05 * top))
-    axes[2].set(title="log-SNR", ylabel="2 log(alpha / sigma), nats")
-    axes[2].set_ylim(-21, 21)  # it is infinite where an end is exact
-    figure.legend(
-        *axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=4
-    )
+    for rows in named.values():
+        axes["share"].plot(t, 1 - rows["share"], "--", **wide)
+        axes["share"].set_title(_shares(rows), fontsize=10)
+    axes["sigma"].set_ylim(0, 1.05 * top)
+    axes["log_snr"].set_ylim(-21, 21)  # it is infinite where an end is exact
+    for part in ("share", "log_snr"):
+        axes[part].set_xlabel("time t (0 is data, 1 is noise)")
+    handles = axes["alpha"].get_legend_handles_labels()
+    figure.legend(*handles, loc="outside lower center", ncols=3, fontsize=9)
     save_figure(path, figure)
+
+
+def _shares(rows):
+    """What the shares of signal and noise are called."""
+    if np.allclose(rows["alpha"] ** 2 + rows["sigma"] ** 2, 1.0, atol=1e-3):
+        return "alpha_bar = alpha^2, 1 - alpha_bar (dashed)"
+    return "alpha^2 / (alpha^2 + sigma^2), the rest (dashed)"
 
 
 def _finite(values):

@@ -20,6 +20,9 @@ from jaxdiff.notes import note
 # Fonts that matplotlib brings for formulas, and those whose glyphs are all boxes.
 NOT_FOR_NAMES = ("cm", "STIXNonUni", "STIXSiz", "Last Resort", ".LastResort")
 
+# Characters without a glyph that a note has named.
+NOTED: set[str] = set()
+
 
 def draw_as_written(figure: Figure) -> None:
     """Prepare every text of a figure: no formulas, and fonts that have its characters.
@@ -35,13 +38,14 @@ def draw_as_written(figure: Figure) -> None:
         elif isinstance(formatter, FuncFormatter):
             # names at ticks, which are set each time that the figure is drawn
             formatter.func = partial(_legible_at, formatter.func)
-    for text in figure.findobj(Text):
-        if text not in powers:
-            name = text.get_text()
-            text.set_parse_math(False)
-            text.set_text(legible(name))
-            if fonts := other_fonts(name):
-                text.set_fontfamily([*mpl.rcParams["font.family"], *fonts])
+    texts = [text for text in figure.findobj(Text) if text not in powers]
+    _unavailable(_characters("".join(text.get_text() for text in texts)))
+    for text in texts:
+        name = text.get_text()
+        text.set_parse_math(False)
+        text.set_text(legible(name))
+        if fonts := other_fonts(name):
+            text.set_fontfamily([*mpl.rcParams["font.family"], *fonts])
 
 
 def _legible_at(func: Callable[..., str], *where: Any) -> str:
@@ -50,20 +54,26 @@ def _legible_at(func: Callable[..., str], *where: Any) -> str:
 
 def legible(text: str) -> str:
     """The text, with the codes of characters that no installed font has: "\\u4e2d"."""
-    missing = _unavailable("".join(sorted({*text})))
+    missing = _unavailable(_characters(text))
     return "".join(_escaped(c) if c in missing else c for c in text)
 
 
 def other_fonts(text: str) -> list[str]:
     """Families that have the characters which the default font lacks."""
-    return _cover("".join(sorted({*text})))[0]
+    return _cover(_characters(text))[0]
 
 
-@cache
+def _characters(text: str) -> str:
+    return "".join(sorted({*text}))
+
+
 def _unavailable(characters: str) -> str:
+    """Those that no font has, each noted once."""
     missing = _cover(characters)[1]
-    if missing:
-        codes = ", ".join(map(_escaped, missing))
+    new = [c for c in missing if c not in NOTED]
+    NOTED.update(new)
+    if new:
+        codes = ", ".join(map(_escaped, new))
         note(
             f"no installed font has {codes}: drawn as codes. A font with these "
             "characters, such as one of Noto, will be used once it is installed"

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 from matplotlib.lines import Line2D
+from sklearn.neighbors import KernelDensity
 
 from jaxdiff.plots import styles
 from jaxdiff.plots.saving import save_figure
@@ -12,18 +13,23 @@ from jaxdiff.plots.saving import save_figure
 MOST_COLUMNS = 6
 # Panels of scatter plots in a row.
 ACROSS = 3
+# A column of no more distinct values is drawn as bars: it has no smooth density.
+FEW_VALUES = 10
+# What is left free around the rows of the first panel, of their range.
+MARGIN = 0.1
 
 Table = dict[str, np.ndarray]
 
 
-def save_pairs(path: Path, panels: dict[str, Table]) -> None:
-    """Draw pair plots side by side.
+def save_pairs(path: Path, panels: dict[str, Table]) -> dict[str, int]:
+    """Draw pair plots side by side, and the density of each column on the diagonal.
 
     Numeric columns are plotted, at most MOST_COLUMNS. The first column of text gives
-    the colours. All panels share the limits of their axes, so that they can be
-    compared.
+    the colours. All panels have the axes of the first: its rows, the real ones, are all
+    inside, and of the others the title counts those that are not.
 
-    Args: panels: title -> {column: values f[n] or str[n]}.
+    Args:    panels: title -> {column: values f[n] or str[n]}.
+    Returns: title -> how many of its rows lie outside the axes.
     """
     first = next(iter(panels.values()))
     names = numeric(first)[:MOST_COLUMNS]
@@ -32,18 +38,26 @@ def save_pairs(path: Path, panels: dict[str, Table]) -> None:
     side = max(1.7 * n, 3.2)  # inches: one small panel still has room for its title
     figure = styles.figure(side * len(panels), side + 0.7)
     parts = figure.subfigures(1, len(panels), squeeze=False)[0]
-    limits = {c: _limits([p[c] for p in panels.values()]) for c in names}
-    for part, (title, columns) in zip(parts, panels.items(), strict=True):
-        part.suptitle(f"{title}: {len(next(iter(columns.values())))} rows")
+    limits = {name: _limits(first[name]) for name in names}
+    outside = {title: _outside(table, limits) for title, table in panels.items()}
+    groups = {title: _by_class(table, classes) for title, table in panels.items()}
+    heights = {c: _heights(c, groups, limits[c]) for c in names}
+    tops = {c: _top(heights[c]) for c in names}
+    for part, title in zip(parts, panels, strict=True):
+        part.suptitle(_title(title, panels[title], outside[title]))
         axes = part.subplots(n, n, squeeze=False)
-        groups = {label: _of_class(columns, columns, label) for label in classes}
         for i, row in enumerate(names):
             for j, column in enumerate(names):
-                axes[i, j].set(xlim=limits[column], ylim=limits[row])
-                _draw(axes[i, j], row, column, groups, classes)
-                _label(axes[i, j], row * (j == 0), column * (i == n - 1))
+                axis = axes[i, j]
+                axis.set(xlim=limits[column], ylim=limits[row])
+                if row == column:
+                    _draw_heights(axis, heights[row][title], tops[row], classes)
+                else:
+                    _draw_points(axis, row, column, groups[title], classes)
+                _label(axis, row * (j == 0), column * (i == n - 1))
     _legend(figure, classes, _text(first), "outside lower center", ncols=5)
     save_figure(path, figure)
+    return outside
 
 
 def save_scatters(
@@ -84,20 +98,73 @@ def numeric(table: Table) -> list[str]:
     return [name for name, v in table.items() if np.asarray(v).dtype.kind in "fiu"]
 
 
-def _draw(axis, row, column, groups, classes):
-    """Draw points of all classes, or on the diagonal histograms on a second y axis."""
-    if row == column:
-        counts = axis.twinx()
-        counts.set_yticks([])
-        low, high = axis.get_xlim()  # panels share limits and bins
-        bins = np.linspace(low, high, 21)
-        for label, columns in groups.items():
-            colour = classes[label]["color"]
-            counts.hist(columns[column], bins=bins, alpha=0.5, color=colour)
-        return
+def _title(name, table, outside):
+    num = len(next(iter(table.values())))
+    return f"{name}: {num} rows" + f", {outside} outside the axes" * bool(outside)
+
+
+def _draw_points(axis, row, column, groups, classes):
     for label, columns in groups.items():
         style = {"s": 9, "alpha": 0.6, "linewidths": 0, **classes[label]}
         axis.scatter(columns[column], columns[row], **style)
+
+
+def _draw_heights(axis, heights, top, classes):
+    """Curves, or bars side by side, on a second y axis from 0 to `top`."""
+    beside = axis.twinx()
+    beside.set(ylim=(0, 1.05 * top), yticks=[])
+    for k, (label, (x, height, width)) in enumerate(heights.items()):
+        colour = classes[label]["color"]
+        if width:
+            left = x + width * (k / len(heights) - 0.5)
+            part = width / len(heights)
+            beside.bar(left, height, part, align="edge", color=colour, alpha=0.7)
+        else:
+            beside.fill_between(x, height, color=colour, alpha=0.2, linewidth=0)
+            beside.plot(x, height, color=colour, linewidth=1.2)
+
+
+def _heights(column, panels, limits):
+    """{title: {class: (x f[k], heights f[k], width of a bar or 0 for a curve)}}.
+
+    The density of a class is f_c(x) n_c / n: it has the class's share of the rows as
+    its area, and the classes sum to the density of all rows. One bandwidth, by Scott's
+    rule for a class of the first panel, smooths every curve of a column alike. Of a
+    column with FEW_VALUES, bars have the share of the rows that are nearest to each.
+    """
+    first = next(iter(panels.values()))
+    values = [rows[column] for rows in first.values() if len(rows[column])]
+    num, distinct = sum(map(len, values)), np.unique(np.concatenate(values))
+    spread = np.sqrt(sum(len(v) * np.var(v) for v in values) / num)
+    bandwidth = 1.06 * float(spread) * (num / len(values)) ** -0.2
+    low, high = limits
+    if bandwidth and len(distinct) > FEW_VALUES:
+        x, width = np.linspace(low, high, 200), 0.0
+    else:
+        x = distinct.astype(float)
+        gaps = np.diff([2 * low - x[0], *x, 2 * high - x[-1]])  # no bar is cut off
+        width = 0.8 * float(gaps.min())
+    edges = [low, *(x[1:] + x[:-1]) / 2, high]
+
+    def height(v, num):
+        if width:
+            return np.histogram(v, edges)[0] / num
+        if not len(v):
+            return np.zeros_like(x)
+        kernel = KernelDensity(bandwidth=bandwidth).fit(np.asarray(v)[:, None])
+        return np.exp(kernel.score_samples(x[:, None])) * len(v) / num
+
+    heights = {}
+    for title, rows in panels.items():
+        num = sum(len(some[column]) for some in rows.values())
+        heights[title] = {
+            k: (x, height(v[column], num), width) for k, v in rows.items()
+        }
+    return heights
+
+
+def _top(panels):
+    return max(float(h.max()) for rows in panels.values() for _, h, _ in rows.values())
 
 
 def _label(axis, row, column):
@@ -145,8 +212,17 @@ def _of_class(table, colours, label):
     return {name: values[rows] for name, values in table.items()}
 
 
+def _by_class(table, classes):
+    return {label: _of_class(table, table, label) for label in classes}
+
+
 def _limits(values):
-    joined = np.concatenate(values)
-    low, high = float(joined.min()), float(joined.max())
-    margin = 0.05 * (high - low) or 1.0
+    low, high = float(np.min(values)), float(np.max(values))
+    margin = MARGIN * (high - low) or 1.0
     return low - margin, high + margin
+
+
+def _outside(table, limits):
+    """How many rows lie outside the limits of any column."""
+    far = [(table[c] < low) | (table[c] > high) for c, (low, high) in limits.items()]
+    return int(np.any(far, axis=0).sum())

@@ -20,8 +20,9 @@ MEASURED = {
 
 def save_samples(
     path: Path, source: Source, values: Any, labels: np.ndarray | None, most: int = 0
-) -> None:
-    """A grid of images, or a pair plot of generated rows beside real ones.
+) -> dict[str, Any]:
+    """A grid of images, or a pair plot of generated rows beside real ones; returns the
+    numbers that it shows.
 
     values: in data units, as of source.decode.  labels: the classes i32[n] of images
     most: images in the grid, as many of each class; 0 for all.
@@ -31,10 +32,10 @@ def save_samples(
         labels = None if labels is None else labels[shown]
         pixels = pictures.to_uint8(values[shown], source.peak)
         pictures.save_grid(path, pixels, columns=_columns_by_class(labels))
-    else:
-        real = real_rows(source, MOST_ROWS)
-        panels = {"real": real} if real else {}
-        tables.save_pairs(path, panels | {"generated": values})
+        return {}
+    real = real_rows(source, MOST_ROWS)
+    panels = {"real": real} if real else {}
+    return {"outside": tables.save_pairs(path, panels | {"generated": values})}
 
 
 def measured(rows: list[dict[str, Any]]) -> str:

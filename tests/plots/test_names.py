@@ -34,7 +34,7 @@ def drawn(path, text, save=save_figure):
 
 @pytest.fixture(autouse=True)
 def no_caches():
-    names._unavailable.cache_clear()
+    names.NOTED.clear()
     names._cover.cache_clear()
 
 
@@ -84,7 +84,15 @@ def test_a_character_without_a_font_is_drawn_as_its_code(tmp_path, monkeypatch, 
     drawn(tmp_path / "a.png", "文\x1bж")
     assert names.legible("文\x1bж") == "\\u6587\\x1bж"
     drawn(tmp_path / "b.png", "文\x1bж")
-    assert capsys.readouterr().err.count("no installed font has") == 1
+    rows = {
+        "文": np.arange(9.0),
+        "ж": np.arange(9.0),
+        "種": np.array(["$a$", "類", "x"] * 3),
+    }
+    tables.save_pairs(tmp_path / "c.png", {"real": rows})
+    notes = capsys.readouterr().err.splitlines()
+    assert len(notes) == 2, "one for each picture with more of them"
+    assert "\\u6587" in notes[0] and "\\u7a2e, \\u985e:" in notes[1]
 
 
 def test_another_font_is_taken_where_one_has_the_characters(tmp_path, monkeypatch):

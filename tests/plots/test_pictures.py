@@ -95,8 +95,13 @@ def test_loss_curve_shows_the_losses(tmp_path):
 
 def test_schedule_curves_show_the_schedules(tmp_path):
     t = np.linspace(0, 1, 30)
-    line = np.stack([1 - t, t, np.where(t > 0, -t, np.inf)])  # infinite at the end
-    curve = np.stack([1 - t**2, t**2, -3 * t])
+
+    def parts(alpha, sigma, log_snr):
+        share = alpha**2 / (alpha**2 + sigma**2)
+        return {"alpha": alpha, "sigma": sigma, "share": share, "log_snr": log_snr}
+
+    line = parts(1 - t, t, np.where(t > 0, -t, np.inf))  # infinite at the end
+    curve = parts(1 - t**2, t**2, -3 * t)
 
     def save(path, values):
         curves.save_schedules(path, t, {"a": values}, {"b": line})
@@ -132,6 +137,37 @@ def test_pairs_show_rows_and_classes(tmp_path):
     base = {"x": x, "y": y, "kind": kinds}
     assert differs(save, tmp_path, base, {"x": y, "y": -x, "kind": kinds})
     assert differs(save, tmp_path, base, {**base, "kind": np.sort(kinds)})
+
+
+def test_pairs_count_the_rows_outside_the_axes_of_the_first(tmp_path):
+    """Which are -1 to 11 and 0 to 2 here: a tenth of the range is left free."""
+    real = {"x": np.array([0.0, 10.0]), "y": np.array([1.0, 1.0])}
+    generated = {"x": np.array([-2.0, -0.9, 10.9, 12.0, 5.0, 99.0]), "y": np.ones(6)}
+    generated["y"][[4, 5]] = 3.0  # one row outside in one column, one in both
+    panels = {"real": real, "generated": generated}
+    counts = tables.save_pairs(tmp_path / "far.png", panels)
+    assert counts == {"real": 0, "generated": 4}
+
+
+@pytest.mark.parametrize("values", [40, 3, 1])
+def test_densities_have_the_share_of_their_class_as_area(values):
+    """Also of a class with one row, for curves and for bars; what lies far outside is
+    left out.
+    """
+    rng = np.random.default_rng(0)
+    x = {"a": rng.integers(0, values, 30) / 4, "b": rng.integers(0, values, 9) / 4}
+    x["c"] = np.zeros(1)
+    rows = {label: {"x": v} for label, v in x.items()}
+    far = {"a": {"x": np.array([0.0, 1e6])}, "b": {"x": np.zeros(0)}}
+    panels = {"real": rows, "generated": far}
+    heights = tables._heights("x", panels, (-20.0, 40.0))
+    for title, shares in (("real", (30, 9, 1, 40)), ("generated", (1, 0, 2))):
+        for (at, height, bar), num in zip(
+            heights[title].values(), shares, strict=False
+        ):
+            area = height.sum() if bar else height.sum() * (at[1] - at[0])
+            assert bool(bar) == (values < 40)
+            np.testing.assert_allclose(area, num / shares[-1], atol=1e-3)
 
 
 def test_scatters_show_rows_in_given_colours(tmp_path):

@@ -39,12 +39,15 @@ MOST_ROWS = 2000
 
 
 def draw_schedules(request: PlotRequest, path: Path) -> Numbers:
-    """alpha, sigma and log-SNR of the run's schedule, or of every one beside it."""
+    """alpha, sigma, the signal's share of their squares, and log-SNR of the run's
+    schedule, or of every one beside it."""
     t = jnp.linspace(0.0, 1.0, 401)
 
     def rows(schedule):
-        parts = (schedule.alpha, schedule.sigma, schedule.log_snr)
-        return np.stack([np.asarray(part(t)) for part in parts])
+        log_snr = schedule.log_snr(t)
+        parts = {"alpha": schedule.alpha(t), "sigma": schedule.sigma(t)}
+        parts |= {"share": jax.nn.sigmoid(log_snr), "log_snr": log_snr}
+        return {name: np.asarray(values) for name, values in parts.items()}
 
     d = request.run.config.diffusion
     name = (
@@ -54,9 +57,7 @@ def draw_schedules(request: PlotRequest, path: Path) -> Numbers:
     others = {name: rows(make()) for name, make in makers.items()}
     this = {f"this run: {name}": rows(request.run.schedule)}
     curves.save_schedules(path, np.asarray(t), this, others)
-    parts = ("alpha", "sigma", "log_snr")
-    values = {k: dict(zip(parts, v, strict=True)) for k, v in (this | others).items()}
-    return {"t": t, "schedules": values}
+    return {"t": t, "schedules": this | others}
 
 
 def corrupt(run: Experiment, x: np.ndarray, keys: Array, ts: np.ndarray) -> np.ndarray:
@@ -154,8 +155,9 @@ def draw_samples(request: PlotRequest, path: Path) -> Numbers:
     most = 64 if source.is_image else min(len(source), MOST_ROWS)
     num = request.num or multiple(most, run.num_classes)
     values, cond = source.decode(request.draw(num)), run.conditions(num)
-    shared_pictures.save_samples(path, source, values, run.labels_of(cond))
-    return settings(request, num)
+    labels = run.labels_of(cond)
+    numbers = shared_pictures.save_samples(path, source, values, labels)
+    return settings(request, num) | numbers
 
 
 def draw_mean(request: PlotRequest, path: Path) -> Numbers:

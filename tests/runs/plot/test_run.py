@@ -156,6 +156,18 @@ def test_every_schedule_is_drawn_on_request(tmp_path):
     assert few.shape != many.shape or (few != many).mean() > 0.01
 
 
+@pytest.mark.parametrize("schedule", ["sigmoid", "linear_mix"])
+def test_shares_of_signal_and_noise_are_drawn(schedule, tmp_path):
+    request = PlotRequest(Experiment(image_config(diffusion__schedule=schedule)))
+    plot.draw(request, "schedules", tmp_path)
+    kept = json.loads((tmp_path / "schedules.json").read_text())["schedules"]
+    (parts,) = kept.values()
+    alpha, sigma, share = (np.array(parts[k]) for k in ("alpha", "sigma", "share"))
+    np.testing.assert_allclose(share, alpha**2 / (alpha**2 + sigma**2), atol=1e-6)
+    if schedule == "sigmoid":  # it preserves variance: the share is alpha_bar
+        np.testing.assert_allclose(share, alpha**2, atol=1e-6)
+
+
 def test_misfits_are_refused_before_anything_is_written(images, rows, tmp_path):
     out = tmp_path / "out"
     config = PlotRequest(Experiment(image_config()))
