@@ -1,8 +1,8 @@
 """From a config to objects. Other readers of a config read their command's block."""
 
-import inspect
 import re
 from collections.abc import Callable
+from functools import partial
 
 from ml_collections import ConfigDict
 
@@ -11,8 +11,8 @@ from jaxdiff import models as model_home
 from jaxdiff import notes
 from jaxdiff import tasks as task_home
 from jaxdiff.arrays import require
-from jaxdiff.choices import choose, from_block, hint, members, name_of, parse, pick
-from jaxdiff.data import compare, images
+from jaxdiff.choices import choose, from_block, hint, members, parameters, parse, pick
+from jaxdiff.data import compare, holdout, images
 from jaxdiff.data.latents import FirstStage
 from jaxdiff.data.record import Record
 from jaxdiff.data.source import Source
@@ -47,9 +47,8 @@ def make_source(
     first_stage: FirstStage | None = None,
     record: Record | None = None,
 ) -> Source:
-    """The data set. This reads as much of it as size, shape and classes need.
-
-    If it is to be standardised by moments that are not given, every image is read.
+    """The data set to train on. This reads as much of it as size, shape and classes
+    need; every image, if some are held out, or moments are to be measured.
 
     Args:   first_stage: for data.name="latents", whose codes are the data.
             record: of a run's data, which are then read once a row is needed.
@@ -58,7 +57,9 @@ def make_source(
     d = config.data.copy_and_resolve_references()
 
     def read() -> Source:
-        source = from_block(data_home, d.to_dict(), first_stage=first_stage)
+        make, block = partial(from_block, data_home), d.to_dict()
+        splits = "split" in parameters(data_home, d.name)
+        source = holdout.read(make, block, splits, first_stage)
         if not d.standardise:
             given = d.mean or d.std
             require(not given, "data.mean and data.std need data.standardise=True")
@@ -68,9 +69,9 @@ def make_source(
 
     if record is None:
         return read()
-    if not first_stage:
-        d.checksum = ""  # files that have changed are noted, and not refused
-    return compare.recorded(record, read, first_stage, d.path or d.dataset or d.name)
+    d.checksum = d.checksum if first_stage else ""  # changed files are only noted
+    name = d.path or d.dataset or d.name
+    return compare.recorded(record, read, first_stage, name, bool(d.holdout))
 
 
 def measured(config: ConfigDict, source: Source) -> ConfigDict:
@@ -205,8 +206,7 @@ def _check_takes(config, field, lacks, parameter=""):
 
 
 def _takes(config, parameter):
-    maker = pick(model_home, name_of(config.model.name))
-    return parameter in inspect.signature(maker).parameters
+    return parameter in parameters(model_home, config.model.name)
 
 
 def _classifier(config, source, schedule):

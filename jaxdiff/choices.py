@@ -154,6 +154,11 @@ def fields_of(home: Home, spec: str, kind: type) -> list[str]:
     return [field for field, taken in takes.items() if taken is kind]
 
 
+def parameters(home: Home, spec: str) -> frozenset[str]:
+    """What the maker of a spec takes. Errors: as `pick`."""
+    return frozenset(inspect.signature(pick(home, name_of(spec))).parameters)
+
+
 def from_block(home: Home, block: Mapping[str, Any], **derived: Any) -> Any:
     """Call the maker named by `block.name` with those of the fields that it takes.
 

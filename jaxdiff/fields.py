@@ -5,7 +5,6 @@ signature. For the rest, TASKS lists what only some tasks take, and NEEDS and SW
 what a field depends on. Every other field is always taken.
 """
 
-import inspect
 from collections.abc import Callable, Collection
 from functools import cache
 from typing import Any, NamedTuple
@@ -16,7 +15,7 @@ from jaxdiff import data as data_home
 from jaxdiff import models as model_home
 from jaxdiff import tasks as task_home
 from jaxdiff.arrays import require
-from jaxdiff.choices import hint, members, name_of, pick
+from jaxdiff.choices import hint, members, parameters, pick
 from jaxdiff.data.source import Source
 from jaxdiff.schema import OLDER, flat, get_config
 
@@ -26,7 +25,7 @@ CHOICES = ("task", "data.name", "model.name")
 
 # Fields of config.data that no maker takes: build.py and the training loop read them,
 # for every source.
-OF_ANY_DATA = ("standardise", "mean", "std", "flip")
+OF_ANY_DATA = ("standardise", "mean", "std", "flip", "holdout")
 
 # What determines x_t, and the network's input for t.
 NOISED = tuple(
@@ -161,6 +160,7 @@ SWITCHES = {
     "train.num_evaluate": "train.evaluate_every",
     "train.evaluate_steps": "train.evaluate_every",
     "train.features": "train.evaluate_every",
+    "train.validate_every": "data.holdout",
     "sampler.ema": "train.ema_widths",
     "sampler.weak_scale": "sampler.weak",
     "sampler.classifier_scale": "sampler.classifier",
@@ -177,8 +177,7 @@ def takes(block: str, name: str) -> frozenset[str]:
 
     Errors: ValueError for an unknown name.
     """
-    maker = pick(HOMES[block], name_of(name))
-    fields = frozenset(inspect.signature(maker).parameters)
+    fields = parameters(HOMES[block], name)
     # the first stage of latent diffusion is read from its workdir
     return fields | {"path"} if "first_stage" in fields else fields
 

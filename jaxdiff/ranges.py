@@ -24,7 +24,7 @@ AT_LEAST_ONE = (
 )
 AT_LEAST_ZERO = (
     *("sample_every", "keep_every", "snapshot_every", "evaluate_every"),
-    "evaluate_steps",
+    *("evaluate_steps", "validate_every"),
 )
 RANGES: dict[str, tuple[int | float, int | float]] = {
     "seed": (0, SEED),

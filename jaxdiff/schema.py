@@ -49,6 +49,9 @@ FIELDS: dict[str, Any] = {
         "data_dir": "",
         # Download MNIST's files that the folder lacks.
         "download": False,
+        # What is held out of training: a share of the examples, ".1", the same for all
+        # seeds, or the name of another split; "" for none.
+        "holdout": "",
         # The classes to keep; () for all.
         "labels": (),
         # Side in pixels after an antialiased resize; 0 keeps the stored size.
@@ -197,6 +200,8 @@ FIELDS: dict[str, Any] = {
         "log_every": 100,
         "sample_every": 0,
         "checkpoint_every": 1000,
+        # Steps between losses of what is held out; 0: at each line of metrics.jsonl.
+        "validate_every": 0,
         # How many of the newest checkpoints to keep; multiples of keep_every are kept.
         "keep_last": 2,
         "keep_every": 0,

@@ -39,10 +39,10 @@ def fit(
     if data is not None and not isinstance(config, ConfigDict):
         ignored = [f for f in schema.flat(config) if f.startswith("data.")]
         require(
-            {*ignored} <= {"data.low"},
+            {*ignored} <= {"data.low", "data.holdout"},
             f"of config.data, {', '.join(ignored)} change nothing in examples given as "
-            "data=, except data.low: leave them out, and give the examples as they "
-            "shall be",
+            "data=, except data.low and data.holdout: leave them out, and give the "
+            "examples as they shall be",
         )
     config, folder = _config(config), Path(workdir).expanduser()
     source = None

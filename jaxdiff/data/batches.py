@@ -17,7 +17,7 @@ from tqdm.auto import tqdm
 from jaxdiff.data.source import Batch, Source, map_arrays
 
 # The streams of random numbers; each has its number in the counter of Philox.
-SHUFFLE, FLIP = 0, 1
+SHUFFLE, FLIP, DEAL = 0, 1, 2
 
 
 def batches(
@@ -123,6 +123,11 @@ def permutation(seed: int, epoch: int, n: int) -> np.ndarray:
     order = _generator(seed, epoch, SHUFFLE).permutation(n)
     order.flags.writeable = False
     return order
+
+
+def dealt(n: int) -> np.ndarray:
+    """The order i64[n] in which examples are held out, the same for every seed."""
+    return _generator(0, 0, DEAL).permutation(n)
 
 
 def map_chunks(

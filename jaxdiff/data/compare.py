@@ -29,11 +29,12 @@ def recorded(
     read: Callable[[], Source],
     first_stage: FirstStage | None = None,
     name: str = "",
+    held: bool = False,
 ) -> Source:
     """The source of a record. Rows are read, and compared, once one is needed.
 
     Args:   read: gives the source with its rows.  first_stage: of codes.
-            name: of the data, for messages.
+            name: of the data, for messages.  held: whether some are held out.
     Errors: as `fit`, where the record does not hold how the data are decoded.
     """
     source = records.restore(record, first_stage)
@@ -67,7 +68,18 @@ def recorded(
         made = rows().fingerprint
         return made() if made else ""
 
-    return replace(source, load=load, size=lambda: len(rows()), fingerprint=fingerprint)
+    def holdout() -> Source:
+        made = rows().holdout
+        assert made, "the config holds examples out"
+        return made()
+
+    return replace(
+        source,
+        load=load,
+        size=lambda: len(rows()),
+        fingerprint=fingerprint,
+        holdout=holdout if held else None,
+    )
 
 
 def _not_given(record: Record) -> str:
@@ -117,7 +129,7 @@ def fit(record: Record | None, source: Source, name: str = "the Source") -> Sour
         now = records.of_rows(source)
     if len(source) != record.size or (now and then and now != then):
         _note_change(record, name, _changes(record, source))
-    return _in_units(record.layout, source)
+    return in_units(record.layout, source)
 
 
 def _note_change(record: Record, name: str, what: str) -> None:
@@ -191,11 +203,14 @@ def _changes(record: Record, source: Source) -> str:
     return ", ".join(parts) or "other values, or another order"
 
 
-def _in_units(layout: Layout | None, source: Source) -> Source:
-    """A table in the columns and units of a layout of the same columns."""
+def in_units(layout: Layout | None, source: Source) -> Source:
+    """A table in the columns and units of a layout of the same columns; so too what is
+    held out of it.
+    """
     now = source.layout
     if layout is None or now is None or _equal(layout, now):
         return source
+    others = source.holdout
     place = np.concatenate([_places(c, now[c.name]) for c in layout.columns])
     x = source[np.arange(len(source))]["x"].astype(np.float64)
     raw = (x * now.std + now.mean)[:, place]
@@ -208,6 +223,7 @@ def _in_units(layout: Layout | None, source: Source) -> Source:
         load=lambda index: {**source.load(index), "x": x[index]},
         decode=partial(layouts.decode, layout),
         layout=layout,
+        holdout=others and (lambda: in_units(layout, others())),
     )
 
 

@@ -106,7 +106,9 @@ def standardise(
     low, high = (((end - start) / step).astype(np.float32) for end in (black, white))
     bounds = source.bounds and (low, high)
     moved = replace(source, load=load, decode=decode, bounds=bounds)
-    return replace(moved, moments=(mean, std))
+    others = source.holdout
+    held = others and (lambda: standardise(others(), mean, std))
+    return replace(moved, moments=(mean, std), holdout=held)
 
 
 def moments(source: Source) -> Moments:

@@ -113,6 +113,7 @@ def of_codes(first_stage: FirstStage, inner: Source, shape: tuple[int, ...]) -> 
         bounds=None,
         moments=(),
         checksum=first_stage.checksum,
+        holdout=None,
     )
 
 

@@ -64,6 +64,8 @@ class Source:
                   without reading any; None to read it.
     fingerprint:  gives what differs if any of the examples, or their order, differs,
                   whatever their units; None where that is not known.
+    holdout:      gives the examples that are held out of training, in the same units;
+                  None if there are none (holdout.py).
     """
 
     load: Callable[[np.ndarray], Batch]
@@ -81,6 +83,7 @@ class Source:
     notes: tuple[str, ...] = ()
     example: Batch | None = None
     fingerprint: Callable[[], str] | None = None
+    holdout: Callable[[], "Source"] | None = None
 
     def __len__(self) -> int:
         return self.size() if callable(self.size) else self.size
@@ -160,6 +163,7 @@ def take(source: Source, index: np.ndarray) -> Source:
         size=len(index),
         example=None,
         fingerprint=None,
+        holdout=None,
     )
 
 
@@ -200,6 +204,7 @@ def as_pixels(source: Source) -> Source:
         bounds=(0.0, 1.0),
         moments=(),
         checksum="",
+        holdout=None,
     )
 
 

@@ -18,7 +18,7 @@ from ml_collections import ConfigDict
 
 from jaxdiff import build, fields
 from jaxdiff.arrays import PyTree, require
-from jaxdiff.data import compare
+from jaxdiff.data import compare, holdout
 from jaxdiff.data import record as records
 from jaxdiff.data.record import Record
 from jaxdiff.data.source import Source
@@ -32,6 +32,7 @@ from jaxdiff.train import snapshots
 
 # What a run that guides another must have in common with it.
 ALIKE = ("data", "diffusion.schedule", "diffusion.scaling", "diffusion.noise")
+HOLDOUT = ("data.holdout",)
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,7 +50,8 @@ class Experiment:
     def source(self) -> Source:
         """What the model is trained on: images, tables, or the codes of images."""
         if self.data is not None:
-            return compare.fit(self.record, self.data)
+            data = holdout.split(self.data, self.config.data.holdout)
+            return compare.fit(self.record, data)
         stage = None
         if self.config.data.name == "latents":
             stage = make_first_stage(self.autoencoder, self.config.data.checksum)
@@ -68,8 +70,10 @@ class Experiment:
     @cached_property
     def images(self) -> Source:
         """What samples are compared with: where the data are codes, their images."""
-        latent = self.config.data.name == "latents"
-        return self.autoencoder.source if latent else self.source
+        d = self.config.data
+        if d.name != "latents":
+            return self.source
+        return holdout.split(replace(self.autoencoder.source, holdout=None), d.holdout)
 
     @property
     def is_image(self) -> bool:
@@ -222,8 +226,9 @@ class Experiment:
         except FileNotFoundError as error:
             text = f"{field}: {error} (it names the run of {_a(kind)})"
             raise FileNotFoundError(text) from None
-        differ = files.differing(config, self.config, within=alike)
-        data = self.source if alike else None
+        differ = files.differing(config, self.config, within=alike, but=HOLDOUT)
+        held = files.differing(config, self.config, within=HOLDOUT)
+        data = self.source if alike and not held else None
         run = replace(self, config=config, workdir=folder, data=data)
         if rules := [text for text in differ if text.startswith("data.rules=")]:
             # older rules may read the same files as other classes or columns

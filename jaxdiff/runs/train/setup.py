@@ -27,7 +27,7 @@ from jaxdiff.train.step import make_train_step
 # Fields of config.train that steps_per_call divides.
 EVERY = (
     *("log_every", "sample_every", "checkpoint_every"),
-    *("snapshot_every", "evaluate_every"),
+    *("snapshot_every", "evaluate_every", "validate_every"),
 )
 
 
@@ -115,7 +115,13 @@ def _with_data(config, workdir, source, trust) -> tuple[Experiment, Record]:
     plain = Experiment(config, trust=trust)
     data = plain.source if unread and source is None else source
     experiment = Experiment(config, workdir, data, trust)
-    len(experiment.source)  # a run that resumes reads and compares its data here
+    # a run that resumes reads and compares its data here
+    size, batch = len(experiment.source), config.train.batch_size
+    require(
+        size >= batch or not config.data.holdout,
+        f"data.holdout={config.data.holdout} leaves {size} examples to train on, fewer "
+        f"than train.batch_size={batch}; hold out fewer, or take smaller batches",
+    )
     if record is None or unread:
         given = source is not None
         record = records.of(experiment.source, config.data.path, given=given)
