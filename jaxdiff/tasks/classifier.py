@@ -80,16 +80,21 @@ def make(
     def init(key):
         return network.init(key, jnp.zeros((1, *shape)), jnp.zeros((1,)))["params"]
 
-    def loss(params, keys, batch, context):
+    def loss(params, keys, batch, context, train=True):
         del context
         c, x_t, _ = noised(keys, batch["x"], objective)
         rngs = {"dropout": jax.random.fold_in(keys.key[0], 3)}
-        apply = partial(network.apply, train=True, rngs=rngs)
+        apply = partial(network.apply, train=train, rngs=rngs)
         logits = inputs.show(apply, time_feature, scale, params, x_t, c, None)
         labels = labels_of(batch["cond"])
         right = (logits.argmax(-1) == labels).astype(jnp.float32)
         losses = optax.softmax_cross_entropy_with_integer_labels(logits, labels)
         return losses, {"accuracy": right}
+
+    def validation(params, keys, batch, context):
+        losses, metrics = loss(params, keys, batch, context, train=False)
+        log_snr = noised(keys, batch["x"], objective)[0].log_snr
+        return losses, {**metrics, "log_snr": log_snr}
 
     def model(params):
         def of(apply):
@@ -99,7 +104,7 @@ def make(
         features = Partial(Apply(network, features=True))
         return Classify(of(Partial(Apply(network))), of(features))
 
-    return Task(init, loss, model, "classifier")
+    return Task(init, loss, model, "classifier", validation=validation)
 
 
 def _at_time(show, schedule: Schedule, x_t, t):

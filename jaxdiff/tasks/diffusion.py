@@ -12,7 +12,7 @@ from jaxdiff import rng
 from jaxdiff.arrays import PyTree, require
 from jaxdiff.diffusion import conditions, inputs, upsampling
 from jaxdiff.diffusion.denoisers import make_denoise
-from jaxdiff.diffusion.losses import Objective, denoising_loss
+from jaxdiff.diffusion.losses import Objective, denoising_loss, noised
 from jaxdiff.tasks.task import Apply, Task
 
 
@@ -60,7 +60,7 @@ def make(
         cond = jax.tree.map(jnp.asarray, example_cond)
         return network.init(key, x, t, cond)["params"]
 
-    def loss(params, keys, batch, context):
+    def loss(params, keys, batch, context, train=True):
         del context
         cond = None if example_cond is None else batch["cond"]
         if drops:
@@ -69,11 +69,16 @@ def make(
             cond = lowered(keys.key, batch["x"], cond)
         apply = partial(
             network.apply,
-            train=True,
+            train=train,
             rngs={"dropout": jax.random.fold_in(keys.key[0], 3)},
         )
         shown = partial(inputs.show, apply, time_feature, scale, params)
         return denoising_loss(keys, shown, batch["x"], cond, objective)
+
+    def validation(params, keys, batch, context):
+        losses, metrics = loss(params, keys, batch, context, train=False)
+        log_snr = noised(keys, batch["x"], objective)[0].log_snr
+        return losses, {**metrics, "log_snr": log_snr}
 
     def lowered(keys, x0, cond):
         u = rng.draw(jax.random.uniform, rng.fold(keys, 4), ())
@@ -104,4 +109,5 @@ def make(
         is_upsampler=low_size > 0,
         null=conditions.Beside(null, None) if drops and low_size else null,
         example_cond=example_cond,
+        validation=validation,
     )

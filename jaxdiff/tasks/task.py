@@ -26,6 +26,8 @@ class Task(NamedTuple):
            model has not learned to do without its condition
     example_cond: a batch of one condition, for shapes; None if the model takes none
     frozen: a tree of arrays that the loss reads but nothing trains, such as a teacher
+    validation: the loss without the network's dropout, and with log_snr f32[b] among
+                its metrics where there is noise; None for the loss itself
     """
 
     init: Callable
@@ -36,6 +38,7 @@ class Task(NamedTuple):
     null: PyTree = None
     example_cond: PyTree = None
     frozen: PyTree = None
+    validation: Loss | None = None
 
     def cond_of(self, batch: dict[str, Any]) -> PyTree:
         """The condition of a batch as the model takes it; None if it takes none."""

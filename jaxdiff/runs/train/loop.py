@@ -10,11 +10,13 @@ from pathlib import Path
 import jax
 from tqdm.auto import tqdm
 
+from jaxdiff.arrays import PyTree
 from jaxdiff.data import record as records
 from jaxdiff.lock import locked
 from jaxdiff.plots import curves
 from jaxdiff.runs import shared_pictures
 from jaxdiff.runs import workdir as files
+from jaxdiff.runs.train.progress import Measure
 from jaxdiff.runs.train.setup import Run, updates
 from jaxdiff.runs.train.watch import Watch
 from jaxdiff.stopping import Stopped, noted
@@ -76,9 +78,11 @@ def _steps(
     workdir, t = run.experiment.path, run.experiment.config.train
     for state, metrics in updates(run, start):
         span = watch.add(metrics)
-        if run.measure and watch.writes and span.due(t.evaluate_every):
-            watch.flush(partial(run.measure, primary(state.ema)))
-            save_curves(workdir)
+        measures = _due(run, span)
+        if measures and watch.writes:
+            watch.flush(partial(_measured, measures, primary(state.ema)))
+            if run.measure in measures:
+                save_curves(workdir)
         if span.due(t.log_every):
             watch.flush()
             checkpoints.check()
@@ -91,6 +95,18 @@ def _steps(
             _draw(run, state, span.last)
             watch.restart()
         yield state, span
+
+
+def _due(run: Run, span: Span) -> list[Measure]:
+    """What is measured now, beside the training loss."""
+    t = run.experiment.config.train
+    every = t.validate_every or t.log_every
+    measures = (run.validate, every), (run.measure, t.evaluate_every)
+    return [m for m, steps in measures if m and span.due(steps)]
+
+
+def _measured(measures: list[Measure], params: PyTree) -> dict[str, float]:
+    return {name: v for measure in measures for name, v in measure(params).items()}
 
 
 def _make_up(run: Run, start: TrainState, watch: Watch) -> None:

@@ -6,12 +6,13 @@ from pathlib import Path
 from typing import NamedTuple
 
 import jax
+import numpy as np
 from ml_collections import ConfigDict
 
 from jaxdiff import build, choices, fields, ranges
 from jaxdiff.arrays import PyTree, require
 from jaxdiff.data import record as records
-from jaxdiff.data.batches import batches
+from jaxdiff.data.batches import batches, permutation
 from jaxdiff.data.record import Record
 from jaxdiff.data.source import Batch, Source
 from jaxdiff.notes import note
@@ -23,6 +24,7 @@ from jaxdiff.tasks.task import Task
 from jaxdiff.train import lr_schedules, memory, optim, parallel
 from jaxdiff.train.state import TrainState, init_state, num_params
 from jaxdiff.train.step import make_train_step
+from jaxdiff.train.validation import PAIRS, Validate, make_validate
 
 # Fields of config.train that steps_per_call divides.
 EVERY = (
@@ -35,7 +37,7 @@ class Run(NamedTuple):
     """A checked experiment: everything is built, nothing has been written.
 
     preview: (averaged parameters, path of a PNG) -> None, draws what suits the task
-    measure: averaged parameters -> values for the log; None where it is off
+    measure, validate: averaged parameters -> values for the log; None where it is off
     step:    (state, batch, key) -> (state, metrics) over all devices: pmap_step
     init:    () -> the state before the first step
     lr:      step -> learning rate, for the log
@@ -49,6 +51,7 @@ class Run(NamedTuple):
     init: Callable[[], TrainState]
     lr: Callable
     record: Record
+    validate: Validate | None
 
 
 def prepare(
@@ -102,6 +105,7 @@ def prepare(
         _make_init(config, task, tx),
         lr,
         record,
+        _make_validate(experiment),
     )
     feed_from(run, t.num_steps)  # of no batches: checks its arguments
     return run
@@ -142,6 +146,17 @@ def _check_steps(t: ConfigDict) -> None:
             f"{t.steps_per_call}",
         )
     parallel.check_divides(t.batch_size, t.accumulate, jax.device_count())
+
+
+def _make_validate(run: Experiment) -> Validate | None:
+    """Of what is held out; None if nothing is."""
+    source, task, t = run.source, run.task, run.config.train
+    if not source.holdout:
+        return None
+    others = source.holdout()
+    order = permutation(0, 0, len(others))[np.arange(PAIRS) % len(others)]
+    loss, size = task.validation or task.loss, t.batch_size // t.accumulate
+    return make_validate(loss, others.load, order, size, task.frozen)
 
 
 def _make_init(

@@ -98,10 +98,14 @@ class Watch:
         means["seconds"] = self._before + time.perf_counter() - self._began
         means["examples_per_second"] = rate = examples / seconds if examples else 0.0
         if self._log:
-            self._log.write(self._last, means | measure())
-        self._bar.set_postfix(loss=f"{means['loss']:.4f}", refresh=False)
+            means |= measure()
+            self._log.write(self._last, means)
+        names = {"loss": "loss", "validation": "validation_loss"}
+        shown = {k: f"{means[v]:.4f}" for k, v in names.items() if v in means}
+        self._bar.set_postfix(shown, refresh=False)
         if not sys.stderr.isatty():  # where there is no bar
-            text = f"step {self._last:,} of {self._end:,}: loss {means['loss']:.4f}"
+            losses = ", ".join(f"{name} {value}" for name, value in shown.items())
+            text = f"step {self._last:,} of {self._end:,}: {losses}"
             if rate:
                 left = (self._end - self._last) * self._batch / rate
                 text += f", {rate:,.0f} examples/s, {in_words(left)} left"
