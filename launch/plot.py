@@ -11,6 +11,7 @@ python -m launch.plot nfe --workdir=runs/digits --out=out \
 python -m launch.plot widths --workdir=runs/wide --out=out \
     --features=runs/digits_features
 python -m launch.plot latents --workdir=runs/mnist_ae --beside=runs/mnist_vae --out=out
+python -m launch.plot loss --workdir=runs/digits --beside=runs/wide,runs/deep --out=out
 
 Kinds: schedules, corruption, predictions, film, steps, grid, mean, loss, progress,
 pairs;
@@ -33,8 +34,11 @@ from ml_collections import config_flags
 from launch import cli
 
 WORKDIR = flags.DEFINE_string("workdir", None, "The run to draw.")
-BESIDE = flags.DEFINE_string(
-    "beside", None, "latents, interpolation: a second run, drawn to the right."
+BESIDE = flags.DEFINE_list(
+    "beside",
+    [],
+    "latents, interpolation: a second run, drawn to the right; loss: other runs, in "
+    "one picture.",
 )
 FEATURES = flags.DEFINE_string(
     "features",
@@ -76,16 +80,16 @@ def main(kind: str) -> None:
         )
     trust = cli.trusts()
     with cli.user_errors():
-        workdir, beside = (
-            Path(f) if f else None for f in (WORKDIR.value, BESIDE.value)
-        )
+        workdir = Path(WORKDIR.value) if WORKDIR.value else None
+        others = [open_run(Path(folder), trust=trust) for folder in BESIDE.value]
         request = plot.PlotRequest(
             run=Experiment(flags.FLAGS.config, workdir, trust=trust),
             seed=SEED.value,
             num=NUM.value,
             steps=STEPS.value,
             every=ALL.value,
-            beside=open_run(beside, trust=trust) if beside else None,
+            beside=others[0] if others else None,
+            more=(*others[1:],),
             features=Path(FEATURES.value) if FEATURES.value else None,
         )
         plot.check(request, kind)

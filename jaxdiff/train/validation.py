@@ -9,7 +9,7 @@ that a change of the value is a change of the parameters. It costs PAIRS forward
 """
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from itertools import pairwise
 from typing import Any
 
@@ -26,8 +26,12 @@ from jaxdiff.train.step import Context, Loss
 PAIRS = 1024
 # Ends of the ranges of log-SNR: much noise, more noise than signal, less, little.
 EDGES = (-math.inf, -4.0, 0.0, 4.0, math.inf)
-# The values' names begin with this; those of equation 3 go on with BY and the range.
+# The values' names begin with this; those of equation 3 end with BY and the range.
 NAME, BY = "validation_", "_log_snr_"
+RANGES = [
+    f"{'below' if math.isinf(low) else f'{low:g}_to'}_{high:g}"
+    for low, high in pairwise(EDGES[:-1])
+] + [f"above_{EDGES[-2]:g}"]
 
 Validate = Callable[[PyTree], dict[str, float]]
 
@@ -82,19 +86,28 @@ def summary(values: dict[str, np.ndarray]) -> dict[str, float]:
         raise FloatingPointError("the validation loss is not finite")
     log_snr = values.pop("log_snr", None)
     means = {f"{NAME}{k}": _mean(v) for k, v in values.items()}
-    for low, high in pairwise(EDGES) if log_snr is not None else ():
-        inside = (low <= log_snr) & (log_snr < high)
-        if inside.any():
-            suffix = f"{BY}{_range(low, high)}"
-            means |= {f"{NAME}{k}{suffix}": _mean(v[inside]) for k, v in values.items()}
+    for name, (low, high) in zip(RANGES, pairwise(EDGES), strict=True):
+        inside = (low <= log_snr) & (log_snr < high) if log_snr is not None else ()
+        if np.any(inside):
+            some = {f"{NAME}{k}{BY}{name}": _mean(v[inside]) for k, v in values.items()}
+            means |= some
     return means
-
-
-def _range(low, high):
-    if math.isinf(low):
-        return f"below_{high:g}"
-    return f"above_{low:g}" if math.isinf(high) else f"{low:g}_to_{high:g}"
 
 
 def _mean(values):
     return float(np.mean(values, dtype=np.float64))
+
+
+def lines_of(rows: Sequence[dict[str, Any]]) -> dict[str, tuple[np.ndarray, ...]]:
+    """The losses in rows of metrics.jsonl, name -> (steps, values): "training",
+    "validation", and the ranges of log-SNR, as far as there are any.
+    """
+    total = f"{NAME}loss"
+    names = {"loss": "training", total: "validation"}
+    names |= {f"{total}{BY}{r}": f"log-SNR {r.replace('_', ' ')}" for r in RANGES}
+    lines = {}
+    for field, name in names.items():
+        points = [(row["step"], row[field]) for row in rows if field in row]
+        if points:
+            lines[name] = tuple(map(np.array, zip(*points, strict=True)))
+    return lines

@@ -166,21 +166,6 @@ def draw_mean(request: PlotRequest, path: Path) -> Numbers:
     return {"images": num, "mean": float(image.mean())}
 
 
-def draw_loss(request: PlotRequest, path: Path) -> Numbers:
-    """The training loss of metrics.jsonl."""
-    config, log = request.run.config, request.run.log
-    d, a = config.diffusion, config.autoencoder
-    bound = " + bound" if d.learned_variance and d.bound_weight else ""
-    names = {
-        "diffusion": f"{d.distance} of {d.prediction}, {d.weight} weight{bound}",
-        "classifier": "cross-entropy, nats",
-        "autoencoder": f"sum of {a.distance} / 2 + {a.kl_weight:g} KL",
-    }
-    steps, losses = ([row[k] for row in log] for k in ("step", "loss"))
-    curves.save_loss(path, steps, losses, name=names[config.task])
-    return {"loss": names[config.task], "step": steps, "value": losses}
-
-
 def draw_progress(request: PlotRequest, path: Path) -> Numbers:
     """The distance from the data as training went on."""
     shared_pictures.save_progress(path, request.run.log)
@@ -196,12 +181,6 @@ def _few_columns(least: int, request: PlotRequest) -> str:
     return f"needs {least} or more columns of numbers" if few else ""
 
 
-def _no_log(request: PlotRequest) -> str:
-    if request.run.log:
-        return ""
-    return f"needs metrics.jsonl, and {request.run.workdir} has no line of it yet"
-
-
 def _unmeasured(request: PlotRequest) -> str:
     if shared_pictures.measured(request.run.log):
         return ""
@@ -210,7 +189,6 @@ def _unmeasured(request: PlotRequest) -> str:
 
 _of_params = partial(PlotSpec, data=("images",), needs=always(("params",)))
 _of_samples = partial(PlotSpec, data=("images",), needs=always(("sampler",)))
-_of_log = partial(PlotSpec, needs=always(("log",)))
 SPECS = {
     "schedules": PlotSpec(draw_schedules),
     "corruption": PlotSpec(
@@ -220,8 +198,7 @@ SPECS = {
     "film": _of_samples(draw_film, sets=("num_steps",), misfit=is_upsampler),
     "grid": _of_samples(draw_samples),
     "mean": PlotSpec(draw_mean, data=("images",), task=""),
-    "loss": _of_log(draw_loss, task="", misfit=_no_log),
-    "progress": _of_log(draw_progress, misfit=_unmeasured),
+    "progress": PlotSpec(draw_progress, needs=always(("log",)), misfit=_unmeasured),
     "pairs": _of_samples(
         draw_samples, data=("tables",), misfit=partial(_few_columns, 1)
     ),

@@ -7,10 +7,10 @@ from jaxdiff.arrays import require
 from jaxdiff.files import write_numbers
 from jaxdiff.lock import locked
 from jaxdiff.runs import workdir
-from jaxdiff.runs.plot import autoencoder, diffusion, guidance, quality
-from jaxdiff.runs.plot.spec import PlotRequest
+from jaxdiff.runs.plot import autoencoder, diffusion, guidance, losses, quality
+from jaxdiff.runs.plot.spec import Experiment, PlotRequest
 
-HOMES = (diffusion, quality, guidance, autoencoder)
+HOMES = (diffusion, quality, guidance, autoencoder, losses)
 SPECS = {name: spec for home in HOMES for name, spec in home.SPECS.items()}
 
 
@@ -43,8 +43,8 @@ def check(request: PlotRequest, kind: str) -> list[str]:
     kinds = [k for k, spec in SPECS.items() if spec.quick] if kind == "all" else [kind]
     misfits = {k: misfit(request, k) for k in kinds}
     names = [k for k, reason in misfits.items() if not reason]
-    if request.beside:
-        _check_beside(request, kind)
+    for other in request.others:
+        _check_beside(request, other, kind)
     require(kind == "all" or names, f"{kind!r} {misfits.get(kind)}")
     needs = {k: SPECS[k].needs(request) for k in names}
     _check_used(request, kind, needs)
@@ -73,16 +73,19 @@ def _check_used(
         workdir.check_used(run.workdir, run.config, (*unused, *workdir.KNOWN), why)
 
 
-def _check_beside(request: PlotRequest, kind: str) -> None:
-    """ValueError unless `kind` compares two runs, and these two can be compared."""
-    run, other = request.run, request.beside
-    assert other
+def _check_beside(request: PlotRequest, other: Experiment, kind: str) -> None:
+    """ValueError unless `kind` compares runs, and these can be compared."""
+    run, num = request.run, len(request.others)
     pairs = [k for k, spec in SPECS.items() if spec.pairs]
     require(
         kind in (*pairs, "all"),
         f"--beside is for {', '.join(pairs)} (or all), not for {kind!r}",
     )
-    same_data = not workdir.differing(other.config, run.config, within=["data"])
+    most = SPECS[kind].pairs if kind != "all" else 1
+    require(num <= most, f"--beside of {kind!r} takes {most} at most, got {num}")
+    # losses of other data can be compared, and latent spaces cannot
+    data = workdir.differing(other.config, run.config, within=["data"])
+    same_data = kind == "loss" or not data
     require(
         other.config.task == run.config.task and same_data,
         f"--beside {other.workdir} is no {run.config.task} of the same data: give "

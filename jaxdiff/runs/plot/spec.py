@@ -34,7 +34,7 @@ class PlotRequest:
     seed: of noise, samples and the real images shown.
     num: images or rows, None for as many as suit the kind.  steps: of the film.
     every: all schedules beside the run's own.
-    beside: another run, for the kinds that compare two.
+    beside: another run, for the kinds that compare some.  more: runs beside these two.
     features: the classifier's run, or Inception's file, that looks at samples.
     """
 
@@ -44,7 +44,13 @@ class PlotRequest:
     steps: int = 5
     every: bool = False
     beside: Experiment | None = None
+    more: tuple[Experiment, ...] = ()
     features: Path | None = None
+
+    @property
+    def others(self) -> tuple[Experiment, ...]:
+        """All runs that are drawn beside the first one."""
+        return (self.beside, *self.more) if self.beside else ()
 
     @property
     def most(self) -> int:
@@ -118,7 +124,7 @@ class PlotSpec(NamedTuple):
     """draw:    (PlotRequest, path) -> the Numbers that the picture shows
     data:    what it draws, of "images" and "tables"; () for both, without reading them
     task:    the config.task whose runs it draws; "" for all
-    pairs:   whether it can draw two runs side by side
+    pairs:   how many other runs it can draw beside this one
     quick:   whether "all" includes it
     needs:   what a request's picture depends on beside data and config, read before
              any work by PlotRequest.read: "log", "params", "sampler", "extractor"
@@ -129,7 +135,7 @@ class PlotSpec(NamedTuple):
     draw: Callable[[PlotRequest, Path], Numbers]
     data: tuple[str, ...] = ()
     task: str = "diffusion"
-    pairs: bool = False
+    pairs: int = 0
     quick: bool = True
     needs: Callable[[PlotRequest], tuple[str, ...]] = always(())
     sets: tuple[str, ...] = ()

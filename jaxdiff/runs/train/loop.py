@@ -13,7 +13,7 @@ from tqdm.auto import tqdm
 from jaxdiff.arrays import PyTree
 from jaxdiff.data import record as records
 from jaxdiff.lock import locked
-from jaxdiff.plots import curves
+from jaxdiff.plots import losses
 from jaxdiff.runs import shared_pictures
 from jaxdiff.runs import workdir as files
 from jaxdiff.runs.train.progress import Measure
@@ -23,6 +23,7 @@ from jaxdiff.stopping import Stopped, noted
 from jaxdiff.train import checkpoint, memory, parallel, snapshots
 from jaxdiff.train.ema import primary
 from jaxdiff.train.state import Span, TrainState, all_finite, num_params
+from jaxdiff.train.validation import lines_of
 
 
 def run(run: Run) -> TrainState:
@@ -212,7 +213,6 @@ def save_curves(workdir: Path) -> None:
     rows = files.read_metrics(workdir)
     if not rows:  # a picture before the first line of the log
         return
-    steps, losses = ([row[k] for row in rows] for k in ("step", "loss"))
-    curves.save_loss(workdir / "loss.png", steps, losses)
+    losses.save_losses(workdir / "loss.png", {"": lines_of(rows)})
     if shared_pictures.measured(rows):
         shared_pictures.save_progress(workdir / "progress.png", rows)

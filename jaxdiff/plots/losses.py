@@ -1,0 +1,94 @@
+"""Losses over optimiser steps: of one run, or of several in one panel."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from matplotlib.lines import Line2D
+
+from jaxdiff.plots import styles
+from jaxdiff.plots.saving import save_figure
+
+# name -> (steps i[n], values f[n])
+Lines = Mapping[str, tuple[np.ndarray, np.ndarray]]
+TRAINING, VALIDATION = "training", "validation"
+# A logarithmic axis over a smaller ratio than this has too few ticks to read.
+DECADE = 10.0
+
+
+def save_losses(path: Path, runs: Mapping[str, Lines], *, name: str = "loss") -> None:
+    """Draw the training loss, and dashed the validation loss with its best step marked.
+
+    The other lines of a single run, its validation loss by noise, are thin in a second
+    panel. Axes are logarithmic where losses span decades.
+
+    Args: runs: their Lines, which hold TRAINING.  name: what the loss is.
+    """
+    others = {k: v for k, v in _first(runs).items() if k not in (TRAINING, VALIDATION)}
+    panels = 2 if others and len(runs) == 1 else 1
+    figure = styles.figure(7.0 if panels == 1 else 12.0, 4.2)
+    axis, *more = figure.subplots(1, panels, squeeze=False)[0]
+    validated = any(VALIDATION in lines for lines in runs.values())
+    for label, style in styles.of_lines([*runs]).items():
+        colour, lines = {"color": style["color"]}, runs[label]
+        best = ""
+        if VALIDATION in lines:
+            best = _validation(axis, *lines[VALIDATION], **colour)
+        text = f"{label}, {best}" if label and best else label or TRAINING
+        _line(axis, *lines[TRAINING], label=text, **colour)
+        if best and not label:
+            dashed = {"linestyle": "dashed", "marker": "*", **colour}
+            axis.plot([], [], label=f"{VALIDATION}, {best}", **dashed)
+    axis.set(xlabel="optimiser step", ylabel=f"{name} (lower is better)")
+    if len(runs) == 1:
+        values = _first(runs)[TRAINING][1]
+        text = f"training loss, mean since the last point: last {values[-1]:.4g}"
+        axis.set_title(f"{text}, lowest {min(values):.4g}", fontsize=10)
+    if validated or len(runs) > 1:
+        handles = axis.get_legend_handles_labels()[0]
+        if validated and len(runs) > 1:
+            dashed = {"color": "black", "linestyle": "dashed", "label": VALIDATION}
+            handles.append(Line2D([], [], **dashed))
+        axis.legend(handles=handles, fontsize=8)
+    _scale(
+        axis,
+        [
+            lines[k]
+            for lines in runs.values()
+            for k in (TRAINING, VALIDATION)
+            if k in lines
+        ],
+    )
+    for axis in more:
+        for label, style in styles.of_lines([*others]).items():
+            _line(axis, *others[label], label=label, linewidth=1.2, **style)
+        axis.set_title("validation loss by noise", fontsize=10)
+        axis.set(xlabel="optimiser step")
+        axis.legend(fontsize=8, loc="upper left", bbox_to_anchor=(1.0, 1.0))
+        _scale(axis, [*others.values()])
+    save_figure(path, figure)
+
+
+def _first(runs: Mapping[str, Lines]) -> Lines:
+    return next(iter(runs.values()))
+
+
+def _validation(axis: Any, steps: Any, values: Any, **colour: Any) -> str:
+    """Draw it with a star at its best step. Returns: that in words."""
+    _line(axis, steps, values, linestyle="dashed", **colour)
+    i = int(np.argmin(values))
+    axis.plot(steps[i], values[i], "*", markersize=12, zorder=3, **colour)
+    return f"best {values[i]:.4g} at step {steps[i]:,}"
+
+
+def _line(axis: Any, steps: Any, values: Any, **style: Any) -> None:
+    marker = {"marker": "o", "markersize": 4} if len(steps) < 20 else {}
+    axis.plot(steps, values, **marker, **style)
+
+
+def _scale(axis: Any, lines: list[Any]) -> None:
+    values = np.concatenate([np.asarray(values, float) for _, values in lines])
+    if 0 < DECADE * values.min() < values.max():
+        axis.set_yscale("log")
+    axis.grid(alpha=0.3, which="both")

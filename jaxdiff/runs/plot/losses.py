@@ -1,0 +1,96 @@
+"""The losses of a run, or of several in one picture."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from jaxdiff import schema
+from jaxdiff.plots import losses
+from jaxdiff.runs.plot.spec import Experiment, Numbers, PlotRequest, PlotSpec, always
+from jaxdiff.train.validation import lines_of
+
+# Fields that are measured, or do not change the training.
+IDLE = ("data.checksum", "data.mean", "data.std", "sampler.", *schema.PLACES)
+MOST_FIELDS, MOST_RUNS = 3, 18
+
+
+def draw_loss(request: PlotRequest, path: Path) -> Numbers:
+    """The training loss of metrics.jsonl, and the validation loss if there is one."""
+    runs = [request.run, *request.others]
+    names = names_of(runs) if len(runs) > 1 else [""]
+    lines = {name: lines_of(run.log) for name, run in zip(names, runs, strict=True)}
+    name = loss_of(request.run)
+    losses.save_losses(path, lines, name=name)
+    numbers = {label: _numbers(some) for label, some in lines.items()}
+    first = numbers.pop(names[0])
+    about = {"loss": name, **first.pop(losses.TRAINING), **first}
+    if not request.others:
+        return about
+    beside = [
+        {"workdir": str(run.workdir), "name": label, **numbers[label]}
+        for run, label in zip(request.others, names[1:], strict=True)
+    ]
+    return {"name": names[0], **about, "beside": beside}
+
+
+def loss_of(run: Experiment) -> str:
+    """What the loss of a run is, in words."""
+    config = run.config
+    d, a = config.diffusion, config.autoencoder
+    bound = " + bound" if d.learned_variance and d.bound_weight else ""
+    names = {
+        "diffusion": f"{d.distance} of {d.prediction}, {d.weight} weight{bound}",
+        "classifier": "cross-entropy, nats",
+        "autoencoder": f"sum of {a.distance} / 2 + {a.kl_weight:g} KL",
+    }
+    return names[config.task]
+
+
+def names_of(runs: Sequence[Experiment]) -> list[str]:
+    """Different names of runs: up to MOST_FIELDS fields in which their configs differ,
+    or the names of their folders.
+    """
+    configs = [schema.flat(run.config) for run in runs]
+    differ = [
+        field
+        for field in configs[0]
+        if not field.startswith(IDLE)
+        and any(config[field] != configs[0][field] for config in configs)
+    ]
+    names = [
+        ", ".join(f"{field.rpartition('.')[2]}={config[field]}" for field in differ)
+        for config in configs
+    ]
+    if not differ or len(differ) > MOST_FIELDS or len({*names}) < len(runs):
+        names = [run.path.name for run in runs]
+    if len({*names}) < len(runs):
+        names = [str(run.workdir) for run in runs]
+    return names
+
+
+def _numbers(lines: Any) -> dict[str, Any]:
+    numbers: dict[str, Any] = {
+        k: {"step": s, "value": v} for k, (s, v) in lines.items()
+    }
+    if losses.VALIDATION in lines:
+        steps, values = lines[losses.VALIDATION]
+        best = int(np.argmin(values))
+        of_best = {"best_step": steps[best], "best": values[best]}
+        numbers[losses.VALIDATION] |= of_best
+    return numbers
+
+
+def _no_log(request: PlotRequest) -> str:
+    without = [run for run in (request.run, *request.others) if not run.log]
+    if not without:
+        return ""
+    return f"needs metrics.jsonl, and {without[0].workdir} has no line of it yet"
+
+
+SPECS = {
+    "loss": PlotSpec(
+        draw_loss, task="", pairs=MOST_RUNS, needs=always(("log",)), misfit=_no_log
+    )
+}
