@@ -1,6 +1,7 @@
 """Runs that hold examples out: their validation loss, and what it leaves alone."""
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
@@ -57,7 +58,7 @@ def test_its_value_is_that_of_the_formula(held, one_device):
     task, params = run.experiment.task, run.init().params
     validate = validation.make_validate(task.validation, others.load, order, 16)
     x0 = others[order]["x"]
-    keys = rng.split_by(jax.random.key(0), np.arange(40))
+    keys = rng.split_by(jax.random.key(0), jnp.arange(40))
     eps = rng.draw(jax.random.normal, rng.fold(keys, 1), x0.shape[1:])
     shift = jax.random.uniform(jax.random.fold_in(jax.random.key(0), 40))
     angle = np.pi / 2 * (1 - (shift + np.arange(40) / 40) % 1)[:, None]
@@ -74,7 +75,7 @@ def test_dropout_is_off(one_device):
     run = setup.prepare(config, None)
     task, batch = run.experiment.task, run.experiment.source.holdout()[np.arange(4)]
     params = jax.tree.map(lambda a: a + 0.1, run.init().params)
-    keys = rng.batch_keys(jax.random.key(0), np.arange(4), 4)
+    keys = rng.batch_keys(jax.random.key(0), jnp.arange(4), 4)
     context = (None, None, None)
     off = [np.asarray(task.validation(params, keys, batch, context)[0])] * 2
     on = np.asarray(task.loss(params, keys, batch, context)[0])
