@@ -58,7 +58,7 @@ def save_neighbours(
             _column(axis, first + j, space.images[:, j], distances, text)
     axis.set(xlim=(-0.05, wide), ylim=(high, -0.55), aspect="equal")
     axis.set_axis_off()
-    axis.set_title(title, fontsize=10)
+    axis.set_title(fill(title, int(11 * left)), fontsize=10)
     axes = charts.subplots(len(spaces), 1, squeeze=False)[:, 0]
     for axis, (name, space) in zip(axes, spaces.items(), strict=True):
         _distribution(axis, space, f"distance to the nearest in {name}, {space.unit}")
@@ -94,6 +94,7 @@ def _distribution(axis: Any, space: Space, xlabel: str) -> None:
     line = {"color": "black", "linestyle": "dashed", "linewidth": 1.0}
     axis.axvline(space.threshold, label="threshold", **line)
     axis.set(xlabel=xlabel, ylabel="share of images, %")
-    axis.set_title(fill(space.title, 62), fontsize=9)
-    axis.margins(y=0.3)  # room for the legend
+    text = fill(space.title, 56, break_on_hyphens=False)
+    axis.set_title(text, fontsize=9)
+    axis.margins(y=0.45)  # room for the legend
     axis.legend(fontsize=8, loc="upper right")
