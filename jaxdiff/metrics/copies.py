@@ -48,7 +48,7 @@ def compare(samples: np.ndarray, baseline: np.ndarray) -> Copies:
     r = max(1, int(SHARE * (m + 1)))
     threshold = np.sort(baseline)[r - 1]
     k, expected = int((samples < threshold).sum()), r / (m + 1)
-    p = float(stats.betabinom.sf(k - 1, n, r, m + 1 - r))
+    p = float(stats.betabinom.pmf(np.arange(k, n + 1), n, r, m + 1 - r).sum())
     nearer = stats.rankdata(np.concatenate([samples, baseline]))[n:].sum()
     auc = (nearer - m * (m + 1) / 2) / (n * m)
     share = k / n

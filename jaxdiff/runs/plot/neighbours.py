@@ -124,9 +124,9 @@ def pixels_of(source: Source, index: np.ndarray) -> np.ndarray:
 
 def in_words(counted: copies.Copies, held: str) -> str:
     """What was counted."""
-    share, error = (f"{100 * v:.2g}" for v in (counted.share, counted.error))
+    share, error = 100 * counted.share, 100 * counted.error
     return (
-        f"{share} ± {error} % of samples are nearer than the nearest "
+        f"{share:.3g} ± {error:.2g} % of samples are nearer than the nearest "
         f"{100 * counted.expected:.2g} % of {held} (p = {counted.p:.2g})"
     )
 

@@ -1,5 +1,6 @@
 """Drawing pictures of a run: every kind by name, checked before any work."""
 
+from dataclasses import replace
 from pathlib import Path
 
 from jaxdiff import choices
@@ -37,10 +38,20 @@ def draw(
     of = {"workdir": str(request.run.workdir)} if request.run.workdir else {}
     with locked(out):
         for name, path in paths.items():
-            numbers = SPECS[name].draw(request, path)
-            write_numbers(path.with_suffix(".json"), of | numbers)
+            chosen, real = _compared(request, name)
+            numbers = SPECS[name].draw(chosen, path)
+            write_numbers(path.with_suffix(".json"), of | real | numbers)
             print(path)
     return list(paths.values())
+
+
+def _compared(request: PlotRequest, kind: str) -> tuple[PlotRequest, dict[str, str]]:
+    """The request with the real images that the kind compares with, and which."""
+    if not SPECS[kind].real or not request.run.source.holdout:
+        return request, {}
+    run = request.run.on_holdout()
+    print(f"{kind}: real images are the {len(run.images):,} that are held out")
+    return replace(request, run=run), {"real": "held_out"}
 
 
 def check(request: PlotRequest, kind: str) -> list[str]:
