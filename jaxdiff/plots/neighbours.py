@@ -94,7 +94,8 @@ def _distribution(axis: Any, space: Space, xlabel: str) -> None:
     line = {"color": "black", "linestyle": "dashed", "linewidth": 1.0}
     axis.axvline(space.threshold, label="threshold", **line)
     axis.set(xlabel=xlabel, ylabel="share of images, %")
-    text = fill(space.title, 50, break_on_hyphens=False)
-    axis.set_title(text, fontsize=9)
+    whole = space.title.replace(" %", "\u00a0%").splitlines()
+    lines = [fill(line, 52, break_on_hyphens=False) for line in whole]
+    axis.set_title("\n".join(lines), fontsize=9)
     axis.margins(y=0.45)  # room for the legend
     axis.legend(fontsize=8, loc="upper right")

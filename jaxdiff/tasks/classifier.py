@@ -17,6 +17,7 @@ from jaxdiff.diffusion.levels import coeffs
 from jaxdiff.diffusion.losses import Objective, noised
 from jaxdiff.diffusion.types import Schedule
 from jaxdiff.tasks.task import Apply, Task
+from jaxdiff.tasks.validating import make_validation
 
 
 class Classify(NamedTuple):
@@ -91,11 +92,6 @@ def make(
         losses = optax.softmax_cross_entropy_with_integer_labels(logits, labels)
         return losses, {"accuracy": right}
 
-    def validation(params, keys, batch, context):
-        losses, metrics = loss(params, keys, batch, context, train=False)
-        log_snr = noised(keys, batch["x"], objective)[0].log_snr
-        return losses, {**metrics, "log_snr": log_snr}
-
     def model(params):
         def of(apply):
             show = Partial(inputs.show, apply, time_feature, scale, params)
@@ -104,6 +100,7 @@ def make(
         features = Partial(Apply(network, features=True))
         return Classify(of(Partial(Apply(network))), of(features))
 
+    validation = make_validation(loss, objective)
     return Task(init, loss, model, "classifier", validation=validation)
 
 

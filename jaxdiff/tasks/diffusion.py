@@ -12,8 +12,9 @@ from jaxdiff import rng
 from jaxdiff.arrays import PyTree, require
 from jaxdiff.diffusion import conditions, inputs, upsampling
 from jaxdiff.diffusion.denoisers import make_denoise
-from jaxdiff.diffusion.losses import Objective, denoising_loss, noised
+from jaxdiff.diffusion.losses import Objective, denoising_loss
 from jaxdiff.tasks.task import Apply, Task
+from jaxdiff.tasks.validating import make_validation
 
 
 def make(
@@ -67,18 +68,10 @@ def make(
             cond = conditions.drop(rng.fold(keys.key, 2), cond_dropout, null, cond)
         if low_size:
             cond = lowered(keys.key, batch["x"], cond)
-        apply = partial(
-            network.apply,
-            train=train,
-            rngs={"dropout": jax.random.fold_in(keys.key[0], 3)},
-        )
+        rngs = {"dropout": jax.random.fold_in(keys.key[0], 3)}
+        apply = partial(network.apply, train=train, rngs=rngs)
         shown = partial(inputs.show, apply, time_feature, scale, params)
         return denoising_loss(keys, shown, batch["x"], cond, objective)
-
-    def validation(params, keys, batch, context):
-        losses, metrics = loss(params, keys, batch, context, train=False)
-        log_snr = noised(keys, batch["x"], objective)[0].log_snr
-        return losses, {**metrics, "log_snr": log_snr}
 
     def lowered(keys, x0, cond):
         u = rng.draw(jax.random.uniform, rng.fold(keys, 4), ())
@@ -109,5 +102,5 @@ def make(
         is_upsampler=low_size > 0,
         null=conditions.Beside(null, None) if drops and low_size else null,
         example_cond=example_cond,
-        validation=validation,
+        validation=make_validation(loss, objective),
     )

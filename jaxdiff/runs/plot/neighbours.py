@@ -45,10 +45,10 @@ def draw_neighbours(request: PlotRequest, path: Path) -> Numbers:
     held = "held-out images" if others is not training else "training images"
     numbers: Numbers = settings(request, num) | {"baseline": held}
     numbers |= {"training_images": len(training), "baseline_images": len(index)}
-    own = index if others is training else None
+    same = index if others is training else None
     base, spaces = pixels_of(others, index), {}
     near = {
-        name: nearest(space, samples, base, training, own)
+        name: nearest(space, samples, base, training, same)
         for name, space in spaces_of(request).items()
     }
     shown = np.argsort(near["pixels"].distances[:, 0], kind="stable")[:ROWS]
@@ -64,7 +64,7 @@ def draw_neighbours(request: PlotRequest, path: Path) -> Numbers:
             {held: some.baseline, "samples": some.distances[:, 0]},
             counted.threshold,
             "RMS, white is 1" if name == "pixels" else "Euclidean",
-            f"{text}: {verdict}",
+            f"{text}:\n{verdict}",
         )
         numbers[name] = counted._asdict() | {
             "verdict": verdict,
@@ -101,19 +101,19 @@ def nearest(
     samples: np.ndarray,
     baseline: np.ndarray,
     training: Source,
-    own: np.ndarray | None = None,
+    same: np.ndarray | None = None,
 ) -> Near:
     """The nearest training images of u8[n, h, w, c] and of the baseline, in a space.
 
-    own: the rows of a baseline of training images, of which each has another nearest.
+    same: the rows of a baseline of training images, of which each has another nearest.
     """
     k, n = NEAREST, len(samples)
     queries = np.concatenate([space(samples), space(baseline)])
     parts = (space(images) for images in _blocks(training))
     distances, rows = latents.k_nearest(queries, parts, k)
     others = distances[n:]
-    if own is not None:
-        others = np.where(rows[n:] == own[:, None], np.inf, others)
+    if same is not None:
+        others = np.where(rows[n:] == same[:, None], np.inf, others)
     return Near(distances[:n], rows[:n], others.min(1))
 
 
