@@ -47,7 +47,8 @@ def save_neighbours(
     high = n * (1 + FOOT)
     left, tall = CELL * wide + 0.2, max(CELL * (high + 1), 2.6 * len(spaces))
     figure = styles.figure(left + 4.4, tall)
-    sheet, charts = figure.subfigures(1, 2, width_ratios=(left, 4.4))
+    parts: Any = figure.subfigures(1, 2, width_ratios=(left, 4.4))
+    sheet, charts = parts
     axis = sheet.subplots()
     _column(axis, 0.0, images, [], names[0])
     for i, (name, space) in enumerate(spaces.items()):
