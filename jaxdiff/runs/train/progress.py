@@ -32,7 +32,9 @@ def make_measure(run: Experiment) -> Measure | None:
     config, t = run.config, run.config.train
     if not t.evaluate_every:
         return None
-    run = run.on_holdout()
+    if run.config.data.holdout:
+        run = run.on_holdout()
+        tqdm.write(f"train.evaluate_every: {len(run.source):,} held-out examples")
     require(
         run.task.kind == "denoiser" and not run.is_upsampler,
         "train.evaluate_every is for models that make data by themselves: for no "
