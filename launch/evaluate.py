@@ -43,6 +43,13 @@ FEATURES = flags.DEFINE_string(
 IMAGES = flags.DEFINE_string("images", None, "Pictures to evaluate instead of samples.")
 NUM = flags.DEFINE_integer("num", 10_000, "Samples.")
 NUM_REAL = flags.DEFINE_integer("num_real", 0, "Real examples; 0 for all.")
+REAL = flags.DEFINE_enum(
+    "real",
+    "held_out",
+    ["held_out", "training"],
+    "Of a run with data.holdout, which real examples samples are compared with and bpd "
+    "is of. Of others it is those that they are trained on.",
+)
 SEED = cli.define_seed("Of samples, noises and splits.")
 ESTIMATES = flags.DEFINE_list(
     "estimates",
@@ -81,6 +88,7 @@ def main() -> None:
             seed=SEED.value,
             out=Path(OUT.value),
             force=FORCE.value,
+            real=REAL.value,
             num_bpd=NUM_BPD.value,
             estimates=ESTIMATES.value,
             steps=STEPS.value,
@@ -102,6 +110,8 @@ def main() -> None:
 def unused(request: "evaluate.Request") -> dict[str, tuple[str, ...]]:
     """Flags that the request does not depend on, by what they are for."""
     chosen, estimates, names = ",".join(request.metrics), {*ESTIMATES.value}, {}
+    if not request.run.config.data.holdout:
+        names["a run that holds examples out (data.holdout)"] = ("real",)
     if not request.likelihood:
         names[f"the metric bpd, and not for {chosen}"] = OF_BPD
     elif estimates == {"flow"}:

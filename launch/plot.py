@@ -15,13 +15,14 @@ python -m launch.plot loss --workdir=runs/digits --beside=runs/wide,runs/deep --
 
 Kinds: schedules, corruption, predictions, film, steps, grid, mean, loss, progress,
 pairs;
+neighbours (samples beside their nearest training images: is the run memorising?);
 of a model with labels guidance (a curve), guided (images);
 of an autoencoder latents, interpolation, reconstructions, decoded, mean, loss.
-`all` draws those that fit the run, except for two that take many minutes: nfe, the
-Frechet distance of every solver over the number of function evaluations (NFE: calls of
-the denoiser for one image), and widths, the Frechet distance of averages of several
-widths at several guidance scales. schedules, corruption and mean need no trained
-parameters: --config=FILE is enough.
+`all` draws those that fit the run, except for three that take minutes: neighbours;
+nfe, the Frechet distance of every solver over the number of function evaluations (NFE:
+calls of the denoiser for one image); and widths, the Frechet distance of averages of
+several widths at several guidance scales. schedules, corruption and mean need no
+trained parameters: --config=FILE is enough.
 """
 
 import argparse
@@ -43,8 +44,8 @@ BESIDE = flags.DEFINE_list(
 FEATURES = flags.DEFINE_string(
     "features",
     None,
-    "guidance, nfe, widths, and steps with --num of 20 or more: the run of a "
-    "classifier that looks at samples; for all but guidance also the file of "
+    "guidance, neighbours, nfe, widths, and steps with --num of 20 or more: the run of "
+    "a classifier that looks at samples; for all but guidance also the file of "
     "Inception's weights (README).",
 )
 OUT = flags.DEFINE_string("out", None, "Folder for KIND.png.")

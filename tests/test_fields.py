@@ -31,6 +31,7 @@ ON = {
             "sampler.ema": 0.07,
             "train.evaluate_every": 2,
             "train.num_evaluate": 8,
+            "data.holdout": ".34",
         },
         "table": {
             "data.name": "iris",
@@ -67,6 +68,7 @@ ON = {
             "task": "classifier",
             "model.name": "classifier",
             "data.standardise": True,
+            "data.holdout": ".34",
             "train.ema_widths": (0.05, 0.1),
             "train.snapshot_every": 2,
             "sampler.ema": 0.07,
@@ -78,6 +80,7 @@ ON = {
             "task": "autoencoder",
             "model.name": "autoencoder",
             "data.standardise": True,
+            "data.holdout": ".34",
             "train.ema_widths": (0.05, 0.1),
             "train.snapshot_every": 2,
             "sampler.ema": 0.07,

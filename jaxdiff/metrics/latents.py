@@ -59,9 +59,27 @@ def kl_to_standard(mean: np.ndarray, cov: np.ndarray) -> float:
 
 def nearest(x: np.ndarray, parts: Iterable[np.ndarray]) -> np.ndarray:
     """Euclidean distance of each x f[n, d] to the nearest row of any part f[m, d]."""
-    best = np.full(len(x), np.inf)
+    return k_nearest(x, parts, 1)[0][:, 0]
+
+
+def k_nearest(
+    x: np.ndarray, parts: Iterable[np.ndarray], k: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Euclidean distances of each x f[n, d] to its k nearest rows of all parts f[m, d],
+    in rising order, f[n, k]; which rows these are, counted over all parts, i64[n, k].
+
+    Parts are held in memory one at a time. With fewer than k rows, distances are inf.
+    """
+    best, rows = np.full((len(x), k), np.inf), np.zeros((len(x), k), int)
+    start = 0
     for part in parts:
-        # |x - p|^2 without |x|^2 finds the nearest row; its distance is then exact
-        rows = np.argmin((part**2).sum(1)[None] - 2 * x @ part.T, axis=1)
-        best = np.minimum(best, np.linalg.norm(x - part[rows], axis=1))
-    return best
+        # |x - p|^2 without |x|^2 finds the nearest rows; their distances are then exact
+        order = (part**2).sum(1)[None] - 2 * x @ part.T
+        few = min(k, len(part))
+        near = np.argpartition(order, few - 1, axis=1)[:, :few]
+        exact = np.linalg.norm(x[:, None] - part[near], axis=2)
+        both, which = np.hstack([best, exact]), np.hstack([rows, near + start])
+        kept = np.argsort(both, axis=1, kind="stable")[:, :k]
+        best, rows = (np.take_along_axis(a, kept, 1) for a in (both, which))
+        start += len(part)
+    return best, rows

@@ -38,7 +38,7 @@ def save_losses(path: Path, runs: Mapping[str, Lines], *, name: str = "loss") ->
         text = f"{label}, {best}" if label and best else label or TRAINING
         _line(axis, *lines[TRAINING], label=text, **colour)
         if best and not label:
-            dashed = {"linestyle": "dashed", "marker": "*", **colour}
+            dashed: Any = {"linestyle": "dashed", "marker": "*", **colour}
             axis.plot([], [], label=f"{VALIDATION}, {best}", **dashed)
     axis.set(xlabel="optimiser step", ylabel=f"{name} (lower is better)")
     if len(runs) == 1:
@@ -48,7 +48,8 @@ def save_losses(path: Path, runs: Mapping[str, Lines], *, name: str = "loss") ->
     if validated or len(runs) > 1:
         handles = axis.get_legend_handles_labels()[0]
         if validated and len(runs) > 1:
-            dashed = {"color": "black", "linestyle": "dashed", "label": VALIDATION}
+            dashed: Any = {"color": "black", "linestyle": "dashed"}
+            dashed["label"] = VALIDATION
             handles.append(Line2D([], [], **dashed))
         axis.legend(handles=handles, fontsize=8)
     _scale(

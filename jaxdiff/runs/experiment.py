@@ -37,9 +37,9 @@ HOLDOUT = ("data.holdout",)
 
 @dataclass(frozen=True, eq=False)
 class Experiment:
-    """config: of the run; its sampler block may differ from the stored one.
-    workdir: where it is; None for a config alone.  data: instead of all of config.data.
-    trust: of runs that it names, see load_config."""
+    """config: of the run; its sampler block may differ from the stored one.  workdir:
+    None for a config alone.  data: instead of all of config.data.  trust: of runs that
+    it names, see load_config."""
 
     config: ConfigDict
     workdir: Path | None = None
@@ -49,12 +49,11 @@ class Experiment:
     @cached_property
     def source(self) -> Source:
         """What the model is trained on: images, tables, or the codes of images."""
+        d = self.config.data
         if self.data is not None:
-            data = holdout.split(self.data, self.config.data.holdout)
-            return compare.fit(self.record, data)
-        stage = None
-        if self.config.data.name == "latents":
-            stage = make_first_stage(self.autoencoder, self.config.data.checksum)
+            return compare.fit(self.record, holdout.split(self.data, d.holdout))
+        latent = d.name == "latents"
+        stage = make_first_stage(self.autoencoder, d.checksum) if latent else None
         return build.make_source(self.config, stage, self.record)
 
     @cached_property
@@ -140,9 +139,8 @@ class Experiment:
         config.sampler.update(fields)
         other, same = replace(self, config=config), ("source", "task")
         made = {name: getattr(self, name) for name in (*same, "_runs")}
-        kept = ["images", "log", "schedule"]
-        if config.sampler.ema == self.config.sampler.ema:
-            kept += ["_averages", "model"]
+        equal = config.sampler.ema == self.config.sampler.ema
+        kept = ("images", "log", "schedule", *(("_averages", "model") if equal else ()))
         vars(other).update({k: vars(self)[k] for k in kept if k in vars(self)} | made)
         return other
 
@@ -151,6 +149,14 @@ class Experiment:
         source = self.source
         other = replace(self, config=build.measured(self.config, source), data=source)
         vars(other)["_runs"] = self._runs  # a first stage stays read
+        return other
+
+    def on_holdout(self) -> Experiment:
+        """The same run, with what it holds out as its data if that is anything."""
+        if not self.source.holdout:
+            return self
+        other, images = self.with_sampler(), self.images.holdout
+        vars(other).update(source=self.source.holdout(), images=images and images())
         return other
 
     def sampler(self, *, with_base: bool = True, **how: Any) -> Sampler:
@@ -171,9 +177,8 @@ class Experiment:
             weak.model if weak else None,
             self._base() if with_base and self.is_upsampler else None,
         )
-        return make_sampler(
-            self.config, self.source, self.task, self.schedule, guides, **how
-        )
+        parts = self.config, self.source, self.task, self.schedule
+        return make_sampler(*parts, guides, **how)
 
     def conditions(self, num: int, label: int | None = None) -> PyTree:
         """Of `num` samples: that class, or as many of each class as can be, in order.
@@ -184,9 +189,8 @@ class Experiment:
         """
         classes, source = self.num_classes, self.source
         if label is not None:
-            require(
-                classes > 0, f"--label {label}: this model was trained without labels"
-            )
+            text = f"--label {label}: this model was trained without labels"
+            require(classes > 0, text)
             return np.full(num, source.class_of(label), np.int32)
         if classes:
             return (np.arange(num) * classes // num).astype(np.int32)
@@ -226,9 +230,10 @@ class Experiment:
         except FileNotFoundError as error:
             text = f"{field}: {error} (it names the run of {_a(kind)})"
             raise FileNotFoundError(text) from None
-        differ = files.differing(config, self.config, within=alike, but=HOLDOUT)
-        held = files.differing(config, self.config, within=HOLDOUT)
-        data = self.source if alike and not held else None
+        held = ("data.holdout",)
+        differ = files.differing(config, self.config, within=alike, but=held)
+        same = not files.differing(config, self.config, within=held)
+        data = self.source if alike and same else None
         run = replace(self, config=config, workdir=folder, data=data)
         if rules := [text for text in differ if text.startswith("data.rules=")]:
             # older rules may read the same files as other classes or columns
@@ -253,7 +258,7 @@ class Experiment:
 
     def _base(self) -> Base:
         """The run that makes an upsampler's small images, by its own config's sampler:
-        the same images as it makes alone. Errors: ValueError, FileNotFoundError.
+        the same images as it makes alone. It may be an upsampler too. Errors: as above.
         """
         size, source = self.config.diffusion.low_size, self.source
         require(self.config.sampler.base, no_base(size))
@@ -266,8 +271,7 @@ class Experiment:
             f"sampler.base: {run.path} makes {inner.shape} of {run.num_classes} "
             f"classes, and this run enlarges {shape} of {self.num_classes}",
         )
-        sampler = run.sampler()  # it may be an upsampler too
-        return make_base(sampler, run.params, inner, source, run.num_classes)
+        return make_base(run.sampler(), run.params, inner, source, run.num_classes)
 
 
 def open_run(
@@ -280,8 +284,7 @@ def open_run(
 
     Args:   config: of the run with another sampler block; by default the stored one.
             source: of config.data, or that given in Python.  trust: see load_config.
-    Errors: FileNotFoundError for what is no run or has no checkpoint; ValueError, also
-            for a config that differs in what a trained run cannot change.
+    Errors: FileNotFoundError without a run or checkpoint; ValueError, see files.
     """
     if config is None:
         config = files.load_config(workdir, trust)

@@ -17,6 +17,7 @@ from jaxdiff.diffusion.levels import coeffs
 from jaxdiff.diffusion.losses import Objective, noised
 from jaxdiff.diffusion.types import Schedule
 from jaxdiff.tasks.task import Apply, Task
+from jaxdiff.tasks.validating import make_validation
 
 
 class Classify(NamedTuple):
@@ -104,6 +105,7 @@ def make(
         features = Partial(Apply(network, features=True))
         return Classify(of(Partial(Apply(network))), of(features))
 
+    validation = make_validation(loss, objective)
     return Task(init, loss, model, "classifier", validation=validation)
 
 

@@ -14,6 +14,7 @@ from jaxdiff.diffusion import conditions, inputs, upsampling
 from jaxdiff.diffusion.denoisers import make_denoise
 from jaxdiff.diffusion.losses import Objective, denoising_loss, noised
 from jaxdiff.tasks.task import Apply, Task
+from jaxdiff.tasks.validating import make_validation
 
 
 def make(
@@ -67,11 +68,8 @@ def make(
             cond = conditions.drop(rng.fold(keys.key, 2), cond_dropout, null, cond)
         if low_size:
             cond = lowered(keys.key, batch["x"], cond)
-        apply = partial(
-            network.apply,
-            train=train,
-            rngs={"dropout": jax.random.fold_in(keys.key[0], 3)},
-        )
+        rngs = {"dropout": jax.random.fold_in(keys.key[0], 3)}
+        apply = partial(network.apply, train=train, rngs=rngs)
         shown = partial(inputs.show, apply, time_feature, scale, params)
         return denoising_loss(keys, shown, batch["x"], cond, objective)
 
@@ -109,5 +107,5 @@ def make(
         is_upsampler=low_size > 0,
         null=conditions.Beside(null, None) if drops and low_size else null,
         example_cond=example_cond,
-        validation=validation,
+        validation=make_validation(loss, objective),
     )

@@ -20,14 +20,12 @@ class Task(NamedTuple):
            "autoencoder": a Coder, see tasks/autoencoder.py
            "classifier": a Classify, see tasks/classifier.py
     kind:  one of these
-    is_upsampler: whether x_t is denoised beside a small image, which a sampler must
-                  supply
+    is_upsampler: whether x_t is denoised beside a small image that a sampler supplies
     null:  the condition that means "none" (conditions.py), for one example; None if the
            model has not learned to do without its condition
     example_cond: a batch of one condition, for shapes; None if the model takes none
     frozen: a tree of arrays that the loss reads but nothing trains, such as a teacher
-    validation: the loss without the network's dropout, and with log_snr f32[b] among
-                its metrics where there is noise; None for the loss itself
+    validation: of held-out examples (validating.py); None for the loss itself
     """
 
     init: Callable

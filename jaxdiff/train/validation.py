@@ -98,7 +98,9 @@ def _mean(values):
     return float(np.mean(values, dtype=np.float64))
 
 
-def lines_of(rows: Sequence[dict[str, Any]]) -> dict[str, tuple[np.ndarray, ...]]:
+def lines_of(
+    rows: Sequence[dict[str, Any]],
+) -> dict[str, tuple[np.ndarray, np.ndarray]]:
     """The losses in rows of metrics.jsonl, name -> (steps, values): "training",
     "validation", and the ranges of log-SNR, as far as there are any.
     """
@@ -109,5 +111,6 @@ def lines_of(rows: Sequence[dict[str, Any]]) -> dict[str, tuple[np.ndarray, ...]
     for field, name in names.items():
         points = [(row["step"], row[field]) for row in rows if field in row]
         if points:
-            lines[name] = tuple(map(np.array, zip(*points, strict=True)))
+            steps, values = zip(*points, strict=True)
+            lines[name] = np.array(steps), np.array(values)
     return lines

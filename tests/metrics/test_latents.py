@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from jaxdiff.metrics import latents
 from jaxdiff.metrics.latents import Codes, aggregate, kl_to_standard, nearest
 
 
@@ -73,3 +74,20 @@ def test_nearest_is_the_smallest_distance_over_all_parts():
     got = nearest(x, np.array_split(real, 4))
     np.testing.assert_allclose(got, want, atol=1e-12)
     assert got[3] == 0
+
+
+@pytest.mark.parametrize("size", [1, 3, 7, 20])
+def test_the_nearest_rows_are_those_of_all_distances(size):
+    rng = np.random.default_rng(0)
+    x, p = rng.normal(size=(6, 4)), rng.normal(size=(20, 4))
+    parts = [p[at : at + size] for at in range(0, 20, size)]
+    distances, rows = latents.k_nearest(x, parts, 3)
+    every = np.linalg.norm(x[:, None] - p, axis=2)
+    np.testing.assert_array_equal(rows, np.argsort(every, axis=1)[:, :3])
+    np.testing.assert_allclose(distances, np.sort(every, axis=1)[:, :3])
+    np.testing.assert_array_equal(latents.nearest(x, parts), distances[:, 0])
+
+
+def test_fewer_rows_than_neighbours():
+    distances, _ = latents.k_nearest(np.zeros((2, 3)), [np.ones((1, 3))], 2)
+    np.testing.assert_allclose(distances, [[3**0.5, np.inf]] * 2)

@@ -101,6 +101,8 @@ def prepare(
     large = ("ddpm", {"variance": "large"})
     if "discrete" in estimates and parse(solvers, config.sampler.solver) == large:
         record["variance"] = "large"  # a record without it is of the small one
+    if config.data.holdout:
+        record["real"] = "training" if run.source.holdout else "held_out"
     resume = shards.resumes(out, record, force, stem=STEM, keep_complete=True)
     index = permutation(seed, 0, size)[:num]
     return Request(run, index, record, out, resume, latent.make_stage(run))

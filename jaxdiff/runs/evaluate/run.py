@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
+from tqdm.auto import tqdm
 
 from jaxdiff import files
 from jaxdiff.arrays import require
@@ -23,6 +24,8 @@ from jaxdiff.runs.sample import run as sample
 
 # What --out holds: the result, and the folders of samples and of bpd.
 RESULT, SAMPLES, BPD = "evaluation.json", "samples", "bpd"
+# Real examples, of a run with data.holdout; without it, of which all are trained on.
+REAL = HELD_OUT, TRAINING = "held_out", "training"
 # Samples in a file: what a stopped evaluation loses at most.
 SHARD = 1000
 
@@ -58,6 +61,7 @@ def prepare(
     out: Path,
     force: bool,
     num_bpd: int,
+    real: str = HELD_OUT,
     **bpd: Any,
 ) -> Request:
     """Check everything before any work; what OUT holds of the same request is kept.
@@ -65,20 +69,17 @@ def prepare(
     Args:   metrics: of METRICS; [] for all that fit.
             features: what load_extractor takes; None for tables and for bpd alone.
             images: a folder of pictures instead of the run's own samples.
-            num_real: 0 for all.  bpd: estimates, steps, cleanest of likelihood.prepare.
+            num_real: 0 for all.  real: of REAL, for a run that holds examples out.
+            bpd: estimates, steps, cleanest of likelihood.prepare.
     Errors: ValueError, FileNotFoundError.
     """
-    how = {"seed": seed, "force": force}
+    how, run = {"seed": seed, "force": force}, _real(run, real)
     sampling = sample.prepare(
         run, out=out / SAMPLES, num=num, shard=SHARD, keep_complete=True, **how
     )
     source = run.images
-    require(
-        source.is_image or not (features or images),
-        "--features and --images are for images; this run makes tables",
-    )
+    reference = _make_reference(run, features, num_real, bool(features or images))
     given = folders.read(images, source) if images else None
-    reference = _make_reference(run, features, num_real)
     labels = given.labels if given else run.labels_of(sampling.cond)
     chosen = choose(
         metrics,
@@ -102,15 +103,30 @@ def prepare(
         "extractor": str(features) if features else None,
         "images": str(images) if images else None,
         "seed": seed,
+        **({"real": real} if run.config.data.holdout else {}),
     }
     _check_result(out / RESULT, about, force)
     drawn = sampling if compares and not given else None
     return Request(run, chosen, drawn, given, reference, likely, compares, about, out)
 
 
-def _make_reference(run, features, num_real):
+def _real(run, real):
+    """The run with the real examples that are requested as its data."""
+    held = run.config.data.holdout
+    require(real in REAL, f"--real must be one of {', '.join(REAL)}, got {real!r}")
+    if held:
+        run = run if real == TRAINING else run.on_holdout()
+        tqdm.write(f"real examples: {len(run.source):,}, {real} (data.holdout={held})")
+    return run
+
+
+def _make_reference(run, features, num_real, of_images):
     """Of the run's images, and None without features."""
     source = run.images
+    require(
+        source.is_image or not of_images,
+        "--features and --images are for images; this run makes tables",
+    )
     require(
         num_real == 0 or 4 <= num_real <= len(source),
         f"--num_real must be 0 (all) or from 4 to the data's {len(source)}, got "

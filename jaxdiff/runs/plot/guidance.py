@@ -103,8 +103,12 @@ def _no_labels(request: PlotRequest) -> str:
 
 SETS = ("guidance", "classifier_scale")
 SPECS = {
-    "guidance": quality_spec(draw_guidance, sets=SETS, misfit=_no_labels),
+    "guidance": quality_spec(draw_guidance, sets=SETS, misfit=_no_labels, real=False),
     "guided": quality_spec(
-        draw_guided, needs=always(("sampler",)), sets=SETS, misfit=_unguided
+        draw_guided,
+        needs=always(("sampler",)),
+        real=False,
+        sets=SETS,
+        misfit=_unguided,
     ),
 }

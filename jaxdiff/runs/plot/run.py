@@ -1,5 +1,6 @@
 """Drawing pictures of a run: every kind by name, checked before any work."""
 
+from dataclasses import replace
 from pathlib import Path
 
 from jaxdiff import choices
@@ -7,10 +8,17 @@ from jaxdiff.arrays import require
 from jaxdiff.files import write_numbers
 from jaxdiff.lock import locked
 from jaxdiff.runs import workdir
-from jaxdiff.runs.plot import autoencoder, diffusion, guidance, losses, quality
+from jaxdiff.runs.plot import (
+    autoencoder,
+    diffusion,
+    guidance,
+    losses,
+    neighbours,
+    quality,
+)
 from jaxdiff.runs.plot.spec import Experiment, PlotRequest
 
-HOMES = (diffusion, quality, guidance, autoencoder, losses)
+HOMES = (diffusion, quality, guidance, autoencoder, losses, neighbours)
 SPECS = {name: spec for home in HOMES for name, spec in home.SPECS.items()}
 
 
@@ -30,10 +38,20 @@ def draw(
     of = {"workdir": str(request.run.workdir)} if request.run.workdir else {}
     with locked(out):
         for name, path in paths.items():
-            numbers = SPECS[name].draw(request, path)
-            write_numbers(path.with_suffix(".json"), of | numbers)
+            chosen, real = _compared(request, name)
+            numbers = SPECS[name].draw(chosen, path)
+            write_numbers(path.with_suffix(".json"), of | real | numbers)
             print(path)
     return list(paths.values())
+
+
+def _compared(request: PlotRequest, kind: str) -> tuple[PlotRequest, dict[str, str]]:
+    """The request with the real images that the kind compares with, and which."""
+    if not SPECS[kind].real or not request.run.source.holdout:
+        return request, {}
+    run = request.run.on_holdout()
+    print(f"{kind}: real images are the {len(run.images):,} that are held out")
+    return replace(request, run=run), {"real": "held_out"}
 
 
 def check(request: PlotRequest, kind: str) -> list[str]:
@@ -60,8 +78,8 @@ def _check_used(
     run, every = request.run, [need for some in needs.values() for need in some]
     require(
         not request.features or "extractor" in every,
-        f"--features changes nothing in {kind!r}: it is for guidance, nfe and widths, "
-        f"and for steps with --num={quality.ENOUGH} or more. Leave it out",
+        f"--features changes nothing in {kind!r}: it is for guidance, neighbours, nfe, "
+        f"widths, and for steps with --num={quality.ENOUGH} or more. Leave it out",
     )
     if run.workdir:
         used = {"ema"} if "params" in every else set()

@@ -128,6 +128,7 @@ class PlotSpec(NamedTuple):
     quick:   whether "all" includes it
     needs:   what a request's picture depends on beside data and config, read before
              any work by PlotRequest.read: "log", "params", "sampler", "extractor"
+    real:    whether it compares with real images: those held out, if any are
     sets:    the fields of config.sampler that it sets itself, whatever a user gives
     misfit:  why a request that fits all of this cannot be drawn, or ""
     """
@@ -138,13 +139,14 @@ class PlotSpec(NamedTuple):
     pairs: int = 0
     quick: bool = True
     needs: Callable[[PlotRequest], tuple[str, ...]] = always(())
+    real: bool = False
     sets: tuple[str, ...] = ()
     misfit: Callable[[PlotRequest], str] = always("")
 
 
 # Of trained models of images, by the features of their samples.
 quality_spec = partial(
-    PlotSpec, data=("images",), needs=always(("extractor", "sampler"))
+    PlotSpec, data=("images",), needs=always(("extractor", "sampler")), real=True
 )
 
 

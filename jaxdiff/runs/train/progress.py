@@ -23,7 +23,8 @@ MOST_REAL = 10_000
 
 
 def make_measure(run: Experiment) -> Measure | None:
-    """Of images their Frechet distance and KID, of tables a two-sample test; None if
+    """Of images their Frechet distance and KID, of tables a two-sample test, to what is
+    held out, or without data.holdout to what is trained on; None if
     train.evaluate_every is 0. Seeds and labels are the same each time.
 
     Errors: ValueError, FileNotFoundError for what does not fit, before any work.
@@ -31,6 +32,9 @@ def make_measure(run: Experiment) -> Measure | None:
     config, t = run.config, run.config.train
     if not t.evaluate_every:
         return None
+    if run.config.data.holdout:
+        run = run.on_holdout()
+        tqdm.write(f"train.evaluate_every: {len(run.source):,} held-out examples")
     require(
         run.task.kind == "denoiser" and not run.is_upsampler,
         "train.evaluate_every is for models that make data by themselves: for no "

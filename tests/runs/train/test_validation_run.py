@@ -1,6 +1,7 @@
 """Runs that hold examples out: their validation loss, and what it leaves alone."""
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
@@ -50,14 +51,15 @@ def test_a_run_that_resumes_logs_the_same_values(held, tmp_path, one_device):
 
 
 def test_its_value_is_that_of_the_formula(held, one_device):
-    """At initialisation the network gives 0, and mse of v is the mean of v^2."""
+    """With zeros for weights the network gives 0, and mse of v is the mean of v^2."""
     _, run, _ = held
     others = run.experiment.source.holdout()
     order = np.random.default_rng(0).integers(0, len(others), 40)
-    task, params = run.experiment.task, run.init().params
+    task = run.experiment.task
+    params = jax.tree.map(jnp.zeros_like, run.init().params)
     validate = validation.make_validate(task.validation, others.load, order, 16)
     x0 = others[order]["x"]
-    keys = rng.split_by(jax.random.key(0), np.arange(40))
+    keys = rng.split_by(jax.random.key(0), jnp.arange(40))
     eps = rng.draw(jax.random.normal, rng.fold(keys, 1), x0.shape[1:])
     shift = jax.random.uniform(jax.random.fold_in(jax.random.key(0), 40))
     angle = np.pi / 2 * (1 - (shift + np.arange(40) / 40) % 1)[:, None]
@@ -72,9 +74,10 @@ def test_dropout_is_off(one_device):
     fields |= {"model__multipliers": (1,), "model__num_blocks": 1}
     config = tiny_config(**HELD, **fields, model__dropout=0.5, train__num_steps=2)
     run = setup.prepare(config, None)
-    task, batch = run.experiment.task, run.experiment.source.holdout()[np.arange(4)]
+    task, others = run.experiment.task, run.experiment.source.holdout()
+    batch = jax.tree.map(jnp.asarray, others[np.arange(4)])
     params = jax.tree.map(lambda a: a + 0.1, run.init().params)
-    keys = rng.batch_keys(jax.random.key(0), np.arange(4), 4)
+    keys = rng.batch_keys(jax.random.key(0), jnp.arange(4), 4)
     context = (None, None, None)
     off = [np.asarray(task.validation(params, keys, batch, context)[0])] * 2
     on = np.asarray(task.loss(params, keys, batch, context)[0])
