@@ -32,7 +32,6 @@ from jaxdiff.train import snapshots
 
 # What a run that guides another must have in common with it.
 ALIKE = ("data", "diffusion.schedule", "diffusion.scaling", "diffusion.noise")
-HOLDOUT = ("data.holdout",)
 
 
 @dataclass(frozen=True, eq=False)

@@ -92,11 +92,6 @@ def make(
         losses = optax.softmax_cross_entropy_with_integer_labels(logits, labels)
         return losses, {"accuracy": right}
 
-    def validation(params, keys, batch, context):
-        losses, metrics = loss(params, keys, batch, context, train=False)
-        log_snr = noised(keys, batch["x"], objective)[0].log_snr
-        return losses, {**metrics, "log_snr": log_snr}
-
     def model(params):
         def of(apply):
             show = Partial(inputs.show, apply, time_feature, scale, params)

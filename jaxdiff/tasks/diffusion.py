@@ -12,7 +12,7 @@ from jaxdiff import rng
 from jaxdiff.arrays import PyTree, require
 from jaxdiff.diffusion import conditions, inputs, upsampling
 from jaxdiff.diffusion.denoisers import make_denoise
-from jaxdiff.diffusion.losses import Objective, denoising_loss, noised
+from jaxdiff.diffusion.losses import Objective, denoising_loss
 from jaxdiff.tasks.task import Apply, Task
 from jaxdiff.tasks.validating import make_validation
 
@@ -72,11 +72,6 @@ def make(
         apply = partial(network.apply, train=train, rngs=rngs)
         shown = partial(inputs.show, apply, time_feature, scale, params)
         return denoising_loss(keys, shown, batch["x"], cond, objective)
-
-    def validation(params, keys, batch, context):
-        losses, metrics = loss(params, keys, batch, context, train=False)
-        log_snr = noised(keys, batch["x"], objective)[0].log_snr
-        return losses, {**metrics, "log_snr": log_snr}
 
     def lowered(keys, x0, cond):
         u = rng.draw(jax.random.uniform, rng.fold(keys, 4), ())
