@@ -6,6 +6,7 @@ python -m launch.plot steps --workdir=runs/flowers_ddim --out=out --num=200
 python -m launch.plot schedules --config=configs/iris.py --out=out --all
 python -m launch.plot guidance --workdir=runs/fashion_adm --out=out \
     --features=runs/fashion_features --config.sampler.classifier=runs/fashion_classifier
+python -m launch.plot counts --workdir=runs/mnist_linear --out=out --features=runs/F
 python -m launch.plot nfe --workdir=runs/digits --out=out \
     --features=runs/digits_features
 python -m launch.plot widths --workdir=runs/wide --out=out \
@@ -14,7 +15,7 @@ python -m launch.plot latents --workdir=runs/mnist_ae --beside=runs/mnist_vae --
 python -m launch.plot loss --workdir=runs/digits --beside=runs/wide,runs/deep --out=out
 
 Kinds: schedules, corruption, predictions, film, steps, grid, mean, loss, progress,
-pairs;
+pairs, counts (how often each class is sampled, by --features);
 of a model with labels guidance (a curve), guided (images);
 of an autoencoder latents, interpolation, reconstructions, decoded, mean, loss.
 `all` draws those that fit the run, except for two that take many minutes: nfe, the
@@ -43,9 +44,9 @@ BESIDE = flags.DEFINE_list(
 FEATURES = flags.DEFINE_string(
     "features",
     None,
-    "guidance, nfe, widths, and steps with --num of 20 or more: the run of a "
-    "classifier that looks at samples; for all but guidance also the file of "
-    "Inception's weights (README).",
+    "guidance, counts, nfe, widths, and steps with --num of 20 or more: the run of a "
+    "classifier that looks at samples; for all but guidance and counts also the file "
+    "of Inception's weights (README).",
 )
 OUT = flags.DEFINE_string("out", None, "Folder for KIND.png.")
 SEED = cli.define_seed("The seed of noise, samples and the choice of real images.")
@@ -53,8 +54,9 @@ NUM = flags.DEFINE_integer(
     "num",
     None,
     "Images or rows drawn; by default 64 in a grid, 500 at each point of guidance, as "
-    "many rows as the data have in pairs, 10,000 codes in latents, and 4 in strips, "
-    "which show at most 8, or one image of each of up to 20 classes.",
+    "many rows as the data have in pairs, 1000 samples in counts, 10,000 codes in "
+    "latents, and 4 in strips, which show at most 8, or one image of each of up to 20 "
+    "classes.",
     lower_bound=1,
 )
 STEPS = flags.DEFINE_integer(

@@ -7,10 +7,17 @@ from jaxdiff.arrays import require
 from jaxdiff.files import write_numbers
 from jaxdiff.lock import locked
 from jaxdiff.runs import workdir
-from jaxdiff.runs.plot import autoencoder, diffusion, guidance, losses, quality
+from jaxdiff.runs.plot import (
+    autoencoder,
+    counts,
+    diffusion,
+    guidance,
+    losses,
+    quality,
+)
 from jaxdiff.runs.plot.spec import Experiment, PlotRequest
 
-HOMES = (diffusion, quality, guidance, autoencoder, losses)
+HOMES = (diffusion, quality, guidance, counts, autoencoder, losses)
 SPECS = {name: spec for home in HOMES for name, spec in home.SPECS.items()}
 
 
@@ -60,8 +67,8 @@ def _check_used(
     run, every = request.run, [need for some in needs.values() for need in some]
     require(
         not request.features or "extractor" in every,
-        f"--features changes nothing in {kind!r}: it is for guidance, nfe and widths, "
-        f"and for steps with --num={quality.ENOUGH} or more. Leave it out",
+        f"--features changes nothing in {kind!r}: it is for guidance, counts, nfe and "
+        f"widths, and for steps with --num={quality.ENOUGH} or more. Leave it out",
     )
     if run.workdir:
         used = {"ema"} if "params" in every else set()
