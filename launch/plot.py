@@ -17,7 +17,8 @@ python -m launch.plot loss --workdir=runs/digits --beside=runs/wide,runs/deep --
 Kinds: schedules, corruption, predictions, film, steps, grid, mean, loss, progress,
 pairs, counts (how often each class is sampled, by --features);
 of a model with labels guidance (a curve), guided (images);
-of an autoencoder latents, interpolation, reconstructions, decoded, mean, loss.
+of an autoencoder latents, walks (in the plane of codes), interpolation, sheet (the
+decoded plane), reconstructions, decoded, mean, loss.
 `all` draws those that fit the run, except for two that take many minutes: nfe, the
 Frechet distance of every solver over the number of function evaluations (NFE: calls of
 the denoiser for one image), and widths, the Frechet distance of averages of several
@@ -38,8 +39,8 @@ WORKDIR = flags.DEFINE_string("workdir", None, "The run to draw.")
 BESIDE = flags.DEFINE_list(
     "beside",
     [],
-    "latents, interpolation: a second run, drawn to the right; loss: other runs, in "
-    "one picture.",
+    "latents, walks, interpolation, sheet: a second run, drawn to the right; loss: "
+    "other runs, in one picture.",
 )
 FEATURES = flags.DEFINE_string(
     "features",

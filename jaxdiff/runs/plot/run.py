@@ -13,11 +13,12 @@ from jaxdiff.runs.plot import (
     diffusion,
     guidance,
     losses,
+    planes,
     quality,
 )
 from jaxdiff.runs.plot.spec import Experiment, PlotRequest
 
-HOMES = (diffusion, quality, guidance, counts, autoencoder, losses)
+HOMES = (diffusion, quality, guidance, counts, autoencoder, planes, losses)
 SPECS = {name: spec for home in HOMES for name, spec in home.SPECS.items()}
 
 
