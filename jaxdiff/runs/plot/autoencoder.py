@@ -100,8 +100,8 @@ def draw_latents(request: PlotRequest, path: Path) -> Numbers:
 def draw_interpolation(request: PlotRequest, path: Path) -> Numbers:
     """Strips from image to image through the latent space; two runs side by side.
 
-    Both draw the same pairs. The title tells whether the middles of the second run are
-    nearer to the data; the difference does not depend on how hard a pair is.
+    Both draw the same pairs. The title has how much nearer to the data the middles of
+    the second run are; the difference does not depend on how hard a pair is.
     """
     seed = request.seed
     a, b = pairs_of_classes(request.run.source, seed, min(request.num or FEW, MOST))

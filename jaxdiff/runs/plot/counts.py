@@ -17,7 +17,6 @@ from jaxdiff.data.source import Source, map_arrays
 from jaxdiff.metrics.averages import average
 from jaxdiff.metrics.shares import entropy, p_value, shares
 from jaxdiff.plots.shares import save_shares
-from jaxdiff.runs.evaluate.features import TRAINED
 from jaxdiff.runs.plot.diffusion import traced
 from jaxdiff.runs.plot.spec import (
     Numbers,
@@ -130,8 +129,6 @@ def draw_counts(request: PlotRequest, path: Path) -> Numbers:
 
 
 def _misfit(request: PlotRequest) -> str:
-    if not request.features:
-        return f"needs --features=WORKDIR: {TRAINED}"
     return request.no_labels or is_upsampler(request)
 
 

@@ -10,7 +10,6 @@ from jaxdiff.data.orders import pairs_of_classes
 from jaxdiff.metrics.averages import average
 from jaxdiff.metrics.latents import Codes, density_map, empty
 from jaxdiff.plots.planes import Walks, save_planes, save_walks
-from jaxdiff.runs.experiment import Experiment
 from jaxdiff.runs.plot.autoencoder import (
     MANY,
     PAIRS,
@@ -22,6 +21,7 @@ from jaxdiff.runs.plot.autoencoder import (
 from jaxdiff.runs.plot.spec import (
     FEW,
     MOST,
+    Experiment,
     Numbers,
     PlotRequest,
     PlotSpec,
