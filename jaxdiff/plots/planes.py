@@ -56,7 +56,7 @@ def save_planes(
 def save_walks(
     path: Path, panels: dict[str, Walks], *, axes_names: tuple[str, str]
 ) -> None:
-    """Draw walks as numbered arrows over the density of codes, in grey.
+    """Draw walks as arrows over the density of codes, in grey.
 
     Grey is the square root of the density, so that few codes are seen too.
     """
@@ -65,7 +65,9 @@ def save_walks(
     outline = [patheffects.withStroke(linewidth=3, foreground="white")]
     for axis, (title, some) in zip(axes, panels.items(), strict=True):
         extent = (some.low[0], some.high[0], some.low[1], some.high[1])
-        grey = {"cmap": "Greys", "norm": PowerNorm(0.5), "interpolation": "bilinear"}
+        # the darkest grey is no black, on which coloured arrows are hard to see
+        norm = PowerNorm(0.5, vmin=0.0, vmax=2.5 * float(some.density.max()))
+        grey = {"cmap": "Greys", "norm": norm, "interpolation": "bilinear"}
         axis.imshow(some.density, origin="lower", extent=extent, aspect="auto", **grey)
         for name, (x, y) in some.centres.items():
             text = axis.text(x, y, name, ha="center", va="center", color="0.35")
@@ -74,12 +76,11 @@ def save_walks(
             colour = styles.COLOURS[i % len(styles.COLOURS)]
             arrow = {"arrowstyle": "-|>", "color": colour, "lw": 2.0, "shrinkA": 0}
             axis.annotate("", end, start, arrowprops={**arrow, "shrinkB": 0})
-            axis.plot(*start, "o", color=colour, markersize=5)
-            text = axis.annotate(
-                str(i + 1), start, (5, 5), textcoords="offset points", color=colour
-            )
-            text.set_path_effects(outline)
+            mark = {"color": colour, "markersize": 5, "label": f"walk {i + 1}"}
+            axis.plot(*start, "o", **mark)
         axis.set(xlim=extent[:2], ylim=extent[2:])
         axis.set(xlabel=axes_names[0], ylabel=axes_names[1])
         axis.set_title(title, fontsize=10)
+    handles = axes[0].get_legend_handles_labels()
+    figure.legend(*handles, loc="outside lower center", ncols=8)
     save_figure(path, figure)
