@@ -49,6 +49,20 @@ def empty(codes: np.ndarray, z: np.ndarray, share: float = 0.01) -> np.ndarray:
     return (nearest(flat, [half[0]]) > reach).reshape(z.shape[:-1])
 
 
+def relative_density(codes: np.ndarray, z: np.ndarray) -> np.ndarray:
+    """log p(z) less the mean log p of the codes f[n, d], in nats, f[...] for f[..., d].
+
+    By distances to the nearest of one half of the codes, p ~ r^-d, so that units and
+    size of a latent space do not matter; n >= 2.
+    """
+    half, tiny = np.array_split(codes, 2), np.finfo(np.float64).tiny
+    flat = z.reshape(-1, z.shape[-1])
+    there, here = (
+        np.log(np.maximum(nearest(x, [half[0]]), tiny)) for x in (half[1], flat)
+    )
+    return (z.shape[-1] * (there.mean() - here)).reshape(z.shape[:-1])
+
+
 def density_map(
     points: np.ndarray, low: np.ndarray, high: np.ndarray, cells: int = 80
 ) -> np.ndarray:

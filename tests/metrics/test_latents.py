@@ -10,6 +10,7 @@ from jaxdiff.metrics.latents import (
     empty,
     kl_to_standard,
     nearest,
+    relative_density,
 )
 
 
@@ -94,6 +95,16 @@ def test_places_are_empty_between_two_islands_and_not_inside_one(scale):
     more = rng.choice([-5.0, 5.0], (4000, 1)) * np.array([[1.0, 0, 0]])
     more = more + rng.normal(size=(4000, 3))
     assert empty(codes, more, share=0.1).mean() == pytest.approx(0.1, abs=0.04)
+
+
+@pytest.mark.parametrize(("dim", "scale"), [(1, 1.0), (2, 1.0), (2, 50.0)])
+def test_the_centre_of_a_normal_is_denser_than_its_draws(dim, scale):
+    # E log p of z ~ N(0, s^2 I) less that of the codes: (1 - s^2) d / 2
+    rng = np.random.default_rng(0)
+    codes, z = rng.normal(size=(8000, dim)), 0.3 * rng.normal(size=(500, dim))
+    gain = relative_density(scale * codes, scale * z)
+    assert gain.shape == (500,)
+    assert gain.mean() == pytest.approx(0.91 * dim / 2, abs=0.35)
 
 
 def test_the_density_map_is_the_density():

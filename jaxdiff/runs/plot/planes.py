@@ -8,7 +8,7 @@ from jax.scipy.special import ndtri
 
 from jaxdiff.data.orders import pairs_of_classes
 from jaxdiff.metrics.averages import average
-from jaxdiff.metrics.latents import Codes, density_map, empty
+from jaxdiff.metrics.latents import Codes, density_map, empty, relative_density
 from jaxdiff.plots.planes import Walks, save_planes, save_walks
 from jaxdiff.runs.plot.autoencoder import (
     MANY,
@@ -71,7 +71,8 @@ def draw_sheet(request: PlotRequest, path: Path) -> Numbers:
 def draw_walks(request: PlotRequest, path: Path) -> Numbers:
     """The walks of `interpolation` as arrows over the density of the codes.
 
-    The title gives the share of PAIRS walks that is where there are no codes.
+    The title gives the mean log density of codes on PAIRS walks between their ends. The
+    numbers also have the share of the walks that is where there are no codes.
     """
     seed, source = request.seed, request.run.source
     pairs, shown = pairs_of_classes(source, seed, PAIRS), min(request.num or FEW, MOST)
@@ -79,15 +80,16 @@ def draw_walks(request: PlotRequest, path: Path) -> Numbers:
     for run in (request.run, *request.others):
         codes = encode_data(run, seed, MANY)
         z = walk(run, *pairs, PLACES).reshape(len(pairs[0]), len(PLACES), -1)
-        share, error = average(empty(codes.mean, z).mean(1))
-        text = f"{share:.3f} ± {error:.3f} of the walks is where there are no codes"
-        print(f"{run.workdir}: {text}, {len(z)} pairs, {len(codes.mean):,} codes")
-        numbers[str(run.workdir)] = {
-            "empty": share,
-            "empty_error": error,
-            "pairs": len(z),
-            "codes": len(codes.mean),
-        }
+        share = average(empty(codes.mean, z).mean(1))
+        log_p = average(relative_density(codes.mean, z[:, 1:-1]).mean(1))
+        text = (
+            f"log density of codes on the walks {log_p.value:.2f} ± {log_p.error:.2f}"
+        )
+        text += " nats, 0 at the codes"
+        print(f"{run.workdir}: {text}; {share.value:.3f} ± {share.error:.3f} is empty")
+        counts = {"pairs": len(z), "codes": len(codes.mean)}
+        figures = share.named("empty") | log_p.named("log_density") | counts
+        numbers[str(run.workdir)] = figures
         lines = codes.project(z[:shown][:, [0, -1]])
         spaces[f"{title_of(run)}\n{text}"] = codes, lines, source.class_names
     corners = {

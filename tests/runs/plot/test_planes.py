@@ -74,6 +74,7 @@ def test_their_numbers_are_written(runs, tmp_path):
     for run in runs.values():
         walk = numbers[str(run.workdir)]
         assert 0 <= walk["empty"] <= 1 and walk["codes"] == 30
+        assert np.isfinite(walk["log_density"]) and walk["log_density_error"] >= 0
 
 
 def test_whether_a_run_is_nearer_is_decided_by_two_errors():
