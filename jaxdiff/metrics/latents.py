@@ -70,7 +70,8 @@ def density_map(
 
     Rows rise with the second number. low, high: f[2], the corners.
     """
-    counts = np.histogram2d(*points.T, cells, np.stack([low, high], 1))[0].T
+    ends = [(float(a), float(b)) for a, b in zip(low, high, strict=True)]
+    counts = np.histogram2d(points[:, 0], points[:, 1], cells, ends)[0].T
     area = np.prod((high - low) / cells)
     return ndimage.gaussian_filter(counts / (len(points) * area), 1.0)
 

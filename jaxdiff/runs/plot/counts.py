@@ -73,8 +73,8 @@ def count_data(source: Source, seed: int) -> np.ndarray:
     index = permutation(seed, 0, len(source))[:MOST_DATA]
     counts = np.zeros(source.num_classes, int)
     for at in range(0, len(index), CHUNK):
-        batch = source[index[at : at + CHUNK]]
-        counts += np.bincount(source.labels_of(batch), minlength=len(counts))
+        labels = source[index[at : at + CHUNK]]["cond"]
+        counts += np.bincount(labels, minlength=len(counts))
     return counts
 
 

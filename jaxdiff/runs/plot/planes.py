@@ -91,36 +91,29 @@ def draw_walks(request: PlotRequest, path: Path) -> Numbers:
         figures = share.named("empty") | log_p.named("log_density") | counts
         numbers[str(run.workdir)] = figures
         lines = codes.project(z[:shown][:, [0, -1]])
-        spaces[f"{title_of(run)}\n{text}"] = codes, lines, source.class_names
-    corners = {
-        k: _corners(codes.plane, lines) for k, (codes, lines, _) in spaces.items()
-    }
+        spaces[f"{title_of(run)}\n{text}"] = codes, lines
+    corners = {k: _corners(codes.plane, lines) for k, (codes, lines) in spaces.items()}
     if _alike([*corners.values()]):
         low = np.min([c[0] for c in corners.values()], axis=0)
         high = np.max([c[1] for c in corners.values()], axis=0)
         corners = dict.fromkeys(corners, (low, high))
+    panels = {}
+    for title, (codes, lines) in spaces.items():
+        (low, high), centres = corners[title], _centres(codes, source.class_names)
+        grey = density_map(codes.plane, low, high)
+        panels[title] = Walks(grey, low, high, centres, lines)
     flat = request.run.config.model.latent_size == 2
-    save_walks(
-        path,
-        {k: _walks(*space, *corners[k]) for k, space in spaces.items()},
-        axes_names=("z 1", "z 2") if flat else ("principal component 1", "2"),
-    )
+    names = ("z 1", "z 2") if flat else ("principal component 1", "2")
+    save_walks(path, panels, axes_names=names)
     return numbers
 
 
-def _walks(
-    codes: Codes,
-    lines: np.ndarray,
-    names: tuple[str, ...],
-    low: np.ndarray,
-    high: np.ndarray,
-) -> Walks:
-    centres = {}
-    if codes.labels is not None:
-        there = np.unique(codes.labels)
-        medians = [np.median(codes.plane[codes.labels == k], axis=0) for k in there]
-        centres = {names[k]: at for k, at in zip(there, medians, strict=True)}
-    return Walks(density_map(codes.plane, low, high), low, high, centres, lines)
+def _centres(codes: Codes, names: tuple[str, ...]) -> dict[str, np.ndarray]:
+    """Class -> the median f[2] of its codes in the plane."""
+    labels, plane = codes.labels, codes.plane
+    if labels is None:
+        return {}
+    return {names[k]: np.median(plane[labels == k], axis=0) for k in np.unique(labels)}
 
 
 def _corners(plane: np.ndarray, lines: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
