@@ -32,7 +32,7 @@ def get_config(variant: str = ""):
             "lr": "constant(peak=1e-3)",
             # none, as published: with averages, so short a run makes fewer eights
             "ema": "constant(decay=0.0)",
-            "log_every": 144,
+            "log_every": 12,
             "sample_every": 144,
             "checkpoint_every": 144,
             "num_preview": 64,

@@ -6,6 +6,7 @@ python -m launch.plot steps --workdir=runs/flowers_ddim --out=out --num=200
 python -m launch.plot schedules --config=configs/iris.py --out=out --all
 python -m launch.plot guidance --workdir=runs/fashion_adm --out=out \
     --features=runs/fashion_features --config.sampler.classifier=runs/fashion_classifier
+python -m launch.plot counts --workdir=runs/mnist_linear --out=out --features=runs/F
 python -m launch.plot nfe --workdir=runs/digits --out=out \
     --features=runs/digits_features
 python -m launch.plot widths --workdir=runs/wide --out=out \
@@ -38,8 +39,8 @@ WORKDIR = flags.DEFINE_string("workdir", None, "The run to draw.")
 BESIDE = flags.DEFINE_list(
     "beside",
     [],
-    "latents, interpolation: a second run, drawn to the right; loss: other runs, in "
-    "one picture.",
+    "latents, walks, interpolation, sheet: a second run, drawn to the right; loss: "
+    "other runs, in one picture.",
 )
 FEATURES = flags.DEFINE_string(
     "features",
@@ -54,8 +55,9 @@ NUM = flags.DEFINE_integer(
     "num",
     None,
     "Images or rows drawn; by default 64 in a grid, 500 at each point of guidance, as "
-    "many rows as the data have in pairs, 10,000 codes in latents, and 4 in strips, "
-    "which show at most 8, or one image of each of up to 20 classes.",
+    "many rows as the data have in pairs, 1000 samples in counts, 10,000 codes in "
+    "latents, and 4 in strips, which show at most 8, or one image of each of up to 20 "
+    "classes.",
     lower_bound=1,
 )
 STEPS = flags.DEFINE_integer(

@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 import numpy as np
+from scipy import ndimage
 
 
 class Codes(NamedTuple):
@@ -24,10 +25,55 @@ class Codes(NamedTuple):
     @property
     def plane(self) -> np.ndarray:
         """f[n, 2]: the two numbers, or the first two principal components of more."""
+        return self.project(self.mean)
+
+    def project(self, z: np.ndarray) -> np.ndarray:
+        """f[..., d] to f[..., 2], into the plane."""
         if self.mean.shape[1] == 2:
-            return self.mean
-        off = self.mean - self.mean.mean(0)
-        return off @ np.linalg.svd(off, full_matrices=False)[2][:2].T
+            return z
+        centre = self.mean.mean(0)
+        axes = np.linalg.svd(self.mean - centre, full_matrices=False)[2][:2]
+        return (z - centre) @ axes.T
+
+
+def empty(codes: np.ndarray, z: np.ndarray, share: float = 0.01) -> np.ndarray:
+    """Which of z f[..., d] are where there are no codes f[n, d], bool[...]; n >= 2.
+
+    Farther from the nearest of one half of the codes than all but a share of the other
+    half are. Neither the units of a latent space nor its size matter, so two spaces can
+    be compared.
+    """
+    half = np.array_split(codes, 2)
+    reach = np.quantile(nearest(half[1], [half[0]]), 1 - share)
+    flat = z.reshape(-1, z.shape[-1])
+    return (nearest(flat, [half[0]]) > reach).reshape(z.shape[:-1])
+
+
+def relative_density(codes: np.ndarray, z: np.ndarray) -> np.ndarray:
+    """log p(z) less the mean log p of the codes f[n, d], in nats, f[...] for f[..., d].
+
+    By distances to the nearest of one half of the codes, p ~ r^-d, so that units and
+    size of a latent space do not matter; n >= 2.
+    """
+    half, tiny = np.array_split(codes, 2), np.finfo(np.float64).tiny
+    flat = z.reshape(-1, z.shape[-1])
+    there, here = (
+        np.log(np.maximum(nearest(x, [half[0]]), tiny)) for x in (half[1], flat)
+    )
+    return (z.shape[-1] * (there.mean() - here)).reshape(z.shape[:-1])
+
+
+def density_map(
+    points: np.ndarray, low: np.ndarray, high: np.ndarray, cells: int = 80
+) -> np.ndarray:
+    """The density f[cells, cells] of points f[n, 2], smoothed over about a cell.
+
+    Rows rise with the second number. low, high: f[2], the corners.
+    """
+    ends = [(float(a), float(b)) for a, b in zip(low, high, strict=True)]
+    counts = np.histogram2d(points[:, 0], points[:, 1], cells, ends)[0].T
+    area = np.prod((high - low) / cells)
+    return ndimage.gaussian_filter(counts / (len(points) * area), 1.0)
 
 
 def aggregate(

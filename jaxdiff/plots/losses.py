@@ -1,6 +1,6 @@
 """Losses over optimiser steps: of one run, or of several in one panel."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,17 +13,25 @@ from jaxdiff.plots.saving import save_figure
 # name -> (steps i[n], values f[n])
 Lines = Mapping[str, tuple[np.ndarray, np.ndarray]]
 TRAINING, VALIDATION = "training", "validation"
+TERMS = ("reconstruction", "KL to N(0, I)")
 # A logarithmic axis over a smaller ratio than this has too few ticks to read.
 DECADE = 10.0
 
 
-def save_losses(path: Path, runs: Mapping[str, Lines], *, name: str = "loss") -> None:
+def save_losses(
+    path: Path,
+    runs: Mapping[str, Lines],
+    *,
+    name: str = "loss",
+    epochs: Sequence[tuple[int, float]] = (),
+) -> None:
     """Draw the training loss, and dashed the validation loss with its best step marked.
 
-    The other lines of a single run, its validation loss by noise, are thin in a second
-    panel. Axes are logarithmic where losses span decades.
+    The other lines of a single run, its validation loss by noise or the TERMS of its
+    loss, are thin in a second panel. Axes are logarithmic where losses span decades.
 
     Args: runs: their Lines, which hold TRAINING.  name: what the loss is.
+          epochs: of a single run, their last steps and mean losses.
     """
     others = {k: v for k, v in _first(runs).items() if k not in (TRAINING, VALIDATION)}
     panels = 2 if others and len(runs) == 1 else 1
@@ -40,12 +48,16 @@ def save_losses(path: Path, runs: Mapping[str, Lines], *, name: str = "loss") ->
         if best and not label:
             dashed: Any = {"linestyle": "dashed", "marker": "*", **colour}
             axis.plot([], [], label=f"{VALIDATION}, {best}", **dashed)
+    if epochs:
+        style = {"color": "black", "marker": "D", "markersize": 5, "zorder": 3}
+        points = zip(*epochs, strict=True)
+        axis.plot(*points, linestyle="none", label="mean of an epoch", **style)
     axis.set(xlabel="optimiser step", ylabel=f"{name} (lower is better)")
     if len(runs) == 1:
         values = _first(runs)[TRAINING][1]
         text = f"training loss, mean since the last point: last {values[-1]:.4g}"
         axis.set_title(f"{text}, lowest {min(values):.4g}", fontsize=10)
-    if validated or len(runs) > 1:
+    if validated or epochs or len(runs) > 1:
         handles = axis.get_legend_handles_labels()[0]
         if validated and len(runs) > 1:
             dashed: Any = {"color": "black", "linestyle": "dashed"}
@@ -64,7 +76,9 @@ def save_losses(path: Path, runs: Mapping[str, Lines], *, name: str = "loss") ->
     for axis in more:
         for label, style in styles.of_lines([*others]).items():
             _line(axis, *others[label], label=label, linewidth=1.2, **style)
-        axis.set_title("validation loss by noise", fontsize=10)
+        by_term = {*TERMS} <= {*others}
+        thin = "terms of the loss, nats" if by_term else "validation loss by noise"
+        axis.set_title(thin, fontsize=10)
         axis.set(xlabel="optimiser step")
         axis.legend(fontsize=8, loc="upper left", bbox_to_anchor=(1.0, 1.0))
         _scale(axis, [*others.values()])

@@ -32,6 +32,8 @@ RANGES = [
     f"{'below' if math.isinf(low) else f'{low:g}_to'}_{high:g}"
     for low, high in pairwise(EDGES[:-1])
 ] + [f"above_{EDGES[-2]:g}"]
+# The terms of a variational autoencoder's loss, as it logs them.
+TERMS = {"reconstruction": "reconstruction", "kl": "KL to N(0, I)"}
 
 Validate = Callable[[PyTree], dict[str, float]]
 
@@ -102,11 +104,13 @@ def lines_of(
     rows: Sequence[dict[str, Any]],
 ) -> dict[str, tuple[np.ndarray, np.ndarray]]:
     """The losses in rows of metrics.jsonl, name -> (steps, values): "training",
-    "validation", and the ranges of log-SNR, as far as there are any.
+    "validation", the ranges of log-SNR, and TERMS, as far as there are any.
     """
     total = f"{NAME}loss"
     names = {"loss": "training", total: "validation"}
     names |= {f"{total}{BY}{r}": f"log-SNR {r.replace('_', ' ')}" for r in RANGES}
+    if any("kl" in row for row in rows):  # without it the other term is the loss
+        names |= TERMS
     lines = {}
     for field, name in names.items():
         points = [(row["step"], row[field]) for row in rows if field in row]

@@ -4,7 +4,15 @@ import numpy as np
 import pytest
 
 from jaxdiff.metrics import latents
-from jaxdiff.metrics.latents import Codes, aggregate, kl_to_standard, nearest
+from jaxdiff.metrics.latents import (
+    Codes,
+    aggregate,
+    density_map,
+    empty,
+    kl_to_standard,
+    nearest,
+    relative_density,
+)
 
 
 def test_kl_of_independent_normals_is_the_sum_of_their_kls():
@@ -91,3 +99,45 @@ def test_the_nearest_rows_are_those_of_all_distances(size):
 def test_fewer_rows_than_neighbours():
     distances, _ = latents.k_nearest(np.zeros((2, 3)), [np.ones((1, 3))], 2)
     np.testing.assert_allclose(distances, [[3**0.5, np.inf]] * 2)
+
+
+@pytest.mark.parametrize("scale", [1.0, 100.0])
+def test_places_are_empty_between_two_islands_and_not_inside_one(scale):
+    rng = np.random.default_rng(0)
+    centre = rng.choice([-5.0, 5.0], (1000, 1)) * np.array([[1.0, 0, 0]])
+    codes = centre + rng.normal(size=(1000, 3))
+    z = np.array([[[-5.0, 0, 0], [0, 0, 0]], [[5.0, 0, 0], [5.0, 9, 0]]])
+    expected = [[False, True], [False, True]]
+    assert empty(scale * codes, scale * z).tolist() == expected
+    # of codes like those counted, the share that defines it
+    more = rng.choice([-5.0, 5.0], (4000, 1)) * np.array([[1.0, 0, 0]])
+    more = more + rng.normal(size=(4000, 3))
+    assert empty(codes, more, share=0.1).mean() == pytest.approx(0.1, abs=0.04)
+
+
+@pytest.mark.parametrize(("dim", "scale"), [(1, 1.0), (2, 1.0), (2, 50.0)])
+def test_the_centre_of_a_normal_is_denser_than_its_draws(dim, scale):
+    # E log p of z ~ N(0, s^2 I) less that of the codes: (1 - s^2) d / 2
+    rng = np.random.default_rng(0)
+    codes, z = rng.normal(size=(8000, dim)), 0.3 * rng.normal(size=(500, dim))
+    gain = relative_density(scale * codes, scale * z)
+    assert gain.shape == (500,)
+    assert gain.mean() == pytest.approx(0.91 * dim / 2, abs=0.35)
+
+
+def test_the_density_map_is_the_density():
+    points = np.random.default_rng(0).normal(size=(50_000, 2)) * [1.0, 2.0]
+    low, high = np.array([-4.0, -8.0]), np.array([4.0, 8.0])
+    p = density_map(points, low, high, cells=40)
+    assert p.sum() * 0.2 * 0.4 == pytest.approx(1, abs=0.01)
+    x, y = np.arange(-3.9, 4, 0.2), np.arange(-7.8, 8, 0.4)
+    expected = np.exp(-(x[None] ** 2 + (y[:, None] / 2) ** 2) / 2) / (4 * np.pi)
+    assert abs(p - expected).max() < 0.1 * expected.max()
+
+
+def test_codes_are_projected_as_they_are():
+    mean = np.random.default_rng(0).normal(size=(20, 5))
+    codes = Codes(mean, None, None)
+    np.testing.assert_allclose(codes.project(mean[:3]), codes.plane[:3])
+    flat = Codes(mean[:, :2], None, None)
+    np.testing.assert_array_equal(flat.project(mean[:1, :2]), mean[:1, :2])

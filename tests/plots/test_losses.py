@@ -40,3 +40,16 @@ def test_each_differs_from_the_others(drawn):
 def test_a_second_panel_is_of_one_run_by_noise(drawn):
     assert drawn["by noise"].shape[1] > 1.5 * drawn["validated"].shape[1]
     assert drawn["two"].shape == drawn["validated"].shape == drawn["one"].shape
+
+
+def test_the_terms_of_a_loss_and_its_epochs_are_drawn(drawn, tmp_path):
+    terms = {k: (STEPS, STEPS + i) for i, k in enumerate(losses.TERMS)}
+    losses.save_losses(tmp_path / "terms.png", {"": FALLS | terms})
+    points = [(10, 0.3), (20, 0.1)]
+    losses.save_losses(tmp_path / "epochs.png", {"": FALLS}, epochs=points)
+    with Image.open(tmp_path / "terms.png") as image:
+        assert image.width > 1.5 * drawn["one"].shape[1]
+    with Image.open(tmp_path / "epochs.png") as image:
+        pixels = np.asarray(image.convert("L"), np.int32)
+    assert pixels.shape == drawn["one"].shape
+    assert (abs(pixels - drawn["one"]) > 50).mean() > 1e-3

@@ -50,11 +50,20 @@ def encode_data(run: Experiment, seed: int, num: int) -> latents.Codes:
     )
 
 
-def interpolate(run: Experiment, a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    """f32[n, 5, h, w, c]: decoded at PLACES of the straight line between two codes."""
+def walk(
+    run: Experiment, a: np.ndarray, b: np.ndarray, places: np.ndarray = PLACES
+) -> np.ndarray:
+    """f32[n, p, *latent]: at places of the straight lines between the codes of images
+    f32[n, h, w, c].
+    """
     (start, _), (end, _) = encode(run.model, a), encode(run.model, b)
-    walk = [decode(run.model, start + place * (end - start)) for place in PLACES]
-    return np.stack(walk, 1)
+    return np.stack([start + place * (end - start) for place in places], 1)
+
+
+def interpolate(run: Experiment, a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """f32[n, 5, h, w, c]: decoded at PLACES of the walk between two codes."""
+    codes = walk(run, a, b).swapaxes(0, 1)
+    return np.stack([decode(run.model, z) for z in codes], 1)
 
 
 def distances(run: Experiment, seed: int) -> np.ndarray:
@@ -76,7 +85,7 @@ def draw_latents(request: PlotRequest, path: Path) -> Numbers:
     for run in _runs(request):
         codes = encode_data(run, request.seed, request.num or MANY)
         text = f"KL to N(0, I) {codes.kl:.3g} nats"
-        panels[f"{_title(run)}: {text}"] = codes.plane
+        panels[f"{title_of(run)}: {text}"] = codes.plane
         print(f"{run.workdir}: {text}, normal fitted to {len(codes.mean):,} codes")
         figures[str(run.workdir)] = {"kl": float(codes.kl), "codes": len(codes.mean)}
         names = np.full(len(codes.mean), "")
@@ -91,8 +100,8 @@ def draw_latents(request: PlotRequest, path: Path) -> Numbers:
 def draw_interpolation(request: PlotRequest, path: Path) -> Numbers:
     """Strips from image to image through the latent space; two runs side by side.
 
-    Both draw the same pairs. The figures give how much nearer to the data the middles
-    of the second run are; the difference does not depend on how hard a pair is.
+    Both draw the same pairs. The title has how much nearer to the data the middles of
+    the second run are; the difference does not depend on how hard a pair is.
     """
     seed = request.seed
     a, b = pairs_of_classes(request.run.source, seed, min(request.num or FEW, MOST))
@@ -105,17 +114,18 @@ def draw_interpolation(request: PlotRequest, path: Path) -> Numbers:
             "nearest real image {middle:.2f} ± {middle_error:.2f} away in the middle, "
             "{ends:.2f} at the ends"
         ).format(**figure)
-        titles.append(f"{_title(run)}: {text}")
+        titles.append(f"{title_of(run)}: {text}")
         print(f"{run.workdir}: {text}, of {len(apart)} pairs")
         if parts:
             parts.append(np.full((len(a), 1, *a.shape[1:]), 255, np.uint8))
             columns.append("")
-        walk = np.concatenate([a[:, None], interpolate(run, a, b), b[:, None]], 1)
-        parts.append(request.run.pixels(walk))
+        strip = np.concatenate([a[:, None], interpolate(run, a, b), b[:, None]], 1)
+        parts.append(request.run.pixels(strip))
         columns += ["image", *(f"{place:g}" for place in PLACES), "image"]
     if request.beside:
         gain, error = average(middles[0] - middles[1])
-        print(f"in the middle the second run is nearer by {gain:.2f} ± {error:.2f}")
+        titles.append(in_words(request.beside.path.name, gain, error))
+        print(titles[-1])
         figures |= {"nearer_by": gain, "nearer_by_error": error}
     strips = np.concatenate(parts, 1)
     rows = {str(i + 1): strip for i, strip in enumerate(strips)}
@@ -132,7 +142,7 @@ def draw_reconstructions(request: PlotRequest, path: Path) -> Numbers:
         path,
         {"image": run.pixels(x), "decoded": run.pixels(decoded)},
         columns=() if labels is None else [names[k] for k in labels],
-        title=f"reconstructions: {_title(run)}",
+        title=f"reconstructions: {title_of(run)}",
     )
     return {"images": len(x), "mean_squared_error": float(np.mean((decoded - x) ** 2))}
 
@@ -144,6 +154,14 @@ def draw_decoded(request: PlotRequest, path: Path) -> Numbers:
     x = decode_normal(run.model, request.keys(np.arange(num)), like)
     pictures.save_grid(path, run.pixels(x))
     return {"samples": num, "seed": request.seed}
+
+
+def in_words(name: str, gain: float, error: float) -> str:
+    """Whether the middles of a run's walks are nearer to the data: by two errors."""
+    text = f"{gain:.2f} ± {error:.2f}"
+    how = f"nearer to real images, by {text}"
+    how = how if gain > 2 * error else f"not nearer to real images: {text}"
+    return f"in the middle {name} is {how}"
 
 
 def _distance_figures(apart: np.ndarray) -> dict[str, float]:
@@ -158,23 +176,23 @@ def _runs(request: PlotRequest) -> list[Experiment]:
     return [request.run, request.beside] if request.beside else [request.run]
 
 
-def _title(run: Experiment) -> str:
+def title_of(run: Experiment) -> str:
     weight = run.config.autoencoder.kl_weight
     kind = f"variational, KL weight {weight:g}" if weight else "plain"
     return f"{run.path.name} ({kind})"
 
 
-def _no_plane(request: PlotRequest) -> str:
+def no_plane(request: PlotRequest) -> str:
     """Misfit of codes that are single numbers."""
-    single = request.run.config.model.latent_size == 1
-    return "is a plane, and the codes have one number only" if single else ""
+    sizes = [run.config.model.latent_size for run in _runs(request)]
+    return "is a plane, and the codes have one number only" if 1 in sizes else ""
 
 
 _spec = partial(
     PlotSpec, data=("images",), task="autoencoder", needs=always(("params",))
 )
 SPECS = {
-    "latents": _spec(draw_latents, pairs=True, misfit=_no_plane),
+    "latents": _spec(draw_latents, pairs=True, misfit=no_plane),
     "interpolation": _spec(draw_interpolation, pairs=True),
     "reconstructions": _spec(draw_reconstructions),
     "decoded": _spec(draw_decoded),

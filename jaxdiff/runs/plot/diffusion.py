@@ -4,6 +4,7 @@ A function without files works out what a picture shows (`corrupt`, `predict`, `
 the one that draws it only arranges and names.
 """
 
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -12,7 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxdiff import build, choices, rng
-from jaxdiff.arrays import Array
+from jaxdiff.arrays import Array, PyTree
 from jaxdiff.data import images
 from jaxdiff.data.batches import permutation
 from jaxdiff.data.orders import multiple
@@ -121,11 +122,19 @@ def film(request: PlotRequest) -> tuple[np.ndarray, sampling.Trace, np.ndarray]:
     Image i is sample i of the same seed, label and number of steps.
     """
     run = request.run.with_sampler(num_steps=request.steps)
-    shared, num = (
-        run.sampler().shared(run.params),
-        min(request.num or FEW, request.most),
-    )
-    keys, cond = request.keys(np.arange(num)), run.conditions(num)
+    num = min(request.num or FEW, request.most)
+    return traced(replace(request, run=run), np.arange(num), run.conditions(num))
+
+
+def traced(
+    request: PlotRequest, index: np.ndarray, cond: PyTree
+) -> tuple[np.ndarray, sampling.Trace, np.ndarray]:
+    """Times f[s + 1], the way of the samples of those numbers i64[n], and the samples.
+
+    cond: theirs, leading with n.
+    """
+    run, keys = request.run, request.keys(index)
+    shared = run.sampler().shared(run.params)
     x_T = sampling.init_noise(
         keys,
         run.source.shape,

@@ -9,6 +9,7 @@ import numpy as np
 from jaxdiff import schema
 from jaxdiff.plots import losses
 from jaxdiff.runs.plot.spec import Experiment, Numbers, PlotRequest, PlotSpec, always
+from jaxdiff.train import epochs
 from jaxdiff.train.validation import lines_of
 
 # Fields that are measured, or do not change the training.
@@ -17,15 +18,23 @@ MOST_FIELDS, MOST_RUNS = 3, 18
 
 
 def draw_loss(request: PlotRequest, path: Path) -> Numbers:
-    """The training loss of metrics.jsonl, and the validation loss if there is one."""
+    """The training loss of metrics.jsonl, and the validation loss if there is one.
+
+    Of a single run also the mean of each epoch, and the two terms of a VAE's loss.
+    """
     runs = [request.run, *request.others]
     names = names_of(runs) if len(runs) > 1 else [""]
     lines = {name: lines_of(run.log) for name, run in zip(names, runs, strict=True)}
     name = loss_of(request.run)
-    losses.save_losses(path, lines, name=name)
+    means = epochs.means(request.run.log, request.run.config.train.batch_size)
+    means = [] if request.others else means
+    print(*epochs.in_words(means), sep="\n", end="\n" * bool(means))
+    points = [(epoch.last, epoch.loss) for epoch in means]
+    losses.save_losses(path, lines, name=name, epochs=points)
     numbers = {label: _numbers(some) for label, some in lines.items()}
     first = numbers.pop(names[0])
     about = {"loss": name, **first.pop(losses.TRAINING), **first}
+    about["epochs"] = [epoch._asdict() for epoch in means]
     if not request.others:
         return about
     beside = [

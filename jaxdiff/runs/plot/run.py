@@ -10,15 +10,20 @@ from jaxdiff.lock import locked
 from jaxdiff.runs import workdir
 from jaxdiff.runs.plot import (
     autoencoder,
+    counts,
     diffusion,
     guidance,
     losses,
     neighbours,
+    planes,
     quality,
 )
 from jaxdiff.runs.plot.spec import Experiment, PlotRequest
 
-HOMES = (diffusion, quality, guidance, autoencoder, losses, neighbours)
+HOMES = (
+    *(diffusion, quality, guidance, counts, neighbours),
+    *(autoencoder, planes, losses),
+)
 SPECS = {name: spec for home in HOMES for name, spec in home.SPECS.items()}
 
 

@@ -16,7 +16,12 @@ from jaxdiff import rng
 from jaxdiff.arrays import Array, require
 from jaxdiff.data.batches import permutation
 from jaxdiff.data.orders import classes_in_turn, to_show
-from jaxdiff.runs.evaluate.features import NO_LABELS, Extractor, load_extractor
+from jaxdiff.runs.evaluate.features import (
+    NO_LABELS,
+    TRAINED,
+    Extractor,
+    load_extractor,
+)
 from jaxdiff.runs.experiment import Experiment
 
 # {name: numbers, text, or arrays of them}, for KIND.json.
@@ -75,7 +80,9 @@ class PlotRequest:
 
     @property
     def no_labels(self) -> str:
-        """Why the extractor cannot name the classes of samples, or ""."""
+        """Why no extractor names the classes of samples, or ""."""
+        if not self.features:
+            return f"needs --features=WORKDIR: {TRAINED}"
         if not self.extractor.published:
             return ""
         return f"needs other --features: {self.features} {NO_LABELS}"

@@ -13,6 +13,7 @@ from jaxdiff.files import read_arrays
 from jaxdiff.runs import shards
 from jaxdiff.runs import workdir as files
 from jaxdiff.runs.train.setup import Run
+from jaxdiff.train import epochs
 from jaxdiff.train.log import Log
 from jaxdiff.train.state import Span
 from jaxdiff.train.timing import in_words
@@ -56,7 +57,10 @@ class Watch:
         )
 
     def finish(self) -> None:
-        """Print that the run is finished, and how to continue it."""
+        """Print the loss by epoch, that the run is finished, and how to continue it."""
+        rows = files.read_metrics(self._run.experiment.path) if self.writes else []
+        for text in epochs.in_words(epochs.means(rows, self._batch)):
+            self._print(text)
         spent = in_words(time.perf_counter() - self._began)
         self._print(
             f"finished at step {self._last:,} after {spent}; more train.num_steps "
@@ -93,8 +97,11 @@ class Watch:
         means = {k: float(np.mean(v, dtype=np.float64)) for k, v in values.items()}
         seconds = time.perf_counter() - (self._start or 0.0)
         examples = self._timed * self._batch
+        n = len(self._run.experiment.source)
+        losses, sizes = values["loss"], {"examples": n, "batch": self._batch}
+        means |= epochs.new_part(losses, self._last, **sizes)
         means["lr"] = float(self._run.lr(self._last - 1))
-        means["epoch"] = self._last * self._batch / len(self._run.experiment.source)
+        means["epoch"] = self._last * self._batch / n
         means["seconds"] = self._before + time.perf_counter() - self._began
         means["examples_per_second"] = rate = examples / seconds if examples else 0.0
         if self._log:

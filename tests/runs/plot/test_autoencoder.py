@@ -81,13 +81,13 @@ def test_distances_by_a_loop(runs):
 def test_all_draws_what_fits_and_prints_the_numbers(runs, tmp_path, capsys):
     request = PlotRequest(runs["plain"], num=12, beside=runs["variational"])
     paths = plot.draw(request, "all", tmp_path)
-    kinds = ["mean", "loss", "latents", "interpolation", "reconstructions", "decoded"]
-    assert [p.stem for p in paths] == kinds
+    kinds = ["latents", "interpolation", "reconstructions", "decoded", "sheet", "walks"]
+    assert {p.stem for p in paths} == {"mean", "loss", *kinds}
     assert all(p.stat().st_size > 100 for p in paths)
     printed = capsys.readouterr().out
     codes = autoencoder.encode_data(runs["plain"], 0, 12)
     assert f"KL to N(0, I) {codes.kl:.3g} nats" in printed
-    assert "the second run is nearer by" in printed
+    assert "in the middle variational is " in printed
     figures = json.loads((tmp_path / "latents.json").read_text())
     name = str(runs["plain"].workdir)
     assert figures[name] == {"kl": pytest.approx(codes.kl), "codes": len(codes.mean)}
@@ -119,6 +119,8 @@ def test_decoded_image_i_depends_on_its_seed_alone(runs, monkeypatch, tmp_path):
         ("decoded", {"beside": "map"}, "--beside is for latents, interpolation"),
         ("latents", {"beside": "other data"}, "same data"),
         ("latents", {"run": "number"}, "one number only"),
+        ("walks", {"beside": "number"}, "one number only"),
+        ("sheet", {"run": "map"}, "codes of two numbers, and model.latent_size of"),
     ],
 )
 def test_a_picture_that_cannot_be_drawn_is_refused(

@@ -17,7 +17,7 @@ from jaxdiff.runs.plot.spec import PlotRequest, real_images
 from tests.runs.conftest import tiny_config, untrained
 
 # What needs more than a trained run: --features, or train.evaluate_every.
-NEED_MORE = ("guidance", "progress")
+NEED_MORE = ("guidance", "counts", "progress")
 
 
 def drawn_by_all(data, *, trained=True):

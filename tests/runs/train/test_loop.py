@@ -12,7 +12,7 @@ from absl import logging
 from jaxdiff.data import batches
 from jaxdiff.runs import workdir
 from jaxdiff.runs.train import loop, setup
-from jaxdiff.train import parallel
+from jaxdiff.train import epochs, parallel
 from tests.runs.conftest import assert_same, at, numbers, read_state
 from tests.slow import slow_but
 
@@ -243,6 +243,9 @@ def test_metrics_are_one_object_a_line(whole):
         assert row["epoch"] == row["step"] * 8 / 40  # a batch of 8, 40 examples
         assert row["loss"] > 0 and row["grad_norm"] > 0
     assert all(row["examples_per_second"] > 0 for row in rows)
+    # five steps an epoch, the second of which begins with the sixth
+    assert [row["step"] for row in rows if epochs.NEW in row] == [6]
+    assert [epoch[:3] for epoch in epochs.means(rows, 8)] == [(1, 5, 5)]
     seconds = [row["seconds"] for row in rows]
     assert 0 < seconds[0] and seconds == sorted(seconds)
     assert list((whole[0] / "tensorboard").glob("events.*"))
