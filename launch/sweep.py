@@ -52,7 +52,9 @@ NUM_REAL = flags.DEFINE_integer("num_real", 0, "Real examples; 0 for all.")
 FIGURE = flags.DEFINE_list("figure", ["loss"], "Figures that sweep.png shows.")
 ONLY = flags.DEFINE_integer("only", None, "Train and evaluate the run of this number.")
 SLURM = flags.DEFINE_bool("slurm", False, "Write a script of a SLURM array instead.")
-COLLECT = flags.DEFINE_bool("collect", False, "Make table and pictures of what is there.")
+COLLECT = flags.DEFINE_bool(
+    "collect", False, "Make table and pictures of what is there."
+)
 
 MODES = ("only", "slurm", "collect")
 
@@ -65,11 +67,11 @@ def main() -> None:
     modes = [name for name in MODES if flags.FLAGS[name].present]
     if len(modes) > 1:
         cli.fail(f"--{' and --'.join(modes)} do not go together: choose one")
-    from jaxdiff.runs.sweep import results
+    from jaxdiff.runs.sweep import plan, results
     from jaxdiff.runs.sweep import run as sweep
 
     with cli.user_errors():
-        request = sweep.prepare(
+        request = plan.prepare(
             CONFIG.value,
             out=Path(OUT.value),
             over=OVER.value,

@@ -8,6 +8,8 @@ from jaxdiff.plots import styles
 from jaxdiff.plots.curves import DECADE
 from jaxdiff.plots.saving import save_figure
 
+# Points are marked on lines of fewer; values are ticks if they are no more.
+FEW, MOST_TICKS = 20, 6
 # Of a line or of points: x, numbers or names; y f[n]; errors f[n], 0 for none.
 Series = tuple[list[float] | list[str], np.ndarray, np.ndarray]
 
@@ -26,7 +28,7 @@ def save_swept(
     rows = list(dict.fromkeys(str(x) for some in first.values() for x in some[0]))
     side = 0.09 * max(map(len, rows)) * (not numeric)
     height = 3.4 if numeric else 1.2 + 0.32 * len(rows) + 0.08 * len(rows) * len(names)
-    figure = styles.figure(side + 3.4 * len(panels), height)
+    figure = styles.figure(side + 3.9 * len(panels), height)
     axes = figure.subplots(1, len(panels), sharey=not numeric, squeeze=False)[0]
     for axis, (label, some) in zip(axes, panels.items(), strict=True):
         if numeric:
@@ -46,6 +48,27 @@ def save_swept(
     save_figure(path, figure)
 
 
+def save_losses(
+    path: Path, lines: dict[str, list[tuple[np.ndarray, np.ndarray]]]
+) -> None:
+    """Draw {name: [(steps, losses)]}: those of one name, its seeds, in one style."""
+    figure = styles.figure(7.0, 4.5)
+    axis = figure.subplots()
+    for name, style in styles.of_lines([*lines]).items():
+        for i, (steps, losses) in enumerate(lines[name]):
+            mark = "o" if len(steps) < FEW else None
+            how = {"marker": mark, "ms": 3, "lw": 1.2, **style}
+            axis.plot(steps, losses, label="" if i else name, **how)
+    every = [float(y) for some in lines.values() for _, losses in some for y in losses]
+    if 0 < DECADE * min(every) < max(every):
+        axis.set_yscale("log")
+    axis.set(xlabel="optimiser step", ylabel="training loss, mean since the last point")
+    axis.grid(alpha=0.3, which="both")
+    if [*lines] != [""]:
+        figure.legend(loc="outside right upper")
+    save_figure(path, figure)
+
+
 def _lines(axis, some):
     every = [x for xs, _, _ in some.values() for x in xs]
     for name, style in styles.of_lines([*some]).items():
@@ -54,6 +77,10 @@ def _lines(axis, some):
         axis.errorbar(x, y, error, marker="o", ms=4, capsize=3, label=name, **style)
     if min(every) > 0 and max(every) >= DECADE * min(every):
         axis.set_xscale("log")
+    values = sorted({*every})
+    if len(values) <= MOST_TICKS:
+        axis.set_xticks(values, [f"{x:g}" for x in values])
+        axis.minorticks_off()
 
 
 def _points(axis, some, rows):

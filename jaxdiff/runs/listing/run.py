@@ -21,14 +21,14 @@ MEASURED = ("data.checksum", "data.mean", "data.std")
 
 
 class State(NamedTuple):
-    """config: {field: value} in today's fields; {} if it cannot be read
+    """fields: {field: value} in today's fields; {} if it cannot be read
     last:    the last whole line of metrics.jsonl; {} if there is none
     word:    "training", "finished", "stopped" or "not started"
     written: when the log was last written, in seconds since 1970; None for never
     problem: why something of it cannot be read; "" for nothing
     """
 
-    config: dict[str, Any]
+    fields: dict[str, Any]
     last: dict[str, Any]
     word: str
     written: float | None
@@ -48,8 +48,10 @@ def rows_of(folder: Path, sort: str = "") -> list[dict[str, Any]]:
     states = {path: read(path) for path in workdirs(folder)}
     if not states:
         raise FileNotFoundError(f"no runs below {folder}, {DEPTH} folders deep")
-    fields = differing([s.config for s in states.values() if s.config])
-    figures = list(dict.fromkeys(k for s in states.values() for k in figures_of(s.last)))
+    fields = differing([s.fields for s in states.values() if s.fields])
+    figures = list(
+        dict.fromkeys(k for s in states.values() for k in figures_of(s.last))
+    )
     rows = [_row(path, states[path], fields, figures) for path in states]
     column = sort.removeprefix("-")
     if not sort:
@@ -65,9 +67,9 @@ def _row(path, state, fields, figures):
     age = None if state.written is None else max(0.0, time.time() - state.written)
     return {
         "run": str(path),
-        **{field: state.config.get(field) for field in fields},
+        **{field: state.fields.get(field) for field in fields},
         "step": state.last.get("step"),
-        "num_steps": state.config.get("train.num_steps"),
+        "num_steps": state.fields.get("train.num_steps"),
         **{name: state.last.get(name) for name in figures},
         "state": state.word,
         "age": age,
@@ -98,9 +100,9 @@ def workdirs(folder: Path) -> Iterator[Path]:
 
 def read(workdir: Path) -> State:
     """The state of a run, whatever of it can be read."""
-    config, last, written, problems = {}, {}, None, []
+    fields, last, written, problems = {}, {}, None, []
     try:
-        config = schema.flat(schema.upgrade(files.read_json(workdir / CONFIG)))
+        fields = schema.flat(schema.upgrade(files.read_json(workdir / CONFIG)))
     except (OSError, ValueError) as error:
         problems.append(" ".join(str(error).split()))
     log = workdir / METRICS
@@ -109,8 +111,8 @@ def read(workdir: Path) -> State:
             written, last = log.stat().st_mtime, last_line(log)
     except (OSError, ValueError) as error:
         problems.append(" ".join(str(error).split()))
-    word = _word(last, config.get("train.num_steps", 0), lock.is_held(workdir))
-    return State(config, last, word, written, "; ".join(problems))
+    word = _word(last, fields.get("train.num_steps", 0), lock.is_held(workdir))
+    return State(fields, last, word, written, "; ".join(problems))
 
 
 def _word(last, num_steps, held):
@@ -151,7 +153,7 @@ def figures_of(last: dict[str, Any]) -> dict[str, float]:
 
 
 def differing(configs: Sequence[dict[str, Any]]) -> list[str]:
-    """Fields with more than one value; of one config, those with none of the defaults."""
+    """Fields with several values; of one config, those that are not the defaults."""
     default = schema.flat(schema.get_config())
     every = [*configs, default] if len(configs) == 1 else configs
     return [

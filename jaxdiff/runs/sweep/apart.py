@@ -24,9 +24,7 @@ class Failed(ValueError):
     """The function raised, or its process ended without a result."""
 
 
-def run_apart(
-    signals: Noted, cpu_devices: int, function: Callable, *args: Any
-) -> Any:
+def run_apart(signals: Noted, cpu_devices: int, function: Callable, *args: Any) -> Any:
     """function(*args) in a new process, with that many devices if they are of a CPU.
 
     A signal that this process notes is handed on once; so is the end of this process,

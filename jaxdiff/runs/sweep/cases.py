@@ -78,7 +78,13 @@ def make_cases(
     axes = _with_short_names(axes)
     cases = [_make_case(base, some, given) for some in itertools.product(*axes)]
     _check_distinct(cases)
-    return cases
+    first: dict[str, str] = {}  # config of training -> its run
+    runs = [first.setdefault(_key(case.trained), case.run) for case in cases]
+    return [case._replace(run=run) for case, run in zip(cases, runs, strict=True)]
+
+
+def _key(config):
+    return repr(sorted(flat(config).items()))
 
 
 def _make_case(base, options, given):
@@ -121,7 +127,7 @@ def _check_distinct(cases: Sequence[Case]) -> None:
     """ValueError for two cases of one config, or of one name."""
     seen: dict[str, Case] = {}
     for case in cases:
-        for key in (repr(sorted(flat(case.config).items())), case.name.lower()):
+        for key in (_key(case.config), case.name.lower()):
             other = seen.get(key)
             require(
                 other is None,
@@ -129,9 +135,6 @@ def _check_distinct(cases: Sequence[Case]) -> None:
                 'or name the change, as in --change "NAME: field=value"',
             )
             seen[key] = case
-    trained = {case.run: repr(sorted(flat(case.trained).items())) for case in cases}
-    same = [k for k, v in trained.items() if [*trained.values()].count(v) > 1]
-    require(not same, f"{' and '.join(same)} train the same: leave one out")
 
 
 def _parse_over(base: ConfigDict, text: str) -> list[Option]:
@@ -200,7 +203,7 @@ def _number(text):
 
 
 def _split(text: str) -> list[str]:
-    """At commas outside brackets and quotes: "ddim(eta=0.5, a=1),heun" has two parts."""
+    """At commas outside brackets and quotes: "lms(order=2, a=1),heun" is two."""
     depth, quote, parts = 0, "", [""]
     for character in text:
         if character == "," and not depth and not quote:
@@ -231,7 +234,9 @@ def _with_short_names(axes: list[list[Option]]) -> list[list[Option]]:
         short = end if ends.count(end) == 1 else column
         named.append(
             [
-                o._replace(name=_clean(o.name) if column == CHANGE else f"{short}={o.name}")
+                o._replace(
+                    name=_clean(o.name) if column == CHANGE else f"{short}={o.name}"
+                )
                 for o in options
             ]
         )

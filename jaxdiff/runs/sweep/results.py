@@ -9,12 +9,12 @@ import numpy as np
 from jaxdiff.arrays import require
 from jaxdiff.files import write_text
 from jaxdiff.notes import in_words
-from jaxdiff.plots import curves, sweeps
+from jaxdiff.plots import sweeps
 from jaxdiff.runs.sweep.cases import SEED
 
 Row = dict[str, Any]
 # Columns of a row that are no figures of the model.
-ABOUT = ("case", "step", "seeds", "parameters", "seconds", "state", "problem")
+ABOUT = ("case", "run", "step", "seeds", "parameters", "seconds", "state", "problem")
 NAMES = {"loss": "training loss", "frechet": "Frechet distance", "kid": "KID"}
 HIGHER = (
     *("precision", "recall", "density", "coverage"),
@@ -37,27 +37,32 @@ def write(
     """
     table = means(rows, varied)
     write_text(out / "table.md", markdown(text_rows(table, varied)))
-    lines = {
-        name: (np.array([r["step"] for r in log]), np.array([r["loss"] for r in log]))
-        for name, log in logs.items()
-        if log
-    }
+    axes = [column for column in varied if column != SEED]
+    lines = _losses(rows, logs, axes)
     if not lines:  # no run has begun
         return table
-    curves.save_lines(
-        out / "losses.png",
-        lines,
-        xlabel="optimiser step",
-        ylabel="training loss, mean since the last point",
-        log=True,
-    )
-    known = [k for k in figures_of(rows, varied)]
+    sweeps.save_losses(out / "losses.png", lines)
+    known = figures_of(rows, varied)
     for name in figures:
         require(name in known, f"--figure={name}: the figures are {', '.join(known)}")
-    axes = [column for column in varied if column != SEED]
-    panels = {label(k): _groups(table if axes else rows, axes or [SEED], k) for k in figures}
-    sweeps.save_swept(out / "sweep.png", panels, xlabel=_across(table, axes or [SEED]))
+    shown, axes = (table, axes) if axes else (rows, [SEED])
+    panels = {label(name): _groups(shown, axes, name) for name in figures}
+    sweeps.save_swept(out / "sweep.png", panels, xlabel=_across(shown, axes))
     return table
+
+
+def _losses(rows, logs, axes):
+    """{name: [(steps, losses)]}, one for each run; a name without the seed."""
+    lines, seen = {}, set()
+    for row in rows:
+        log = logs[row["run"]]
+        if log and row["run"] not in seen:
+            seen.add(row["run"])
+            short = [f"{k.rpartition('.')[2]} {row[k]}" for k in axes]
+            steps, losses = ([line[k] for line in log] for k in ("step", "loss"))
+            curve = np.array(steps), np.array(losses)
+            lines.setdefault(", ".join(short), []).append(curve)
+    return lines
 
 
 def figures_of(rows: list[Row], varied: list[str]) -> list[str]:
@@ -152,7 +157,7 @@ def _is_number(value):
     return isinstance(value, int | float) and not isinstance(value, bool)
 
 
-def _groups(rows, axes, figure):
+def _groups(rows: list[Row], axes: list[str], figure: str) -> dict[str, sweeps.Series]:
     """{name of the line: (x, y, errors)}; x are numbers, or names."""
     x = _across(rows, axes)
     groups: dict[str, list[Row]] = {}

@@ -1,150 +1,26 @@
 """A sweep: its cases checked, run in turn or one by one, and collected.
 
-OUT/sweep.json  the plan, and the figures of every case    OUT/RUN/  the workdirs
-OUT/evaluations/CASE/                                      OUT/table.md  sweep.png  losses.png
+OUT/sweep.json  the plan, and the figures of every case     OUT/RUN/  the workdirs
+OUT/evaluations/CASE/     OUT/table.md     OUT/sweep.png    OUT/losses.png
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import jax
-from ml_collections import ConfigDict
 from tqdm.auto import tqdm
 
-from jaxdiff import schema
 from jaxdiff.arrays import require
-from jaxdiff.files import read_json, write_json
-from jaxdiff.lock import is_empty, locked
+from jaxdiff.files import write_json, write_text
+from jaxdiff.lock import locked
 from jaxdiff.runs import workdir as files
-from jaxdiff.runs.evaluate.metrics import METRICS
 from jaxdiff.runs.listing import run as listing
 from jaxdiff.runs.sweep import results, work
 from jaxdiff.runs.sweep.apart import Failed, run_apart
-from jaxdiff.runs.sweep.cases import Case, make_cases
-from jaxdiff.runs.sweep.work import Evaluation
+from jaxdiff.runs.sweep.cases import Case
+from jaxdiff.runs.sweep.plan import EVALUATIONS, PLAN, Request, to_dict
 from jaxdiff.stopping import Noted, noted
-
-PLAN, EVALUATIONS = "sweep.json", "evaluations"
-
-
-class Request(NamedTuple):
-    """What launch.sweep does, checked as far as no data are needed: see `prepare`.
-
-    figures: what the picture shows.  parameters: of runs that were checked before
-    """
-
-    base: ConfigDict
-    cases: list[Case]
-    evaluation: Evaluation | None
-    figures: list[str]
-    out: Path
-    trust: bool
-    command: str
-    parameters: dict[str, int]
-
-    @property
-    def runs(self) -> dict[str, list[Case]]:
-        """The cases of each run, in order."""
-        names = dict.fromkeys(case.run for case in self.cases)
-        return {name: [c for c in self.cases if c.run == name] for name in names}
-
-
-def prepare(
-    base: ConfigDict,
-    *,
-    out: Path,
-    over: Sequence[str],
-    change: Sequence[str],
-    given: Collection[str],
-    evaluation: Evaluation | None,
-    figures: list[str],
-    trust: bool,
-    command: str,
-) -> Request:
-    """Make and compare the cases, and write nothing. Args: of make_cases, and flags.
-
-    Errors: ValueError, also where OUT holds another sweep, or something else.
-    """
-    cases = make_cases(base, over, change, given)
-    stored = _stored(out)
-    if stored:
-        _check_adds(stored, base, cases, out)
-        evaluation = _same_evaluation(stored, evaluation, out)
-    parameters = {k: v["parameters"] for k, v in stored.get("cases", {}).items()}
-    request = Request(
-        base, cases, evaluation, figures, out, trust, command, parameters
-    )
-    for name, some in request.runs.items():
-        files.check_same(out / name, files.recall(out / name, some[0].trained))
-        require(
-            evaluation or len(some) == 1,
-            f"{' and '.join(case.name for case in some)} differ in sampling alone, "
-            "which training does not show: give --metrics or --features",
-        )
-    measured = [name for name in figures if name in METRICS and not evaluation]
-    require(not measured, f"--figure={','.join(measured)} needs --metrics or --features")
-    return request
-
-
-def _stored(out: Path) -> dict[str, Any]:
-    """The plan in OUT, {} for none. Errors: ValueError for a folder of other things."""
-    if (out / PLAN).is_file():
-        return read_json(out / PLAN)
-    if out.is_file() or not is_empty(out):
-        raise ValueError(f"--out {out} holds something that is no sweep; choose another")
-    return {}
-
-
-def _plan(request: Request) -> dict[str, Any]:
-    return {
-        "command": request.command,
-        "base": request.base.to_dict(),
-        "evaluation": request.evaluation and request.evaluation._asdict(),
-        "cases": {case.name: _about(request, case) for case in request.cases},
-    }
-
-
-def _about(request, case):
-    fields = files.changes(request.base, case.config)
-    return {
-        "run": case.run,
-        "varied": case.varied,
-        "fields": {field: new for field, (_, new) in fields.items()},
-        "parameters": request.parameters[case.name],
-    }
-
-
-def _check_adds(stored, base, cases, out) -> None:
-    """ValueError unless the cases are the stored ones, and perhaps more."""
-    others = files.differing(schema.upgrade(stored["base"]), base)
-    cure = "Give the same command (with more values or changes), or another --out"
-    require(not others, f"{out} holds a sweep of {'; '.join(others)}. {cure}")
-    fields = {c.name: _plain(files.changes(base, c.config)) for c in cases}
-    for name, about in stored["cases"].items():
-        same = name in fields and fields[name] == _plain(
-            {field: (None, new) for field, new in about["fields"].items()}
-        )
-        require(same, f"{out} holds a sweep with {name}, which this one lacks. {cure}")
-
-
-def _plain(changes):
-    """{field: new value}, where JSON has made lists of tuples."""
-    return {k: [*v] if isinstance(v, tuple) else v for k, (_, v) in changes.items()}
-
-
-def _same_evaluation(stored, evaluation, out):
-    """The stored one, if there is one. Errors: ValueError if another is requested."""
-    before = stored["evaluation"]
-    if before is None:
-        return evaluation
-    before = Evaluation(**{**before, "metrics": (*before["metrics"],)})
-    require(
-        evaluation in (None, before),
-        f"{out} holds evaluations with {before}; give the same flags, or delete "
-        f"{out / EVALUATIONS} and the entry 'evaluation' of {PLAN}",
-    )
-    return before
 
 
 def run(request: Request) -> list[dict[str, Any]]:
@@ -177,7 +53,7 @@ def write_plan(request: Request, signals: Noted) -> Request:
         devices = request.base.train.cpu_devices
         counts = run_apart(signals, devices, work.check, missing, *how)
         request = request._replace(parameters=request.parameters | counts)
-    write_json(request.out / PLAN, _plan(request))
+    write_json(request.out / PLAN, to_dict(request))
     return request
 
 
@@ -207,13 +83,14 @@ def _run_apart(request, name, cases, signals, problems) -> None:
             problems[case.name] = str(error)
 
 
-def _missing(request, cases):
+def _missing(request: Request, cases: list[Case]) -> Iterator[tuple[Case, Any]]:
     """The cases to evaluate, with the arguments of work.evaluate."""
-    for case in cases if request.evaluation else ():
+    how = request.evaluation
+    for case in cases if how else ():
         out = request.out / EVALUATIONS / case.name
         if not work.evaluated(out):
-            run = request.out / case.run
-            yield case, (case.config, run, out, request.evaluation, request.trust)
+            args = case.config, request.out / case.run, out, how, request.trust
+            yield case, args
 
 
 def run_one(request: Request, number: int) -> None:
@@ -254,6 +131,7 @@ def collect(request: Request, problems: dict[str, str]) -> list[dict[str, Any]]:
         rows.append(
             {
                 "case": case.name,
+                "run": case.run,
                 **case.varied,
                 "step": state.last.get("step"),
                 **listing.figures_of(state.last),
@@ -268,7 +146,7 @@ def collect(request: Request, problems: dict[str, str]) -> list[dict[str, Any]]:
     table = results.write(
         request.out, [*request.cases[0].varied], rows, logs, request.figures
     )
-    write_json(request.out / PLAN, _plan(request) | {"rows": rows, "means": table})
+    write_json(request.out / PLAN, to_dict(request) | {"rows": rows, "means": table})
     return rows
 
 
@@ -300,5 +178,5 @@ def write_script(request: Request) -> Path:
             here=Path.cwd(),
             command=request.command,
         )
-        path.write_text(text, encoding="utf-8")
+        write_text(path, text)
     return path
