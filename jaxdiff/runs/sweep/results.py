@@ -168,7 +168,7 @@ def _groups(rows: list[Row], axes: list[str], figure: str) -> dict[str, sweeps.S
     numeric = x != SEED and all(_is_number(row[x]) for row in rows)
     return {
         name: (
-            [row[x] if numeric else str(row[x]) for row in some],
+            [float(row[x]) if numeric else str(row[x]) for row in some],
             np.array([row[figure] for row in some], float),
             np.array([row.get(f"{figure}_error", 0.0) for row in some], float),
         )
