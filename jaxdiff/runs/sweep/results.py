@@ -27,20 +27,21 @@ def write(
     out: Path,
     varied: list[str],
     rows: list[Row],
+    table: list[Row],
     logs: dict[str, list[dict[str, Any]]],
     figures: list[str],
-) -> list[Row]:
-    """Write OUT/table.md, sweep.png and losses.png; returns the means over seeds.
+) -> None:
+    """Write OUT/table.md, sweep.png and losses.png.
 
-    Args:   varied: the columns of the rows that the sweep varies.  figures: to draw.
+    Args:   varied: the columns of the rows that the sweep varies.  table: their means.
+            logs: of each run, the rows of metrics.jsonl.  figures: to draw.
     Errors: ValueError for a figure that no row has.
     """
-    table = means(rows, varied)
     write_text(out / "table.md", markdown(text_rows(table, varied)))
     axes = [column for column in varied if column != SEED]
     lines = _losses(rows, logs, axes)
     if not lines:  # no run has begun
-        return table
+        return
     sweeps.save_losses(out / "losses.png", lines)
     known = figures_of(rows, varied)
     for name in figures:
@@ -48,7 +49,6 @@ def write(
     shown, axes = (table, axes) if axes else (rows, [SEED])
     panels = {label(name): _groups(shown, axes, name) for name in figures}
     sweeps.save_swept(out / "sweep.png", panels, xlabel=_across(shown, axes))
-    return table
 
 
 def _losses(rows, logs, axes):

@@ -127,6 +127,7 @@ def collect(request: Request, problems: dict[str, str]) -> list[dict[str, Any]]:
     rows = []
     for case in request.cases:
         state = states[case.run]
+        begun = files.holds_run(request.out / case.run)
         done = work.evaluated(request.out / EVALUATIONS / case.name)
         rows.append(
             {
@@ -139,14 +140,14 @@ def collect(request: Request, problems: dict[str, str]) -> list[dict[str, Any]]:
                 "parameters": request.parameters.get(case.name),
                 "seconds": state.last.get("seconds"),
                 "state": "failed" if case.name in problems else state.word,
-                "problem": problems.get(case.name, state.problem),
+                "problem": problems.get(case.name, state.problem * begun),
             }
         )
-    logs = {name: files.read_metrics(request.out / name) for name in request.runs}
-    table = results.write(
-        request.out, [*request.cases[0].varied], rows, logs, request.figures
-    )
+    varied = [*request.cases[0].varied]
+    table = results.means(rows, varied)
     write_json(request.out / PLAN, to_dict(request) | {"rows": rows, "means": table})
+    logs = {name: files.read_metrics(request.out / name) for name in request.runs}
+    results.write(request.out, varied, rows, table, logs, request.figures)
     return rows
 
 

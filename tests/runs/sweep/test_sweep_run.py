@@ -117,6 +117,7 @@ def test_a_task_of_an_array_runs_one_and_a_failure_is_named(tmp_path, here):
     run.write_script(prepare(out, over))
     run.run_one(prepare(out, over), 0)
     rows = run.collect(prepare(out, over), {})
+    assert not any(row["problem"] for row in rows)
     assert [row["state"] for row in rows] == ["finished", "not started"]
     rows = run.run(prepare(out, over))
     assert trained(here) == ["lr=1e+25"]
@@ -143,7 +144,7 @@ def test_sampling_fields_share_a_run_and_are_evaluated(tmp_path, here):
     again = prepare(tmp_path, ["sampler.num_steps=1,3"])
     assert again.evaluation == how and run.run(again) == rows and not here
     with pytest.raises(ValueError, match="holds evaluations with"):
-        prepare(tmp_path, ["sampler.num_steps=1"], evaluation=how._replace(num=9))
+        prepare(tmp_path, ["sampler.num_steps=1,3"], evaluation=how._replace(num=9))
     with pytest.raises(ValueError, match="--metrics has no 'mood'"):
         other = how._replace(metrics=("mood",))
         run.run(prepare(tmp_path / "b", ["seed=0,1"], evaluation=other))
