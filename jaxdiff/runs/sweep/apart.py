@@ -11,6 +11,7 @@ from collections.abc import Callable
 from typing import Any
 
 import jax
+from tqdm.std import tqdm
 
 from jaxdiff.stopping import Noted, Stopped
 
@@ -61,6 +62,8 @@ def _answer(send, cpu_devices, function, args) -> None:
     """In the new process: call the function, and send what it gives."""
     with contextlib.suppress(AttributeError, OSError):
         os.setsid()  # signals of the terminal come by way of the caller
+    # tqdm's lock for several processes would be reported as leaked after a kill
+    tqdm.set_lock(threading.RLock())
     threading.Thread(target=_end_with_parent, daemon=True).start()
     jax.config.update("jax_num_cpu_devices", cpu_devices)
     try:
@@ -69,7 +72,7 @@ def _answer(send, cpu_devices, function, args) -> None:
         text = " ".join(str(error).split())
         send.send(("failed", text or type(error).__name__))
     except KeyboardInterrupt:  # the training loop has saved
-        os._exit(0)
+        send.close()
 
 
 def _end_with_parent() -> None:
