@@ -67,11 +67,12 @@ def main() -> None:
     modes = [name for name in MODES if flags.FLAGS[name].present]
     if len(modes) > 1:
         cli.fail(f"--{' and --'.join(modes)} do not go together: choose one")
-    from jaxdiff.runs.sweep import plan, results
+    from jaxdiff.runs.sweep import results
     from jaxdiff.runs.sweep import run as sweep
+    from jaxdiff.runs.sweep.request import prepare
 
     with cli.user_errors():
-        request = plan.prepare(
+        request = prepare(
             CONFIG.value,
             out=Path(OUT.value),
             over=OVER.value,

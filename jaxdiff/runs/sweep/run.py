@@ -1,6 +1,6 @@
 """A sweep: its cases checked, run in turn or one by one, and collected.
 
-OUT/sweep.json  the plan, and the figures of every case     OUT/RUN/  the workdirs
+OUT/sweep.json  the cases, and the figures of each     OUT/RUN/  the workdirs
 OUT/evaluations/CASE/     OUT/table.md     OUT/sweep.png    OUT/losses.png
 """
 
@@ -19,7 +19,7 @@ from jaxdiff.runs.listing import run as listing
 from jaxdiff.runs.sweep import results, work
 from jaxdiff.runs.sweep.apart import Failed, run_apart
 from jaxdiff.runs.sweep.cases import Case
-from jaxdiff.runs.sweep.plan import EVALUATIONS, PLAN, Request, to_dict
+from jaxdiff.runs.sweep.request import EVALUATIONS, RECORD, Request, to_dict
 from jaxdiff.stopping import Noted, noted
 
 
@@ -32,14 +32,14 @@ def run(request: Request) -> list[dict[str, Any]]:
     jax.config.update("jax_platforms", "cpu")
     with locked(request.out), noted() as signals:
         signals.arm()
-        request = write_plan(request, signals)
+        request = write_record(request, signals)
         problems = {}
         for name, cases in request.runs.items():
             _run_apart(request, name, cases, signals, problems)
     return collect(request, problems)
 
 
-def write_plan(request: Request, signals: Noted) -> Request:
+def write_record(request: Request, signals: Noted) -> Request:
     """Build what was not built before, and write sweep.json; returns the request with
     all numbers of parameters. Errors: ValueError that names the case.
     """
@@ -53,7 +53,7 @@ def write_plan(request: Request, signals: Noted) -> Request:
         devices = request.base.train.cpu_devices
         counts = run_apart(signals, devices, work.check, missing, *how)
         request = request._replace(parameters=request.parameters | counts)
-    write_json(request.out / PLAN, to_dict(request))
+    write_json(request.out / RECORD, to_dict(request))
     return request
 
 
@@ -145,7 +145,7 @@ def collect(request: Request, problems: dict[str, str]) -> list[dict[str, Any]]:
         )
     varied = [*request.cases[0].varied]
     table = results.means(rows, varied)
-    write_json(request.out / PLAN, to_dict(request) | {"rows": rows, "means": table})
+    write_json(request.out / RECORD, to_dict(request) | {"rows": rows, "means": table})
     logs = {name: files.read_metrics(request.out / name) for name in request.runs}
     results.write(request.out, varied, rows, table, logs, request.figures)
     return rows
@@ -170,7 +170,7 @@ def write_script(request: Request) -> Path:
     jax.config.update("jax_platforms", "cpu")
     with locked(request.out), noted() as signals:
         signals.arm()
-        request = write_plan(request, signals)
+        request = write_record(request, signals)
         out, path = request.out.resolve(), request.out / "sweep.sbatch"
         text = SCRIPT.format(
             name=out.name,

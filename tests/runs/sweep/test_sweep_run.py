@@ -10,7 +10,8 @@ import pytest
 from PIL import Image
 
 from jaxdiff.runs import workdir
-from jaxdiff.runs.sweep import apart, plan, results, run, work
+from jaxdiff.runs.sweep import apart, results, run, work
+from jaxdiff.runs.sweep import request as requests
 from jaxdiff.stopping import Noted, Stopped, noted
 from tests.runs.conftest import tiny_config, untrained
 
@@ -25,7 +26,7 @@ def prepare(out, over=("train.lr=0.01,0.02", "seed=0,1"), **changed):
         "command": "python -m launch.sweep",
     }
     base = tiny_config(num_steps=4, **changed.pop("base", {}))
-    return plan.prepare(base, out=out, over=over, **how | changed)
+    return requests.prepare(base, out=out, over=over, **how | changed)
 
 
 def train(config, folder, trust):

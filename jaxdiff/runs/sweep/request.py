@@ -1,4 +1,4 @@
-"""The plan of a sweep: its cases, compared with what its folder holds already."""
+"""The request of a sweep: its cases, compared with what its folder holds already."""
 
 from collections.abc import Collection, Sequence
 from pathlib import Path
@@ -15,7 +15,7 @@ from jaxdiff.runs.evaluate.metrics import METRICS
 from jaxdiff.runs.sweep.cases import Case, make_cases
 from jaxdiff.runs.sweep.work import Evaluation
 
-PLAN, EVALUATIONS = "sweep.json", "evaluations"
+RECORD, EVALUATIONS = "sweep.json", "evaluations"
 
 
 class Request(NamedTuple):
@@ -79,9 +79,9 @@ def prepare(
 
 
 def _stored(out: Path) -> dict[str, Any]:
-    """The plan in OUT, {} for none. Errors: ValueError for a folder of other things."""
-    if (out / PLAN).is_file():
-        return read_json(out / PLAN)
+    """sweep.json of OUT, {} for none. Errors: ValueError for what is no sweep."""
+    if (out / RECORD).is_file():
+        return read_json(out / RECORD)
     if out.is_file() or not is_empty(out):
         raise ValueError(
             f"--out {out} holds something that is no sweep; choose another"
@@ -136,6 +136,6 @@ def _same_evaluation(stored, evaluation, out):
     require(
         evaluation in (None, before),
         f"{out} holds evaluations with {before}; give the same flags, or delete "
-        f"{out / EVALUATIONS} and the entry 'evaluation' of {PLAN}",
+        f"{out / EVALUATIONS} and the entry 'evaluation' of {RECORD}",
     )
     return before
