@@ -11,7 +11,7 @@ from jaxdiff.plots.saving import save_figure
 # Points are marked on lines of fewer; values are ticks if they are no more.
 FEW, MOST_TICKS = 20, 6
 # Of a line or of points: x, numbers or names; y f[n]; errors f[n], 0 for none.
-Series = tuple[list[float] | list[str], np.ndarray, np.ndarray]
+Series = tuple[list[float | str], np.ndarray, np.ndarray]
 
 
 def save_swept(
