@@ -10,7 +10,7 @@ from jaxdiff.arrays import require
 from jaxdiff.files import write_text
 from jaxdiff.notes import in_words
 from jaxdiff.plots import sweeps
-from jaxdiff.runs.sweep.cases import SEED
+from jaxdiff.runs.sweep.cases import CHANGE, SEED
 
 Row = dict[str, Any]
 # Columns of a row that are no figures of the model.
@@ -58,7 +58,8 @@ def _losses(rows, logs, axes):
         log = logs[row["run"]]
         if log and row["run"] not in seen:
             seen.add(row["run"])
-            short = [f"{k.rpartition('.')[2]} {row[k]}" for k in axes]
+            ends = {k: "" if k == CHANGE else k.rpartition(".")[2] + " " for k in axes}
+            short = [f"{end}{row[k]}" for k, end in ends.items()]
             steps, losses = ([line[k] for line in log] for k in ("step", "loss"))
             curve = np.array(steps), np.array(losses)
             lines.setdefault(", ".join(short), []).append(curve)
