@@ -5,6 +5,24 @@ TFDS_DATA_DIR=... python -m launch.train --config=configs/mnist_linear.py \
 
 Five epochs of 18,435 images; about two minutes on two CPU cores. The network gets
 neither time nor label, predicts x0, and sampling starts from uniform noise.
+
+Four improvements, each alone and all together, beside this config: another noise
+schedule; a U-Net with the time as its input, of fewer parameters; the absolute error as
+the loss; a solver that uses the prediction before. Distances are in the features of a
+classifier of all ten digits. About 20 minutes on two CPU cores, with the classifier:
+
+python -m launch.train --config=configs/fashion_features.py \
+    --config.data.dataset=mnist --config.data.flip=False --config.train.num_steps=500 \
+    --workdir=runs/mnist_features
+N="model.name=unet model.channels=10 model.multipliers=(1,2,4) model.num_blocks=1"
+python -m launch.sweep --config=configs/mnist_linear.py --out=runs/improvements \
+    --change "schedule: diffusion.schedule=cosine" --change "network: $N" \
+    --change "loss: diffusion.distance=mae" \
+    --change "sampler: sampler.solver=dpmpp_2m" \
+    --change "all four: diffusion.schedule=cosine $N diffusion.distance=mae \
+              sampler.solver=dpmpp_2m" \
+    --features=runs/mnist_features --metrics=frechet,kid,precision,density,inception \
+    --num_real=5000 --figure=frechet,kid,density
 """
 
 from configs import base

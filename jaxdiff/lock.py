@@ -12,7 +12,6 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
-import jax
 from filelock import FileLock, Timeout
 
 from jaxdiff.files import PARTS, write_json
@@ -30,6 +29,8 @@ def locked(folder: Path, patience: float = 0.0) -> Iterator[None]:
     another writer.
     Errors: ValueError that names the host, process and start of who writes already.
     """
+    import jax  # here, so that whoever reads the state of a lock does without
+
     if jax.process_index():
         yield
         return
@@ -73,6 +74,20 @@ def is_empty(folder: Path) -> bool:
     """Whether it holds nothing but hidden files (the lock), or does not exist."""
     inside = folder.iterdir() if folder.is_dir() else ()
     return all(path.name.startswith(".") for path in inside)
+
+
+def is_held(folder: Path) -> bool:
+    """Whether a process writes to it now, which is not disturbed."""
+    if not (folder / OWNER).exists():
+        return False
+    with contextlib.suppress(OSError, ImportError), (folder / LOCK).open() as file:
+        import fcntl  # of Unix
+
+        try:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+    return False
 
 
 def _owner(folder: Path) -> str:

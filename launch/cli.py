@@ -159,10 +159,6 @@ def run(
             fail(f"which {word}? Give it before the flags; --help lists them")
         if len(words) > bool(word) and not many:
             fail(f"{words[-1]!r} is not a flag; flags look like --config=configs/x.py")
-        import jax
-
-        from jaxdiff import ranges, schema
-
         for stream in (sys.stdout, sys.stderr):  # names in a locale without letters
             with contextlib.suppress(AttributeError):
                 stream.reconfigure(errors="backslashreplace")
@@ -170,6 +166,10 @@ def run(
         if "ema" in flags.FLAGS and flags.FLAGS["ema"].value is not None:
             config.sampler.ema = flags.FLAGS["ema"].value
         if config is not None:
+            import jax
+
+            from jaxdiff import ranges, schema
+
             texts = {k: v for k, v in schema.flat(config).items() if str(v)[:1] == "~"}
             config.update_from_flattened_dict(
                 {field: expanduser(path) for field, path in texts.items()}

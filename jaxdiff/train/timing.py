@@ -101,12 +101,3 @@ def peak_memory() -> dict[str, float]:
         return {"peak device memory, MiB": stats["peak_bytes_in_use"] / 2**20}
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return {"peak process memory, MiB": peak / 2**10}
-
-
-def in_words(seconds: int | float) -> str:
-    """ "5 s", "3 min 20 s", "2 h 5 min"."""
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    if hours:
-        return f"{hours:,} h {minutes} min"
-    return f"{minutes} min {rest} s" if minutes else f"{rest} s"

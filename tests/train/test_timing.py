@@ -73,11 +73,3 @@ def test_the_rate_of_matrix_products_by_hand(monkeypatch):
     devices, n, _ = product.shape
     assert devices == 4 and (product == n).all()
     assert rate == pytest.approx(4 * 2 * n**3 / 0.25)
-
-
-@pytest.mark.parametrize(
-    ("seconds", "text"),
-    [(4.6, "5 s"), (200, "3 min 20 s"), (7500, "2 h 5 min"), (4e5, "111 h 6 min")],
-)
-def test_times_in_words(seconds, text):
-    assert timing.in_words(seconds) == text

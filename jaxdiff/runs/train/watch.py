@@ -10,13 +10,13 @@ import numpy as np
 from tqdm.auto import tqdm
 
 from jaxdiff.files import read_arrays
+from jaxdiff.notes import in_words
 from jaxdiff.runs import shards
 from jaxdiff.runs import workdir as files
 from jaxdiff.runs.train.setup import Run
 from jaxdiff.train import epochs
 from jaxdiff.train.log import Log
 from jaxdiff.train.state import Span
-from jaxdiff.train.timing import in_words
 
 # Metrics of the steps since the last line of the log, of a run that was stopped.
 INTERVAL = "interval.npz"

@@ -1,0 +1,95 @@
+"""Figures over what was varied: lines over numbers, points beside names."""
+
+from pathlib import Path
+
+import numpy as np
+
+from jaxdiff.plots import styles
+from jaxdiff.plots.curves import DECADE
+from jaxdiff.plots.saving import save_figure
+
+# Points are marked on lines of fewer; values are ticks if they are no more.
+FEW, MOST_TICKS = 20, 6
+# Of a line or of points: x, numbers or names; y f[n]; errors f[n], 0 for none.
+Series = tuple[list[float | str], np.ndarray, np.ndarray]
+
+
+def save_swept(
+    path: Path, panels: dict[str, dict[str, Series]], *, xlabel: str
+) -> None:
+    """Draw {label of the figure: {name: series}} side by side, with error bars.
+
+    Numbers are along a horizontal axis, logarithmic if they span a decade. Names are
+    below one another, and a dashed line is at the first one's figure.
+    """
+    first = next(iter(panels.values()))
+    names = [*first]
+    numeric = all(isinstance(x, int | float) for s in first.values() for x in s[0])
+    rows = list(dict.fromkeys(str(x) for some in first.values() for x in some[0]))
+    side = 0.09 * max(map(len, rows)) * (not numeric)
+    height = 3.4 if numeric else 1.2 + 0.32 * len(rows) + 0.08 * len(rows) * len(names)
+    figure = styles.figure(side + 3.9 * len(panels), height)
+    axes = figure.subplots(1, len(panels), sharey=not numeric, squeeze=False)[0]
+    for axis, (label, some) in zip(axes, panels.items(), strict=True):
+        if numeric:
+            _lines(axis, some)
+            axis.set(xlabel=xlabel, ylabel=label)
+        else:
+            _points(axis, some, rows)
+            axis.set(xlabel=label)
+        axis.grid(alpha=0.3, which="both" if numeric else "major")
+    if not numeric:
+        axes[0].set_yticks(range(len(rows)), rows)
+        axes[0].invert_yaxis()
+        axes[0].set(ylabel=xlabel)
+    if len(names) > 1:
+        handles = axes[0].get_legend_handles_labels()
+        figure.legend(*handles, loc="outside upper center", ncols=min(len(names), 4))
+    save_figure(path, figure)
+
+
+def save_losses(
+    path: Path, lines: dict[str, list[tuple[np.ndarray, np.ndarray]]]
+) -> None:
+    """Draw {name: [(steps, losses)]}: those of one name, its seeds, in one style."""
+    figure = styles.figure(7.0, 4.5)
+    axis = figure.subplots()
+    for name, style in styles.of_lines([*lines]).items():
+        for i, (steps, losses) in enumerate(lines[name]):
+            mark = "o" if len(steps) < FEW else None
+            how = {"marker": mark, "ms": 3, "lw": 1.2, **style}
+            axis.plot(steps, losses, label="" if i else name, **how)
+    every = [float(y) for some in lines.values() for _, losses in some for y in losses]
+    if 0 < DECADE * min(every) < max(every):
+        axis.set_yscale("log")
+    axis.set(xlabel="optimiser step", ylabel="training loss, mean since the last point")
+    axis.grid(alpha=0.3, which="both")
+    if [*lines] != [""]:
+        figure.legend(loc="outside right upper")
+    save_figure(path, figure)
+
+
+def _lines(axis, some):
+    every = [x for xs, _, _ in some.values() for x in xs]
+    for name, style in styles.of_lines([*some]).items():
+        order = np.argsort(some[name][0])
+        x, y, error = (np.asarray(part)[order] for part in some[name])
+        axis.errorbar(x, y, error, marker="o", ms=4, capsize=3, label=name, **style)
+    if min(every) > 0 and max(every) >= DECADE * min(every):
+        axis.set_xscale("log")
+    values = sorted({*every})
+    if len(values) <= MOST_TICKS:
+        axis.set_xticks(values, [f"{x:g}" for x in values])
+        axis.minorticks_off()
+
+
+def _points(axis, some, rows):
+    spread = 0.3 * (len(some) > 1)
+    places = np.linspace(-spread, spread, len(some))
+    marks = styles.of_classes([*some]).items()
+    for place, (name, style) in zip(places, marks, strict=True):
+        names, x, error = some[name]
+        y = [rows.index(str(one)) + place for one in names]
+        axis.errorbar(x, y, xerr=error, ls="", ms=6, capsize=3, label=name, **style)
+        if len(some) == 1 and len(rows) > 1:
+            axis.axvline(x[0], color="0.5", linestyle="dashed", linewidth=1, zorder=0)

@@ -1,0 +1,257 @@
+"""The cases of a sweep: every combination of what is varied, checked before any run.
+
+A case is a config. Cases that differ in config.sampler alone, which changes samples and
+not training, share one run.
+"""
+
+import ast
+import itertools
+import re
+import shlex
+from collections.abc import Collection, Sequence
+from typing import Any, NamedTuple
+
+from ml_collections import ConfigDict
+
+from jaxdiff import fields, ranges
+from jaxdiff.arrays import require
+from jaxdiff.choices import hint, respec
+from jaxdiff.schema import flat, get_config
+from jaxdiff.train import lr_schedules
+
+BASE, CHANGE, SEED = "base", "change", "seed"
+# Blocks of a config that training does not depend on.
+SAMPLING = "sampler."
+# The longest name of a folder, in characters, which every file system takes.
+LONGEST = 200
+LITERAL = {"int": int, "float": float, "tuple": tuple}
+
+Fields = dict[str, Any]
+
+
+class Case(NamedTuple):
+    """name:   of its evaluation, and in tables: "network,seed=1"
+    varied: what distinguishes it: {"change": "network", "seed": 1}
+    run:    the folder of its run; several cases may share one
+    config: of the case.  trained: of its run, with the sampler of the base
+    """
+
+    name: str
+    varied: Fields
+    run: str
+    config: ConfigDict
+    trained: ConfigDict
+
+
+class Option(NamedTuple):
+    """One value of one thing that is varied: its column, its value there, its fields,
+    and its name in that of a case.
+    """
+
+    column: str
+    value: Any
+    fields: Fields
+    name: str
+
+
+def make_cases(
+    base: ConfigDict,
+    over: Sequence[str],
+    change: Sequence[str],
+    given: Collection[str] = (),
+) -> list[Case]:
+    """Every combination of the values of each --over, of the base and of each --change.
+
+    Args:   over: "field=v1,v2".  change: "field=value field=value", a name and ": "
+            before it or not.  given: fields of `base` that flags have set.
+    Errors: ValueError that names the combination, for a field or value that does not
+            fit, and for two cases that are the same.
+    """
+    require(over or change, "nothing is varied: give --over or --change")
+    axes = [_parse_over(base, text) for text in over]
+    columns = [options[0].column for options in axes]
+    for column in columns:
+        require(columns.count(column) == 1, f"--over {column} is given twice")
+    if change:
+        options = [_parse_change(base, text) for text in change]
+        axes.insert(0, [Option(CHANGE, BASE, {}, BASE), *options])
+    axes = _with_short_names(axes)
+    cases = [_make_case(base, some, given) for some in itertools.product(*axes)]
+    _check_distinct(cases)
+    first: dict[str, str] = {}  # config of training -> its run
+    runs = [first.setdefault(_key(case.trained), case.run) for case in cases]
+    return [case._replace(run=run) for case, run in zip(cases, runs, strict=True)]
+
+
+def _key(config):
+    return repr(sorted(flat(config).items()))
+
+
+def _make_case(base, options, given):
+    values: Fields = {}
+    name = _name([option.name for option in options])
+    for option in options:
+        both = [field for field in option.fields if field in values]
+        require(not both, f"{name}: {', '.join(both)} is varied twice")
+        values |= option.fields
+    trains = [o for o in options if not _only_samples(o)]
+    run = _name([option.name for option in trains]) or BASE
+    try:
+        config = _with(base, values, given)
+        kept = {k: v for k, v in values.items() if not k.startswith(SAMPLING)}
+        trained = _with(base, kept, given)
+    except ValueError as error:
+        raise ValueError(f"{name}: {error}") from None
+    return Case(name, {o.column: o.value for o in options}, run, config, trained)
+
+
+def _only_samples(option):
+    return bool(option.fields) and all(k.startswith(SAMPLING) for k in option.fields)
+
+
+def _with(base: ConfigDict, values: Fields, given: Collection[str]) -> ConfigDict:
+    """The base with other values; other choices set back what they do not take.
+
+    Errors: ValueError for what is out of range, or is not taken.
+    """
+    config = base.copy_and_resolve_references()
+    config.update_from_flattened_dict(values)
+    if any(field in fields.CHOICES for field in values):
+        fields.settle(config, {*given, *values})
+    ranges.check(config)
+    fields.check(config)
+    return config
+
+
+def _check_distinct(cases: Sequence[Case]) -> None:
+    """ValueError for two cases of one config, or of one name."""
+    seen: dict[str, Case] = {}
+    for case in cases:
+        for key in (_key(case.config), case.name.lower()):
+            other = seen.get(key)
+            require(
+                other is None,
+                f"{case.name} and {other and other.name} are the same: leave one out, "
+                'or name the change, as in --change "NAME: field=value"',
+            )
+            seen[key] = case
+
+
+def _parse_over(base: ConfigDict, text: str) -> list[Option]:
+    field, equals, values = text.partition("=")
+    require(equals and values, f"--over {text}: expected FIELD=VALUE,VALUE")
+    options = []
+    for part in _split(values):
+        value = _value(base, field, part, f"--over {text}")
+        # a rate is shown as the number that was given
+        number = _number(part)
+        shown = number if isinstance(value, str) and number is not None else value
+        options.append(Option(field, shown, {field: value}, _text(shown)))
+    return options
+
+
+def _parse_change(base: ConfigDict, text: str) -> Option:
+    name, colon, rest = text.partition(":")
+    if not colon or "=" in name:
+        name, rest = "", text
+    values: Fields = {}
+    try:
+        words = shlex.split(rest)
+    except ValueError as error:
+        raise ValueError(f"--change {text}: {error}") from None
+    for word in words:
+        field, equals, value = word.partition("=")
+        require(equals and field not in values, f"--change {text}: not FIELD=VALUE")
+        values[field] = _value(base, field, value, f"--change {text}")
+    require(values, f"--change {text}: expected FIELD=VALUE, one or more")
+    short = ",".join(f"{k.rpartition('.')[2]}={_text(v)}" for k, v in values.items())
+    name = name.strip() or short
+    require(name != BASE, f"--change {text}: {BASE!r} is the unchanged config")
+    return Option(CHANGE, name, values, name)
+
+
+def _value(base: ConfigDict, field: str, text: str, flag: str) -> Any:
+    """A text as a value of the field's type; for train.lr a number is the peak."""
+    known = flat(get_config())
+    require(field in known, f"{flag}: no field {field!r}{_near(field, known)}")
+    kind = type(known[field]).__name__
+    if field == "train.lr" and _number(text) is not None:
+        return respec(lr_schedules, base.train.lr, peak=_number(text))
+    if kind == "str":
+        return text
+    if kind == "bool" and text.lower() in ("true", "false"):
+        return text.lower() == "true"
+    try:
+        value = ast.literal_eval(text)
+        fits = type(value) is LITERAL.get(kind) or (kind, type(value)) == ("float", int)
+    except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError):
+        fits = False
+    require(fits, f"{flag}: {field} must be of type {kind}, got {text!r}")
+    return float(value) if kind == "float" else value
+
+
+def _near(field, known):
+    same = [name for name in known if name.rpartition(".")[2] == field]
+    return f"; did you mean {same[0]!r}?" if same else hint(field, known)
+
+
+def _number(text):
+    try:
+        return float(text)
+    except ValueError:
+        return None
+
+
+def _split(text: str) -> list[str]:
+    """At commas outside brackets and quotes: "lms(order=2, a=1),heun" is two."""
+    depth, quote, parts = 0, "", [""]
+    for character in text:
+        if character == "," and not depth and not quote:
+            parts.append("")
+            continue
+        parts[-1] += character
+        if quote:
+            quote = "" if character == quote else quote
+        elif character in "'\"":
+            quote = character
+        else:
+            depth += (character in "([{") - (character in ")]}")
+    return [part.strip() for part in parts]
+
+
+def _text(value: Any) -> str:
+    """As it stands in the name of a folder."""
+    text = f"{value:g}" if isinstance(value, float) else str(value)
+    return re.sub(r"[^\w.+=-]+", "_", text).strip("_.") or "none"
+
+
+def _with_short_names(axes: list[list[Option]]) -> list[list[Option]]:
+    """Names "lr=0.001" of the options; of changes, and of equal ends, in full."""
+    ends = [options[0].column.rpartition(".")[2] for options in axes]
+    named = []
+    for end, options in zip(ends, axes, strict=True):
+        column = options[0].column
+        short = end if ends.count(end) == 1 else column
+        named.append(
+            [
+                o._replace(
+                    name=_clean(o.name) if column == CHANGE else f"{short}={o.name}"
+                )
+                for o in options
+            ]
+        )
+    return named
+
+
+def _clean(name):
+    return re.sub(r"[^\w.+=,-]+", "_", name).strip("_.") or "none"
+
+
+def _name(parts: Sequence[str]) -> str:
+    name = ",".join(parts)
+    require(
+        len(name) <= LONGEST,
+        f"{name[:40]}... is too long for the name of a folder: name the change, as in "
+        '--change "NAME: field=value"',
+    )
+    return name

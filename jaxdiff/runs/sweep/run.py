@@ -1,0 +1,183 @@
+"""A sweep: its cases checked, run in turn or one by one, and collected.
+
+OUT/sweep.json  the cases, and the figures of each     OUT/RUN/  the workdirs
+OUT/evaluations/CASE/     OUT/table.md     OUT/sweep.png    OUT/losses.png
+"""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import jax
+from tqdm.auto import tqdm
+
+from jaxdiff.arrays import require
+from jaxdiff.files import write_json, write_text
+from jaxdiff.lock import locked
+from jaxdiff.runs import workdir as files
+from jaxdiff.runs.listing import run as listing
+from jaxdiff.runs.sweep import results, work
+from jaxdiff.runs.sweep.apart import Failed, run_apart
+from jaxdiff.runs.sweep.cases import Case
+from jaxdiff.runs.sweep.request import EVALUATIONS, RECORD, Request, to_dict
+from jaxdiff.stopping import Noted, noted
+
+
+def run(request: Request) -> list[dict[str, Any]]:
+    """Check, train and evaluate what is missing, in turn. Returns the rows of results.
+
+    Errors: ValueError, before any run; Stopped after a signal, when the run is saved.
+    """
+    # the devices are for the runs, each in a process of its own
+    jax.config.update("jax_platforms", "cpu")
+    with locked(request.out), noted() as signals:
+        signals.arm()
+        request = write_record(request, signals)
+        problems = {}
+        for name, cases in request.runs.items():
+            _run_apart(request, name, cases, signals, problems)
+    return collect(request, problems)
+
+
+def write_record(request: Request, signals: Noted) -> Request:
+    """Build what was not built before, and write sweep.json; returns the request with
+    all numbers of parameters. Errors: ValueError that names the case.
+    """
+    missing = {
+        case.name: (case.config, case.trained)
+        for case in request.cases
+        if case.name not in request.parameters
+    }
+    if missing:
+        how = request.evaluation, request.trust
+        devices = request.base.train.cpu_devices
+        counts = run_apart(signals, devices, work.check, missing, *how)
+        request = request._replace(parameters=request.parameters | counts)
+    write_json(request.out / RECORD, to_dict(request))
+    return request
+
+
+def _run_apart(request, name, cases, signals, problems) -> None:
+    """Train a run and evaluate its cases, as far as that is missing.
+
+    problems: case -> why it failed, to be added to.
+    """
+    trained, devices = cases[0].trained, cases[0].trained.train.cpu_devices
+    numbers = [*request.runs]
+    here = f"run {numbers.index(name) + 1} of {len(numbers)}, {name}"
+    try:
+        if not is_finished(request.out / name):
+            tqdm.write(here)
+            args = trained, request.out / name, request.trust
+            run_apart(signals, devices, work.train, *args)
+    except Failed as error:
+        tqdm.write(f"{here}: failed: {error}")
+        problems |= {case.name: str(error) for case in cases}
+        return
+    for case, args in _missing(request, cases):
+        tqdm.write(f"{here}: evaluating {case.name}")
+        try:
+            run_apart(signals, devices, work.evaluate, *args)
+        except Failed as error:
+            tqdm.write(f"{here}: {case.name} failed: {error}")
+            problems[case.name] = str(error)
+
+
+def _missing(request: Request, cases: list[Case]) -> Iterator[tuple[Case, Any]]:
+    """The cases to evaluate, with the arguments of work.evaluate."""
+    how = request.evaluation
+    for case in cases if how else ():
+        out = request.out / EVALUATIONS / case.name
+        if not work.evaluated(out):
+            args = case.config, request.out / case.run, out, how, request.trust
+            yield case, args
+
+
+def run_one(request: Request, number: int) -> None:
+    """Train and evaluate one run in this process: a task of a SLURM array."""
+    names = [*request.runs]
+    require(
+        0 <= number < len(names),
+        f"--only={number} must be from 0 to {len(names) - 1}: there are {len(names)} "
+        "runs",
+    )
+    cases = request.runs[names[number]]
+    if not is_finished(request.out / names[number]):
+        work.train(cases[0].trained, request.out / names[number], request.trust)
+    for _, args in _missing(request, cases):
+        work.evaluate(*args)
+
+
+def is_finished(workdir: Path) -> bool:
+    """Whether a run has its last line, its last checkpoint and no writer."""
+    if not files.holds_run(workdir):
+        return False
+    state = listing.read(workdir)
+    step = state.last.get("step", -1)
+    whole = (workdir / files.CHECKPOINTS / str(step)).is_dir()
+    return state.word == "finished" and whole and not state.problem
+
+
+def collect(request: Request, problems: dict[str, str]) -> list[dict[str, Any]]:
+    """Write the table and the pictures of what is there; returns a row for each case.
+
+    problems: case -> why it failed.
+    """
+    states = {name: listing.read(request.out / name) for name in request.runs}
+    rows = []
+    for case in request.cases:
+        state = states[case.run]
+        begun = files.holds_run(request.out / case.run)
+        done = work.evaluated(request.out / EVALUATIONS / case.name)
+        rows.append(
+            {
+                "case": case.name,
+                "run": case.run,
+                **case.varied,
+                "step": state.last.get("step"),
+                **listing.figures_of(state.last),
+                **done,
+                "parameters": request.parameters.get(case.name),
+                "seconds": state.last.get("seconds"),
+                "state": "failed" if case.name in problems else state.word,
+                "problem": problems.get(case.name, state.problem * begun),
+            }
+        )
+    varied = [*request.cases[0].varied]
+    table = results.means(rows, varied)
+    write_json(request.out / RECORD, to_dict(request) | {"rows": rows, "means": table})
+    logs = {name: files.read_metrics(request.out / name) for name in request.runs}
+    results.write(request.out, varied, rows, table, logs, request.figures)
+    return rows
+
+
+SCRIPT = """#!/bin/bash
+#SBATCH --job-name={name}
+#SBATCH --array=0-{last}
+#SBATCH --output={out}/slurm-%a.txt
+# SLURM warns a task 120 seconds before its end; the run is saved and can be resumed
+#SBATCH --signal=B:TERM@120
+# add what your cluster needs, such as: #SBATCH --gpus=1 --time=04:00:00
+# afterwards, for the table and the pictures:
+#   {command} --collect
+cd {here} || exit 1
+exec {command} --only="$SLURM_ARRAY_TASK_ID"
+"""
+
+
+def write_script(request: Request) -> Path:
+    """Check everything, and write sweep.json and sweep.sbatch, a task for each run."""
+    jax.config.update("jax_platforms", "cpu")
+    with locked(request.out), noted() as signals:
+        signals.arm()
+        request = write_record(request, signals)
+        out, path = request.out.resolve(), request.out / "sweep.sbatch"
+        text = SCRIPT.format(
+            name=out.name,
+            last=len(request.runs) - 1,
+            out=out,
+            here=Path.cwd(),
+            command=request.command,
+        )
+        write_text(path, text)
+    return path

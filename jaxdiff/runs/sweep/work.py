@@ -1,0 +1,129 @@
+"""What a sweep does in processes of their own: check, train, evaluate."""
+
+import shlex
+from pathlib import Path
+from typing import NamedTuple
+
+import jax
+from ml_collections import ConfigDict
+
+from jaxdiff import build, schema
+from jaxdiff.arrays import require
+from jaxdiff.data.source import Source
+from jaxdiff.files import read_json
+from jaxdiff.lock import locked
+from jaxdiff.runs import workdir as files
+from jaxdiff.runs.evaluate import run as evaluation
+from jaxdiff.runs.evaluate.features import load_extractor
+from jaxdiff.runs.evaluate.metrics import choose
+from jaxdiff.runs.experiment import Experiment, open_run
+from jaxdiff.runs.train import loop, setup
+from jaxdiff.train.state import num_params
+
+# Seconds to wait for a process that a kill of the sweep has left behind: it saves.
+PATIENCE = 60.0
+# Of the metric bpd: as launch.evaluate's flags by default.
+BPD = {
+    "num_bpd": 1000,
+    "estimates": ["continuous", "discrete"],
+    "steps": 100,
+    "cleanest": 0.0,
+}
+
+
+class Evaluation(NamedTuple):
+    """How samples are evaluated: see launch.evaluate."""
+
+    metrics: tuple[str, ...]
+    features: str
+    num: int
+    num_real: int
+
+
+def check(
+    configs: dict[str, tuple[ConfigDict, ConfigDict]],
+    evaluation: Evaluation | None,
+    trust: bool,
+) -> dict[str, int]:
+    """Build each (config of a case, of its run), and write nothing.
+
+    Returns: the number of parameters of each.
+    Errors:  ValueError that names the case.
+    """
+    sources: dict[str, Source] = {}
+    counts = {}
+    for name, (config, trained) in configs.items():
+        try:
+            data = repr(sorted(schema.flat(trained.data).items()))
+            run = setup.prepare(trained, None, sources.get(data), trust)
+            sources.setdefault(data, run.experiment.source)
+            experiment = Experiment(config, data=sources[data], trust=trust)
+            if experiment.task.kind == "denoiser":
+                experiment.sampler(with_base=bool(config.sampler.base))
+            _check_evaluation(experiment, evaluation, trust)
+        except (ValueError, OSError) as error:
+            raise ValueError(f"{name}: {error}") from None
+        shapes = jax.eval_shape(run.experiment.task.init, jax.random.key(0))
+        counts[name] = num_params(shapes)
+    return counts
+
+
+def _check_evaluation(experiment, evaluation, trust):
+    if evaluation is None:
+        return
+    kind = experiment.task.kind
+    require(kind == "denoiser", f"--metrics are of samples, and this trains a {kind}")
+    path, images = evaluation.features, experiment.images
+    extractor = load_extractor(Path(path), images, trust=trust) if path else None
+    labelled = build.num_labels(experiment.config, experiment.source) > 0
+    choose([*evaluation.metrics], images, extractor, labelled=labelled, given=False)
+
+
+def train(config: ConfigDict, workdir: Path, trust: bool) -> None:
+    """As launch.train does. Errors: as of prepare and run there."""
+    with locked(workdir, patience=PATIENCE):
+        pass
+    loop.run(setup.prepare(config, workdir, trust=trust))
+
+
+def evaluate(
+    config: ConfigDict, workdir: Path, out: Path, how: Evaluation, trust: bool
+) -> None:
+    """As launch.evaluate does, into OUT/evaluation.json."""
+    request = evaluation.prepare(
+        open_run(workdir, config, trust=trust),
+        metrics=[*how.metrics],
+        features=Path(how.features) if how.features else None,
+        images=None,
+        num=how.num,
+        num_real=how.num_real,
+        seed=0,
+        out=out,
+        force=False,
+        **BPD,
+    )
+    fields = [
+        f"--config.{field}={new}"
+        for field, (_, new) in files.changes(
+            files.load_config(workdir, trust), config
+        ).items()
+    ]
+    flags = [f"--workdir={workdir}", f"--out={out}", f"--num={how.num}", *fields]
+    flags += [f"--metrics={','.join(how.metrics)}"] if how.metrics else []
+    flags += [f"--features={how.features}"] if how.features else []
+    flags += [f"--num_real={how.num_real}"] if how.num_real else []
+    evaluation.run(request, shlex.join(["python", "-m", "launch.evaluate", *flags]))
+
+
+def evaluated(out: Path) -> dict[str, float]:
+    """The figures of a finished evaluation and their errors, {} for none."""
+    path = out / evaluation.RESULT
+    if not path.is_file():
+        return {}
+    figures = {}
+    for row in read_json(path)["rows"]:
+        if isinstance(row["value"], int | float):
+            figures[row["metric"]] = row["value"]
+            if row["error"] is not None:
+                figures[f"{row['metric']}_error"] = row["error"]
+    return figures
