@@ -49,7 +49,7 @@ RANGES: dict[str, tuple[int | float, int | float]] = {
 }
 # What the items of a tuple are.
 ITEMS: dict[str, type] = {
-    **dict.fromkeys(("data.columns", "data.categorical"), str),
+    **dict.fromkeys(("auto", "data.columns", "data.categorical"), str),
     **dict.fromkeys(("data.labels", "data.shape", "model.attention"), int),
     **dict.fromkeys(("data.mean", "data.std", "model.multipliers"), float),
     **dict.fromkeys(("train.ema_widths", "sampler.interval"), float),

@@ -30,6 +30,10 @@ FIELDS: dict[str, Any] = {
     "seed": 0,
     # What is trained: a file of jaxdiff.tasks.
     "task": "diffusion",
+    # Fields that a new run chooses for its data and machine, by the rule of
+    # jaxdiff/runs/train/sizes.py, whatever their values are here. It stores the choice.
+    # Flags that set such a field take it out.
+    "auto": (),
     "data": {
         # A file of jaxdiff.data that makes a source.
         "name": "digits",

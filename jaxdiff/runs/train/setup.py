@@ -18,7 +18,7 @@ from jaxdiff.data.source import Batch, Source
 from jaxdiff.notes import note
 from jaxdiff.runs import workdir as files
 from jaxdiff.runs.experiment import Experiment
-from jaxdiff.runs.train import preview
+from jaxdiff.runs.train import preview, sizes
 from jaxdiff.runs.train.progress import Measure, make_measure
 from jaxdiff.tasks.task import Task
 from jaxdiff.train import lr_schedules, memory, optim, parallel
@@ -73,6 +73,7 @@ def prepare(
         stored = files.load_config(workdir, config) if there else None
         config = files.recall(workdir, config)
         files.check_same(workdir, config)
+    config = sizes.choose(config, lambda c: source or Experiment(c, trust=trust).source)
     ranges.check(config)
     unused = fields.check(config, stored=stored)
     if unused:
