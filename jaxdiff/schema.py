@@ -209,6 +209,9 @@ FIELDS: dict[str, Any] = {
         # How many of the newest checkpoints to keep; multiples of keep_every are kept.
         "keep_last": 2,
         "keep_every": 0,
+        # Where the log, samples and config also go: files of jaxdiff.train.trackers, as
+        # in ("tensorboard", "wandb(project='faces')"). () for none.
+        "trackers": ("tensorboard",),
         # The number of images (or rows) in each grid of samples.
         "num_preview": 100,
         # Steps between evaluations in training (0: none), and their number of samples:

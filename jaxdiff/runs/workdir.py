@@ -99,7 +99,7 @@ def check_same(workdir: Path, config: ConfigDict) -> None:
     names = (
         *("log_every", "sample_every", "checkpoint_every", "keep_last", "keep_every"),
         *("num_preview", "snapshot_every", "evaluate_every", "num_evaluate"),
-        *("evaluate_steps", "features", "validate_every"),
+        *("evaluate_steps", "features", "validate_every", "trackers"),
     )
     free = ("sampler", *(f"train.{name}" for name in names))
     stored = load_config(workdir, config)
