@@ -14,7 +14,7 @@ from jaxdiff.data import images, listing
 from jaxdiff.data.source import Source, of_files
 
 MAX_BYTES = 4 * 2**30
-# Pictures whose size is read to know what is typical.
+# Pictures whose sizes are read, at most.
 MEASURED = 500
 
 
@@ -147,12 +147,12 @@ def typical_side(path: str, rules: int = 2) -> int:
     What cannot be opened is left out: `make` names it.
     Errors: as listing.find.
     """
-    files, sides = listing.find(path, rules).files, []
+    files, lengths = listing.find(path, rules).files, []
     for i in np.linspace(0, len(files) - 1, min(len(files), MEASURED)).astype(int):
         broken = contextlib.suppress(OSError, SyntaxError, Image.DecompressionBombError)
         with broken, Image.open(files[i]) as image:
-            sides.append(min(image.size))
-    return int(np.median(sides)) if sides else 0
+            lengths.append(min(image.size))
+    return int(np.median(lengths)) if lengths else 0
 
 
 def _class_numbers(path: Path, names: Sequence[str], source: Source) -> np.ndarray:

@@ -1,6 +1,8 @@
 """Sizes that a run chooses for its data and its machine: the fields of config.auto.
 
-A run stores what was chosen, and resumes with it on any machine and with other data.
+Whatever values these fields have in the config, a new run sets them; it stores what was
+chosen, and resumes with it on any machine and with other data. launch.train takes a
+field out of config.auto that a flag sets.
 """
 
 from collections.abc import Callable
@@ -17,7 +19,7 @@ from jaxdiff.data.source import Source
 from jaxdiff.notes import note
 
 # Sides in pixels; the largest one is for what computes faster than a CPU.
-SIDES, LARGEST_ON_CPU = (16, 32, 64), 32
+PIXELS, LARGEST_ON_CPU = (16, 32, 64), 32
 # Channels of the levels, in multiples of the first; maps are no smaller than LOWEST.
 MULTIPLIERS, LOWEST = (1, 2, 2, 3), 8
 # Channels, examples in a step, and fewest and most steps, where PASSES over the data
@@ -92,14 +94,14 @@ def _faster() -> bool:
 
 
 def _size(data: ConfigDict, faster: bool) -> int:
-    """Of a folder: the largest of SIDES that its pictures typically have, and that
+    """Of a folder: the largest of PIXELS that its pictures typically have, and that
     suits the machine. Other sources keep their size.
     """
     if data.name != "folder":
         return 0
     side = folder.typical_side(data.path, data.rules)
-    sides = [s for s in SIDES if s <= side and (faster or s <= LARGEST_ON_CPU)]
-    return max(sides, default=SIDES[0])
+    smaller = [s for s in PIXELS if s <= side and (faster or s <= LARGEST_ON_CPU)]
+    return max(smaller, default=PIXELS[0])
 
 
 def _counted(
