@@ -65,6 +65,7 @@ def _shorten(config: ConfigDict) -> None:
     """Two steps, and at most four of each thing that the task makes in training."""
     if config.data.name == "synthetic":
         config.data.num_examples = 16
+    config.auto = ()
     config.train.update(
         {
             "batch_size": 4,

@@ -47,9 +47,10 @@ RANGES: dict[str, tuple[int | float, int | float]] = {
     "sampler.resample": (1, COUNT),
     "sampler.quantile": (0, 1),
 }
+TEXTS = ("auto", "data.columns", "data.categorical", "train.trackers")
 # What the items of a tuple are.
 ITEMS: dict[str, type] = {
-    **dict.fromkeys(("data.columns", "data.categorical"), str),
+    **dict.fromkeys(TEXTS, str),
     **dict.fromkeys(("data.labels", "data.shape", "model.attention"), int),
     **dict.fromkeys(("data.mean", "data.std", "model.multipliers"), float),
     **dict.fromkeys(("train.ema_widths", "sampler.interval"), float),

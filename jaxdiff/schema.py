@@ -30,6 +30,8 @@ FIELDS: dict[str, Any] = {
     "seed": 0,
     # What is trained: a file of jaxdiff.tasks.
     "task": "diffusion",
+    # Fields that a new run sets for its data and machine: by jaxdiff.runs.train.sizes.
+    "auto": (),
     "data": {
         # A file of jaxdiff.data that makes a source.
         "name": "digits",
@@ -131,17 +133,14 @@ FIELDS: dict[str, Any] = {
     "diffusion": {
         # alpha(t) and sigma(t): of jaxdiff.diffusion.schedules.
         "schedule": "cosine",
-        # The size of x_t, at the same signal-to-noise ratio: of
-        # jaxdiff.diffusion.scalings; "unscaled" keeps that of the schedule.
+        # The size of x_t at the same SNR: of jaxdiff.diffusion.scalings, or "unscaled".
         "scaling": "unscaled",
         # What the network predicts: of jaxdiff.diffusion.predictions.
         "prediction": "v",
-        # The times used in training: of jaxdiff.diffusion.times; and whether they are
-        # spread evenly over each batch, which reduces the variance of the loss.
+        # Training times: of jaxdiff.diffusion.times; spread evenly over each batch.
         "times": "uniform",
         "stratified": True,
-        # The weight of the loss at each time: of jaxdiff.diffusion.weights; "native" is
-        # the plain error of the network's output.
+        # The weight of the loss at each time: of jaxdiff.diffusion.weights.
         "weight": "native",
         # The distance between output and target: of jaxdiff.diffusion.losses.
         "distance": "mse",
@@ -195,8 +194,7 @@ FIELDS: dict[str, Any] = {
         # and an eighth of training let sampler.ema be any width.
         "ema_widths": (),
         "snapshot_every": 0,
-        # Steps between lines of metrics.jsonl, between grids of samples (0: only at the
-        # end) and between checkpoints.
+        # Steps between lines of the log, previews (0: only at the end), checkpoints.
         "log_every": 100,
         "sample_every": 0,
         "checkpoint_every": 1000,
@@ -205,6 +203,8 @@ FIELDS: dict[str, Any] = {
         # How many of the newest checkpoints to keep; multiples of keep_every are kept.
         "keep_last": 2,
         "keep_every": 0,
+        # Where log, samples and config also go: files of jaxdiff.train.trackers.
+        "trackers": ("tensorboard",),
         # The number of images (or rows) in each grid of samples.
         "num_preview": 100,
         # Steps between evaluations in training (0: none), and their number of samples:

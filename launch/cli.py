@@ -271,6 +271,7 @@ def _check_config(config: ConfigDict, varied: Sequence[str]) -> None:
 
     if _flag(sys.argv, "--config"):
         given = overrides()
+        config.auto = tuple(field for field in config.auto if field not in given)
         chosen = [f"{k}={given[k]}" for k in fields.CHOICES if k in given]
         reset = sorted(fields.settle(config, given)) if chosen else []
         fields.check(config)

@@ -31,7 +31,7 @@ def main() -> None:
     for line in run.experiment.source.notes:
         print(line)
     if DRY_RUN.value:
-        print(CONFIG.value)
+        print(run.experiment.config)
         print(setup.parameter_table(run))
         return
     with cli.user_errors(working=True):

@@ -99,7 +99,7 @@ def check_same(workdir: Path, config: ConfigDict) -> None:
     names = (
         *("log_every", "sample_every", "checkpoint_every", "keep_last", "keep_every"),
         *("num_preview", "snapshot_every", "evaluate_every", "num_evaluate"),
-        *("evaluate_steps", "features", "validate_every"),
+        *("evaluate_steps", "features", "validate_every", "trackers"),
     )
     free = ("sampler", *(f"train.{name}" for name in names))
     stored = load_config(workdir, config)
@@ -175,8 +175,8 @@ def changes(old: ConfigDict, new: ConfigDict) -> dict[str, tuple[Any, Any]]:
 
 
 def recall(workdir: Path, config: ConfigDict) -> ConfigDict:
-    """The config, with what the stored run has measured, for fields that are empty, and
-    the rules by which it read its data.
+    """The config, with what the stored run has measured, for fields that are empty,
+    what it chose for those of config.auto, and the rules by which it read its data.
     """
     if not holds_run(workdir):
         return config
@@ -186,6 +186,9 @@ def recall(workdir: Path, config: ConfigDict) -> ConfigDict:
         if not any(config.data[name] for name in names):
             config.data.update({name: stored.data[name] for name in names})
     config.data.rules = min(config.data.rules, stored.data.rules)
+    chosen, known = schema.flat(stored), config.auto
+    config.update_from_flattened_dict({k: chosen[k] for k in known if k in chosen})
+    config.auto = stored.auto
     return config
 
 

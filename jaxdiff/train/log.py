@@ -1,111 +1,72 @@
-"""The log of a run: metrics.jsonl, a line of JSON for each interval, and TensorBoard's
-events of the same numbers.
+"""The log of a run: metrics.jsonl, a line of JSON for each interval, and the trackers
+that repeat it.
 """
 
 import contextlib
 import json
-import os
 import shlex
-import socket
-import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from tensorboardX.proto import event_pb2
-from tensorboardX.record_writer import RecordWriter
-from tensorboardX.summary import scalar
-
 from jaxdiff import files
 from jaxdiff.notes import note
-
-Event = event_pb2.Event  # pyright: ignore
-# TensorBoard's status for the start of a run: it drops events of later steps that an
-# earlier run has written.
-START = 1
-# The folder beside metrics.jsonl.
-EVENTS = "tensorboard"
-# Seconds between two moments at which TensorBoard can see what was written.
-FLUSH_SECS = 10
+from jaxdiff.train.trackers import Fields, Start, Tracker
 
 
 class Log:
     """Opened at the step from which a run resumes; what came after it is cut off.
 
+    starts, config: the trackers, and what they show of the run.
     Errors: ValueError that names file and line, as `read`; NoRoom for metrics.jsonl.
-    Where there is no room for events, one line reports it and the run continues.
+    Where a tracker fails, one line reports it and the run continues.
     """
 
-    def __init__(self, path: Path, step: int) -> None:
+    def __init__(
+        self, path: Path, step: int, starts: Sequence[Start], config: Fields
+    ) -> None:
         rows = [row for row in read(path) if row["step"] <= step]
         files.write_text(path, "".join(json.dumps(row) + "\n" for row in rows))
-        self._path, self._folder = path, path.with_name(EVENTS)
-        self._events: _Events | None = None
-        with self._or_without():
-            self._events = _Events(self._folder, step + 1)
+        self._path = path
+        self._trackers: dict[str, Tracker] = {}
+        for name, start in starts:
+            with self._or_without(name):
+                self._trackers[name] = start(path.parent, step + 1, config)
 
     def write(self, step: int, values: dict[str, float]) -> None:
         with files.writing(self._path), self._path.open("a") as file:
             file.write(json.dumps({"step": step, **values}) + "\n")
-        if self._events:
-            with self._or_without():
-                self._events.write(step, values)
+        for name, tracker in [*self._trackers.items()]:
+            with self._or_without(name):
+                tracker.scalars(step, values)
+
+    def image(self, step: int, path: Path) -> None:
+        """Samples, for the trackers."""
+        for name, tracker in [*self._trackers.items()]:
+            with self._or_without(name):
+                tracker.image(step, path)
 
     def close(self) -> None:
-        events, self._events = self._events, None
-        if events:
-            with self._or_without():
-                events.close()
+        for name, tracker in [*self._trackers.items()]:
+            with self._or_without(name):
+                del self._trackers[name]
+                tracker.close()
 
     @contextlib.contextmanager
-    def _or_without(self) -> Iterator[None]:
-        """Where events cannot be written, there are no more of them."""
+    def _or_without(self, name: str) -> Iterator[None]:
+        """A tracker that fails is closed, and given nothing more.
+
+        Whatever it raises: it is for others to look at, and no part of the run.
+        """
         try:
-            with files.writing(self._folder):
-                yield
-        except OSError as error:
-            events, self._events = self._events, None
-            if events:
-                with contextlib.suppress(OSError):  # of what was not written yet
-                    events.close()
-            text = getattr(error, "what", error)
-            note(f"{text}; the run continues without TensorBoard")
-
-
-class _Events:
-    """A file of TensorBoard's events, written when `write` is called.
-
-    tensorboardX writes in a thread, which ends when the disk is full; whoever logs next
-    then waits for it for ever.
-    """
-
-    def __init__(self, folder: Path, first: int) -> None:
-        """first: the step from which on earlier files do not count."""
-        about = f"{time.time():.6f}.{socket.gethostname()}.{os.getpid()}"
-        with files.whole(folder / f"events.out.tfevents.{about}") as part:
-            self._file = RecordWriter(str(part))
-            try:
-                self._put(0, file_version="brain.Event:2")
-                self._put(first, session_log={"status": START})
-                self._file.flush()
-            except BaseException:
-                self.close()
-                raise
-        self._flushed = time.monotonic()
-
-    def write(self, step: int, values: dict[str, float]) -> None:
-        for name, value in values.items():
-            self._put(step, summary=scalar(name, value))
-        if time.monotonic() - self._flushed > FLUSH_SECS:
-            self._file.flush()
-            self._flushed = time.monotonic()
-
-    def close(self) -> None:
-        self._file.close()
-
-    def _put(self, step: int, **what: Any) -> None:
-        event = Event(wall_time=time.time(), step=step, **what)
-        self._file.write(event.SerializeToString())
+            yield
+        except Exception as error:
+            tracker = self._trackers.pop(name, None)
+            if tracker:
+                with contextlib.suppress(Exception):  # of what was not written yet
+                    tracker.close()
+            text = str(getattr(error, "what", error)).strip() or type(error).__name__
+            note(f"{text.splitlines()[0]}; the run continues without {name}")
 
 
 def read(path: Path) -> list[dict[str, Any]]:

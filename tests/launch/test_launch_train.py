@@ -36,8 +36,16 @@ def test_dry_run_prints_and_writes_nothing(tmp_path):
         {
             "with": ("launch.train", *SMALL_IRIS, f"--workdir={new}", "--dry_run"),
             "without": ("launch.train", *SMALL_IRIS, "--dry_run"),
+            "chosen": (
+                *("launch.train", "--config=configs/pictures.py:synthetic"),
+                *("--config.data.num_examples=4", "--config.train.num_steps=7"),
+                "--dry_run",
+            ),
         }
     )
+    chosen = done.pop("chosen")  # by a rule, but not what a flag sets
+    assert chosen.status == 0 and "num_steps: 7\n" in chosen.out
+    assert "train.batch_size=32" in chosen.err and "num_steps=" not in chosen.err
     for outcome in done.values():
         assert outcome.status == 0 and "Traceback" not in outcome.err
         assert "batch_size: 4" in outcome.out

@@ -1,18 +1,27 @@
-"""metrics.jsonl and TensorBoard's events: cut back, damaged, and without room."""
+"""metrics.jsonl and the trackers: cut back, damaged, and without room."""
 
+import importlib
 import json
 import subprocess
+import sys
 import time
+from types import ModuleType
 
+import numpy as np
 import pytest
+from PIL import Image
 from tensorboardX.record_writer import RecordWriter
 
 from jaxdiff.files import NoRoom
 from jaxdiff.train import log
+from jaxdiff.train.trackers import tensorboard
+
+CONFIG = {"this run": {"data.path": "a|b", "seed": 3}, "defaults": {"task": "x"}}
 
 
-def open_log(folder, step=0):
-    return log.Log(folder / "metrics.jsonl", step)
+def open_log(folder, step=0, config=None, starts=None):
+    starts = (tensorboard.make(),) if starts is None else starts
+    return log.Log(folder / "metrics.jsonl", step, starts, config or {})
 
 
 def written(folder):
@@ -73,7 +82,7 @@ def events(folder):
         data = path.read_bytes()
         while data:
             length = int.from_bytes(data[:8], "little")
-            result.append(log.Event.FromString(data[12 : 12 + length]))
+            result.append(tensorboard.Event.FromString(data[12 : 12 + length]))
             data = data[16 + length :]
     return result
 
@@ -94,6 +103,106 @@ def test_tensorboard_has_what_the_log_has(tmp_path):
     assert (begin.step, resumed.step) == (1, 3) and resumed.session_log.status == 1
 
 
+def picture(folder):
+    path = folder / "00000004.png"
+    Image.fromarray(np.zeros((5, 7, 3), np.uint8)).save(path)
+    return path
+
+
+def test_tensorboard_has_samples_and_config(tmp_path):
+    opened = open_log(tmp_path, 2, CONFIG)
+    opened.image(4, picture(tmp_path))
+    opened.close()
+    *_, text, image = events(tmp_path)
+    assert (text.step, image.step) == (3, 4)
+    (value,) = text.summary.value
+    assert value.metadata.plugin_data.plugin_name == "text"
+    (shown,) = (t.decode() for t in value.tensor.string_val)
+    places = [shown.index(t) for t in ("this run", "a\\|b", "| seed | 3 |", "task")]
+    assert places == sorted(places)
+    (value,) = image.summary.value
+    assert (value.tag, value.image.width, value.image.height) == ("samples", 7, 5)
+    assert value.image.encoded_image_string == picture(tmp_path).read_bytes()
+
+
+class FakeWandb(ModuleType):
+    """Keeps what it is given; `fails` names the call that raises."""
+
+    def __init__(self, fails=""):
+        super().__init__("wandb")
+        self.fails, self.inits, self.logged, self.finished = fails, [], [], 0
+
+    def _call(self, name):
+        if name == self.fails:
+            raise RuntimeError("no network\nand more")
+
+    def init(self, **fields):
+        self._call("init")
+        self.inits.append(fields)
+        return self
+
+    def log(self, values, step):
+        self._call("log")
+        self.logged.append((step, values))
+
+    def finish(self):
+        self._call("finish")
+        self.finished += 1
+
+    def Image(self, path):
+        return ("image", path)
+
+
+def wandb_start(monkeypatch, fails=""):
+    fake = FakeWandb(fails)
+    monkeypatch.setitem(sys.modules, "wandb", fake)
+    monkeypatch.delenv("WANDB_PROJECT", raising=False)
+    ours = importlib.import_module("jaxdiff.train.trackers.wandb")
+    return fake, ours.make(project="faces")
+
+
+def test_wandb_has_log_samples_and_config_and_resumes_one_run(tmp_path, monkeypatch):
+    fake, start = wandb_start(monkeypatch)
+    for step in (0, 2):
+        opened = open_log(tmp_path, step, CONFIG, (start,))
+        opened.write(step + 2, {"loss": 1.5})
+        opened.image(step + 2, picture(tmp_path))
+        opened.close()
+    assert fake.finished == 2 and not [*tmp_path.glob("tensorboard/*")]
+    image = {"samples": ("image", str(picture(tmp_path)))}
+    assert fake.logged == [(k, v) for k in (2, 4) for v in ({"loss": 1.5}, image)]
+    first, again = fake.inits
+    assert first == again and len(first["id"]) == 8 and first["resume"] == "allow"
+    assert (first["project"], first["name"]) == ("faces", tmp_path.name)
+    assert first["dir"] == str(tmp_path)
+    assert first["config"] == {"data.path": "a|b", "seed": 3, "task": "x"}
+    other = tmp_path / "other"
+    open_log(other, 0, CONFIG, (start,)).close()
+    assert fake.inits[-1]["id"] != first["id"]
+
+
+@pytest.mark.parametrize("fails", ["init", "log", "finish"])
+def test_a_failing_tracker_stops_no_run(tmp_path, monkeypatch, capsys, fails):
+    fake, start = wandb_start(monkeypatch, fails)
+    opened = open_log(tmp_path, 0, CONFIG, (start, tensorboard.make()))
+    for step in (1, 2):
+        opened.write(step, {"loss": 1.0})
+        opened.image(step, picture(tmp_path))
+    opened.close()
+    assert [row["step"] for row in written(tmp_path)] == [1, 2]
+    assert [e.step for e in events(tmp_path)[-4:]] == [1, 1, 2, 2]
+    assert fake.finished == (fails == "log")
+    line = "note: no network; the run continues without Weights & Biases"
+    assert capsys.readouterr().err.splitlines() == [line]
+
+
+def test_a_missing_package_is_one_line_before_any_work(monkeypatch):
+    monkeypatch.setitem(sys.modules, "wandb", None)  # as if it were not installed
+    ours = importlib.import_module("jaxdiff.train.trackers.wandb")
+    with pytest.raises(ValueError, match=r"'wandb' needs .* pip install -e '\.\[wandb"):
+        ours.make()
+
+
 @pytest.mark.parametrize("call", ["start", "write", "flush", "close"])
 def test_without_room_for_events_the_run_continues(tmp_path, monkeypatch, capsys, call):
     opened = open_log(tmp_path) if call != "start" else None
@@ -104,7 +213,7 @@ def test_without_room_for_events_the_run_continues(tmp_path, monkeypatch, capsys
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(RecordWriter, call.replace("start", "flush"), full)
-    monkeypatch.setattr(log, "FLUSH_SECS", 0)
+    monkeypatch.setattr(tensorboard, "FLUSH_SECS", 0)
     began = time.monotonic()
     opened = opened or open_log(tmp_path)
     for step in range(1, 40):

@@ -93,7 +93,7 @@ def _steps(
             watch.flush()  # what is saved has been seen to be finite
             checkpoints.save(state)
         if watch.writes and span.due(t.sample_every):
-            _draw(run, state, span.last)
+            _draw(run, watch, state, span.last)
             watch.restart()
         yield state, span
 
@@ -118,14 +118,15 @@ def _make_up(run: Run, start: TrainState, watch: Watch) -> None:
     span = Span(step - t.steps_per_call, step, t.num_steps)
     due = step > 0 and watch.writes and span.due(t.sample_every)
     if due and not _preview(run, step).exists():
-        _draw(run, start, step)
+        _draw(run, watch, start, step)
 
 
-def _draw(run: Run, state: TrainState, step: int) -> None:
+def _draw(run: Run, watch: Watch, state: TrainState, step: int) -> None:
     save_curves(run.experiment.path)
     path = _preview(run, step)  # the last file: where it is, all are
     try:
         run.preview(primary(state.ema), path)
+        watch.show(step, path)
     except FloatingPointError as error:  # of the samples: training continues
         tqdm.write(f"no {path.name}: {error}")
 

@@ -1,6 +1,6 @@
 """A training run: checked and built before anything is written, and its steps."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 from typing import NamedTuple
@@ -18,12 +18,13 @@ from jaxdiff.data.source import Batch, Source
 from jaxdiff.notes import note
 from jaxdiff.runs import workdir as files
 from jaxdiff.runs.experiment import Experiment
-from jaxdiff.runs.train import preview
+from jaxdiff.runs.train import preview, sizes
 from jaxdiff.runs.train.progress import Measure, make_measure
 from jaxdiff.tasks.task import Task
-from jaxdiff.train import lr_schedules, memory, optim, parallel
+from jaxdiff.train import lr_schedules, memory, optim, parallel, trackers
 from jaxdiff.train.state import TrainState, init_state, num_params
 from jaxdiff.train.step import make_train_step
+from jaxdiff.train.trackers import Start
 from jaxdiff.train.validation import PAIRS, Validate, make_validate
 
 # Fields of config.train that steps_per_call divides.
@@ -42,6 +43,7 @@ class Run(NamedTuple):
     init:    () -> the state before the first step
     lr:      step -> learning rate, for the log
     record:  of the data, as the run stores it
+    trackers: of config.train.trackers
     """
 
     experiment: Experiment
@@ -52,6 +54,7 @@ class Run(NamedTuple):
     lr: Callable
     record: Record
     validate: Validate | None
+    trackers: Sequence[Start]
 
 
 def prepare(
@@ -73,6 +76,7 @@ def prepare(
         stored = files.load_config(workdir, config) if there else None
         config = files.recall(workdir, config)
         files.check_same(workdir, config)
+    config = sizes.choose(config, lambda c: source or Experiment(c, trust=trust).source)
     ranges.check(config)
     unused = fields.check(config, stored=stored)
     if unused:
@@ -106,9 +110,19 @@ def prepare(
         lr,
         record,
         _make_validate(experiment),
+        [_make_tracker(spec) for spec in t.trackers],
     )
     feed_from(run, t.num_steps)  # of no batches: checks its arguments
     return run
+
+
+def _make_tracker(spec: str) -> Start:
+    # no name with dots: trust.py does not look for code in this field
+    known = choices.members(trackers)
+    name = choices.name_of(spec)
+    why = f"train.trackers: no {name!r}{choices.hint(name, known)}"
+    require(name in known, why)
+    return choices.choose(trackers, spec)()
 
 
 def _with_data(config, workdir, source, trust) -> tuple[Experiment, Record]:

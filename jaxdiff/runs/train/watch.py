@@ -3,10 +3,12 @@
 import sys
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import jax
 import numpy as np
+from ml_collections import ConfigDict
 from tqdm.auto import tqdm
 
 from jaxdiff.files import read_arrays
@@ -14,6 +16,7 @@ from jaxdiff.notes import in_words
 from jaxdiff.runs import shards
 from jaxdiff.runs import workdir as files
 from jaxdiff.runs.train.setup import Run
+from jaxdiff.schema import flat, get_config
 from jaxdiff.train import epochs
 from jaxdiff.train.log import Log
 from jaxdiff.train.state import Span
@@ -28,7 +31,8 @@ class Watch:
     def __init__(self, run: Run, step: int, writes: bool) -> None:
         t, workdir = run.experiment.config.train, run.experiment.path
         self.writes, self._run, self._interval = writes, run, workdir / INTERVAL
-        self._log = Log(workdir / files.METRICS, step) if writes else None
+        shown = run.trackers, _in_groups(run.experiment.config)
+        self._log = Log(workdir / files.METRICS, step, *shown) if writes else None
         self._bar = tqdm(
             total=t.num_steps,
             initial=step,
@@ -120,6 +124,11 @@ class Watch:
         self._pending, self._flushed = [], self._last
         self.restart()
 
+    def show(self, step: int, path: Path) -> None:
+        """Samples, to the trackers."""
+        if self._log:
+            self._log.image(step, path)
+
     def keep(self) -> None:
         """Write what `flush` would average, for the run that resumes at this step.
 
@@ -159,3 +168,11 @@ class Watch:
         self._bar.close()
         if self._log:
             self._log.close()
+
+
+def _in_groups(config: ConfigDict) -> dict[str, dict[str, Any]]:
+    """The fields of a config, first those that differ from the defaults."""
+    fields, defaults = flat(config), flat(get_config())
+    set_here = {k: v for k, v in fields.items() if v != defaults[k]}
+    others = {k: v for k, v in fields.items() if k not in set_here}
+    return {"this run": set_here, "defaults": others}
