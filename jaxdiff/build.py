@@ -179,6 +179,7 @@ def _diffusion(config, source, schedule):
         sigma_data=d.sigma_data,
         low_size=d.low_size,
         augment=d.augment,
+        num_experts=d.experts,
     )
 
 

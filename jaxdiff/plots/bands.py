@@ -1,0 +1,75 @@
+"""Lines with their errors as bands, and single numbers with theirs as bars."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from jaxdiff.plots import styles
+from jaxdiff.plots.saving import save_figure
+
+# (mean, error), numbers or f[n].
+Estimate = tuple[np.ndarray, np.ndarray]
+
+
+class Lines(NamedTuple):
+    """A panel of lines over x.
+
+    lines: name -> (mean f[n], error f[n]).  level: where a dashed line lies, if any.
+    """
+
+    ylabel: str
+    lines: dict[str, Estimate]
+    log: bool = False
+    level: float | None = None
+
+
+class Bars(NamedTuple):
+    """A panel of single numbers: name -> (mean, error)."""
+
+    xlabel: str
+    points: dict[str, Estimate]
+
+
+def save_bands(
+    path: Path,
+    x: np.ndarray,
+    panels: Sequence[Lines],
+    bars: Bars,
+    *,
+    xlabel: str,
+    marks: Sequence[float] = (),
+    title: str = "",
+) -> None:
+    """Draw panels of lines over x f[n] and one of bars; a name has one colour in all.
+
+    marks: where dotted vertical lines lie.
+    """
+    names = [name for panel in (*panels, bars) for name in panel[1]]
+    style = styles.of_lines([*dict.fromkeys(names)])
+    figure = styles.figure(3.6 * len(panels) + 3.4, 3.6)
+    *axes, last = figure.subplots(1, len(panels) + 1)
+    for axis, panel in zip(axes, panels, strict=True):
+        for mark in marks:
+            axis.axvline(mark, color="0.8", lw=0.8, ls="dotted", zorder=0)
+        if panel.level is not None:
+            axis.axhline(panel.level, color="black", lw=0.8, ls="dashed", zorder=1)
+        for name, (mean, error) in panel.lines.items():
+            axis.plot(x, mean, label=name, lw=1.4, **style[name])
+            band = {"color": style[name]["color"], "alpha": 0.2, "lw": 0}
+            axis.fill_between(x, mean - error, mean + error, **band)
+        if panel.log:
+            axis.set_yscale("log")
+        axis.set(xlabel=xlabel, ylabel=panel.ylabel, xlim=(0, max(1, x.max())))
+        axis.grid(alpha=0.3, axis="y")
+        axis.legend(fontsize=8)
+    for y, (name, (mean, error)) in enumerate(bars.points.items()):
+        last.errorbar(
+            mean, y, xerr=error, fmt="o", capsize=3, color=style[name]["color"]
+        )
+    last.set_yticks(range(len(bars.points)), [*bars.points])
+    last.set(xlabel=bars.xlabel, ylim=(len(bars.points) - 0.5, -0.5))
+    last.grid(alpha=0.3, axis="x")
+    figure.suptitle(title, fontsize=10)
+    save_figure(path, figure)
