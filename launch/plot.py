@@ -12,15 +12,15 @@ python -m launch.plot widths --workdir=runs/wide --out=out \
     --features=runs/digits_features
 python -m launch.plot latents --workdir=runs/mnist_ae --beside=runs/mnist_vae --out=out
 
-Kinds: schedules, corruption, predictions, film, steps, grid, mean, loss, progress,
-pairs;
+Kinds: schedules, corruption, spread, predictions, film, steps, grid, mean, loss,
+progress, pairs;
 of a model with labels guidance (a curve), guided (images);
 of an autoencoder latents, interpolation, reconstructions, decoded, mean, loss.
 `all` draws those that fit the run, except for two that take many minutes: nfe, the
 Frechet distance of every solver over the number of function evaluations (NFE: calls of
 the denoiser for one image), and widths, the Frechet distance of averages of several
-widths at several guidance scales. schedules, corruption and mean need no trained
-parameters: --config=FILE is enough.
+widths at several guidance scales. schedules, corruption, spread and mean need no
+trained parameters: --config=FILE is enough.
 """
 
 import argparse
@@ -48,7 +48,8 @@ SEED = cli.define_seed("The seed of noise, samples and the choice of real images
 NUM = flags.DEFINE_integer(
     "num",
     None,
-    "Images or rows drawn; by default 64 in a grid, 500 at each point of guidance, as "
+    "Images or rows drawn; by default 64 in a grid, 500 at each point of guidance, "
+    "2,000 walkers of spread, as "
     "many rows as the data have in pairs, 10,000 codes in latents, and 4 in strips, "
     "which show at most 8, or one image of each of up to 20 classes.",
     lower_bound=1,

@@ -7,10 +7,10 @@ from jaxdiff.arrays import require
 from jaxdiff.files import write_numbers
 from jaxdiff.lock import locked
 from jaxdiff.runs import workdir
-from jaxdiff.runs.plot import autoencoder, diffusion, guidance, quality
+from jaxdiff.runs.plot import autoencoder, diffusion, guidance, quality, spread
 from jaxdiff.runs.plot.spec import PlotRequest
 
-HOMES = (diffusion, quality, guidance, autoencoder)
+HOMES = (diffusion, spread, quality, guidance, autoencoder)
 SPECS = {name: spec for home in HOMES for name, spec in home.SPECS.items()}
 
 
