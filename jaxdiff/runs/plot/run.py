@@ -43,6 +43,10 @@ def check(request: PlotRequest, kind: str) -> list[str]:
     kinds = [k for k, spec in SPECS.items() if spec.quick] if kind == "all" else [kind]
     misfits = {k: misfit(request, k) for k in kinds}
     names = [k for k, reason in misfits.items() if not reason]
+    require(
+        kind == "nfe" or not (request.solvers or request.nfe),
+        f"--solvers and --nfe change nothing in {kind!r}: they are for nfe",
+    )
     if request.beside:
         _check_beside(request, kind)
     require(kind == "all" or names, f"{kind!r} {misfits.get(kind)}")
