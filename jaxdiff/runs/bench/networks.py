@@ -236,20 +236,18 @@ def sentence(every: dict[str, list[dict]]) -> str:
     one, several, _, longer = every
     mean = _losses_of(every).mean(axis=-1)
     return (
-        f"As many parameters, as many examples: {several} have a held-out loss "
-        f"{_change(mean[1] / mean[0])} that of {one}; with{longer.partition(',')[2]} "
-        f"for both, {_change(mean[3] / mean[2])} it."
+        f"With as many parameters and examples in total, the held-out loss of "
+        f"{several} is {_change(mean[1] / mean[0])} that of {one}; with"
+        f"{longer.partition(',')[2]} for both, it is {_change(mean[3] / mean[2])} "
+        f"that of {one}."
     )
 
 
 def _change(ratios):
     change, error = estimate(ratios - 1)
-    size = f"{abs(change):.1%} ± {error:.1%}"
     if abs(change) <= 2 * error:
-        return (
-            f"that differs by no more than its error ({change:+.1%} ± {error:.1%}) from"
-        )
-    return f"{size} {'above' if change > 0 else 'below'}"
+        return f"within its error ({change:+.1%} ± {error:.1%}) of"
+    return f"{abs(change):.1%} ± {error:.1%} {'above' if change > 0 else 'below'}"
 
 
 def estimate(values: Any) -> tuple[np.ndarray, np.ndarray]:
