@@ -29,12 +29,11 @@ from jaxdiff.diffusion.weights import target_factor
 from jaxdiff.files import write_numbers
 from jaxdiff.metrics import transport
 from jaxdiff.plots import bands
-from jaxdiff.runs.experiment import Experiment
-from jaxdiff.runs.train import progress, setup
+from jaxdiff.runs.train import setup
 from jaxdiff.train.ema import primary
 from jaxdiff.train.state import num_params
 
-# Networks, if diffusion.experts does not say; the share of examples that is held out.
+# Networks, where diffusion.experts is 1; the share of examples that is held out.
 EXPERTS, HELD_OUT = 10, 0.2
 # Times at which the loss is measured, and pairs of example and noise at each, at least.
 TIMES, PAIRS = 40, 1000
@@ -176,32 +175,33 @@ def measure(
     config.seed = seed
     run = setup.prepare(config, None, part)
     params = primary(setup.fit(run).ema)
-    t, losses = loss_by_time(run.experiment, params, held)
+    t, losses = loss_by_time(run, params, held)
     values = {"t": t, "loss_at_t": losses, "loss": float(losses.mean())}
-    return values | _distances(run.experiment, run.measure, params)
+    return values | _distances(run, params)
 
 
-def _distances(run: Experiment, extra: progress.Measure | None, params: PyTree):
+def _distances(run: setup.Run, params: PyTree) -> dict[str, float]:
     """Of samples from the examples trained on."""
-    num = run.config.train.num_evaluate
-    x = run.sampler().draw(params, run.config.seed, np.arange(num), run.conditions(num))
-    real = run.source[np.arange(len(run.source))]["x"]
+    of, num = run.experiment, run.experiment.config.train.num_evaluate
+    x = of.sampler().draw(params, of.config.seed, np.arange(num), of.conditions(num))
+    real = of.source[np.arange(len(of.source))]["x"]
     flat = [np.reshape(a, (len(a), -1)) for a in (real, x)]
     values = {"sliced Wasserstein": transport.sliced(*flat)}
-    values |= extra(params) if extra else {}
+    values |= run.measure(params) if run.measure else {}
     values.pop("kid_error", None)
     return values
 
 
 def loss_by_time(
-    run: Experiment, params: PyTree, held: Source
+    run: setup.Run, params: PyTree, held: Source
 ) -> tuple[np.ndarray, np.ndarray]:
     """Times f[T] that are even quantiles of those of training, and the loss at each."""
-    objective = build.make_objective(run.config, run.source, run.schedule)
+    of = run.experiment
+    objective = build.make_objective(of.config, of.source, of.schedule)
     batch = held[np.arange(len(held)).repeat(-(-PAIRS // len(held)))]
-    cond = jax.tree.map(jnp.asarray, run.task.cond_of(batch))
+    cond = jax.tree.map(jnp.asarray, of.task.cond_of(batch))
     ts = objective.times((jnp.arange(TIMES) + 0.5) / TIMES)
-    losses = _losses(objective, run.task.model(params), ts, batch["x"], cond)
+    losses = _losses(objective, of.task.model(params), ts, batch["x"], cond)
     order = np.argsort(ts)
     return np.asarray(ts)[order], np.asarray(losses, np.float64)[order]
 

@@ -48,7 +48,7 @@ def test_the_loss_is_that_of_training():
     config.diffusion.experts = 3
     run = setup.prepare(config, None)
     params, source = run.init().params, run.experiment.source
-    t, losses = networks.loss_by_time(run.experiment, params, source)
+    t, losses = networks.loss_by_time(run, params, source)
     assert len(t) == len(losses) == networks.TIMES and (np.diff(t) > 0).all()
     index = np.arange(150).repeat(20)
     keys = batch_keys(jax.random.key(1), jnp.arange(len(index)), len(index))
@@ -57,7 +57,7 @@ def test_the_loss_is_that_of_training():
     np.testing.assert_allclose(losses.mean(), loss.mean(), rtol=0.03)
 
 
-def test_the_sentence_says_what_the_numbers_support():
+def test_the_sentence_is_what_the_numbers_support():
     one = [{"loss_at_t": np.array([1.0, 3.0])}, {"loss_at_t": np.array([2.0, 2.0])}]
     half = [{"loss_at_t": v["loss_at_t"] / 2} for v in one]
     mixed = [{"loss_at_t": one[0]["loss_at_t"] * 1.1}, one[1]]
