@@ -1,10 +1,12 @@
 """Lines with their errors as bands, and single numbers with theirs as bars."""
 
+import textwrap
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
+from matplotlib.ticker import LogLocator, NullFormatter
 
 from jaxdiff.plots import styles
 from jaxdiff.plots.saving import save_figure
@@ -42,17 +44,18 @@ def save_bands(
     marks: Sequence[float] = (),
     title: str = "",
 ) -> None:
-    """Draw panels of lines over x f[n] and one of bars; a name has one colour in all.
+    """Draw panels of lines over x f[n] and one of bars, over one legend.
 
+    panels: a name has one colour in all; the first has every name.
     marks: where dotted vertical lines lie.
     """
     names = [name for panel in (*panels, bars) for name in panel[1]]
     style = styles.of_lines([*dict.fromkeys(names)])
-    figure = styles.figure(3.6 * len(panels) + 3.4, 3.6)
+    figure = styles.figure(3.3 * (len(panels) + 1), 4.0)
     *axes, last = figure.subplots(1, len(panels) + 1)
     for axis, panel in zip(axes, panels, strict=True):
         for mark in marks:
-            axis.axvline(mark, color="0.8", lw=0.8, ls="dotted", zorder=0)
+            axis.axvline(mark, color="0.7", lw=0.8, ls="dotted", zorder=0)
         if panel.level is not None:
             axis.axhline(panel.level, color="black", lw=0.8, ls="dashed", zorder=1)
         for name, (mean, error) in panel.lines.items():
@@ -61,15 +64,17 @@ def save_bands(
             axis.fill_between(x, mean - error, mean + error, **band)
         if panel.log:
             axis.set_yscale("log")
+            axis.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+            axis.yaxis.set_major_formatter("{x:g}")
+            axis.yaxis.set_minor_formatter(NullFormatter())
         axis.set(xlabel=xlabel, ylabel=panel.ylabel, xlim=(0, max(1, x.max())))
         axis.grid(alpha=0.3, axis="y")
-        axis.legend(fontsize=8)
     for y, (name, (mean, error)) in enumerate(bars.points.items()):
-        last.errorbar(
-            mean, y, xerr=error, fmt="o", capsize=3, color=style[name]["color"]
-        )
-    last.set_yticks(range(len(bars.points)), [*bars.points])
-    last.set(xlabel=bars.xlabel, ylim=(len(bars.points) - 0.5, -0.5))
+        colour = style[name]["color"]
+        last.errorbar(mean, y, xerr=error, fmt="o", capsize=3, color=colour)
+    last.set(xlabel=bars.xlabel, yticks=[], ylim=(len(bars.points) - 0.5, -0.5))
     last.grid(alpha=0.3, axis="x")
-    figure.suptitle(title, fontsize=10)
+    marks_of, labels = axes[0].get_legend_handles_labels()
+    figure.legend(marks_of, labels, loc="outside lower center", ncols=4, fontsize=9)
+    figure.suptitle(textwrap.fill(title, 110), fontsize=10)
     save_figure(path, figure)

@@ -273,8 +273,8 @@ def _draw(path: Path, every: dict[str, list[dict]], edges: np.ndarray, title: st
             bands.Lines("held-out loss", lines, log=True),
             bands.Lines("loss of several networks / of one", ratio, level=1.0),
         ],
-        bands.Bars(f"{kind} of samples (lower is better)", points),
-        xlabel="time t (0 is data, 1 is noise)",
+        bands.Bars(f"{kind}\nof samples (lower is better)", points),
+        xlabel="time t (0 is data, 1 is noise)\ndotted: edges of the networks",
         marks=edges,
         title=title,
     )
