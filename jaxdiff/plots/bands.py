@@ -3,7 +3,7 @@
 import textwrap
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from matplotlib.ticker import LogLocator, NullFormatter
@@ -12,7 +12,7 @@ from jaxdiff.plots import styles
 from jaxdiff.plots.saving import save_figure
 
 # (mean, error), numbers or f[n].
-Estimate = tuple[np.ndarray, np.ndarray]
+Estimate = tuple[Any, Any]
 
 
 class Lines(NamedTuple):

@@ -185,8 +185,8 @@ def _distances(run: setup.Run, params: PyTree) -> dict[str, float]:
     of, num = run.experiment, run.experiment.config.train.num_evaluate
     x = of.sampler().draw(params, of.config.seed, np.arange(num), of.conditions(num))
     real = of.source[np.arange(len(of.source))]["x"]
-    flat = [np.reshape(a, (len(a), -1)) for a in (real, x)]
-    values = {"sliced Wasserstein": transport.sliced(*flat)}
+    real, x = (np.reshape(a, (len(a), -1)) for a in (real, x))
+    values = {"sliced Wasserstein": transport.sliced(real, x)}
     values |= run.measure(params) if run.measure else {}
     values.pop("kid_error", None)
     return values
@@ -250,7 +250,7 @@ def _change(ratios):
     return f"{abs(change):.1%} ± {error:.1%} {'above' if change > 0 else 'below'}"
 
 
-def estimate(values: Any) -> tuple[np.ndarray, np.ndarray]:
+def estimate(values: Any) -> tuple[Any, Any]:
     """The mean over seeds f[seeds, ...] and its standard error."""
     values = np.asarray(values, np.float64)
     error = values.std(axis=0, ddof=1) / np.sqrt(len(values))
@@ -275,7 +275,7 @@ def _draw(path: Path, every: dict[str, list[dict]], edges: np.ndarray, title: st
         ],
         bands.Bars(f"{kind}\nof samples (lower is better)", points),
         xlabel="time t (0 is data, 1 is noise)\ndotted: edges of the networks",
-        marks=edges,
+        marks=edges.tolist(),
         title=title,
     )
 
