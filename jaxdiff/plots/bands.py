@@ -64,9 +64,7 @@ def save_bands(
             axis.fill_between(x, mean - error, mean + error, **band)
         if panel.log:
             axis.set_yscale("log")
-            axis.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
-            axis.yaxis.set_major_formatter("{x:g}")
-            axis.yaxis.set_minor_formatter(NullFormatter())
+            _label(axis.yaxis)
         axis.set(xlabel=xlabel, ylabel=panel.ylabel, xlim=(0, max(1, x.max())))
         axis.grid(alpha=0.3, axis="y")
     for y, (name, (mean, error)) in enumerate(bars.points.items()):
@@ -74,7 +72,18 @@ def save_bands(
         last.errorbar(mean, y, xerr=error, fmt="o", capsize=3, color=colour)
     last.set(xlabel=bars.xlabel, yticks=[], ylim=(len(bars.points) - 0.5, -0.5))
     last.grid(alpha=0.3, axis="x")
+    means = [mean for mean, _ in bars.points.values()]
+    if max(means) > 10 * min(means) > 0:
+        last.set_xscale("log")
+        _label(last.xaxis)
     marks_of, labels = axes[0].get_legend_handles_labels()
     figure.legend(marks_of, labels, loc="outside lower center", ncols=4, fontsize=9)
     figure.suptitle(textwrap.fill(title, 110), fontsize=10)
     save_figure(path, figure)
+
+
+def _label(axis):
+    """Few ticks of a logarithmic axis, as plain numbers."""
+    axis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    axis.set_major_formatter("{x:g}")
+    axis.set_minor_formatter(NullFormatter())

@@ -271,7 +271,9 @@ def _draw(path: Path, every: dict[str, list[dict]], edges: np.ndarray, title: st
         first["t"],
         [
             bands.Lines("held-out loss", lines, log=True),
-            bands.Lines("loss of several networks / of one", ratio, level=1.0),
+            bands.Lines(
+                "loss of several networks / of one", ratio, log=True, level=1.0
+            ),
         ],
         bands.Bars(f"{kind}\nof samples (lower is better)", points),
         xlabel="time t (0 is data, 1 is noise)\ndotted: edges of the networks",

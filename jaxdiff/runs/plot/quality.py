@@ -34,6 +34,7 @@ from jaxdiff.tasks.classifier import Classify
 # out is for distilled models, which alone learn where its steps go.
 NFE, LEFT_OUT = (5, 10, 20, 50, 100), ("consistency",)
 PANELS = ("order 1", "order 2", "order 3 and 4", "with noise on the way")
+FEW_LINES = 5  # in one panel
 STEPS = (1, 10, 80)  # as in the Keras DDIM example
 # Relative widths of averages, and the guidance scales beside them.
 WIDTHS, WIDTH_SCALES = (0.03, 0.05, 0.075, 0.1, 0.15, 0.2), (1.0, 1.5, 2.0, 3.0)
@@ -42,19 +43,18 @@ MANY, ENOUGH, MOST_REAL = 2000, 20, 10_000
 
 
 def draw_nfe(request: PlotRequest, path: Path) -> Numbers:
-    """Frechet distance over NFE, a line for each solver, by order and noise.
-
-    A second picture beside it, nfe_seconds.png, is over seconds per sample.
+    """Frechet distance over NFE, a line for each solver; many are in panels by order
+    and noise. A second picture beside it, nfe_seconds.png, is over seconds per sample.
     """
     rows, sampler = distances_by_nfe(request), request.run.config.sampler
     num = request.num or MANY
     over = {"nfe": "NFE", "seconds": "seconds per sample (warm)"}
     for cost, label in over.items():
         panels = {title: {} for title in PANELS}
+        if few := len(rows) <= FEW_LINES:
+            panels = {f"{len(rows)} solvers": {}}
         for name, some in rows.items():
-            order = getattr(solvers, name).ORDER
-            noisy = orders.is_noisy(members(solvers)[name], {})
-            title = PANELS[-1 if noisy else min(order, 3) - 1]
+            title = [*panels][0 if few else _panel(name)]
             values = np.array([[row[cost], row["frechet"]] for row in some]).T
             panels[title][name] = values[0], values[1]
         names = {"xlabel": label, "ylabel": f"Fréchet distance, {num} samples"}
@@ -62,6 +62,11 @@ def draw_nfe(request: PlotRequest, path: Path) -> Numbers:
         curves.save_panels(file, {k: v for k, v in panels.items() if v}, **names)
     figures = {"grid": sampler.grid, "guidance": sampler.guidance, "solvers": rows}
     return {"samples": num, "seed": request.seed, **figures}
+
+
+def _panel(solver):
+    noisy = orders.is_noisy(members(solvers)[solver], {})
+    return -1 if noisy else min(getattr(solvers, solver).ORDER, 3) - 1
 
 
 def distances_by_nfe(request: PlotRequest) -> dict[str, list[dict[str, Any]]]:
