@@ -56,10 +56,10 @@ def draw_spread(request: PlotRequest, path: Path) -> Numbers:
 @jax.jit
 def walk(
     schedule: Schedule,
-    ts: Float[Array, "n+1"],
+    ts: Float[Array, "n"],
     start: Float[Array, "d"],
     keys: Key[Array, "b"],
-) -> Float[Array, "n+1 b d"]:
+) -> Float[Array, "n b d"]:
     """The chain of equation 1 along rising times, of a walker for each key."""
 
     def step(x, times):
