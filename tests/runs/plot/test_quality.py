@@ -73,8 +73,8 @@ def test_chosen_solvers_are_compared_at_the_numbers_given(request_nfe, monkeypat
     same = chosen.draw(20, solver="ddim", num_steps=2)
     np.testing.assert_allclose(x, same, atol=1e-6)  # batches of other sizes
     assert "nfe" in plot.check(chosen, "nfe")
-    with pytest.raises(ValueError, match="has no 'ddmi'; did you mean 'ddim'"):
-        plot.check(replace(chosen, solvers=("ddmi",)), "nfe")
+    with pytest.raises(ValueError, match="has no 'ddimm'; did you mean 'ddim'"):
+        plot.check(replace(chosen, solvers=("ddimm",)), "nfe")
     with pytest.raises(ValueError, match="change nothing in 'grid'"):
         plot.check(chosen, "grid")
 
