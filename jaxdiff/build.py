@@ -38,8 +38,7 @@ from jaxdiff.diffusion.types import Edit, Rule, Schedule, Solver
 from jaxdiff.tasks.task import Task
 from jaxdiff.train import ema, lr_schedules, optim
 
-# See sampling.error_gain: above it samples can be noise.
-MOST_GAIN = 2.0
+MOST_GAIN = 2.0  # see sampling.error_gain: above it samples can be noise
 
 
 def make_source(
@@ -180,6 +179,7 @@ def _diffusion(config, source, schedule):
         sigma_data=d.sigma_data,
         low_size=d.low_size,
         augment=d.augment,
+        num_experts=d.experts,
     )
 
 

@@ -41,6 +41,7 @@ RANGES: dict[str, tuple[int | float, int | float]] = {
     "train.num_evaluate": (2, EXAMPLES),
     "train.cpu_devices": (1, DEVICES),
     "diffusion.sigma_data": (0, math.inf),
+    "diffusion.experts": (1, BLOCKS),
     "sampler.num_steps": (1, STEPS),
     "sampler.batch_size": (1, COUNT),
     "sampler.known_steps": (0, STEPS),

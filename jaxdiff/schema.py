@@ -150,6 +150,9 @@ FIELDS: dict[str, Any] = {
         "time_feature": "index",
         # Scale x_t to variance 1 for data of this standard deviation; 0 is off.
         "sigma_data": 0.0,
+        # The number of networks, each for an equal share of the training times, as in
+        # eDiff-I; 1 is one network for all times.
+        "experts": 1,
         # Whether the model takes the data's condition: "label", or "none".
         "condition": "label",
         # Share of examples trained without their condition, for guidance.

@@ -15,6 +15,11 @@ python -m launch.bench guidance --out=out/guidance
 And how well a table's columns are inferred from one another, on rows left out:
 
 python -m launch.bench inference --config=configs/iris.py --out=out/inference
+
+And whether one network for all times is as good as several, each for its part, of as
+many parameters in total (--config.diffusion.experts=10 of them):
+
+python -m launch.bench networks --config=configs/iris.py --out=out/networks
 """
 
 import json
@@ -32,22 +37,26 @@ CONFIG = config_flags.DEFINE_config_file(
     "config", None, "The experiment: a config file."
 )
 NUM_RUNS = flags.DEFINE_integer(
-    "num_runs", None, "Runs after the warm-up (5); seeds of iris (3).", lower_bound=1
+    "num_runs",
+    None,
+    "Runs after the warm-up (5); seeds of iris and networks (3).",
+    lower_bound=1,
 )
 TORCH = flags.DEFINE_string("torch_python", sys.executable, "A Python that has torch.")
 JSON = flags.DEFINE_string("json", None, "Also write the figures to this file.")
 OUT = flags.DEFINE_string("out", None, "Folder for the picture, where there is one.")
 
-KINDS = ("step", "sample", "iris", "inference", "solvers", "guidance")
+KINDS = ("step", "sample", "iris", "inference", "networks", "solvers", "guidance")
 # Of made-up data, without a config.
 CLOSED_FORM = {"solvers": "orders.png", "guidance": "guidance.png"}
+DRAWS = {**CLOSED_FORM, "networks": "networks.png"}
 
 
 def main(kind: str) -> None:
     if kind not in KINDS:
         cli.fail(f"no measurement {kind!r}; there are: {', '.join(KINDS)}")
-    if kind in CLOSED_FORM and OUT.value is None:
-        cli.fail(f"--out is missing: where shall {CLOSED_FORM[kind]} be written?")
+    if kind in DRAWS and OUT.value is None:
+        cli.fail(f"--out is missing: where shall {DRAWS[kind]} be written?")
     if kind not in CLOSED_FORM and CONFIG.value is None:
         cli.fail("--config is missing: --config=configs/digits.py, for example")
     with cli.user_errors():
@@ -58,7 +67,7 @@ def main(kind: str) -> None:
 
 
 def measure(kind: str) -> list[dict]:
-    from jaxdiff.runs.bench import guidance, inference, iris, solvers, speed
+    from jaxdiff.runs.bench import guidance, inference, iris, networks, solvers, speed
 
     config, out = CONFIG.value, OUT.value and Path(OUT.value)
     if kind == "solvers":
@@ -67,6 +76,8 @@ def measure(kind: str) -> list[dict]:
         return guidance.bench_guidance(out)
     if kind == "inference":
         return inference.bench_inference(config, out)
+    if kind == "networks":
+        return networks.bench_networks(config, NUM_RUNS.value or 3, out)
     if kind == "iris":
         return iris.bench_iris(config, NUM_RUNS.value or 3, TORCH.value)
     bench = speed.bench_step if kind == "step" else speed.bench_sample

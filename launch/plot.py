@@ -9,6 +9,9 @@ python -m launch.plot guidance --workdir=runs/fashion_adm --out=out \
 python -m launch.plot counts --workdir=runs/mnist_linear --out=out --features=runs/F
 python -m launch.plot nfe --workdir=runs/digits --out=out \
     --features=runs/digits_features
+python -m launch.plot nfe --workdir=runs/digits --out=out \
+    --features=runs/digits_features --solvers=ddpm,ddim --nfe=25,250 \
+    --config.sampler.grid=respaced
 python -m launch.plot widths --workdir=runs/wide --out=out \
     --features=runs/digits_features
 python -m launch.plot latents --workdir=runs/mnist_ae --beside=runs/mnist_vae --out=out
@@ -63,6 +66,8 @@ NUM = flags.DEFINE_integer(
 STEPS = flags.DEFINE_integer(
     "steps", 5, "Sampling steps of the film strip.", lower_bound=1, upper_bound=50
 )
+SOLVERS = flags.DEFINE_list("solvers", [], "nfe: the solvers to compare; all of them.")
+NFE = flags.DEFINE_list("nfe", [], "nfe: numbers of evaluations; 5,10,20,50,100.")
 ALL = flags.DEFINE_bool("all", False, "schedules: also draw all the others.")
 FORCE = flags.DEFINE_bool("force", False, "Overwrite pictures that are there.")
 
@@ -81,7 +86,9 @@ def main(kind: str) -> None:
             f"--config.{unused[0]} changes nothing in a picture of a config: only "
             "pictures of a run (--workdir) draw samples. Leave it out"
         )
-    trust = cli.trusts()
+    if not all(n.isdecimal() and 0 < int(n) < 100_000 for n in NFE.value):
+        cli.fail(f"--nfe must be numbers from 1, as in --nfe=25,250, got {NFE.value}")
+    nfe, trust = tuple(map(int, NFE.value)), cli.trusts()
     with cli.user_errors():
         workdir = Path(WORKDIR.value) if WORKDIR.value else None
         others = [open_run(Path(folder), trust=trust) for folder in BESIDE.value]
@@ -90,6 +97,8 @@ def main(kind: str) -> None:
             seed=SEED.value,
             num=NUM.value,
             steps=STEPS.value,
+            solvers=tuple(SOLVERS.value),
+            nfe=nfe,
             every=ALL.value,
             beside=others[0] if others else None,
             more=(*others[1:],),

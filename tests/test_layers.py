@@ -114,7 +114,7 @@ FLOORS = (
     {"types", "conditions"},
     {"schedules", "levels", "arguments", "respacing"},
     {"predictions", "inputs", "scalings", "posterior", "times", "noises"},
-    {"weights", "denoisers", "grids", "analytic", "clusters"},
+    {"weights", "denoisers", "experts", "grids", "analytic", "clusters"},
     {"likelihood", "rules", "sampling", "upsampling", "moves"},
     {"density", "editing", "guidance", "inversion", "losses", "inverse_problems"},
     {"solvers", "bpd"},

@@ -48,6 +48,7 @@ NOISED: Fields = {
     "task": "diffusion",
     "model.name": "unet",
     "diffusion.low_size": 0,
+    "diffusion.experts": 1,
     "diffusion.sigma_data": 0.0,
     "diffusion.noise": "normal",
 }

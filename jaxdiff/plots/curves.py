@@ -100,6 +100,8 @@ def save_panels(
     axes[0].yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
     axes[0].yaxis.set_minor_formatter(NullFormatter())
     axes[0].xaxis.set_major_formatter("{x:g}")
+    axes[0].xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    axes[0].xaxis.set_minor_formatter(NullFormatter())
     save_figure(path, figure)
 
 

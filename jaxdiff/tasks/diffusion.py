@@ -10,7 +10,7 @@ from jax.tree_util import Partial
 
 from jaxdiff import rng
 from jaxdiff.arrays import PyTree, require
-from jaxdiff.diffusion import conditions, inputs, upsampling
+from jaxdiff.diffusion import conditions, experts, inputs, upsampling
 from jaxdiff.diffusion.denoisers import make_denoise
 from jaxdiff.diffusion.losses import Objective, denoising_loss
 from jaxdiff.tasks.task import Apply, Task
@@ -29,6 +29,7 @@ def make(
     sigma_data: float,
     low_size: int = 0,
     augment: float = 0.0,
+    num_experts: int = 1,
 ) -> Task:
     """The task of predicting the target of `objective` from x_t.
 
@@ -43,6 +44,7 @@ def make(
              in model units; 0 is off.
              low_size: side of the small image that an upsampler is conditioned on; 0
              for other models.  augment: the most noise on it (upsampling.py).
+             num_experts: networks, each for a part of the times (experts.py).
     Returns: Task whose model is a Denoise.
     Errors:  ValueError if `null` is needed and missing, or does not match the example.
     """
@@ -59,7 +61,21 @@ def make(
         extra = upsampling.extra_channels(shape, augment) if low_size else 0
         x, t = jnp.zeros((1, *shape[:-1], shape[-1] + extra)), jnp.zeros((1,))
         cond = jax.tree.map(jnp.asarray, example_cond)
-        return network.init(key, x, t, cond)["params"]
+
+        def init_one(key):
+            return network.init(key, x, t, cond)["params"]
+
+        several = num_experts > 1
+        return experts.init(init_one, num_experts, key) if several else init_one(key)
+
+    edges = experts.make_edges(objective.times, num_experts)
+
+    def show(apply, params):
+        """(x_t, Coeffs, cond) -> out."""
+        shown = Partial(inputs.show, apply, time_feature, scale)
+        if num_experts == 1:
+            return Partial(inputs.show, *shown.args, params)
+        return Partial(experts.show, shown, edges, params)
 
     def loss(params, keys, batch, context, train=True):
         del context
@@ -70,8 +86,8 @@ def make(
             cond = lowered(keys.key, batch["x"], cond)
         rngs = {"dropout": jax.random.fold_in(keys.key[0], 3)}
         apply = partial(network.apply, train=train, rngs=rngs)
-        shown = partial(inputs.show, apply, time_feature, scale, params)
-        return denoising_loss(keys, shown, batch["x"], cond, objective)
+        network_at = show(apply, params)
+        return denoising_loss(keys, network_at, batch["x"], cond, objective)
 
     def lowered(keys, x0, cond):
         u = rng.draw(jax.random.uniform, rng.fold(keys, 4), ())
@@ -86,9 +102,8 @@ def make(
         )
 
     def denoiser(params):
-        apply = Partial(Apply(network))
         return make_denoise(
-            Partial(inputs.show, apply, time_feature, scale, params),
+            show(Partial(Apply(network)), params),
             schedule=objective.schedule,
             prediction=objective.prediction,
             learned_variance=objective.learned_variance,

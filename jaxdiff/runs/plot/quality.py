@@ -3,17 +3,19 @@
 All samples of a picture have the same seeds and labels.
 """
 
+import time
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.tree_util import Partial
 from tqdm.auto import tqdm
 
 from jaxdiff import build
-from jaxdiff.choices import members
+from jaxdiff.choices import members, pick
 from jaxdiff.data.source import Source, as_pixels
 from jaxdiff.diffusion import orders, sampling, solvers
 from jaxdiff.plots import curves, pictures
@@ -32,6 +34,7 @@ from jaxdiff.tasks.classifier import Classify
 # out is for distilled models, which alone learn where its steps go.
 NFE, LEFT_OUT = (5, 10, 20, 50, 100), ("consistency",)
 PANELS = ("order 1", "order 2", "order 3 and 4", "with noise on the way")
+FEW_LINES = 5  # in one panel
 STEPS = (1, 10, 80)  # as in the Keras DDIM example
 # Relative widths of averages, and the guidance scales beside them.
 WIDTHS, WIDTH_SCALES = (0.03, 0.05, 0.075, 0.1, 0.15, 0.2), (1.0, 1.5, 2.0, 3.0)
@@ -40,35 +43,64 @@ MANY, ENOUGH, MOST_REAL = 2000, 20, 10_000
 
 
 def draw_nfe(request: PlotRequest, path: Path) -> Numbers:
-    """Frechet distance over NFE, a line for each solver, by order and noise."""
+    """Frechet distance over NFE, a line for each solver; many are in panels by order
+    and noise. A second picture beside it, nfe_seconds.png, is over seconds per sample.
+    """
     rows, sampler = distances_by_nfe(request), request.run.config.sampler
-    num, panels = request.num or MANY, {title: {} for title in PANELS}
-    for name, some in rows.items():
-        order = getattr(solvers, name).ORDER
-        noisy = orders.is_noisy(members(solvers)[name], {})
-        title = PANELS[-1 if noisy else min(order, 3) - 1]
-        values = np.array([[row["nfe"], row["frechet"]] for row in some]).T
-        panels[title][name] = values[0], values[1]
-    names = {"xlabel": "NFE", "ylabel": f"Fréchet distance, {num} samples"}
-    curves.save_panels(path, {k: v for k, v in panels.items() if v}, **names)
+    num = request.num or MANY
+    over = {"nfe": "NFE", "seconds": "seconds per sample (warm)"}
+    for cost, label in over.items():
+        panels = {title: {} for title in PANELS}
+        if few := len(rows) <= FEW_LINES:
+            panels = {f"{len(rows)} solvers": {}}
+        for name, some in rows.items():
+            title = [*panels][0 if few else _panel(name)]
+            values = np.array([[row[cost], row["frechet"]] for row in some]).T
+            panels[title][name] = values[0], values[1]
+        names = {"xlabel": label, "ylabel": f"Fréchet distance, {num} samples"}
+        file = path if cost == "nfe" else path.with_stem(f"{path.stem}_{cost}")
+        curves.save_panels(file, {k: v for k, v in panels.items() if v}, **names)
     figures = {"grid": sampler.grid, "guidance": sampler.guidance, "solvers": rows}
     return {"samples": num, "seed": request.seed, **figures}
 
 
+def _panel(solver):
+    noisy = orders.is_noisy(members(solvers)[solver], {})
+    return -1 if noisy else min(getattr(solvers, solver).ORDER, 3) - 1
+
+
 def distances_by_nfe(request: PlotRequest) -> dict[str, list[dict[str, Any]]]:
-    """Solver -> for each of NFE: nfe, steps and Frechet distance."""
+    """Solver -> for each of NFE: nfe, steps, Frechet distance, seconds per sample."""
     reference, rows = _reference(request), {}
-    names = [name for name in sorted(members(solvers)) if name not in LEFT_OUT]
-    todo = [(name, most) for name in names for most in NFE]
+    every = [name for name in sorted(members(solvers)) if name not in LEFT_OUT]
+    todo = [(s, n) for s in request.solvers or every for n in request.nfe or NFE]
     for name, most in tqdm(todo, desc="solvers x NFE", disable=None):
         steps, nfe = steps_for(request, name, most)
         if not steps or any(row["nfe"] == nfe for row in rows.get(name, [])):
             continue
-        distance = _frechet(request, reference, solver=name, num_steps=steps)
-        row = {"nfe": nfe, "steps": steps, "frechet": distance}
+        x, seconds = timed(request, solver=name, num_steps=steps)
+        distance = reference.frechet(reference.features(request.run.pixels(x)))
+        row = {"nfe": nfe, "steps": steps, "frechet": distance, "seconds": seconds}
         rows.setdefault(name, []).append(row)
-        tqdm.write(f"{name:16s}{steps:4d} steps{nfe:4d} NFE{distance:10.4f}")
+        text = f"{name:16s}{steps:4d} steps{nfe:4d} NFE{distance:10.4f}"
+        tqdm.write(f"{text}{1e3 * seconds:10.3g} ms a sample")
     return rows
+
+
+def timed(request: PlotRequest, **fields: Any) -> tuple[np.ndarray, float]:
+    """As request.draw, and the seconds per sample: the median of whole batches.
+
+    The first batch is drawn twice, so that compiling is left out.
+    """
+    run, num = request.run.with_sampler(**fields), request.num or MANY
+    size, cond = min(run.config.sampler.batch_size, num), run.conditions(num)
+    sampler, parts, times = run.sampler(), [], []
+    for first in (0, *range(0, num, size)):
+        index, start = np.arange(first, min(first + size, num)), time.perf_counter()
+        some = jax.tree.map(lambda a, index=index: a[index], cond)
+        parts.append(sampler.draw(run.params, request.seed, index, some))
+        times.append((time.perf_counter() - start) / len(index))
+    return np.concatenate(parts[1:]), float(np.median(times[1 : 1 + num // size]))
 
 
 def steps_for(request: PlotRequest, solver: str, most: int) -> tuple[int, int]:
@@ -202,6 +234,12 @@ def _no_features(request: PlotRequest) -> str:
     return is_upsampler(request) or missing
 
 
+def _no_solvers(request: PlotRequest) -> str:
+    for name in request.solvers:
+        pick(solvers, name)  # raises for one that is not there
+    return _no_features(request)
+
+
 def _one_width_and_scale(request: PlotRequest) -> str:
     if grid_of(request) == ((0.0,), (1.0,)):
         return f"is for runs of averages of several widths (train.ema_widths) or {FREE}"
@@ -210,7 +248,7 @@ def _one_width_and_scale(request: PlotRequest) -> str:
 
 SPECS = {
     "nfe": quality_spec(
-        draw_nfe, quick=False, sets=("solver", "num_steps"), misfit=_no_features
+        draw_nfe, quick=False, sets=("solver", "num_steps"), misfit=_no_solvers
     ),
     "steps": quality_spec(
         draw_steps,

@@ -17,11 +17,12 @@ from jaxdiff.runs.plot import (
     neighbours,
     planes,
     quality,
+    spread,
 )
 from jaxdiff.runs.plot.spec import Experiment, PlotRequest
 
 HOMES = (
-    *(diffusion, quality, guidance, counts, neighbours),
+    *(diffusion, spread, quality, guidance, counts, neighbours),
     *(autoencoder, planes, losses),
 )
 SPECS = {name: spec for home in HOMES for name, spec in home.SPECS.items()}
@@ -68,6 +69,10 @@ def check(request: PlotRequest, kind: str) -> list[str]:
     names = [k for k, reason in misfits.items() if not reason]
     for other in request.others:
         _check_beside(request, other, kind)
+    require(
+        kind == "nfe" or not (request.solvers or request.nfe),
+        f"--solvers and --nfe change nothing in {kind!r}: they are for nfe",
+    )
     require(kind == "all" or names, f"{kind!r} {misfits.get(kind)}")
     needs = {k: SPECS[k].needs(request) for k in names}
     _check_used(request, kind, needs)

@@ -38,6 +38,7 @@ class PlotRequest:
 
     seed: of noise, samples and the real images shown.
     num: images or rows, None for as many as suit the kind.  steps: of the film.
+    solvers, nfe: what nfe compares, () for all.
     every: all schedules beside the run's own.
     beside: another run, for the kinds that compare some.  more: runs beside these two.
     features: the classifier's run, or Inception's file, that looks at samples.
@@ -47,6 +48,8 @@ class PlotRequest:
     seed: int = 0
     num: int | None = None
     steps: int = 5
+    solvers: tuple[str, ...] = ()
+    nfe: tuple[int, ...] = ()
     every: bool = False
     beside: Experiment | None = None
     more: tuple[Experiment, ...] = ()

@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import replace
+from types import SimpleNamespace
 
 import jax
 import jax.numpy as jnp
@@ -56,7 +57,28 @@ def test_every_solver_is_drawn(request_nfe, tmp_path, monkeypatch):
     first = {name: some[0]["frechet"] for name, some in rows.items()}
     assert first["ddim"] == pytest.approx(first["heun"], rel=1e-4)
     assert rows["ddim"][1]["frechet"] != pytest.approx(first["ddim"], rel=1e-3)
-    assert (tmp_path / "nfe.png").exists()
+    assert (tmp_path / "nfe.png").exists() and (tmp_path / "nfe_seconds.png").exists()
+
+
+def test_chosen_solvers_are_compared_at_the_numbers_given(request_nfe, monkeypatch):
+    run = request_nfe.run.with_sampler(batch_size=8)
+    chosen = replace(request_nfe, run=run, solvers=("ddim",), nfe=(2,), num=20)
+    clock = iter([0.0, 90.0, 100.0, 108.0, 200.0, 224.0, 300.0, 301.0])
+    timer = SimpleNamespace(perf_counter=lambda: next(clock))
+    monkeypatch.setattr(quality, "time", timer)
+    (row,) = quality.distances_by_nfe(chosen)["ddim"]
+    # two whole batches of 8, after one that compiled; the last four do not count
+    assert row["seconds"] == (8 / 8 + 24 / 8) / 2
+    assert (row["nfe"], row["steps"]) == (2, 2)
+    monkeypatch.undo()
+    x, _ = quality.timed(chosen, solver="ddim", num_steps=2)
+    same = chosen.draw(20, solver="ddim", num_steps=2)
+    np.testing.assert_allclose(x, same, atol=1e-6)  # batches of other sizes
+    assert "nfe" in plot.check(chosen, "nfe")
+    with pytest.raises(ValueError, match="has no 'ddimm'; did you mean 'ddim'"):
+        plot.check(replace(chosen, solvers=("ddimm",)), "nfe")
+    with pytest.raises(ValueError, match="change nothing in 'grid'"):
+        plot.check(chosen, "grid")
 
 
 def test_what_takes_long_is_not_in_all(request_nfe):
