@@ -10,11 +10,12 @@ python -m launch.plot nfe --workdir=runs/digits --out=out \
     --features=runs/digits_features
 python -m launch.plot widths --workdir=runs/wide --out=out \
     --features=runs/digits_features
+python -m launch.plot terms --workdir=runs/digits --out=out --num=256
 python -m launch.plot latents --workdir=runs/mnist_ae --beside=runs/mnist_vae --out=out
 python -m launch.plot loss --workdir=runs/digits --beside=runs/wide,runs/deep --out=out
 
 Kinds: schedules, corruption, predictions, film, steps, grid, mean, loss, progress,
-pairs;
+pairs, terms (of the variational bound);
 of a model with labels guidance (a curve), guided (images);
 of an autoencoder latents, interpolation, reconstructions, decoded, mean, loss.
 `all` draws those that fit the run, except for two that take many minutes: nfe, the

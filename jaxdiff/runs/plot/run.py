@@ -7,10 +7,17 @@ from jaxdiff.arrays import require
 from jaxdiff.files import write_numbers
 from jaxdiff.lock import locked
 from jaxdiff.runs import workdir
-from jaxdiff.runs.plot import autoencoder, diffusion, guidance, losses, quality
+from jaxdiff.runs.plot import (
+    autoencoder,
+    bound,
+    diffusion,
+    guidance,
+    losses,
+    quality,
+)
 from jaxdiff.runs.plot.spec import Experiment, PlotRequest
 
-HOMES = (diffusion, quality, guidance, autoencoder, losses)
+HOMES = (diffusion, quality, guidance, bound, autoencoder, losses)
 SPECS = {name: spec for home in HOMES for name, spec in home.SPECS.items()}
 
 
