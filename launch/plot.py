@@ -6,6 +6,8 @@ python -m launch.plot steps --workdir=runs/flowers_ddim --out=out --num=200
 python -m launch.plot schedules --config=configs/iris.py --out=out --all
 python -m launch.plot guidance --workdir=runs/fashion_adm --out=out \
     --features=runs/fashion_features --config.sampler.classifier=runs/fashion_classifier
+python -m launch.plot gradients --workdir=runs/fashion_adm --out=out --label=Bag \
+    --config.sampler.classifier=runs/fashion_classifier
 python -m launch.plot nfe --workdir=runs/digits --out=out \
     --features=runs/digits_features
 python -m launch.plot widths --workdir=runs/wide --out=out \
@@ -16,7 +18,7 @@ python -m launch.plot loss --workdir=runs/digits --beside=runs/wide,runs/deep --
 
 Kinds: schedules, corruption, predictions, film, steps, grid, mean, loss, progress,
 pairs, terms (of the variational bound);
-of a model with labels guidance (a curve), guided (images);
+of a model with labels guidance (a curve), guided (images), gradients (of a classifier);
 of an autoencoder latents, interpolation, reconstructions, decoded, mean, loss.
 `all` draws those that fit the run, except for two that take many minutes: nfe, the
 Frechet distance of every solver over the number of function evaluations (NFE: calls of
@@ -62,6 +64,12 @@ STEPS = flags.DEFINE_integer(
     "steps", 5, "Sampling steps of the film strip.", lower_bound=1, upper_bound=50
 )
 ALL = flags.DEFINE_bool("all", False, "schedules: also draw all the others.")
+LABEL = flags.DEFINE_string(
+    "label",
+    None,
+    "gradients: the class whose probability rises, by name or number; by default that "
+    "of each image.",
+)
 FORCE = flags.DEFINE_bool("force", False, "Overwrite pictures that are there.")
 
 
@@ -92,6 +100,7 @@ def main(kind: str) -> None:
             beside=others[0] if others else None,
             more=(*others[1:],),
             features=Path(FEATURES.value) if FEATURES.value else None,
+            label=LABEL.value,
         )
         plot.check(request, kind)
     with cli.user_errors(working=True):

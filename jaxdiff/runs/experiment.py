@@ -124,6 +124,11 @@ class Experiment:
         return files.read_metrics(self.workdir) if self.workdir else []
 
     @property
+    def classifier(self) -> Experiment:
+        """The classifier that guides. Errors: ValueError, FileNotFoundError."""
+        return self._named_run("sampler.classifier", "classifier", ALIKE)
+
+    @property
     def is_upsampler(self) -> bool:
         return self.task.is_upsampler
 
@@ -160,9 +165,7 @@ class Experiment:
         Errors: ValueError, FileNotFoundError for what does not fit.
         """
         s = self.config.sampler
-        classifier = weak = None
-        if s.classifier:
-            classifier = self._named_run("sampler.classifier", "classifier", ALIKE)
+        weak, classifier = None, self.classifier if s.classifier else None
         if s.weak:
             also = (*ALIKE, "diffusion.condition")
             weak = self._named_run("sampler.weak", "denoiser", also)

@@ -11,13 +11,14 @@ from jaxdiff.runs.plot import (
     autoencoder,
     bound,
     diffusion,
+    gradients,
     guidance,
     losses,
     quality,
 )
 from jaxdiff.runs.plot.spec import Experiment, PlotRequest
 
-HOMES = (diffusion, quality, guidance, bound, autoencoder, losses)
+HOMES = (diffusion, quality, guidance, gradients, bound, autoencoder, losses)
 SPECS = {name: spec for home in HOMES for name, spec in home.SPECS.items()}
 
 
@@ -69,6 +70,13 @@ def _check_used(
         not request.features or "extractor" in every,
         f"--features changes nothing in {kind!r}: it is for guidance, nfe and widths, "
         f"and for steps with --num={quality.ENOUGH} or more. Leave it out",
+    )
+    labelled = ", ".join(
+        k for k, spec in SPECS.items() if "label" in spec.needs(request)
+    )
+    require(
+        request.label is None or "label" in every,
+        f"--label changes nothing in {kind!r}: it is for {labelled}. Leave it out",
     )
     if run.workdir:
         used = {"ema"} if "params" in every else set()
