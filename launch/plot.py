@@ -17,7 +17,7 @@ python -m launch.plot latents --workdir=runs/mnist_ae --beside=runs/mnist_vae --
 python -m launch.plot loss --workdir=runs/digits --beside=runs/wide,runs/deep --out=out
 
 Kinds: schedules, corruption, predictions, film, steps, grid, mean, loss, progress,
-pairs, terms (of the variational bound);
+pairs, terms (of the variational bound), embeddings (of time and label);
 of a model with labels guidance (a curve), guided (images), gradients (of a classifier);
 of an autoencoder latents, interpolation, reconstructions, decoded, mean, loss.
 `all` draws those that fit the run, except for two that take many minutes: nfe, the

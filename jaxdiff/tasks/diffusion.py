@@ -12,7 +12,9 @@ from jaxdiff import rng
 from jaxdiff.arrays import PyTree, require
 from jaxdiff.diffusion import conditions, inputs, upsampling
 from jaxdiff.diffusion.denoisers import make_denoise
+from jaxdiff.diffusion.levels import coeffs
 from jaxdiff.diffusion.losses import Objective, denoising_loss, noised
+from jaxdiff.models.embeddings import embedding_of
 from jaxdiff.tasks.task import Apply, Task
 
 
@@ -54,9 +56,11 @@ def make(
     )
     jax.eval_shape(conditions.null_like, null, example_cond)  # raises for a mismatch
 
+    extra = upsampling.extra_channels(shape, augment) if low_size else 0
+    read = (*shape[:-1], shape[-1] + extra)  # the shape of what the network reads
+
     def init(key):
-        extra = upsampling.extra_channels(shape, augment) if low_size else 0
-        x, t = jnp.zeros((1, *shape[:-1], shape[-1] + extra)), jnp.zeros((1,))
+        x, t = jnp.zeros((1, *read)), jnp.zeros((1,))
         cond = jax.tree.map(jnp.asarray, example_cond)
         return network.init(key, x, t, cond)["params"]
 
@@ -101,6 +105,11 @@ def make(
             learned_variance=objective.learned_variance,
         )
 
+    def embed(params, t, cond):
+        feature = time_feature(coeffs(objective.schedule, t))
+        x = jnp.zeros((len(t), *read))
+        return embedding_of(network, params, x, feature, cond)
+
     return Task(
         init,
         loss,
@@ -110,4 +119,5 @@ def make(
         null=conditions.Beside(null, None) if drops and low_size else null,
         example_cond=example_cond,
         validation=validation,
+        embed=embed,
     )

@@ -11,6 +11,7 @@ from jaxdiff.runs.plot import (
     autoencoder,
     bound,
     diffusion,
+    embeddings,
     gradients,
     guidance,
     losses,
@@ -18,7 +19,7 @@ from jaxdiff.runs.plot import (
 )
 from jaxdiff.runs.plot.spec import Experiment, PlotRequest
 
-HOMES = (diffusion, quality, guidance, gradients, bound, autoencoder, losses)
+HOMES = (diffusion, quality, guidance, gradients, bound, embeddings, autoencoder, losses)
 SPECS = {name: spec for home in HOMES for name, spec in home.SPECS.items()}
 
 
