@@ -56,8 +56,9 @@ NUM = flags.DEFINE_integer(
     "num",
     None,
     "Images or rows drawn; by default 64 in a grid, 500 at each point of guidance, as "
-    "many rows as the data have in pairs, 10,000 codes in latents, and 4 in strips, "
-    "which show at most 8, or one image of each of up to 20 classes.",
+    "many rows as the data have in pairs, 10,000 codes in latents, 100 examples in "
+    "terms, 3 images in gradients, and 4 in strips, which show at most 8, or one image "
+    "of each of up to 20 classes.",
     lower_bound=1,
 )
 STEPS = flags.DEFINE_integer(
