@@ -165,12 +165,10 @@ class Experiment:
         Errors: ValueError, FileNotFoundError for what does not fit.
         """
         s = self.config.sampler
-        weak, classifier = None, self.classifier if s.classifier else None
-        if s.weak:
-            also = (*ALIKE, "diffusion.condition")
-            weak = self._named_run("sampler.weak", "denoiser", also)
+        also = (*ALIKE, "diffusion.condition")
+        weak = self._named_run("sampler.weak", "denoiser", also) if s.weak else None
         guides = Guides(
-            classifier.model if classifier else None,
+            self.classifier.model if s.classifier else None,
             weak.model if weak else None,
             self._base() if with_base and self.is_upsampler else None,
         )

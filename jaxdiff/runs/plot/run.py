@@ -19,7 +19,16 @@ from jaxdiff.runs.plot import (
 )
 from jaxdiff.runs.plot.spec import Experiment, PlotRequest
 
-HOMES = (diffusion, quality, guidance, gradients, bound, embeddings, autoencoder, losses)
+HOMES = (
+    diffusion,
+    quality,
+    guidance,
+    gradients,
+    bound,
+    embeddings,
+    autoencoder,
+    losses,
+)
 SPECS = {name: spec for home in HOMES for name, spec in home.SPECS.items()}
 
 
