@@ -101,7 +101,8 @@ def embedding_of(
     """
     if not isinstance(network, nn.Module):
         return None
-    _, state = network.apply({"params": params}, x, t, cond, mutable="intermediates")
+    variables: Any = {"params": params}
+    state: Any = network.apply(variables, x, t, cond, mutable="intermediates")[1]
     values = state.get("intermediates", {}).get("emb", (None,))
     return None if values[0] is None else values[0].astype(jnp.float32)
 

@@ -24,8 +24,8 @@ from jaxdiff.diffusion.weights import target_factor
 from jaxdiff.metrics.averages import Average, average
 from jaxdiff.plots.stacks import Panel, save_stack
 from jaxdiff.runs.evaluate import likelihood
-from jaxdiff.runs.experiment import Experiment
 from jaxdiff.runs.plot.spec import (
+    Experiment,
     Numbers,
     PlotRequest,
     PlotSpec,
@@ -120,7 +120,7 @@ def bound_terms(prepared: likelihood.Request) -> Terms:
     """The averages of what `prepare` is of."""
     arrays = likelihood.estimate(prepared)
     prior, decoder, steps, total = (
-        np.float64(arrays[f"discrete_{k}"])
+        np.asarray(arrays[f"discrete_{k}"], np.float64)
         for k in ("prior", "decoder", "steps", "total")
     )
     return Terms(

@@ -49,6 +49,7 @@ def embeddings(request: PlotRequest) -> tuple[list[str], np.ndarray]:
         one = run.task.example_cond
         cond = jax.tree.map(lambda a: np.repeat(a, len(TIMES), axis=0), one)
     t = jnp.asarray(np.repeat(TIMES, size), jnp.float32)
+    assert run.task.embed, "the spec is for denoisers"
     emb = np.asarray(jax.jit(run.task.embed)(run.params, t, cond), np.float64)
     return names or [""], emb.reshape(len(TIMES), size, -1)
 
@@ -94,6 +95,7 @@ def _misfit(request: PlotRequest) -> str:
     task, name = request.run.task, request.run.config.model.name
     params = jax.eval_shape(task.init, jax.random.key(0))
     t = jax.ShapeDtypeStruct((1,), jnp.float32)
+    assert task.embed, "the spec is for denoisers"
     if jax.eval_shape(task.embed, params, t, task.example_cond) is not None:
         return ""
     return (

@@ -116,17 +116,16 @@ def draw_gradients(request: PlotRequest, path: Path) -> Numbers:
 def _title(numbers, y):
     r = {k: v["value"] for k, v in numbers["correlation"].items()}
     before, after = (numbers[k]["value"] for k in ("probability", "probability_moved"))
-    middle = len(TIMES) // 2
-    rises = [
-        f"{before[i]:.2f} to {after[i]:.2f} at t = {TIMES[i]}" for i in (0, middle)
-    ]
+    places = (0, len(TIMES) // 2)
+    rises = [f"{before[i]:.2f} to {after[i]:.2f} at t = {TIMES[i]}" for i in places]
     return (
-        "the gradient of log p(y | x_t) over its largest value, blue < 0 < red; "
-        f"y: {y}\n"
-        f"correlation of neighbouring pixels: {r['gradient'][0]:.2f} at t = "
-        f"{TIMES[0]}, {r['gradient'][-1]:.2f} at t = {TIMES[-1]}\n"
-        f"(images {r['x0'][0]:.2f}, white noise {r['noise'][0]:.2f}); {STEP:.0%} of it "
-        f"added to x_t raise p(y) from {rises[0]}, {rises[1]}"
+        f"gradient of log p(y | x_t), y: {y}\n"
+        "blue < 0 < red, over its largest value\n"
+        "correlation of neighbouring pixels: "
+        f"{r['gradient'][0]:.2f} at t = {TIMES[0]}\n"
+        f"to {r['gradient'][-1]:.2f} at t = {TIMES[-1]}; images {r['x0'][0]:.2f}, "
+        f"white noise {r['noise'][0]:.2f}\n"
+        f"with {STEP:.0%} of it added, p(y) goes from\n{', from '.join(rises)}"
     )
 
 
