@@ -116,10 +116,9 @@ def _scaled_grad(
 def log_p_grad(
     logits: Callable, x_t: Float[Array, "b ..."], t: Times, labels: Int[Array, "b"]
 ) -> tuple[Float[Array, "b ..."], Float[Array, "b"]]:
-    """The gradient of log p(y | x_t) with respect to x_t, and log p(y | x_t), in nats.
+    """The gradient of log p(y | x_t) in x_t, and log p(y | x_t) in nats, y the labels.
 
-    Args:    logits: as for `classifier`.  x_t: in model units.  labels: y.
-    Returns: f[b, ...] like x_t, per model unit; f[b].
+    logits: as for `classifier`
     """
 
     def total(x: Array) -> tuple[Array, Array]:  # of examples that are independent

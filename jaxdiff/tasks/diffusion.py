@@ -106,9 +106,8 @@ def make(
         )
 
     def embed(params, t, cond):
-        feature = time_feature(coeffs(objective.schedule, t))
-        x = jnp.zeros((len(t), *read))
-        return embedding_of(network, params, x, feature, cond)
+        x, c = jnp.zeros((len(t), *read)), coeffs(objective.schedule, t)
+        return embedding_of(network, params, x, time_feature(c), cond)
 
     return Task(
         init,
