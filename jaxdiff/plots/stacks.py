@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
+from matplotlib.ticker import LogLocator, NullFormatter
 
 from jaxdiff.plots import styles
 from jaxdiff.plots.saving import save_figure
@@ -39,11 +40,7 @@ def save_stack(
         for name, style in styles.of_lines([*panel.lines]).items():
             _draw_line(axis, panel.lines[name], label=name, **style)
         if panel.log:
-            lines = [y for x, y, *_ in panel.lines.values() if len(x) > 1]
-            values = np.concatenate(lines)
-            values = values[np.isfinite(values) & (values > 0)]
-            axis.set_yscale("log")
-            axis.set_ylim(values.min() / 1.5, values.max() * 1.5)
+            _set_log(axis, [y for x, y, *_ in panel.lines.values() if len(x) > 1])
         if shaded:
             axis.axvspan(*shaded, color="0.5", alpha=0.2, linewidth=0)
         axis.set_ylabel(panel.ylabel)
@@ -53,6 +50,18 @@ def save_stack(
     figure.suptitle(title, fontsize=10)
     figure.align_ylabels(axes)
     save_figure(path, figure)
+
+
+def _set_log(axis, lines):
+    values = np.concatenate(lines)
+    values = values[np.isfinite(values) & (values > 0)]
+    low, high = values.min() / 1.5, values.max() * 1.5
+    axis.set_yscale("log")
+    axis.set_ylim(low, high)
+    if high < 100 * low:  # so few powers of ten that other ticks need numbers too
+        axis.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        axis.yaxis.set_major_formatter("{x:g}")
+        axis.yaxis.set_minor_formatter(NullFormatter())
 
 
 def _draw_line(axis, line, *, color, **style):

@@ -96,7 +96,7 @@ def _panels(run, terms, weight):
         f"decoder, {decoder.value:.3g}": (last, *np.array(decoder)[:, None]),
         f"prior, {prior.value:.2g}": (first, *np.array(prior)[:, None]),
     }
-    bound = f"the bound, {terms.bound.value:.4g} ± {terms.bound.error:.1g}"
+    bound = f"the bound, {terms.bound.value:.3g} ± {terms.bound.error:.1g}"
     sums_to = {
         "prior and the steps down to t": (t, *sums),
         bound: (last, *np.array(terms.bound)[:, None]),
