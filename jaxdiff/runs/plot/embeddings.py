@@ -78,13 +78,13 @@ def draw_embeddings(request: PlotRequest, path: Path) -> Numbers:
     parts, width = split(emb), emb.shape[-1]
     over_t, over_labels = cosines(parts.of_time), cosines(parts.of_label)
     maps = [Map("the part of the time", over_t, "time t")]
-    shares = {"time": parts.shares["time"]}
+    shares, title = {"time": 1.0}, f"emb, {width} values, without a label"
     if len(names) > 1:
         shown = names if len(names) <= CLASSES + 1 else [""] * len(names)
         maps.append(Map("the part of the label", over_labels, "label", shown))
         shares = parts.shares
-    text = ", ".join(f"{k} {v:.1%}" for k, v in shares.items())
-    title = f"variance of emb ({width} values) over t and label: {text}"
+        text = ", ".join(f"{k} {v:.1%}" for k, v in shares.items())
+        title = f"variance of emb ({width} values) over t and label: {text}"
     save_maps(path, maps, colours="cosine, after the mean is taken off", title=title)
     similar = {"time": over_t, "label": over_labels if len(names) > 1 else []}
     numbers = {"width": width, "t": TIMES, "labels": names, "cosine": similar}
