@@ -7,6 +7,8 @@ python -m launch.plot schedules --config=configs/iris.py --out=out --all
 python -m launch.plot guidance --workdir=runs/fashion_adm --out=out \
     --features=runs/fashion_features --config.sampler.classifier=runs/fashion_classifier
 python -m launch.plot counts --workdir=runs/mnist_linear --out=out --features=runs/F
+python -m launch.plot gradients --workdir=runs/fashion_adm --out=out --label=Bag \
+    --config.sampler.classifier=runs/fashion_classifier
 python -m launch.plot nfe --workdir=runs/digits --out=out \
     --features=runs/digits_features
 python -m launch.plot nfe --workdir=runs/digits --out=out \
@@ -14,6 +16,7 @@ python -m launch.plot nfe --workdir=runs/digits --out=out \
     --config.sampler.grid=respaced
 python -m launch.plot widths --workdir=runs/wide --out=out \
     --features=runs/digits_features
+python -m launch.plot terms --workdir=runs/digits --out=out --num=256
 python -m launch.plot latents --workdir=runs/mnist_ae --beside=runs/mnist_vae --out=out
 python -m launch.plot loss --workdir=runs/digits --beside=runs/wide,runs/deep --out=out
 
@@ -69,6 +72,12 @@ STEPS = flags.DEFINE_integer(
 SOLVERS = flags.DEFINE_list("solvers", [], "nfe: the solvers to compare; all of them.")
 NFE = flags.DEFINE_list("nfe", [], "nfe: numbers of evaluations; 5,10,20,50,100.")
 ALL = flags.DEFINE_bool("all", False, "schedules: also draw all the others.")
+LABEL = flags.DEFINE_string(
+    "label",
+    None,
+    "gradients: the class whose probability rises, by name or number; by default that "
+    "of each image.",
+)
 FORCE = flags.DEFINE_bool("force", False, "Overwrite pictures that are there.")
 
 
@@ -103,6 +112,7 @@ def main(kind: str) -> None:
             beside=others[0] if others else None,
             more=(*others[1:],),
             features=Path(FEATURES.value) if FEATURES.value else None,
+            label=LABEL.value,
         )
         plot.check(request, kind)
     with cli.user_errors(working=True):

@@ -53,6 +53,7 @@ RULES: dict[str, set[str]] = {
     "jaxdiff.tasks": {
         *("jax", "flax", "optax", *F1, "jaxdiff.diffusion"),
         "jaxdiff.train.step",  # a task gives the step its loss
+        "jaxdiff.models.embeddings",  # which a task reads of its network
     },
     "jaxdiff.choices": {"jaxdiff.arrays"},
     "jaxdiff.schema": {"ml_collections"},

@@ -24,7 +24,7 @@ FLOORS = (
 )
 # Of each room: imports from other rooms, and lines; the latter also of the files beside
 # the rooms. Commands may be added, but none may sprawl.
-MOST_ARROWS, MOST_LINES = 13, 1300
+MOST_ARROWS, MOST_LINES = 13, 1640
 # Imports that leave the rooms which were there before these: they may not rise again.
 NEWER, MOST_OF_OLDER = {"export", "convert", "serve", "listing", "sweep"}, 52
 LONGEST = {"file": 300, "function": 60}

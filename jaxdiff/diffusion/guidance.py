@@ -17,7 +17,7 @@ import jax
 import jax.numpy as jnp
 from jax.tree_util import Partial
 
-from jaxdiff.arrays import Array, Float, PyTree, expand, require
+from jaxdiff.arrays import Array, Float, Int, PyTree, expand, require
 from jaxdiff.diffusion import conditions
 from jaxdiff.diffusion.rules import linear
 from jaxdiff.diffusion.types import Denoise, Denoised, Rule, Scale, Schedule, Times
@@ -109,13 +109,24 @@ def _scaled_grad(
     cond: PyTree,
 ) -> Float[Array, "b ..."]:
     """scale grad log p(y | x_t), where y are the labels in the condition."""
-    labels = conditions.labels_of(cond)
+    grad, _ = log_p_grad(logits, x_t, t, conditions.labels_of(cond))
+    return _per_example(scale, x_t) * grad
 
-    def total(x: Array) -> Array:  # the examples of the sum are independent
+
+def log_p_grad(
+    logits: Callable, x_t: Float[Array, "b ..."], t: Times, labels: Int[Array, "b"]
+) -> tuple[Float[Array, "b ..."], Float[Array, "b"]]:
+    """The gradient of log p(y | x_t) in x_t, and log p(y | x_t) in nats, y the labels.
+
+    logits: as for `classifier`
+    """
+
+    def total(x: Array) -> tuple[Array, Array]:  # of examples that are independent
         log_p = jax.nn.log_softmax(logits(x, t))
-        return jnp.take_along_axis(log_p, labels[:, None], axis=1).sum()
+        log_p = jnp.take_along_axis(log_p, labels[:, None], axis=1)[:, 0]
+        return log_p.sum(), log_p
 
-    return _per_example(scale, x_t) * jax.grad(total)(x_t)
+    return jax.grad(total, has_aux=True)(x_t)
 
 
 def cfg(

@@ -9,6 +9,9 @@
      This is the limit of (1) for many steps; lam is the log-SNR. The decoder is that of
      the cleanest time, N(x_t / alpha, (sigma / alpha)^2).
 (3)  prior = KL(q(x_1 | x0) || N(0, max(1, sigma(1))^2)), where sampling starts
+(4)  KL(t -> s) = w |x0 - x0_hat|^2 + c,   w = of_x0^2 / (2 var)
+     of_x0 is that of posterior.py, eq. 2, and var the variance of p; with the small one
+     c = 0 and w = (snr_s - snr_t) / 2.
 
 Both bounds are expectations over the noise, and one draw estimates them without bias.
 They hold for the plain model; guidance does not define a density.
@@ -131,6 +134,20 @@ def step_bpd(
     nll = -decoder(x0, guess, 0.5 * log_var)
     nats = jnp.where(s <= 0, mean_of_each(nll), mean_of_each(kl))
     return nats / jnp.log(2.0)
+
+
+def step_weight(
+    schedule: Schedule, t: Times, s: Times, frac: float | Array = 0.0
+) -> Float[Array, "*b"]:
+    """The weight w of the squared error of x0 in the step's KL, equation 4, in nats.
+
+    Args:    schedule: any.  t, s: f[] or f[b], s < t, and s > 0: the step to 0 has a
+             decoder, and no KL.  frac: as for `discrete`.
+    Returns: f[...] like t.
+    """
+    of_x0 = posterior(schedule, t, s).of_x0
+    log_var = log_variance(schedule, t, s, jnp.asarray(frac, t.dtype))
+    return 0.5 * jnp.square(of_x0) * jnp.exp(-log_var)
 
 
 def discrete(

@@ -6,12 +6,14 @@ from typing import Any
 import flax.linen as nn
 import jax.numpy as jnp
 
-from jaxdiff.arrays import Array, Float, Int
+from jaxdiff.arrays import Array, Float, Int, PyTree
 
 __all__ = [
     "STYLES",
     "Conditioning",
     "check_style",
+    "embedding_of",
+    "expose",
     "fourier",
     "label_rows",
     "waves",
@@ -74,6 +76,35 @@ def waves(
     spaced = jnp.linspace(math.log(low), math.log(high), dim // 2, dtype=jnp.float32)
     angle = 2 * math.pi * jnp.exp(spaced)[None, :] * v.astype(jnp.float32)[:, None]
     return jnp.concatenate([jnp.sin(angle), jnp.cos(angle)], axis=-1)
+
+
+def expose(network: nn.Module, emb: Float[Array, "b e"]) -> None:
+    """Called by a network that embeds the time, so that `embedding_of` can read it.
+
+    Otherwise this does nothing: neither parameters nor the output depend on it.
+    """
+    network.sow("intermediates", "emb", emb)
+
+
+def embedding_of(
+    network: Any,
+    params: PyTree,
+    x: Float[Array, "b ..."],
+    t: Float[Array, "b"],
+    cond: PyTree = None,
+) -> Float[Array, "b e"] | None:
+    """The vector in which a network has the time and, if it takes one, the condition.
+
+    Args:    network, params: of jaxdiff.models.  x, t, cond: as the network is called.
+             Under jit, nothing is computed that the vector does not need.
+    Returns: f32[b, e]; None for a network that exposes none.
+    """
+    if not isinstance(network, nn.Module):
+        return None
+    variables: Any = {"params": params}
+    state: Any = network.apply(variables, x, t, cond, mutable="intermediates")[1]
+    values = state.get("intermediates", {}).get("emb", (None,))
+    return None if values[0] is None else values[0].astype(jnp.float32)
 
 
 class Conditioning(nn.Module):

@@ -3,7 +3,7 @@
 import flax.linen as nn
 
 from jaxdiff.arrays import Array, Float, Int
-from jaxdiff.models.embeddings import fourier, label_rows
+from jaxdiff.models.embeddings import expose, fourier, label_rows
 from jaxdiff.models.inits import fan_in_uniform
 
 __all__ = ["MLP", "make"]
@@ -52,6 +52,7 @@ class MLP(nn.Module):
             rows = label_rows(cond, len(t), self.num_classes, self.null_class)
             size = self.num_classes + self.null_class
             e = e + nn.Embed(size, self.hidden, name="label")(rows)
+        expose(self, e)
 
         def two_layers(x, name):
             y = linear(x, self.hidden, f"{name}_in")(x)

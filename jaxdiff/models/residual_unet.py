@@ -16,7 +16,7 @@ import jax
 import jax.numpy as jnp
 
 from jaxdiff.arrays import Array, Float, Int
-from jaxdiff.models.embeddings import waves
+from jaxdiff.models.embeddings import expose, waves
 from jaxdiff.models.encoder import widths
 from jaxdiff.models.norms import Norm, check_norm, normalize
 from jaxdiff.models.resampling import INIT, ZERO, conv, halve
@@ -98,7 +98,9 @@ class ResidualUNet(nn.Module):
         *outer, last = self.widths
         how = (self.dtype, self.norm)
         h = pointwise(self.widths[0], self.dtype, "in")(x)
-        e = waves(v, WAVES).astype(h.dtype)[:, None, None, :]
+        e = waves(v, WAVES).astype(h.dtype)  # (b, 32)
+        expose(self, e)
+        e = e[:, None, None, :]
         e = jnp.broadcast_to(e, (*h.shape[:3], WAVES))
         h, skips = jnp.concatenate([h, e], -1), []  # (b, h, w, f_0 + 32)
         for i, features in enumerate(outer):

@@ -22,7 +22,7 @@ import jax.numpy as jnp
 
 from jaxdiff.arrays import Array, Float, Int
 from jaxdiff.models.blocks import Blocks, Residual
-from jaxdiff.models.embeddings import fourier, label_rows
+from jaxdiff.models.embeddings import expose, fourier, label_rows
 from jaxdiff.models.encoder import Encoder, widths
 from jaxdiff.models.norms import GroupNorm, Norm
 from jaxdiff.models.resampling import INIT, conv
@@ -139,6 +139,7 @@ class SongUNet(nn.Module):
         make, sizes = self.blocks, widths(self.channels, self.multipliers)
         labels = (self.num_classes, self.null_class, make.dtype)
         emb = Mapping(self.channels, self.family, *labels, name="conditioning")(t, cond)
+        expose(self, emb)
         h, skips = Encoder(
             self.channels,
             self.multipliers,

@@ -18,7 +18,7 @@ import jax.numpy as jnp
 
 from jaxdiff.arrays import Array, Float, Int
 from jaxdiff.models.blocks import Blocks, check_middle
-from jaxdiff.models.embeddings import Conditioning, check_style
+from jaxdiff.models.embeddings import Conditioning, check_style, expose
 from jaxdiff.models.encoder import Encoder, check_levels, widths
 from jaxdiff.models.norms import GroupNorm, check_norm
 from jaxdiff.models.resampling import Upsample, check_padding, conv
@@ -74,6 +74,7 @@ class UNet(nn.Module):
             make.dtype,
             name="conditioning",
         )(t, cond)  # (b, e)
+        expose(self, emb)
         h, skips = Encoder(
             self.channels,
             self.multipliers,

@@ -122,6 +122,11 @@ class Experiment:
         return files.read_metrics(self.workdir) if self.workdir else []
 
     @property
+    def classifier(self) -> Experiment:
+        """The classifier that guides. Errors: ValueError, FileNotFoundError."""
+        return self._named_run("sampler.classifier", "classifier", ALIKE)
+
+    @property
     def is_upsampler(self) -> bool:
         return self.task.is_upsampler
 
@@ -165,14 +170,10 @@ class Experiment:
         Errors: ValueError, FileNotFoundError for what does not fit.
         """
         s = self.config.sampler
-        classifier = weak = None
-        if s.classifier:
-            classifier = self._named_run("sampler.classifier", "classifier", ALIKE)
-        if s.weak:
-            also = (*ALIKE, "diffusion.condition")
-            weak = self._named_run("sampler.weak", "denoiser", also)
+        also = (*ALIKE, "diffusion.condition")
+        weak = self._named_run("sampler.weak", "denoiser", also) if s.weak else None
         guides = Guides(
-            classifier.model if classifier else None,
+            self.classifier.model if s.classifier else None,
             weak.model if weak else None,
             self._base() if with_base and self.is_upsampler else None,
         )

@@ -12,7 +12,9 @@ from jaxdiff import rng
 from jaxdiff.arrays import PyTree, require
 from jaxdiff.diffusion import conditions, experts, inputs, upsampling
 from jaxdiff.diffusion.denoisers import make_denoise
+from jaxdiff.diffusion.levels import coeffs
 from jaxdiff.diffusion.losses import Objective, denoising_loss
+from jaxdiff.models.embeddings import embedding_of
 from jaxdiff.tasks.task import Apply, Task
 from jaxdiff.tasks.validating import make_validation
 
@@ -57,9 +59,11 @@ def make(
     )
     jax.eval_shape(conditions.null_like, null, example_cond)  # raises for a mismatch
 
+    extra = upsampling.extra_channels(shape, augment) if low_size else 0
+    read = (*shape[:-1], shape[-1] + extra)  # the shape of what the network reads
+
     def init(key):
-        extra = upsampling.extra_channels(shape, augment) if low_size else 0
-        x, t = jnp.zeros((1, *shape[:-1], shape[-1] + extra)), jnp.zeros((1,))
+        x, t = jnp.zeros((1, *read)), jnp.zeros((1,))
         cond = jax.tree.map(jnp.asarray, example_cond)
 
         def init_one(key):
@@ -109,6 +113,10 @@ def make(
             learned_variance=objective.learned_variance,
         )
 
+    def embed(params, t, cond):
+        x, c = jnp.zeros((len(t), *read)), coeffs(objective.schedule, t)
+        return embedding_of(network, params, x, time_feature(c), cond)
+
     return Task(
         init,
         loss,
@@ -118,4 +126,5 @@ def make(
         null=conditions.Beside(null, None) if drops and low_size else null,
         example_cond=example_cond,
         validation=make_validation(loss, objective),
+        embed=embed if num_experts == 1 else None,
     )

@@ -24,6 +24,8 @@ class Task(NamedTuple):
     null:  the condition that means "none" (conditions.py), for one example; None if the
            model has not learned to do without its condition
     example_cond: a batch of one condition, for shapes; None if the model takes none
+    embed: (params, t f32[b], cond) -> the vector f32[b, e] in which the network has the
+           time and the condition, or None; only of kind "denoiser"
     frozen: a tree of arrays that the loss reads but nothing trains, such as a teacher
     validation: of held-out examples (validating.py); None for the loss itself
     """
@@ -37,6 +39,7 @@ class Task(NamedTuple):
     example_cond: PyTree = None
     frozen: PyTree = None
     validation: Loss | None = None
+    embed: Callable | None = None
 
     def cond_of(self, batch: dict[str, Any]) -> PyTree:
         """The condition of a batch as the model takes it; None if it takes none."""

@@ -14,6 +14,7 @@ from jaxdiff.diffusion.guidance import (
     autoguidance,
     cfg,
     classifier,
+    log_p_grad,
     unconditional,
 )
 from jaxdiff.diffusion.levels import coeffs
@@ -284,6 +285,18 @@ def test_guidance_by_a_classifier_takes_a_time_for_each(each_time):
 
 def test_unconditional_takes_a_time_for_each(each_time):
     each_time(lambda d: unconditional(d, NULL))
+
+
+def test_the_gradient_of_a_linear_classifier_by_hand():
+    """Of logits W x: the row of the class, less the average row."""
+    rows = jnp.array([[1.0, -1.0], [0.5, 2.0], [0.0, 0.3]])
+    logits = Partial(lambda w, x, t: x @ w.T, rows)
+    x, y = np.array([[0.2, -0.4], [1.0, 0.1]]), np.array([2, 0])
+    p = np.exp(x @ np.asarray(rows).T)
+    p /= p.sum(axis=1, keepdims=True)
+    grad, log_p = log_p_grad(logits, jnp.asarray(x), T, jnp.asarray(y))
+    np.testing.assert_allclose(grad, np.asarray(rows)[y] - p @ rows, atol=1e-6)
+    np.testing.assert_allclose(log_p, np.log(p[np.arange(2), y]), atol=1e-6)
 
 
 def test_a_scale_for_each_example():

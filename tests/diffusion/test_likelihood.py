@@ -134,6 +134,43 @@ def test_the_discrete_bound_of_a_normal_is_its_closed_form(curve, steps, frac, x
     agrees(bound.total, prior + terms.sum())
 
 
+@pytest.mark.parametrize("frac", [0.0, 1.0])
+@pytest.mark.parametrize("curve", CURVES)
+def test_a_steps_term_is_its_weight_times_the_error_of_x0(curve, frac, x64):
+    """Of normal data, whose error is known: and of the small variance nothing else."""
+    schedule, ts = schedule_of(curve), jnp.linspace(1, 0, 13)
+    t, s = ts[:-2], ts[1:-1]
+    weight = np.asarray(likelihood.step_weight(schedule, t, s, frac))
+    alpha, sigma = (np.asarray(f(t))[:, None] for f in schedule[:2])
+    left = STD**2 * sigma**2 / (alpha**2 * STD**2 + sigma**2)
+    expected = weight[:, None] * left
+    if frac:  # how far the small variance is from the large one
+        keep = np.square(schedule.sigma(s) / schedule.sigma(t))
+        expected = expected + 0.5 * np.asarray(keep - 1 - np.log(keep))[:, None]
+    else:
+        snr_t, snr_s = (np.exp(schedule.log_snr(time)) for time in (t, s))
+        np.testing.assert_allclose(weight, (snr_s - snr_t) / 2, rtol=1e-6)
+    _, terms = discrete_by_hand(schedule, np.asarray(ts), frac)
+    np.testing.assert_allclose(terms[:-1] * BITS, expected.mean(1), rtol=1e-6)
+
+
+def test_the_terms_of_the_exact_denoiser_are_its_error(x64):
+    """The posterior's variance, which is the least that an error can be."""
+    law = Mixture(np.ones((1, 3)), np.zeros((1, 3)), STD[None])
+    schedule, ts = schedule_of("cosine"), jnp.linspace(1, 0, 13)
+    x0, keys = of_normal()
+    denoise = analytic.make_denoise(law, schedule)
+    bound = discrete(keys, denoise, schedule, ts, x0, decoder=likelihood.density())
+    alpha, sigma = (np.asarray(f(ts))[:-2, None] for f in schedule[:2])
+    error = (STD**2 * sigma**2 / (alpha**2 * STD**2 + sigma**2)).mean(axis=1)
+    weight = np.asarray(likelihood.step_weight(schedule, ts[:-2], ts[1:-1]))
+    for got, nats in zip(bound.steps, weight * error, strict=True):
+        agrees(got, nats / BITS)
+    np.testing.assert_allclose(
+        bound.total, bound.prior + bound.steps.sum(0) + bound.decoder, rtol=1e-12
+    )
+
+
 @pytest.mark.parametrize("curve", CURVES)
 def test_the_continuous_bound_of_a_normal_is_its_entropy(curve, x64):
     """With the true estimate it is tight, but for the decoder, which does not use the

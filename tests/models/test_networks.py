@@ -1,5 +1,6 @@
 """Every network in the folder: what a task counts on, whatever it is made of."""
 
+import functools
 import inspect
 
 import chex
@@ -12,6 +13,7 @@ import pytest
 import jaxdiff.models
 import jaxdiff.tasks
 from jaxdiff import choices, fields, schema
+from jaxdiff.models.embeddings import embedding_of
 from jaxdiff.models.norms import Norm
 from jaxdiff.models.resampling import Downsample
 
@@ -85,6 +87,28 @@ def outputs(request):
         results["other label"] = out(cond=np.array([2, 1, 2]))
         results["null"] = out(cond=np.array([CLASSES, 1, 2]))
     return name, results
+
+
+@pytest.mark.parametrize("name", SHARED)
+def test_a_network_that_takes_the_time_exposes_its_embedding(name):
+    """Row by row of its own time and label, and not of x."""
+    labelled = "null_class" in takes(name)
+    given = {"num_classes": CLASSES, "null_class": True} if labelled else {}
+    network, shape = build(name, **given)
+    x, t = jnp.ones((4, *shape)), jnp.array([0.3, 0.9, 0.3, 0.3])
+    cond = jnp.array([0, 0, 1, CLASSES]) if labelled else None
+    params = drawn(jax.eval_shape(network.init, jax.random.key(0), x, t, cond))
+    read = jax.jit(functools.partial(embedding_of, network, params["params"]))
+    emb = read(x, t, cond)
+    if name in fields.BLIND:
+        assert emb is None
+        return
+    assert emb is not None and emb.ndim == 2 and emb.dtype == jnp.float32
+    chex.assert_trees_all_equal(emb, read(0 * x, t, cond))
+    apart = abs(emb[1:] - emb[:1]).max(1)
+    assert apart[0] > 1e-3 and ((apart[1:] > 1e-3) == labelled).all()
+    if labelled:
+        chex.assert_trees_all_equal(emb[3:], read(x, t, None)[3:])
 
 
 def test_the_output_is_of_the_shape_of_the_input(outputs):

@@ -7,7 +7,7 @@ one, `model.name=speck`, where another would only take longer.
 import flax.linen as nn
 import jax.numpy as jnp
 
-from jaxdiff.models.embeddings import fourier
+from jaxdiff.models.embeddings import expose, fourier
 
 
 class Speck(nn.Module):
@@ -25,6 +25,7 @@ class Speck(nn.Module):
             if cond is None:
                 cond = jnp.full(t.shape, self.num_classes, jnp.int32)
             e = e + nn.Embed(self.num_classes + self.null_class, 8, name="label")(cond)
+        expose(self, e)
         h = nn.Conv(8, (3, 3), name="stem")(x) + e[:, None, None, :]
         last = nn.Conv(
             self.out_channels, (3, 3), kernel_init=nn.initializers.zeros, name="out"

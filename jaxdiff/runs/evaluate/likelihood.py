@@ -37,13 +37,13 @@ class Request(NamedTuple):
     """What is estimated, checked: see `prepare`.
 
     index: i64[n], the examples.  record: what their bpd depend on
-    resume: whether the folder has files of the same record already
+    out: where files are written, if any.  resume: whether it has some of that record
     """
 
     run: Experiment
     index: np.ndarray
     record: dict[str, Any]
-    out: Path
+    out: Path | None
     resume: bool
     stage: latent.Stage | None
 
@@ -56,8 +56,8 @@ def prepare(
     steps: int,
     cleanest: float,
     seed: int,
-    out: Path,
-    force: bool,
+    out: Path | None = None,
+    force: bool = False,
 ) -> Request:
     """Check everything before any work.
 
@@ -66,7 +66,8 @@ def prepare(
             cleanest: sigma / alpha at which the continuous bound and the flow begin; 0
             for the default. Far below, networks predict the data no better, and the
             integral counts it.
-            out: files of the same request in it are not made again.
+            out: files of the same request in it are not made again. `estimate` needs
+            none.
     Errors: ValueError, FileNotFoundError.
     """
     unknown = [name for name in estimates if name not in ESTIMATES]
@@ -103,9 +104,15 @@ def prepare(
         record["variance"] = "large"  # a record without it is of the small one
     if config.data.holdout:
         record["real"] = "training" if run.source.holdout else "held_out"
-    resume = shards.resumes(out, record, force, stem=STEM, keep_complete=True)
+    how = {"stem": STEM, "keep_complete": True}
+    resume = out is not None and shards.resumes(out, record, force, **how)
     index = permutation(seed, 0, size)[:num]
     return Request(run, index, record, out, resume, latent.make_stage(run))
+
+
+def fraction(record: dict[str, Any]) -> float:
+    """The variance of the discrete bound in a record: 0 is the small, 1 the large."""
+    return float(record.get("variance") == "large")
 
 
 def default_cleanest(source: Source) -> float:
@@ -120,23 +127,38 @@ def run(request: Request) -> list[dict[str, Any]]:
     of codes also the deviation of the decoder's normal. Writes bpd-*.npz, f32[n] a
     part, and bpd.png, where along the noise the bounds' bits are.
     """
-    record, out = request.record, request.out
+    record, out, request = request.record, request.out, _fit(request)
+    assert out, "without files there is `estimate`"
     shards.prepare_folder(out, record, request.resume, STEM)
     parts = shards.split(record["num"], record["shard"], STEM)
-    if request.stage:
-        stage = latent.fit_deviation(request.stage, record["seed"], request.index)
-        request = request._replace(stage=stage)
     for name, rows in tqdm(parts.items(), STEM, unit="file", disable=None):
         if not (out / name).is_file():
             shards.write(out / name, _estimate(request, request.index[rows]))
-    files = [arrays for _, arrays in shards.read(out, STEM)]
-    arrays = {k: np.concatenate([f[k] for f in files], axis=-1) for k in files[0]}
+    arrays = _join([arrays for _, arrays in shards.read(out, STEM)])
     _draw(out / "bpd.png", arrays, record)
     rows = [_row(name, arrays) for name in record["estimates"]]
     if request.stage:
         std = {"decoder_std": float(np.exp(request.stage.log_std))}
         rows = [row | std for row in rows]
     return rows
+
+
+def estimate(request: Request) -> dict[str, np.ndarray]:
+    """What the files of `run` hold, f32[..., n] of all examples, without files."""
+    request, record = _fit(request), request.record
+    parts = shards.split(record["num"], record["shard"], STEM).values()
+    return _join([_estimate(request, request.index[rows]) for rows in parts])
+
+
+def _fit(request):
+    if not request.stage:
+        return request
+    args = request.stage, request.record["seed"], request.index
+    return request._replace(stage=latent.fit_deviation(*args))
+
+
+def _join(parts):
+    return {k: np.concatenate([part[k] for part in parts], axis=-1) for k in parts[0]}
 
 
 def by_name(rows: list[dict[str, Any]]) -> dict[str, float]:
@@ -196,7 +218,7 @@ def _estimate(request, index):
         build.make_decoder(source),
         record["cleanest"],
         jnp.asarray(source.level_width, jnp.float32),
-        float(record.get("variance") == "large"),
+        fraction(record),
     )
     model = parallel.replicate(jax.tree.map(jnp.asarray, model), devices)
     arrays = {}

@@ -21,9 +21,9 @@ from jaxdiff.diffusion import sampling, schedules
 from jaxdiff.diffusion.levels import coeffs
 from jaxdiff.plots import curves, pictures, tables
 from jaxdiff.runs import shared_pictures
-from jaxdiff.runs.experiment import Experiment
 from jaxdiff.runs.plot.spec import (
     FEW,
+    Experiment,
     Numbers,
     PlotRequest,
     PlotSpec,

@@ -10,8 +10,11 @@ from jaxdiff.lock import locked
 from jaxdiff.runs import workdir
 from jaxdiff.runs.plot import (
     autoencoder,
+    bound,
     counts,
     diffusion,
+    embeddings,
+    gradients,
     guidance,
     losses,
     neighbours,
@@ -22,8 +25,8 @@ from jaxdiff.runs.plot import (
 from jaxdiff.runs.plot.spec import Experiment, PlotRequest
 
 HOMES = (
-    *(diffusion, spread, quality, guidance, counts, neighbours),
-    *(autoencoder, planes, losses),
+    *(diffusion, spread, bound, embeddings, quality, guidance, gradients, counts),
+    *(neighbours, autoencoder, planes, losses),
 )
 SPECS = {name: spec for home in HOMES for name, spec in home.SPECS.items()}
 
@@ -88,8 +91,16 @@ def _check_used(
     run, every = request.run, [need for some in needs.values() for need in some]
     require(
         not request.features or "extractor" in every,
-        f"--features changes nothing in {kind!r}: it is for guidance, neighbours, nfe, "
-        f"widths, and for steps with --num={quality.ENOUGH} or more. Leave it out",
+        f"--features changes nothing in {kind!r}: it is for guidance, counts, "
+        f"neighbours, nfe, widths, and for steps with --num={quality.ENOUGH} or more. "
+        "Leave it out",
+    )
+    labelled = ", ".join(
+        k for k, spec in SPECS.items() if "label" in spec.needs(request)
+    )
+    require(
+        request.label is None or "label" in every,
+        f"--label changes nothing in {kind!r}: it is for {labelled}. Leave it out",
     )
     if run.workdir:
         used = {"ema"} if "params" in every else set()

@@ -42,6 +42,7 @@ class PlotRequest:
     every: all schedules beside the run's own.
     beside: another run, for the kinds that compare some.  more: runs beside these two.
     features: the classifier's run, or Inception's file, that looks at samples.
+    label: a class, by name or number, for the kinds that have one.
     """
 
     run: Experiment
@@ -54,6 +55,12 @@ class PlotRequest:
     beside: Experiment | None = None
     more: tuple[Experiment, ...] = ()
     features: Path | None = None
+    label: str | None = None
+
+    @property
+    def target(self) -> int | None:
+        """The number of the class `label`. Errors: ValueError if there is none."""
+        return None if self.label is None else self.run.source.class_of(self.label)
 
     @property
     def others(self) -> tuple[Experiment, ...]:
@@ -94,6 +101,8 @@ class PlotRequest:
         """Read what a picture needs, see PlotSpec. Errors: where it does not fit."""
         if need == "extractor":
             _ = self.extractor
+        elif need == "label":
+            _ = self.target
         elif need != "log":
             _ = self.run.sampler() if need == "sampler" else self.run.params
 
@@ -137,7 +146,8 @@ class PlotSpec(NamedTuple):
     pairs:   how many other runs it can draw beside this one
     quick:   whether "all" includes it
     needs:   what a request's picture depends on beside data and config, read before
-             any work by PlotRequest.read: "log", "params", "sampler", "extractor"
+             any work by PlotRequest.read: "log", "params", "sampler", "extractor", and
+             "label" if it can have one
     real:    whether it compares with real images: those held out, if any are
     sets:    the fields of config.sampler that it sets itself, whatever a user gives
     misfit:  why a request that fits all of this cannot be drawn, or ""

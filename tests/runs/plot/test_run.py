@@ -16,8 +16,8 @@ from jaxdiff.runs.plot import run as plot
 from jaxdiff.runs.plot.spec import PlotRequest, real_images
 from tests.runs.conftest import tiny_config, untrained
 
-# What needs more than a trained run: --features, or train.evaluate_every.
-NEED_MORE = ("guidance", "counts", "progress")
+# What needs more than a trained run: --features, train.evaluate_every, a classifier.
+NEED_MORE = ("guidance", "counts", "progress", "gradients")
 
 
 def drawn_by_all(data, *, trained=True):
