@@ -39,4 +39,5 @@ def test_each_differs_from_the_others(drawn):
 
 def test_a_second_panel_is_of_one_run_by_noise(drawn):
     assert drawn["by noise"].shape[1] > 1.5 * drawn["validated"].shape[1]
-    assert drawn["two"].shape == drawn["validated"].shape == drawn["one"].shape
+    widths = {drawn[name].shape[1] for name in ("one", "validated", "two")}
+    assert len(widths) == 1

@@ -130,6 +130,7 @@ class PlotSpec(NamedTuple):
              any work by PlotRequest.read: "log", "params", "sampler", "extractor"
     sets:    the fields of config.sampler that it sets itself, whatever a user gives
     misfit:  why a request that fits all of this cannot be drawn, or ""
+    pixels:  whether it shows images, which --invert changes
     """
 
     draw: Callable[[PlotRequest, Path], Numbers]
@@ -140,6 +141,7 @@ class PlotSpec(NamedTuple):
     needs: Callable[[PlotRequest], tuple[str, ...]] = always(())
     sets: tuple[str, ...] = ()
     misfit: Callable[[PlotRequest], str] = always("")
+    pixels: bool = False
 
 
 # Of trained models of images, by the features of their samples.
