@@ -30,7 +30,7 @@ from absl import flags
 from ml_collections import config_flags
 
 from jaxdiff.files import write_text
-from launch import cli
+from launch import cli, pages
 from launch.printing import print_rows
 
 CONFIG = config_flags.DEFINE_config_file(
@@ -45,6 +45,7 @@ NUM_RUNS = flags.DEFINE_integer(
 TORCH = flags.DEFINE_string("torch_python", sys.executable, "A Python that has torch.")
 JSON = flags.DEFINE_string("json", None, "Also write the figures to this file.")
 OUT = flags.DEFINE_string("out", None, "Folder for the picture, where there is one.")
+pages.define()
 
 KINDS = ("step", "sample", "iris", "inference", "networks", "solvers", "guidance")
 # Of made-up data, without a config.

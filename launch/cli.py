@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 from absl import app, flags, logging
 from ml_collections import ConfigDict, config_flags
 
-from launch import hints
+from launch import hints, pages
 from launch.printing import printable
 
 if TYPE_CHECKING:
@@ -179,6 +179,8 @@ def run(
                 # before the first use of a device; GPUs are as many as there are
                 jax.config.update("jax_num_cpu_devices", config.train.cpu_devices)
                 _check_config(config, varied())
+        with user_errors():
+            pages.use()
         try:
             main(*words)
         except KeyboardInterrupt as stop:  # of the training loop, which has saved

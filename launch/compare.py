@@ -18,7 +18,7 @@ from pathlib import Path
 
 from absl import flags
 
-from launch import cli
+from launch import cli, pages
 
 FEATURES = flags.DEFINE_string(
     "features", None, "The run of a classifier, or the file of Inception's weights."
@@ -31,6 +31,7 @@ NUM_REAL = flags.DEFINE_integer(
 )
 SEED = cli.define_seed("Of the order of the real images, and of the blocks of KID.")
 FORCE = flags.DEFINE_bool("force", False, "Write into a folder that is not empty.")
+pages.define()
 
 
 def main(*folders: str) -> None:

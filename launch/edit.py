@@ -21,7 +21,7 @@ from pathlib import Path
 
 from absl import flags
 
-from launch import cli
+from launch import cli, pages
 
 WORKDIR = flags.DEFINE_string("workdir", None, "The run to edit with.")
 OUT = flags.DEFINE_string("out", None, "Folder for edit.png, edited.npz and the rest.")
@@ -57,6 +57,7 @@ NFE = flags.DEFINE_integer(
 )
 PNG = flags.DEFINE_bool("png", False, "Also write every result as a PNG of its own.")
 FORCE = flags.DEFINE_bool("force", False, "Write into a folder that is not empty.")
+pages.define()
 
 # Flags that only some kinds take.
 ONLY = {

@@ -22,7 +22,7 @@ from pathlib import Path
 
 from absl import flags
 
-from launch import cli
+from launch import cli, pages
 from launch.printing import print_rows
 
 WORKDIR = flags.DEFINE_string("workdir", None, "The run to evaluate.")
@@ -65,6 +65,7 @@ CLEANEST = flags.DEFINE_float(
     "of a pixel's level, of other data .01.",
 )
 FORCE = flags.DEFINE_bool("force", False, "Write into a folder that is not empty.")
+pages.define()
 
 # Flags that only the metric bpd takes.
 OF_BPD = ("estimates", "num_bpd", "steps", "cleanest")
@@ -72,6 +73,7 @@ SAMPLED = "metrics of the run's samples, and none of them is requested"
 
 
 def main() -> None:
+    from jaxdiff.metrics.titles import title
     from jaxdiff.runs.evaluate import run as evaluate
     from jaxdiff.runs.experiment import open_run
 
@@ -104,7 +106,7 @@ def main() -> None:
     command = shlex.join(["python", "-m", "launch.evaluate", *sys.argv[1:]])
     with cli.user_errors(working=True):
         rows = evaluate.run(request, command)
-    print_rows(rows)
+    print_rows([row | {"better": title(row["metric"]).better} for row in rows])
 
 
 def unused(request: "evaluate.Request") -> dict[str, tuple[str, ...]]:

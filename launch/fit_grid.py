@@ -13,7 +13,7 @@ from pathlib import Path
 
 from absl import flags
 
-from launch import cli
+from launch import cli, pages
 from launch.printing import print_rows
 
 WORKDIR = flags.DEFINE_string("workdir", None, "The run whose grid is fitted.")
@@ -24,6 +24,7 @@ NUM = flags.DEFINE_integer(
 )
 SEED = cli.define_seed("Of the noise.")
 FORCE = flags.DEFINE_bool("force", False, "Write into a folder that is not empty.")
+pages.define()
 
 
 def main() -> None:

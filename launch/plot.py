@@ -20,6 +20,11 @@ python -m launch.plot terms --workdir=runs/digits --out=out --num=256
 python -m launch.plot latents --workdir=runs/mnist_ae --beside=runs/mnist_vae --out=out
 python -m launch.plot loss --workdir=runs/digits --beside=runs/wide,runs/deep --out=out
 
+For a paper, with text of 7 points or more at one column's width (3.25 inches):
+
+python -m launch.plot film --workdir=runs/mnist_linear --out=out/paper \
+    --columns=1 --format=pdf --invert
+
 Kinds: schedules, corruption, predictions, film, steps, grid, mean, loss, progress,
 pairs;
 neighbours (samples beside their nearest training images: is the run memorising?);
@@ -39,7 +44,7 @@ from pathlib import Path
 from absl import flags
 from ml_collections import config_flags
 
-from launch import cli
+from launch import cli, pages
 
 WORKDIR = flags.DEFINE_string("workdir", None, "The run to draw.")
 BESIDE = flags.DEFINE_list(
@@ -79,6 +84,7 @@ LABEL = flags.DEFINE_string(
     "of each image.",
 )
 FORCE = flags.DEFINE_bool("force", False, "Overwrite pictures that are there.")
+pages.define(images=True)
 
 
 def main(kind: str) -> None:

@@ -7,6 +7,9 @@ python -m launch.sample --workdir=runs/iris --out=virginica --fix class=virginic
 python -m launch.sample --workdir=runs/iris --out=which --num=500 \
     --fix "petal length (cm)=1.4" --fix "petal width (cm)=0.2"
 
+grid.png names the classes of its rows beside them; --png writes every image alone,
+pixel by pixel, and samples.npz has the values.
+
 A sweep is every combination from the same noise, as one program:
 
 python -m launch.sample --workdir=runs/digits --out=sheet --num=10 \
@@ -18,7 +21,7 @@ from pathlib import Path
 
 from absl import flags
 
-from launch import cli
+from launch import cli, pages
 
 WORKDIR = flags.DEFINE_string("workdir", None, "The run to sample from.")
 OUT = flags.DEFINE_string("out", None, "Folder for grid.png, samples.npz and the rest.")
@@ -42,6 +45,7 @@ SHARD = flags.DEFINE_integer(
     "resumes where it was stopped.",
 )
 FORCE = flags.DEFINE_bool("force", False, "Write into a folder that is not empty.")
+pages.define(images=True)
 
 
 def main() -> None:

@@ -14,6 +14,7 @@ from jaxdiff.arrays import require
 from jaxdiff.data import reading
 from jaxdiff.data.source import Source
 from jaxdiff.plots import pictures
+from jaxdiff.plots.page import FORMATS, on_page, page
 from jaxdiff.runs import shards
 from jaxdiff.runs.edit import run as edits
 from jaxdiff.runs.edit.request import EditRequest, EditResult
@@ -69,8 +70,9 @@ class Samples:
         return pyarrow.table({**self.decoded}).to_pandas()
 
     def save(self, path: str | Path) -> None:
-        """Write a file, by the end of its name: .png, a grid of images, or pairs of
-        columns beside the real ones; .npz, as launch.sample does; .csv, of a table.
+        """Write a file, by the end of its name: .png, .pdf or .svg, a grid of images
+        or pairs of columns beside the real ones; .npz, as launch.sample does; .csv, of
+        a table.
         """
         _save(
             path,
@@ -133,7 +135,7 @@ class Edited:
         return np.asarray(self.values, dtype)
 
     def save(self, path: str | Path) -> None:
-        """Write a .png, before and after, or an .npz, as launch.edit does."""
+        """Write a .png, .pdf or .svg, before and after, or an .npz, as launch.edit."""
         request, result = self.request, self.result
         _save(
             path,
@@ -148,14 +150,16 @@ class Edited:
         return _png(self.save)
 
 
-def _save(path: str | Path, **kinds: Callable[[Path], None]) -> None:
-    """Write with the function of the name's end."""
+def _save(path: str | Path, **kinds: Callable[[Path], object]) -> None:
+    """Write with the function of the name's end; a picture in any of FORMATS."""
     path = Path(path).expanduser()
-    write = kinds.get(path.suffix.lower().removeprefix("."))
-    if write is None:
+    kinds |= dict.fromkeys(FORMATS, kinds["png"])
+    end = path.suffix.lower().removeprefix(".")
+    if end not in kinds:
         ends = ", ".join(f".{end}" for end in kinds)
         raise ValueError(f"{path} must end in one of {ends}")
-    write(path)
+    with on_page(page()._replace(formats=(path.suffix.removeprefix("."),))):
+        kinds[end](path)
 
 
 def _png(save: Callable[[Path], None]) -> bytes:

@@ -16,6 +16,14 @@ class Average(NamedTuple):
         return {name: self.value, f"{name}_error": self.error}
 
 
+def error_of_share(share: Any, num: int) -> np.ndarray:
+    """The standard error of a share f[...] of `num` independent cases, as `average`
+    has it: sqrt(p (1 - p) / (n - 1)).
+    """
+    p = np.asarray(share, np.float64)
+    return np.sqrt(p * (1 - p) / max(num - 1, 1))
+
+
 def average(values: Any, name: str = "values") -> Average:
     """The mean of f[n] and its standard error, std / sqrt(n), in float64; n >= 2.
 

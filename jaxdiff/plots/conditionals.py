@@ -1,11 +1,14 @@
 """Pictures of columns inferred from other columns, and of how good the inference is."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from jaxdiff.plots import styles
+from jaxdiff.plots.page import page
 from jaxdiff.plots.saving import save_figure
+from jaxdiff.plots.texts import small
 
 Table = dict[str, np.ndarray]
 
@@ -14,6 +17,7 @@ MOST_BINS = 24
 GENERATED, REAL = styles.COLOURS[0], styles.COLOURS[1]
 
 
+@styles.drawn
 def save_given(path: Path, title: str, generated: Table, real: Table | None) -> None:
     """Draw each free column of the generated rows, beside the same of the real rows.
 
@@ -22,10 +26,9 @@ def save_given(path: Path, title: str, generated: Table, real: Table | None) -> 
     Args: title: what was given.  generated: {column: f[n] or str[n]}, the free ones.
           real: the rows that match, with at least these columns, or None.
     """
-    across = 2 if len(generated) == 4 else min(len(generated), ACROSS)
-    down = -(-len(generated) // across)
-    size = max(3.6 * across, 6.0), 2.9 * down + 1.0
-    figure = styles.figure(*size)
+    across = styles.across(len(generated), 1.5, ACROSS)
+    down, width = -(-len(generated) // across), styles.width(max(3.0 * across, 5.0))
+    figure = styles.figure(width, down * (0.7 * width / across + 0.4) + 0.3)
     axes = figure.subplots(down, across, squeeze=False)
     for axis in axes.flat[len(generated) :]:
         axis.set_visible(False)
@@ -33,20 +36,15 @@ def save_given(path: Path, title: str, generated: Table, real: Table | None) -> 
         others = None if real is None else real[name]
         draw = _numbers if values.dtype.kind in "fiu" else _bars
         draw(axis, values, others)
-        axis.set_title(name, fontsize=10)
-        axis.set_ylabel("share of rows", fontsize=9)
-        axis.tick_params(labelsize=8)
-    figure.suptitle(f"given {title}", fontsize=12)
-    unique = {}
-    for axis in axes.flat:
-        for handle, label in zip(*axis.get_legend_handles_labels(), strict=True):
-            unique.setdefault(label, handle)
-    figure.legend(
-        unique.values(), unique.keys(), loc="outside lower center", ncols=4, fontsize=9
-    )
+        axis.set_title(name)
+    for first in axes[:, 0]:
+        first.set_ylabel("share of rows")
+    figure.suptitle(f"given {title}")
+    styles.legend_of(figure, axes.flat)
     save_figure(path, figure)
 
 
+@styles.drawn
 def save_inference(
     path: Path,
     classes: list[str],
@@ -62,16 +60,19 @@ def save_inference(
           nominal: the share that the intervals are meant to hold.
           target: the column of the classes.
     """
-    k = len(classes)
-    figure = styles.figure(11.5, 4.6)
-    left, right = figure.subplots(1, 2, width_ratios=(1, 1.7))
+    k, across = len(classes), styles.across(2, 3.0, 2)
+    figure = styles.figure(*((styles.width(9.5), 3.6) if across == 2 else (1.0, 1.9)))
+    sizes: dict[str, Any] = (
+        {"width_ratios": (1, 1.7)} if across == 2 else {"height_ratios": (1.3, 1)}
+    )
+    left, right = figure.subplots(2 // across, across, **sizes)
     shares = confusion / confusion.sum(axis=1, keepdims=True)
     left.imshow(shares, cmap="Blues", vmin=0, vmax=1)
     for i, j in np.ndindex(k, k):
         colour = "white" if shares[i, j] > 0.5 else "black"
         left.text(j, i, str(confusion[i, j]), ha="center", va="center", color=colour)
-    left.set_xticks(range(k), classes, fontsize=9)
-    left.set_yticks(range(k), classes, fontsize=9, rotation=90, va="center")
+    left.set_xticks(range(k), classes)
+    left.set_yticks(range(k), classes, rotation=90, va="center")
     left.set_xlabel(f"{target} inferred from the other columns")
     left.set_ylabel(f"true {target}")
     accuracy = np.trace(confusion) / confusion.sum()
@@ -82,14 +83,12 @@ def save_inference(
         heights = [shares[i] for shares in coverage.values()]
         marks.append(right.bar(at, heights, 0.92 * width, color=style["color"]))
     marks.append(right.axhline(nominal, color="black", linestyle="dashed"))
-    right.set_xticks(range(len(coverage)), coverage.keys(), fontsize=9)
+    right.set_xticks(range(len(coverage)), coverage.keys())
     right.set_ylim(0, 1)
     right.set_ylabel("share of rows left out within")
     right.set_title(f"columns inferred from {target}: coverage of intervals")
-    right.grid(alpha=0.3, axis="y")
-    right.set_axisbelow(True)
-    names = [*classes, f"nominal {nominal:g}"]
-    figure.legend(marks, names, loc="outside lower right", ncols=k + 1)
+    right.grid(axis="y")
+    styles.legend(figure, marks, [*classes, f"nominal {nominal:g}"])
     save_figure(path, figure)
 
 
@@ -137,10 +136,13 @@ def _bars(axis, values, others):
         shares = [float(np.mean(some == text)) for text in texts]
         at = np.arange(len(texts)) + (i - (len(pairs) - 1) / 2) * width
         bars = axis.bar(at, shares, 0.92 * width, color=colour, alpha=0.7, label=label)
-        axis.bar_label(bars, [f"{share:.0%}" for share in shares], fontsize=9)
+        # in a narrow panel shares stand upright, so that they keep clear of each other
+        turned = 90 if page().columns and len(texts) * len(pairs) > 3 else 0
+        names = [f"{share:.0%}" for share in shares]
+        axis.bar_label(bars, names, fontsize=small(), padding=2, rotation=turned)
     axis.set_xticks(range(len(texts)), texts)
     axis.set_xlim(-0.75, len(texts) - 0.25)
-    axis.set_ylim(0, 1.12)
+    axis.set_ylim(0, 1.35)
 
 
 def _real(others):

@@ -1,17 +1,17 @@
-"""Curves: losses, named lines, heat maps, grids of times, and schedules."""
+"""Curves: named lines, heat maps, grids of times, and schedules."""
 
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from matplotlib.ticker import LogLocator, NullFormatter
+from matplotlib.colors import LogNorm, Normalize
 
-from jaxdiff.plots import styles
+from jaxdiff.plots import styles, texts
 from jaxdiff.plots.saving import save_figure
 
-# A logarithmic axis over a smaller ratio than this has too few ticks to read.
-DECADE = 10.0
+# x and y of a line, f[n] each, and where y has an error, that.
+Line = tuple[np.ndarray, ...]
 
 # What is drawn of a schedule, and what its axis is called.
 PARTS = {
@@ -22,141 +22,162 @@ PARTS = {
 }
 
 
-def save_loss(
-    path: Path,
-    steps: Sequence[int],
-    losses: Sequence[float],
-    *,
-    name: str = "training loss",
-) -> None:
-    """Draw losses over optimiser steps, on a logarithmic axis if they span decades.
-
-    Args: steps: the last step of those that each loss is the mean of.
-          name: what the loss is.
-    """
-    figure = styles.figure(7.0, 4.0)
-    axis = figure.subplots()
-    few = len(steps) < 20
-    axis.plot(steps, losses, color=styles.COLOURS[0], marker="o" if few else None)
-    if 0 < DECADE * min(losses) < max(losses):
-        axis.set_yscale("log")
-    axis.set_title(f"last: {losses[-1]:.4g}, lowest: {min(losses):.4g}", fontsize=10)
-    axis.set(xlabel="optimiser step", ylabel=f"{name}, mean since the last point")
-    axis.grid(alpha=0.3, which="both")
-    save_figure(path, figure)
-
-
+@styles.drawn
 def save_lines(
     path: Path,
-    named: dict[str, tuple[np.ndarray, np.ndarray]],
+    named: dict[str, Line],
     *,
     xlabel: str,
     ylabel: str,
     title: str = "",
     log: bool = False,
 ) -> None:
-    """Draw named lines, name -> (x f[n], y f[n]); with `log` on logarithmic axes."""
-    figure = styles.figure(8.0, 5.0)
+    """Draw named lines over a legend, with error bars where they have errors.
+
+    named: name -> (x f[n], y f[n]) or (x, y, error of y).  log: on logarithmic axes
+    """
+    figure = styles.figure(7.0, 4.4)
     axis = figure.subplots()
     for name, style in styles.of_lines([*named]).items():
-        axis.plot(*named[name], marker="o", markersize=4, label=name, **style)
+        x, y, *error = named[name]
+        bars = error[0] if error else None
+        axis.errorbar(x, y, bars, marker="o", label=name, **style)
     axis.set(xlabel=xlabel, ylabel=ylabel, title=title)
     if log:
         axis.loglog()
-    axis.grid(alpha=0.3, which="both")
-    many = len(named) > 6
-    (figure.legend(loc="outside right upper") if many else axis.legend())
+        styles.write_numbers(axis.xaxis)
+        styles.write_numbers(axis.yaxis)
+    axis.grid(which="both")
+    styles.legend_of(figure, [axis])
     save_figure(path, figure)
 
 
+@styles.drawn
 def save_panels(
     path: Path,
-    panels: dict[str, dict[str, tuple[np.ndarray, np.ndarray]]],
+    panels: dict[str, dict[str, Line]],
     *,
     xlabel: str,
     ylabel: str,
 ) -> None:
-    """Draw {title: {name: (x f[n], y f[n])}} side by side, on the same two log axes.
+    """Draw {title: {name: (x f[n], y f[n])}} on the same two logarithmic axes.
 
     A point over three times the median of the lines' first values would hide the rest:
-    its line leaves the panel, and the legend gives the highest value.
+    its line leaves the panel, and the legend below gives the highest value.
     """
-    figure = styles.figure(3.1 * len(panels), 3.6)
-    axes = figure.subplots(1, len(panels), sharex=True, sharey=True, squeeze=False)[0]
+    across = styles.across(len(panels), 1.5, 4)
+    down, width = -(-len(panels) // across), styles.width(2.6 * across)
+    high, below = 0.8 * width / across, 0.02 * texts.small() * _most(panels)
+    figure = styles.figure(width, down * (high + below + 0.4))
+    ratios = [high + 0.4, below] * down
+    grid = figure.subplots(2 * down, across, squeeze=False, height_ratios=ratios)
+    axes, legends = grid[::2].flat, grid[1::2].flat
     lines = [line for some in panels.values() for line in some.values()]
     top = 3 * float(np.median([y[0] for _, y in lines]))
-    for axis, (title, some) in zip(axes, panels.items(), strict=True):
-        for name, style in styles.of_lines([*some]).items():
+    for i, (title, some) in enumerate(panels.items()):
+        axis = axes[i]
+        # a line over another of the same values is thinner, so that both are seen
+        widths = np.linspace(2.0, 1.0, len(some))
+        named = styles.of_lines([*some]).items()
+        for (name, style), wide in zip(named, widths, strict=True):
             x, y = some[name]
             far = f" (to {y.max():.3g})" if y.max() > top else ""
-            axis.plot(x, y, marker="o", ms=3, lw=1.2, label=name + far, **style)
+            size = {"linewidth": wide, "markersize": 2 + wide}
+            axis.plot(x, y, marker="o", label=name + far, **style, **size)
+        axis.sharex(axes[0])
+        axis.sharey(axes[0])
         axis.loglog()
-        axis.set(xlabel=xlabel)
-        axis.set_title(title, fontsize=10)
-        axis.grid(alpha=0.3, which="both")
-        axis.legend(fontsize=8)
-    axes[0].set(ylabel=ylabel, ylim=(0.9 * min(float(y.min()) for _, y in lines), top))
-    axes[0].yaxis.set_major_formatter("{x:g}")
-    axes[0].yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
-    axes[0].yaxis.set_minor_formatter(NullFormatter())
-    axes[0].xaxis.set_major_formatter("{x:g}")
-    axes[0].xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
-    axes[0].xaxis.set_minor_formatter(NullFormatter())
+        axis.set(xlabel=xlabel, title=title)
+        axis.tick_params(axis="y", which="both", labelleft=i % across == 0)
+        axis.grid(which="both")
+        legends[i].legend(*axis.get_legend_handles_labels(), loc="upper center")
+    for axis in (*axes[len(panels) :], *legends):
+        axis.axis("off")
+    low = 0.9 * min(float(y.min()) for _, y in lines)
+    axes[0].set(ylim=(low, top))
+    for first in axes[::across]:
+        first.set_ylabel(ylabel)
+    styles.write_numbers(axes[0].xaxis)
+    styles.write_numbers(axes[0].yaxis)
     save_figure(path, figure)
 
 
+def _most(panels):
+    return max(map(len, panels.values()))
+
+
+@styles.drawn
 def save_heat(
     path: Path,
     values: np.ndarray,
     *,
-    colours: np.ndarray,
-    limit: float,
+    bar: str,
     rows: Sequence[str],
     columns: Sequence[str],
+    colours: np.ndarray | None = None,
+    limit: float = 0.0,
     title: str = "",
 ) -> None:
-    """Draw values f[r, c] in cells, coloured by `colours` from -limit to limit."""
-    size = 1.5 + 0.9 * len(columns) + 0.08 * max(map(len, rows)), 1 + 0.3 * len(rows)
-    figure = styles.figure(*size)
+    """Draw values f[r, c] in cells over a colour bar.
+
+    Args: bar: what the colours are: the values themselves, on a logarithmic scale, or
+          `colours` f[r, c], from -limit to limit.
+    """
+    small = texts.small()
+    names = max(texts.width_of(name, small) for name in rows)
+    high = 1.6 + max(0.24, 1.8 * small / 72) * len(rows)
+    width = styles.width(0.8 + names + 0.75 * len(columns))
+    figure = styles.figure(width, high)
     axis = figure.subplots()
-    axis.imshow(colours, cmap="RdBu", vmin=-limit, vmax=limit, aspect="auto")
+    if colours is None:
+        shown, how = values, {"cmap": "cividis_r", "norm": LogNorm()}
+    else:
+        shown, how = colours, {"cmap": "RdBu", "norm": Normalize(-limit, limit)}
+    image = axis.imshow(shown, aspect="auto", **how)
     for (i, j), value in np.ndenumerate(values):
         if np.isfinite(value):
-            dark = abs(colours[i, j]) > 0.7 * limit
-            style = {"fontsize": 9, "color": "white" if dark else "black"}
-            axis.text(j, i, f"{value:.2f}", ha="center", va="center", **style)
+            r, g, b, _ = image.cmap(image.norm(shown[i, j]))
+            dark = 0.299 * r + 0.587 * g + 0.114 * b < 0.5
+            style = {"fontsize": small, "color": "white" if dark else "black"}
+            axis.text(j, i, f"{value:.3g}", ha="center", va="center", **style)
     axis.set_xticks(range(len(columns)), columns)
     axis.set_yticks(range(len(rows)), rows)
     axis.tick_params(length=0)
-    axis.set_title(title, fontsize=10)
+    axis.set_title(title)
+    place = {"location": "bottom", "fraction": 0.05, "aspect": 30, "pad": 0.02}
+    colour_bar = figure.colorbar(image, ax=axis, label=bar, **place)
+    if colours is None:
+        styles.write_numbers(colour_bar.ax.xaxis)
     save_figure(path, figure)
 
 
+@styles.drawn
 def save_grids(path: Path, rows: Sequence[dict[str, Any]]) -> None:
     """Draw where each grid's times are, with its error; one panel per number of steps.
 
     Args: rows: dicts with grid, steps, error and times.
     """
     steps = list(dict.fromkeys(row["steps"] for row in rows))
-    figure = styles.figure(9.0, 3.2 * len(steps))
+    line = 2.2 * texts.small() / 72
+    figure = styles.figure(styles.width(8.0), line * len(rows) + 0.8 * len(steps))
     for axis, n in zip(
         figure.subplots(len(steps), squeeze=False)[:, 0], steps, strict=True
     ):
         some = sorted((r for r in rows if r["steps"] == n), key=lambda r: -r["error"])
         for y, row in enumerate(some):
             colour = styles.COLOURS[1 if row["grid"] == "fitted" else 0]
-            axis.plot(row["times"], np.full(n + 1, y), "o-", color=colour, markersize=4)
+            axis.plot(row["times"], np.full(n + 1, y), "o-", color=colour)
         axis.set_yticks(
             range(len(some)), [f"{r['grid']}: {r['error']:.4f}" for r in some]
         )
-        axis.set(
-            title=f"{n} steps; error against the end of the path", xlim=(-0.01, 1.01)
-        )
+        title = f"{n} steps; error against the end of the path (lower is better)"
+        axis.set(title=title, xlim=(-0.01, 1.01))
         axis.set_xlabel("time t (0 is data, 1 is noise)")
-        axis.grid(alpha=0.3, axis="x")
+        axis.grid(axis="x")
     save_figure(path, figure)
 
 
+@styles.drawn
 def save_schedules(
     path: Path,
     t: np.ndarray,
@@ -170,7 +191,8 @@ def save_schedules(
     others: thin lines, for which the axes are not widened. One with far more noise
     (EDM's reaches 80) leaves the panel, and the legend gives its end.
     """
-    figure = styles.figure(9.0, 7.2)
+    width = styles.width(8.0)
+    figure = styles.figure(width, 0.75 * width + 1.0)
     axes = dict(zip(PARTS, figure.subplots(2, 2).flat, strict=True))
     top = max(1.0, *(float(rows["sigma"].max()) for rows in named.values()))
     wide = {"color": "black", "linewidth": 4.0 if others else 2.0}
@@ -185,16 +207,15 @@ def save_schedules(
             style = {"linewidth": 1.2, **thin[name]}
             axis.plot(t, _finite(rows[part]), label=name + far, **style)
         axis.set(ylabel=PARTS[part], xlim=(0, 1), ylim=(0, 1.05))
-        axis.grid(alpha=0.3)
+        axis.grid()
     for rows in named.values():
         axes["share"].plot(t, 1 - rows["share"], "--", **wide)
-        axes["share"].set_title(_shares(rows), fontsize=10)
+        axes["share"].set_title(_shares(rows))
     axes["sigma"].set_ylim(0, 1.05 * top)
     axes["log_snr"].set_ylim(-21, 21)  # it is infinite where an end is exact
     for part in ("share", "log_snr"):
         axes[part].set_xlabel("time t (0 is data, 1 is noise)")
-    handles = axes["alpha"].get_legend_handles_labels()
-    figure.legend(*handles, loc="outside lower center", ncols=3, fontsize=9)
+    styles.legend_of(figure, [axes["alpha"]])
     save_figure(path, figure)
 
 

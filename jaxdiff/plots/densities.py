@@ -9,6 +9,7 @@ from jaxdiff.plots import styles
 from jaxdiff.plots.saving import save_figure
 
 
+@styles.drawn
 def save_densities(
     path: Path,
     rows: dict[str, tuple[Sequence[str], Sequence[np.ndarray]]],
@@ -20,7 +21,8 @@ def save_densities(
     All maps have one scale of colours, from 0 to near the highest density.
     """
     most = max(len(maps) for _, maps in rows.values())
-    figure = styles.figure(2.1 * most, 2.3 * len(rows))
+    width = styles.width(2.1 * most)
+    figure = styles.figure(width, (width / most + 0.5) * len(rows))
     axes = figure.subplots(len(rows), most, squeeze=False)
     every = [p for _, maps in rows.values() for p in maps]
     high = float(np.median([p.max() for p in every]))
@@ -33,9 +35,8 @@ def save_densities(
                 cmap="magma_r",
                 vmin=0.0,
                 vmax=high,
-                interpolation="bilinear",
             )
-            axis.set_title(title, fontsize=9)
+            axis.set_title(title)
             axis.set(xticks=[], yticks=[])
-        line[0].set_ylabel(name, fontsize=9)
+        line[0].set_ylabel(name)
     save_figure(path, figure)

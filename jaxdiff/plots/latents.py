@@ -1,15 +1,19 @@
 """Latent codes as a map: points in a plane, coloured by class, over the unit normal."""
 
+from collections.abc import Sequence
+from itertools import combinations
 from pathlib import Path
 
 import numpy as np
 from matplotlib import patheffects
 from matplotlib.patches import Circle
+from matplotlib.text import Text
 
 from jaxdiff.plots import styles
 from jaxdiff.plots.saving import save_figure
 
 
+@styles.drawn
 def save_codes(
     path: Path,
     panels: dict[str, np.ndarray],
@@ -24,22 +28,46 @@ def save_codes(
 
     Args: panels: title -> f[n, 2].  labels: str[n], the class of each row.
     """
-    figure = styles.figure(6.6 * len(panels), 6.9)
-    axes = figure.subplots(1, len(panels), squeeze=False)[0]
-    for axis, (title, codes) in zip(axes, panels.items(), strict=True):
-        for name, style in styles.of_classes(sorted({*labels})).items():
+    across, classes = styles.across(len(panels), 3.0, 2), sorted({*labels})
+    width, down = styles.width(5.4 * across), -(-len(panels) // across)
+    figure = styles.figure(width, down * (width / across + 0.3))
+    axes = figure.subplots(down, across, squeeze=False).flat
+    white, centre = patheffects.withStroke(linewidth=2.5, foreground="white"), "center"
+    named = []
+    for axis, (title, codes) in zip(axes, panels.items(), strict=False):
+        texts = []
+        for name, style in styles.of_classes(classes).items():
             points = codes[labels == name]
-            axis.scatter(*points.T, s=7, alpha=0.5, linewidths=0, **style)
+            axis.scatter(*points.T, s=4, alpha=0.5, linewidths=0, **style)
             # there are more classes than colours, so names are written among the points
-            text = axis.text(
-                *np.median(points, axis=0), name, fontsize=12, ha="center", va="center"
-            )
-            white = patheffects.withStroke(linewidth=3, foreground="white")
-            text.set_path_effects([white])
+            x, y = np.median(points, axis=0)
+            texts.append(axis.text(x, y, name, ha=centre, va=centre, zorder=4))
+            texts[-1].set_path_effects([white])
         for radius in (1, 2, 3):
             axis.add_patch(Circle((0, 0), radius, fill=False, linestyle="dashed"))
         axis.set_aspect("equal", adjustable="datalim")
-        axis.set(xlabel=axes_names[0], ylabel=axes_names[1])
-        axis.set_title(title, fontsize=11)
-        axis.grid(alpha=0.3)
+        axis.set(xlabel=axes_names[0], ylabel=axes_names[1], title=title)
+        axis.grid()
+        named.append(texts)
+    figure.draw_without_rendering()
+    for texts in named:
+        move_apart(texts)
     save_figure(path, figure)
+
+
+def move_apart(texts: Sequence[Text], rounds: int = 50) -> None:
+    """Move texts of one axis, which has its layout, up or down until none overlap."""
+    boxes = [text.get_window_extent().padded(2.0) for text in texts]
+    shifts = np.zeros(len(texts))
+    for _ in range(rounds):
+        for (i, a), (j, b) in combinations(enumerate(boxes), 2):
+            low, high = (j, i) if a.y0 + shifts[i] > b.y0 + shifts[j] else (i, j)
+            over = boxes[low].y1 + shifts[low] - boxes[high].y0 - shifts[high]
+            if over > 0 and min(a.x1, b.x1) > max(a.x0, b.x0):
+                shifts[high] += 0.51 * over
+                shifts[low] -= 0.51 * over
+    for text, shift in zip(texts, shifts, strict=True):
+        to_pixels = text.get_transform()
+        x, y = to_pixels.transform(text.get_position())
+        x, y = to_pixels.inverted().transform((x, y + shift))
+        text.set_position((float(x), float(y)))

@@ -4,20 +4,21 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import matplotlib as mpl
 import numpy as np
-from matplotlib.lines import Line2D
 
 from jaxdiff.plots import styles
 from jaxdiff.plots.saving import save_figure
 
 # name -> (steps i[n], values f[n])
-Lines = Mapping[str, tuple[np.ndarray, np.ndarray]]
+Lines = Mapping[str, tuple[np.ndarray, ...]]
 TRAINING, VALIDATION = "training", "validation"
 TERMS = ("reconstruction", "KL to N(0, I)")
 # A logarithmic axis over a smaller ratio than this has too few ticks to read.
 DECADE = 10.0
 
 
+@styles.drawn
 def save_losses(
     path: Path,
     runs: Mapping[str, Lines],
@@ -35,8 +36,11 @@ def save_losses(
     """
     others = {k: v for k, v in _first(runs).items() if k not in (TRAINING, VALIDATION)}
     panels = 2 if others and len(runs) == 1 else 1
-    figure = styles.figure(7.0 if panels == 1 else 12.0, 4.2)
-    axis, *more = figure.subplots(1, panels, squeeze=False)[0]
+    across = styles.across(panels, 3.0, 2)
+    width, down = styles.width(7.0 if panels == 1 else 11.0), panels // across
+    figure = styles.figure(width, down * max(0.62 * width / across, 2.0))
+    axes = [*figure.subplots(down, across, squeeze=False).flat]
+    axis, *more = axes
     validated = any(VALIDATION in lines for lines in runs.values())
     for label, style in styles.of_lines([*runs]).items():
         colour, lines = {"color": style["color"]}, runs[label]
@@ -56,14 +60,9 @@ def save_losses(
     if len(runs) == 1:
         values = _first(runs)[TRAINING][1]
         text = f"training loss, mean since the last point: last {values[-1]:.4g}"
-        axis.set_title(f"{text}, lowest {min(values):.4g}", fontsize=10)
-    if validated or epochs or len(runs) > 1:
-        handles = axis.get_legend_handles_labels()[0]
-        if validated and len(runs) > 1:
-            dashed: Any = {"color": "black", "linestyle": "dashed"}
-            dashed["label"] = VALIDATION
-            handles.append(Line2D([], [], **dashed))
-        axis.legend(handles=handles, fontsize=8)
+        axis.set_title(f"{text}, lowest {min(values):.4g}")
+    if validated and len(runs) > 1:
+        axis.plot([], [], color="black", linestyle="dashed", label=VALIDATION)
     _scale(
         axis,
         [
@@ -74,14 +73,16 @@ def save_losses(
         ],
     )
     for axis in more:
-        for label, style in styles.of_lines([*others]).items():
-            _line(axis, *others[label], label=label, linewidth=1.2, **style)
+        # ranges of noise in their order, and so in colours that have one
+        colours = mpl.colormaps["plasma"](np.linspace(0.0, 0.85, len(others)))
+        for (label, line), colour in zip(others.items(), colours, strict=True):
+            _line(axis, *line, label=label, color=colour)
         by_term = {*TERMS} <= {*others}
-        thin = "terms of the loss, nats" if by_term else "validation loss by noise"
-        axis.set_title(thin, fontsize=10)
+        axis.set_title("terms of the loss, nats" if by_term else "validation by noise")
         axis.set(xlabel="optimiser step")
-        axis.legend(fontsize=8, loc="upper left", bbox_to_anchor=(1.0, 1.0))
         _scale(axis, [*others.values()])
+    if validated or epochs or len(runs) > 1:
+        styles.legend_of(figure, axes)
     save_figure(path, figure)
 
 
@@ -93,12 +94,12 @@ def _validation(axis: Any, steps: Any, values: Any, **colour: Any) -> str:
     """Draw it with a star at its best step. Returns: that in words."""
     _line(axis, steps, values, linestyle="dashed", **colour)
     i = int(np.argmin(values))
-    axis.plot(steps[i], values[i], "*", markersize=12, zorder=3, **colour)
+    axis.plot(steps[i], values[i], "*", markersize=9, zorder=3, **colour)
     return f"best {values[i]:.4g} at step {steps[i]:,}"
 
 
 def _line(axis: Any, steps: Any, values: Any, **style: Any) -> None:
-    marker = {"marker": "o", "markersize": 4} if len(steps) < 20 else {}
+    marker = {"marker": "o"} if len(steps) < 20 else {}
     axis.plot(steps, values, **marker, **style)
 
 
@@ -106,4 +107,5 @@ def _scale(axis: Any, lines: list[Any]) -> None:
     values = np.concatenate([np.asarray(values, float) for _, values in lines])
     if 0 < DECADE * values.min() < values.max():
         axis.set_yscale("log")
-    axis.grid(alpha=0.3, which="both")
+        styles.write_numbers(axis.yaxis)
+    axis.grid(which="both")

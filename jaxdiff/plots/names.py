@@ -20,7 +20,8 @@ from jaxdiff.notes import note
 # Fonts that matplotlib brings for formulas, and those whose glyphs are all boxes.
 NOT_FOR_NAMES = ("cm", "STIXNonUni", "STIXSiz", "Last Resort", ".LastResort")
 
-# Characters without a glyph that a note has named.
+# Characters without a glyph: of the figure that is drawn, and that a note has named.
+MISSING: set[str] = set()
 NOTED: set[str] = set()
 
 
@@ -31,16 +32,18 @@ def draw_as_written(figure: Figure) -> None:
     """
     powers = set()
     for axis in figure.findobj(Axis):
-        formatter = axis.get_major_formatter()
-        if isinstance(formatter, LogFormatter):
-            for tick in (*axis.majorTicks, *axis.minorTicks):
-                powers |= {tick.label1, tick.label2}
-        elif isinstance(formatter, FuncFormatter):
-            # names at ticks, which are set each time that the figure is drawn
-            formatter.func = partial(_legible_at, formatter.func)
-    texts = [text for text in figure.findobj(Text) if text not in powers]
-    _unavailable(_characters("".join(text.get_text() for text in texts)))
-    for text in texts:
+        for formatter, ticks in (
+            (axis.get_major_formatter(), axis.majorTicks),
+            (axis.get_minor_formatter(), axis.minorTicks),
+        ):
+            if isinstance(formatter, LogFormatter):
+                powers |= {text for t in ticks for text in (t.label1, t.label2)}
+            elif isinstance(formatter, FuncFormatter):
+                # names at ticks, which are set each time that the figure is drawn
+                formatter.func = partial(_legible_at, formatter.func)
+    for text in figure.findobj(Text):
+        if text in powers:
+            continue
         name = text.get_text()
         text.set_parse_math(False)
         text.set_text(legible(name))
@@ -54,7 +57,8 @@ def _legible_at(func: Callable[..., str], *where: Any) -> str:
 
 def legible(text: str) -> str:
     """The text, with the codes of characters that no installed font has: "\\u4e2d"."""
-    missing = _unavailable(_characters(text))
+    missing = _cover(_characters(text))[1]
+    MISSING.update(missing)
     return "".join(_escaped(c) if c in missing else c for c in text)
 
 
@@ -67,18 +71,17 @@ def _characters(text: str) -> str:
     return "".join(sorted({*text}))
 
 
-def _unavailable(characters: str) -> str:
-    """Those that no font has, each noted once."""
-    missing = _cover(characters)[1]
-    new = [c for c in missing if c not in NOTED]
+def note_missing() -> None:
+    """A note of the characters that no font has, of a figure; each is noted once."""
+    new = sorted(MISSING - NOTED)
     NOTED.update(new)
+    MISSING.clear()
     if new:
         codes = ", ".join(map(_escaped, new))
         note(
             f"no installed font has {codes}: drawn as codes. A font with these "
             "characters, such as one of Noto, will be used once it is installed"
         )
-    return missing
 
 
 @cache

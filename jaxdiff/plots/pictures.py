@@ -5,12 +5,15 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from matplotlib.figure import Figure
 
-from jaxdiff.plots.saving import save_figure, save_image, squeeze
+from jaxdiff.notes import note
+from jaxdiff.plots import styles
+from jaxdiff.plots.labelled import GAP, Names, margin, save_labelled
+from jaxdiff.plots.page import page
+from jaxdiff.plots.saving import save_pixels
 
-# Width of an image in a strip, in inches, so that a column's name fits above it.
-CELL = 0.85
+# Width of an image in a strip, in inches, and the least where the page has columns.
+CELL, LEAST = 0.85, 0.25
 
 
 def to_uint8(values: Any, peak: float) -> Any:
@@ -43,11 +46,38 @@ def tile(
     return sheet
 
 
-def save_grid(path: Path, images: np.ndarray, *, columns: int | None = None) -> None:
-    """Write `tile(images)` of u8[n, h, w, c] as a PNG."""
-    save_image(path, tile(images, columns=columns))
+def shaded(images: np.ndarray) -> np.ndarray:
+    """u8[..., c] as the page has them: with `invert` grey ones dark on white."""
+    return 255 - images if page().invert else images
 
 
+@styles.drawn
+def save_grid(
+    path: Path,
+    images: np.ndarray,
+    *,
+    columns: int | None = None,
+    names: Sequence[str] = (),
+) -> None:
+    """Draw `tile(images)` of u8[n, h, w, c]; a PNG has each of its pixels as it is.
+
+    names: of the rows, one each, in a margin to the left. On a page of columns as many
+           images of a row are drawn as fit.
+    """
+    if names and page().width:
+        parts = np.split(images, len(names))
+        save_rows(path, dict(zip(names, parts, strict=True)), cell=CELL / 2)
+        return
+    sheet = tile(shaded(images), columns=columns)
+    if names:
+        middles = (np.arange(len(names)) + 0.5) * (len(sheet) - 1) / len(names)
+        width = sheet.shape[1] / page().resolution
+        save_labelled(path, sheet, width, rows=Names(names, middles))
+    else:
+        save_pixels(path, sheet)
+
+
+@styles.drawn
 def save_rows(
     path: Path,
     rows: dict[str, np.ndarray],
@@ -59,13 +89,20 @@ def save_rows(
 ) -> None:
     """Draw named rows of images under named columns: steps, noise levels, times.
 
+    On a page of columns some columns are left out, evenly, if not all fit.
+
     Args: rows: name -> u8[n, h, w, c]; the cells that a shorter row lacks stay white.
           columns: a name for each image of the longest row, or none.
           cell: inches per image.  group: number of rows drawn close together.
     """
     n = max(len(images) for images in rows.values())
+    kept, cell = _fitting(path, n, cell, margin([*rows])[1])
     blank = np.full_like(next(iter(rows.values()))[:1], 255)
-    cells = [np.concatenate([r, *[blank] * (n - len(r))]) for r in rows.values()]
+    cells = [
+        np.concatenate([shaded(r), *[blank] * (n - len(r))])[kept]
+        for r in rows.values()
+    ]
+    n = len(kept)
     # all cells are one image in one axis, because a hundred axes take many seconds
     strips = [tile(row, columns=n, gap=2)[2:] for row in cells]
     high, wide = strips[0].shape[0], strips[0].shape[1] / n
@@ -78,18 +115,26 @@ def save_rows(
         parts.append(strip)
         middles.append(at + high / 2)
         at += high
-    figure = Figure(figsize=(cell * n, cell * at / wide))
-    axis = figure.add_axes((0, 0, 1, 1))
-    sheet = squeeze(np.concatenate(parts))
-    axis.imshow(sheet, cmap="gray", vmin=0, vmax=255, interpolation="nearest")
-    axis.set_yticks(middles, [*rows])
-    axis.set_xticks((np.arange(len(columns)) + 0.5) * wide, columns)
-    axis.tick_params(length=0, labeltop=True, labelbottom=False, labelsize=9)
-    axis.spines[:].set_visible(False)
-    if title:
-        axis.set_title(title, fontsize=11, pad=10)
-    # the figure has the size of the images; "tight" adds the room that names need
-    save_figure(path, figure, bbox_inches="tight", pad_inches=0.15)
+    heads = [columns[int(k)] for k in kept] if columns else []
+    save_labelled(
+        path,
+        np.concatenate(parts),
+        cell * n,
+        rows=Names([*rows], middles),
+        columns=Names(heads, (np.arange(n) + 0.5) * wide if columns else []),
+        title=title,
+    )
+
+
+def _fitting(path, n, cell, left):
+    """Which of n columns fit beside names of `left` inches, and inches of a cell."""
+    if not page().width:
+        return np.arange(n), cell
+    room = page().width - left - GAP
+    most = min(n, int(room / LEAST))
+    if most < n:
+        note(f"{path.stem}: {most} of {n} columns of images fit on the page")
+    return np.linspace(0, n - 1, most).round().astype(int), min(cell, room / most)
 
 
 def save_estimates(

@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from textwrap import fill
 from typing import NamedTuple
 
 import numpy as np
@@ -39,9 +38,7 @@ def save_sheets(
         for i, strip in enumerate(strips_of(sheet, classes)):
             # names are keys, so the rows around the middle one are named by blanks
             strips[sheet.name if i == DOWN // 2 else " " * len(strips)] = strip
-    # 12 letters fit above an image
-    wrap = {"width": 12, "break_long_words": False, "break_on_hyphens": False}
-    columns = [fill(class_names[k], **wrap) for k in classes]
+    columns = [class_names[k] for k in classes]
     pictures.save_rows(path, strips, columns=columns, title=title, group=DOWN)
 
 

@@ -21,6 +21,7 @@ MARGIN = 0.1
 Table = dict[str, np.ndarray]
 
 
+@styles.drawn
 def save_pairs(path: Path, panels: dict[str, Table]) -> dict[str, int]:
     """Draw pair plots side by side, and the density of each column on the diagonal.
 
@@ -35,15 +36,18 @@ def save_pairs(path: Path, panels: dict[str, Table]) -> dict[str, int]:
     names = numeric(first)[:MOST_COLUMNS]
     classes = _class_styles(first, *panels.values())
     n = max(len(names), 1)
-    side = max(1.7 * n, 3.2)  # inches: one small panel still has room for its title
-    figure = styles.figure(side * len(panels), side + 0.7)
-    parts = figure.subfigures(1, len(panels), squeeze=False)[0]
+    across = styles.across(len(panels), 3.2, 2)
+    # inches: one small panel still has room for its title
+    side = styles.width(max(1.5 * n, 3.2) * across) / across
+    down = -(-len(panels) // across)
+    figure = styles.figure(side * across, (side + 0.2) * down)
+    parts = figure.subfigures(down, across, squeeze=False).flat
     limits = {name: _limits(first[name]) for name in names}
     outside = {title: _outside(table, limits) for title, table in panels.items()}
     groups = {title: _by_class(table, classes) for title, table in panels.items()}
     heights = {c: _heights(c, groups, limits[c]) for c in names}
     tops = {c: _top(heights[c]) for c in names}
-    for part, title in zip(parts, panels, strict=True):
+    for part, title in zip(parts, panels, strict=False):
         part.suptitle(_title(title, panels[title], outside[title]))
         axes = part.subplots(n, n, squeeze=False)
         for i, row in enumerate(names):
@@ -55,11 +59,12 @@ def save_pairs(path: Path, panels: dict[str, Table]) -> dict[str, int]:
                 else:
                     _draw_points(axis, row, column, groups[title], classes)
                 _label(axis, row * (j == 0), column * (i == n - 1))
-    _legend(figure, classes, _text(first), "outside lower center", ncols=5)
+    _legend(figure, classes, _text(first))
     save_figure(path, figure)
     return outside
 
 
+@styles.drawn
 def save_scatters(
     path: Path, panels: dict[str, Table], colours: Table, *, title: str = ""
 ) -> None:
@@ -73,23 +78,25 @@ def save_scatters(
     """
     x, y = _correlated(next(iter(panels.values())))
     classes = _class_styles(colours)
-    across = min(len(panels), ACROSS)
-    down = -(-len(panels) // across)
-    figure = styles.figure(3.3 * across, 3.1 * down + 0.4)
+    across = styles.across(len(panels), 1.05, ACROSS)
+    down, width = -(-len(panels) // across), styles.width(2.6 * across)
+    figure = styles.figure(width, down * (width / across + 0.2) + 0.4)
     axes = figure.subplots(down, across, squeeze=False, sharex=True, sharey=True)
     for axis in axes.flat[len(panels) :]:
         axis.set_visible(False)
     for axis, (name, columns) in zip(axes.flat, panels.items(), strict=False):
         for label, style in classes.items():
             rows = _of_class(columns, colours, label)
-            axis.scatter(rows[x], rows[y], s=14, alpha=0.7, **style)
-        axis.set_title(name, fontsize=10)
-        axis.grid(alpha=0.3)
+            axis.scatter(rows[x], rows[y], s=8, alpha=0.6, linewidths=0, **style)
+        axis.set_title(name)
+        axis.grid()
     if title:
-        figure.suptitle(title, fontsize=11)
-    figure.supxlabel(x, fontsize=10)
-    figure.supylabel(y, fontsize=10)
-    _legend(figure, classes, _text(colours), "outside right upper")
+        figure.suptitle(title)
+    for axis in axes[-1]:
+        axis.set_xlabel(x)
+    for axis in axes[:, 0]:
+        axis.set_ylabel(y)
+    _legend(figure, classes, _text(colours))
     save_figure(path, figure)
 
 
@@ -105,7 +112,7 @@ def _title(name, table, outside):
 
 def _draw_points(axis, row, column, groups, classes):
     for label, columns in groups.items():
-        style = {"s": 9, "alpha": 0.6, "linewidths": 0, **classes[label]}
+        style = {"s": 5, "alpha": 0.6, "linewidths": 0, **classes[label]}
         axis.scatter(columns[column], columns[row], **style)
 
 
@@ -121,7 +128,7 @@ def _draw_heights(axis, heights, top, classes):
             beside.bar(left, height, part, align="edge", color=colour, alpha=0.7)
         else:
             beside.fill_between(x, height, color=colour, alpha=0.2, linewidth=0)
-            beside.plot(x, height, color=colour, linewidth=1.2)
+            beside.plot(x, height, color=colour)
 
 
 def _heights(column, panels, limits):
@@ -169,16 +176,15 @@ def _top(panels):
 
 def _label(axis, row, column):
     """Label the left and lower edges only; "" is no label."""
-    axis.tick_params(labelsize=7, labelleft=bool(row), labelbottom=bool(column))
-    axis.set_xlabel(column, fontsize=8)
-    axis.set_ylabel(row, fontsize=8)
+    axis.tick_params(labelleft=bool(row), labelbottom=bool(column))
+    axis.set_xlabel(column)
+    axis.set_ylabel(row)
 
 
-def _legend(figure, classes, title, where, ncols=1):
+def _legend(figure, classes, title):
     if len(classes) > 1:
-        marks = [Line2D([], [], linestyle="", label=k, **v) for k, v in classes.items()]
-        ncols = min(ncols, len(classes))
-        figure.legend(handles=marks, title=title, loc=where, ncols=ncols, fontsize=9)
+        marks = [Line2D([], [], linestyle="", **style) for style in classes.values()]
+        styles.legend(figure, marks, [*classes], title)
 
 
 def _correlated(table):

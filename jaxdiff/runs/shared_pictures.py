@@ -7,15 +7,13 @@ import numpy as np
 
 from jaxdiff.data.orders import to_show
 from jaxdiff.data.source import Source, real_rows
+from jaxdiff.metrics.titles import title
 from jaxdiff.plots import curves, pictures, tables
 
 # Real rows in a pair plot, and samples that a grid sorts by class, at most.
 MOST_ROWS, MOST_SORTED = 2000, 400
-# Fields of metrics.jsonl that progress is drawn of, and what the axis is called.
-MEASURED = {
-    "frechet": "Frechet distance",
-    "two_sample_accuracy": "accuracy of a forest in telling generated rows from real",
-}
+# Fields of metrics.jsonl that progress is drawn of.
+MEASURED = ("frechet", "two_sample_accuracy")
 
 
 def save_samples(
@@ -31,7 +29,10 @@ def save_samples(
         shown = to_show(len(values), labels, most or len(values))
         labels = None if labels is None else labels[shown]
         pixels = pictures.to_uint8(values[shown], source.peak)
-        pictures.save_grid(path, pixels, columns=_columns_by_class(labels))
+        columns, names = _columns_by_class(labels), []
+        if columns and labels is not None:
+            names = [source.class_names[k] for k in labels[::columns]]
+        pictures.save_grid(path, pixels, columns=columns, names=names)
         return {}
     real = real_rows(source, MOST_ROWS)
     panels = {"real": real} if real else {}
@@ -48,7 +49,7 @@ def save_progress(path: Path, rows: list[dict[str, Any]]) -> None:
     name = measured(rows)
     points = [(row["step"], row[name]) for row in rows if name in row]
     lines = {"averaged parameters": tuple(np.array(points).T)}
-    curves.save_lines(path, lines, xlabel="optimiser step", ylabel=MEASURED[name])
+    curves.save_lines(path, lines, xlabel="optimiser step", ylabel=title(name).axis())
 
 
 def _columns_by_class(labels: np.ndarray | None) -> int | None:

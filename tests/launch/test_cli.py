@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from jaxdiff.arrays import require
-from jaxdiff.plots import curves
+from jaxdiff.plots import pictures
 from launch import cli, hints, printing
 from tests.launch.conftest import launch, one_line
 
@@ -23,7 +23,7 @@ def test_a_check_is_one_line_also_at_work(capsys):
 
 
 BUGS = {
-    "of Python, in jaxdiff": lambda: curves.save_loss(Path("x"), [], []),
+    "of Python, in jaxdiff": lambda: pictures.save_rows(Path("x"), {}),
     "of a library": lambda: int("x"),
     "of another file": lambda: (_ for _ in ()).throw(ValueError("here")),
 }

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from jaxdiff.plots.pictures import tile
 from tests.launch.conftest import launch, one_line
 
 KNOWN_STEPS = "--config.sampler.known_steps=5"
@@ -65,14 +66,13 @@ def test_files_of_images(made):
         with Image.open(made[0] / "plain" / name) as file:
             np.testing.assert_array_equal(np.asarray(file), np.rint(values[i, ..., 0]))
     with Image.open(made[0] / "plain" / "grid.png") as file:
-        grid = np.asarray(file)
-    # rows by class, two a row: the enlarged first and last picture at their places
-    with Image.open(made[0] / "plain" / pngs[0]) as file:
-        first = np.asarray(file)
-    scale = (grid.shape[1] - 3) // 2 // 4
-    block = np.repeat(np.repeat(first, scale, 0), scale, 1)
-    np.testing.assert_array_equal(grid[1 : 1 + 4 * scale, 1 : 1 + 4 * scale], block)
-    assert grid.shape == (3 * 4 * scale + 4, 2 * 4 * scale + 3)
+        grid = np.asarray(file.convert("L"))
+    # rows by class, two a row, enlarged: in the lower right corner, beside the names
+    sheet = tile(np.rint(values).astype(np.uint8), columns=2)[..., 0]
+    edge, (high, wide) = 7, sheet.shape
+    corner = grid[-high - edge : -edge, -wide - edge : -edge]
+    np.testing.assert_array_equal(corner, sheet)
+    assert grid[:, : -wide - edge].min() < 100  # the names
 
 
 def test_it_prints_what_it_did(made):

@@ -79,20 +79,6 @@ def differs(save, tmp_path, one, other):
     return a.shape != b.shape or (abs(a - b) > 50).mean() > 1e-3
 
 
-def test_loss_curve_shows_the_losses(tmp_path):
-    steps = list(range(1, 60))
-
-    def save(path, losses):
-        curves.save_loss(path, steps, losses)
-
-    assert differs(save, tmp_path, [1 / s for s in steps], [s**0.5 for s in steps])
-    assert not differs(
-        save, tmp_path, [1.0 * s for s in steps], [1.0 * s for s in steps]
-    )
-    save(tmp_path / "zero.png", [0.0] * 59)  # has no logarithm
-    save(tmp_path / "negative.png", [-1.0] * 59)
-
-
 def test_schedule_curves_show_the_schedules(tmp_path):
     t = np.linspace(0, 1, 30)
 

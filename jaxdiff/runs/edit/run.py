@@ -9,6 +9,7 @@ from jaxdiff.choices import hint
 from jaxdiff.data.source import Source
 from jaxdiff.lock import locked
 from jaxdiff.plots import pictures
+from jaxdiff.plots.page import files_of
 from jaxdiff.plots.saving import save_image
 from jaxdiff.runs import shards, workdir
 from jaxdiff.runs.edit import invert, known
@@ -38,7 +39,8 @@ def run(
     """
     require(kind in KINDS, f"no edit {kind!r}{hint(kind, KINDS)}")
     if out:
-        unfinished = (out / RESULT).exists() and not (out / PICTURE).exists()
+        last = files_of(out / PICTURE)
+        unfinished = (out / RESULT).exists() and not all(f.exists() for f in last)
         workdir.check_out(out, force or unfinished)
     source = request.source
     require(

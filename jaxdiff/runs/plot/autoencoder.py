@@ -193,7 +193,7 @@ _spec = partial(
 )
 SPECS = {
     "latents": _spec(draw_latents, pairs=True, misfit=no_plane),
-    "interpolation": _spec(draw_interpolation, pairs=True),
-    "reconstructions": _spec(draw_reconstructions),
-    "decoded": _spec(draw_decoded),
+    "interpolation": _spec(draw_interpolation, pairs=True, pixels=True),
+    "reconstructions": _spec(draw_reconstructions, pixels=True),
+    "decoded": _spec(draw_decoded, pixels=True),
 }

@@ -203,12 +203,17 @@ _of_samples = partial(PlotSpec, data=("images",), needs=always(("sampler",)))
 SPECS = {
     "schedules": PlotSpec(draw_schedules),
     "corruption": PlotSpec(
-        draw_corruption, data=("images", "tables"), misfit=partial(_few_columns, 2)
+        draw_corruption,
+        data=("images", "tables"),
+        misfit=partial(_few_columns, 2),
+        pixels=True,
     ),
-    "predictions": _of_params(draw_predictions, misfit=is_upsampler),
-    "film": _of_samples(draw_film, sets=("num_steps",), misfit=is_upsampler),
-    "grid": _of_samples(draw_samples),
-    "mean": PlotSpec(draw_mean, data=("images",), task=""),
+    "predictions": _of_params(draw_predictions, misfit=is_upsampler, pixels=True),
+    "film": _of_samples(
+        draw_film, sets=("num_steps",), misfit=is_upsampler, pixels=True
+    ),
+    "grid": _of_samples(draw_samples, pixels=True),
+    "mean": PlotSpec(draw_mean, data=("images",), task="", pixels=True),
     "progress": PlotSpec(draw_progress, needs=always(("log",)), misfit=_unmeasured),
     "pairs": _of_samples(
         draw_samples, data=("tables",), misfit=partial(_few_columns, 1)

@@ -11,6 +11,8 @@ from typing import Any
 import numpy as np
 
 from jaxdiff.data.orders import evenly
+from jaxdiff.metrics.averages import error_of_share
+from jaxdiff.metrics.titles import title
 from jaxdiff.plots import curves, pictures
 from jaxdiff.runs.plot.spec import (
     FREE,
@@ -30,11 +32,12 @@ def draw_guidance(request: PlotRequest, path: Path) -> Numbers:
     """Label accuracy over the guidance scale, a line a method."""
     accuracy, sampler = label_accuracy(request), request.run.config.sampler
     num = request.num or MANY
+    errors = {name: error_of_share(y, num) for name, y in accuracy.items()}
     curves.save_lines(
         path,
-        {name: (np.array(SCALES), np.array(y)) for name, y in accuracy.items()},
+        {k: (np.array(SCALES), np.array(y), errors[k]) for k, y in accuracy.items()},
         xlabel="guidance scale",
-        ylabel="label accuracy",
+        ylabel=title("label_accuracy").axis(),
         title=f"{num} samples each, by a classifier that does not guide",
     )
     return settings(request, num) | {
@@ -43,6 +46,7 @@ def draw_guidance(request: PlotRequest, path: Path) -> Numbers:
         "form": sampler.classifier_form,
         "scales": SCALES,
         "label_accuracy": accuracy,
+        "label_accuracy_error": errors,
     }
 
 
@@ -110,5 +114,6 @@ SPECS = {
         real=False,
         sets=SETS,
         misfit=_unguided,
+        pixels=True,
     ),
 }

@@ -18,6 +18,7 @@ from jaxdiff import build
 from jaxdiff.choices import members, pick
 from jaxdiff.data.source import Source, as_pixels
 from jaxdiff.diffusion import orders, sampling, solvers
+from jaxdiff.metrics import titles
 from jaxdiff.plots import curves, pictures
 from jaxdiff.runs.evaluate.features import NEEDED, Extractor, Reference
 from jaxdiff.runs.plot.spec import (
@@ -48,6 +49,7 @@ def draw_nfe(request: PlotRequest, path: Path) -> Numbers:
     """
     rows, sampler = distances_by_nfe(request), request.run.config.sampler
     num = request.num or MANY
+    frechet = titles.title("frechet").axis(f"{num} samples")
     over = {"nfe": "NFE", "seconds": "seconds per sample (warm)"}
     for cost, label in over.items():
         panels = {title: {} for title in PANELS}
@@ -57,7 +59,7 @@ def draw_nfe(request: PlotRequest, path: Path) -> Numbers:
             title = [*panels][0 if few else _panel(name)]
             values = np.array([[row[cost], row["frechet"]] for row in some]).T
             panels[title][name] = values[0], values[1]
-        names = {"xlabel": label, "ylabel": f"Fréchet distance, {num} samples"}
+        names = {"xlabel": label, "ylabel": frechet}
         file = path if cost == "nfe" else path.with_stem(f"{path.stem}_{cost}")
         curves.save_panels(file, {k: v for k, v in panels.items() if v}, **names)
     figures = {"grid": sampler.grid, "guidance": sampler.guidance, "solvers": rows}
@@ -140,12 +142,15 @@ def draw_steps(request: PlotRequest, path: Path) -> Numbers:
         numbers |= {"of": space, "steps": rows}
         for n, row in rows.items():
             value = f"{row['kid']:.3g} ± {row['kid_error']:.2g}"
-            names[n] += f"\nKID {value}"
+            names[n] += f"\n{titles.title('kid').short} {value}"
             print(f"{n} steps: KID {value}, {num} samples, {space}")
     shown, pixels = request.shown(num or request.most), request.run.pixels
     strips = {names[n]: pixels(x[shown]) for n, x in samples.items()}
-    title = f"one noise a column, after {request.run.step:,} training steps"
-    pictures.save_rows(path, strips, title=title)
+    about = f"one noise a column, after {request.run.step:,} training steps"
+    labels = request.run.labels_of(request.run.conditions(num or request.most))
+    classes = request.run.source.class_names
+    columns = [] if labels is None else [classes[k] for k in labels[shown]]
+    pictures.save_rows(path, strips, columns=columns, title=about)
     return numbers
 
 
@@ -186,22 +191,14 @@ def of_pixels(source: Source) -> Extractor:
 def draw_widths(request: PlotRequest, path: Path) -> Numbers:
     """Frechet distances of averages down, guidance across; a line of one average."""
     (widths, scales), distances = grid_of(request), distances_by_width(request)
-    title = f"Frechet distance, {request.num or MANY} samples"
+    measure = titles.title("frechet").axis(f"{request.num or MANY} samples")
     names = [_width_name(width) for width in widths]
     if len(widths) == 1:
         lines = {names[0]: (np.array(scales), distances[0])}
-        curves.save_lines(path, lines, xlabel="guidance", ylabel=title)
+        curves.save_lines(path, lines, xlabel="guidance", ylabel=measure)
     else:
-        colours = np.log(distances / np.median(distances))
-        curves.save_heat(
-            path,
-            distances,
-            colours=colours,
-            limit=max(float(np.abs(colours).max()), 0.1),
-            rows=names,
-            columns=[f"guidance {scale:g}" for scale in scales],
-            title=title,
-        )
+        columns = [f"guidance {scale:g}" for scale in scales]
+        curves.save_heat(path, distances, bar=measure, rows=names, columns=columns)
     figures = {"widths": widths, "scales": scales, "frechet": distances.tolist()}
     return settings(request, request.num or MANY) | figures
 
@@ -255,6 +252,7 @@ SPECS = {
         needs=_needs_of_steps,
         sets=("solver", "grid", "num_steps"),
         misfit=is_upsampler,
+        pixels=True,
     ),
     "widths": quality_spec(
         draw_widths, quick=False, sets=("ema", "guidance"), misfit=_one_width_and_scale

@@ -7,6 +7,8 @@ from jaxdiff import choices
 from jaxdiff.arrays import require
 from jaxdiff.files import write_numbers
 from jaxdiff.lock import locked
+from jaxdiff.plots import styles
+from jaxdiff.plots.page import check_inverted, files_of, page
 from jaxdiff.runs import workdir
 from jaxdiff.runs.plot import (
     autoencoder,
@@ -36,21 +38,27 @@ def draw(
 ) -> list[Path]:
     """Draw one kind, or with "all" every kind that fits: OUT/KIND.png and KIND.json.
 
+    Pictures have the formats of the page in effect.
+
     Errors: ValueError, before any work, for an unknown kind, one that does not fit the
     data or needs a trained run, and for a picture that exists already without `force`;
     FileNotFoundError for a run or data that do not exist.
     """
     paths = {name: out / f"{name}.png" for name in check(request, kind)}
-    files = [f for path in paths.values() for f in (path, path.with_suffix(".json"))]
+    files = [
+        file
+        for path in paths.values()
+        for file in (*files_of(path), path.with_suffix(".json"))
+    ]
     there = [str(file) for file in files if file.exists()]
     require(force or not there, f"{', '.join(there)} exist; --force overwrites")
     of = {"workdir": str(request.run.workdir)} if request.run.workdir else {}
     with locked(out):
         for name, path in paths.items():
             chosen, real = _compared(request, name)
-            numbers = SPECS[name].draw(chosen, path)
+            numbers = styles.drawn(SPECS[name].draw)(chosen, path)
             write_numbers(path.with_suffix(".json"), of | real | numbers)
-            print(path)
+            print(*files_of(path), sep="\n")
     return list(paths.values())
 
 
@@ -77,6 +85,10 @@ def check(request: PlotRequest, kind: str) -> list[str]:
         f"--solvers and --nfe change nothing in {kind!r}: they are for nfe",
     )
     require(kind == "all" or names, f"{kind!r} {misfits.get(kind)}")
+    if page().invert:
+        shown = [k for k in names if SPECS[k].pixels and request.run.is_image]
+        require(shown, f"--invert is for grey images, and {kind!r} shows none")
+        check_inverted(request.run.images.shape)
     needs = {k: SPECS[k].needs(request) for k in names}
     _check_used(request, kind, needs)
     for need in dict.fromkeys(need for some in needs.values() for need in some):

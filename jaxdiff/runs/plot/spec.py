@@ -151,6 +151,7 @@ class PlotSpec(NamedTuple):
     real:    whether it compares with real images: those held out, if any are
     sets:    the fields of config.sampler that it sets itself, whatever a user gives
     misfit:  why a request that fits all of this cannot be drawn, or ""
+    pixels:  whether it shows images, which --invert changes
     """
 
     draw: Callable[[PlotRequest, Path], Numbers]
@@ -162,6 +163,7 @@ class PlotSpec(NamedTuple):
     real: bool = False
     sets: tuple[str, ...] = ()
     misfit: Callable[[PlotRequest], str] = always("")
+    pixels: bool = False
 
 
 # Of trained models of images, by the features of their samples.

@@ -18,6 +18,7 @@ from jaxdiff.data.source import Source
 from jaxdiff.lock import locked
 from jaxdiff.metrics import summary
 from jaxdiff.plots import conditionals, pictures
+from jaxdiff.plots.page import check_inverted, files_of, page
 from jaxdiff.plots.saving import save_image
 from jaxdiff.runs import shards
 from jaxdiff.runs.experiment import Experiment
@@ -90,7 +91,10 @@ def prepare(
         "png": png,
         "sampler": run.config.sampler.to_dict(),
     }
-    last = ["grid.png"] if source.is_image and num > shard else []
+    if page().invert:
+        check_inverted(run.images.shape)
+    grid = [file.name for file in files_of(Path("grid.png"))]
+    last = grid if source.is_image and num > shard else []
     resume = shards.resumes(out, record, force, keep_complete=keep_complete, last=last)
     require(
         num <= shard or not (fix or sweeps),

@@ -10,6 +10,7 @@ import pytest
 from PIL import Image
 
 from jaxdiff import build
+from jaxdiff.plots.page import make_page, on_page
 from jaxdiff.runs.experiment import Experiment, open_run
 from jaxdiff.runs.plot import diffusion
 from jaxdiff.runs.plot import run as plot
@@ -136,6 +137,32 @@ def test_pictures_of_images_vary_with_the_seed(images, tmp_path, kind):
     other = replace(images, seed=7)
     (b,) = plot.draw(other, kind, tmp_path / "b")
     assert (abs(pixels(a) - pixels(b)) > 20).mean() > 1e-3
+
+
+def test_a_picture_is_overwritten_in_no_format(images, tmp_path):
+    with on_page(make_page(["pdf", "svg"], columns=1)):
+        plot.draw(images, "schedules", tmp_path)
+        names = {p.name for p in tmp_path.iterdir()}
+        assert {"schedules.pdf", "schedules.svg", "schedules.json"} == names - {".lock"}
+    (tmp_path / "schedules.json").unlink()
+    with (
+        on_page(make_page(["png", "svg"])),
+        pytest.raises(ValueError, match=r"schedules.svg exist; --force"),
+    ):
+        plot.draw(images, "schedules", tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("kind", "shape", "message"),
+    [
+        ("schedules", (8, 8, 1), "'schedules' shows none"),
+        ("mean", (8, 8, 3), "the data are in colour"),
+    ],
+)
+def test_only_grey_images_are_inverted(kind, shape, message):
+    request = PlotRequest(Experiment(image_config(data__shape=shape)))
+    with on_page(make_page(invert=True)), pytest.raises(ValueError, match=message):
+        plot.check(request, kind)
 
 
 def test_pictures_vary_with_the_data(images, tmp_path):

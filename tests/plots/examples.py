@@ -1,0 +1,171 @@
+"""An example of every kind of figure, with long and foreign names."""
+
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+
+from jaxdiff.plots import (
+    conditionals,
+    curves,
+    densities,
+    latents,
+    losses,
+    pictures,
+    sheets,
+)
+from jaxdiff.plots import tables as pair_plots
+
+RNG = np.random.default_rng(0)
+CLASSES = ["Ankle boot", "T-shirt/top", "größe", "50$ or 60$", "Bag", "Sandal"]
+SOLVERS = ["ddim", "dpmpp_2m_sde", "euler_ancestral", "unipc", "restart", "deis"]
+X = np.geomspace(5, 100, 5)
+
+
+def images(*shape: int, channels: int = 1) -> np.ndarray:
+    return RNG.integers(0, 255, (*shape, 8, 8, channels), np.uint8)
+
+
+def falling(scale: float) -> tuple[np.ndarray, np.ndarray]:
+    return X, scale * X**-1.0 + 0.1
+
+
+def table(n: int) -> dict[str, np.ndarray]:
+    numbers = RNG.normal(5, 1, (4, n)).round(1)
+    names = "sepal length (cm)", "sepal width (cm)", "petal length (cm)", "$_x^2"
+    classes = np.array(["setosa", "versicolor", "virginica"])[np.arange(n) % 3]
+    return {**dict(zip(names, numbers, strict=True)), "class": classes}
+
+
+TIMES = [f"t = {t:.2g}" for t in np.linspace(0, 1, 11)]
+GRIDS = [
+    {"grid": g, "steps": n, "error": 0.1 * n, "times": np.linspace(0, 1, n + 1)}
+    for n in (5, 10)
+    for g in ("uniform", "log_snr", "karras", "exponential", "fitted")
+]
+SHEETS = [
+    sheets.Sheet(name, images(60), np.arange(60) % 6)
+    for name in ("real data", "a_rather_long_folder\nFréchet 12.34")
+]
+MAPS = [np.outer(np.hanning(16), np.hanning(16))] * 4
+T = np.linspace(0, 1, 50)
+PARTS = np.cos(T * 1.5), np.sin(T * 1.5), np.cos(T * 1.5) ** 2, 10 - 20 * T
+SCHEDULE = dict(zip(("alpha", "sigma", "share", "log_snr"), PARTS, strict=True))
+SCHEDULES = {f"{name}, scaled up": SCHEDULE for name in SOLVERS}
+STEPS = np.arange(100, 3000, 100)
+NOISE = [f"log-SNR {k} to {k + 5}" for k in range(-15, 15, 5)]
+LOSSES = {
+    "training": (STEPS, 40.0 / STEPS),
+    "validation": (STEPS, 50.0 / STEPS),
+    **{name: (STEPS, (30.0 + k) / STEPS) for k, name in enumerate(NOISE)},
+}
+EXAMPLES: dict[str, Callable[[Path], None]] = {
+    "losses.save_losses": partial(
+        losses.save_losses,
+        runs={"": LOSSES},
+        name="squared error of velocity, min_snr weight + bound",
+    ),
+    "curves.save_lines": partial(
+        curves.save_lines,
+        named={
+            "classifier, model without label": (*falling(1.0), 0.1 + 0 * X),
+            "classifier, model with label": falling(2.0),
+            "classifier-free": falling(3.0),
+        },
+        xlabel="guidance scale",
+        ylabel="label accuracy (higher is better)",
+        title="500 samples each, by a classifier that does not guide",
+    ),
+    "curves.save_panels": partial(
+        curves.save_panels,
+        panels={
+            title: {name: falling(1.0 + i) for i, name in enumerate(SOLVERS)}
+            for title in (
+                "order 1",
+                "order 2",
+                "order 3 and 4",
+                "with noise on the way",
+            )
+        },
+        xlabel="NFE",
+        ylabel="Fréchet distance, 2000 samples (lower is better)",
+    ),
+    "curves.save_heat": partial(
+        curves.save_heat,
+        values=np.geomspace(1, 30, 24).reshape(6, 4),
+        bar="Fréchet distance, 2000 samples (lower is better)",
+        rows=[f"average {w:g} wide" for w in (0.03, 0.05, 0.075, 0.1, 0.15, 0.2)],
+        columns=[f"guidance {g:g}" for g in (1, 1.5, 2, 3)],
+    ),
+    "curves.save_grids": partial(curves.save_grids, rows=GRIDS),
+    "curves.save_schedules": partial(
+        curves.save_schedules,
+        t=T,
+        named={"this run: cosine": SCHEDULE},
+        others=SCHEDULES,
+    ),
+    "pictures.save_grid": partial(
+        pictures.save_grid, images=images(6 * 20), columns=20, names=CLASSES
+    ),
+    "pictures.save_rows": partial(
+        pictures.save_rows,
+        rows={f"classifier, model without label: {i}": images(6) for i in range(8)},
+        columns=CLASSES,
+        group=4,
+        title="one noise a column, after 12,000 training steps",
+    ),
+    "pictures.save_estimates": partial(
+        pictures.save_estimates,
+        names=[f"image {i + 1} ({name})" for i, name in enumerate(CLASSES[:4])],
+        x_t=images(11, 4, channels=3),
+        x0=images(11, 4, channels=3),
+        columns=TIMES,
+        title="what the network predicts after 12,000 training steps",
+    ),
+    "sheets.save_sheets": partial(
+        sheets.save_sheets, sheets=SHEETS, class_names=CLASSES
+    ),
+    "conditionals.save_given": partial(
+        conditionals.save_given,
+        title="petal length (cm) = 1.4, petal width (cm) = 0.2",
+        generated=table(90),
+        real=table(30),
+    ),
+    "conditionals.save_inference": partial(
+        conditionals.save_inference,
+        classes=["setosa", "versicolor", "virginica"],
+        confusion=np.diag([48, 45, 47]) + 1,
+        coverage={name: np.array([0.9, 0.8, 0.95]) for name in [*table(3)][:4]},
+        nominal=0.9,
+        target="class",
+    ),
+    "latents.save_codes": partial(
+        latents.save_codes,
+        panels={
+            "mnist_ae (plain): KL to N(0, I) 12.3 nats": RNG.normal(0, 9, (600, 2)),
+            "mnist_vae (variational, KL weight 1): KL to N(0, I) 0.1 nats": RNG.normal(
+                0, 1, (600, 2)
+            ),
+        },
+        labels=np.array(CLASSES)[np.arange(600) % 6],
+        axes_names=("principal component 1", "2"),
+    ),
+    "densities.save_densities": partial(
+        densities.save_densities,
+        rows={
+            "p(x) p(y | x)^w": ([f"w = {w}" for w in (0, 1, 2, 4)], MAPS),
+            "samples, guided by w": (["total variation 0.123"] * 4, MAPS),
+        },
+        reach=2.2,
+    ),
+    "tables.save_pairs": partial(
+        pair_plots.save_pairs, panels={"real": table(150), "generated": table(150)}
+    ),
+    "tables.save_scatters": partial(
+        pair_plots.save_scatters,
+        panels={f"t = {t:.1f}": table(90) for t in T[::9]},
+        colours=table(90),
+        title="data at rising t: cosine, normal noise",
+    ),
+}
