@@ -2,7 +2,11 @@
 
 python -m launch.bench step   --config=configs/digits.py
 python -m launch.bench sample --config=configs/digits.py
-python -m launch.bench iris   --config=configs/iris.py --torch_python=PYTHON_WITH_TORCH
+python -m launch.bench iris   --config=configs/iris.py --peer_python=PYTHON_WITH_TORCH
+
+Beside another project's program, in turn (configs/bench.py lists the cases):
+
+python -m launch.bench step   --config=bench --against=diffusers --peer_python=PYTHON
 
 Without a config, every solver's order of convergence where the truth is in closed form:
 
@@ -42,12 +46,26 @@ NUM_RUNS = flags.DEFINE_integer(
     "Runs after the warm-up (5); seeds of iris and networks (3).",
     lower_bound=1,
 )
-TORCH = flags.DEFINE_string("torch_python", sys.executable, "A Python that has torch.")
+AGAINST = flags.DEFINE_string(
+    "against",
+    "",
+    "step, forward, sample: also time another project's network of the same work, in "
+    "turn: diffusers (for model.name=unet), torch (basic_unet) or keras "
+    "(residual_unet). The programs are in tests/peers, so in a clone.",
+)
+PEER = flags.DEFINE_string(
+    "peer_python", sys.executable, "A Python that has the other project."
+)
 JSON = flags.DEFINE_string("json", None, "Also write the figures to this file.")
 OUT = flags.DEFINE_string("out", None, "Folder for the picture, where there is one.")
 pages.define()
 
-KINDS = ("step", "sample", "iris", "inference", "networks", "solvers", "guidance")
+KINDS = (
+    *("step", "forward", "sample", "iris"),
+    *("inference", "networks", "solvers", "guidance"),
+)
+# What another project's network is timed at.
+BESIDE = KINDS[:3]
 # Of made-up data, without a config.
 CLOSED_FORM = {"solvers": "orders.png", "guidance": "guidance.png"}
 DRAWS = {**CLOSED_FORM, "networks": "networks.png"}
@@ -56,6 +74,8 @@ DRAWS = {**CLOSED_FORM, "networks": "networks.png"}
 def main(kind: str) -> None:
     if kind not in KINDS:
         cli.fail(f"no measurement {kind!r}; there are: {', '.join(KINDS)}")
+    if AGAINST.value and kind not in BESIDE:
+        cli.fail(f"--against is for {', '.join(BESIDE)}, not for {kind}: leave it out")
     if kind in DRAWS and OUT.value is None:
         cli.fail(f"--out is missing: where shall {DRAWS[kind]} be written?")
     if kind not in CLOSED_FORM and CONFIG.value is None:
@@ -80,9 +100,10 @@ def measure(kind: str) -> list[dict]:
     if kind == "networks":
         return networks.bench_networks(config, NUM_RUNS.value or 3, out)
     if kind == "iris":
-        return iris.bench_iris(config, NUM_RUNS.value or 3, TORCH.value)
-    bench = speed.bench_step if kind == "step" else speed.bench_sample
-    return [bench(config, NUM_RUNS.value or 5)]
+        return iris.bench_iris(config, NUM_RUNS.value or 3, PEER.value)
+    kinds = {"step": speed.bench_step, "forward": speed.bench_forward}
+    bench = kinds.get(kind, speed.bench_sample)
+    return [bench(config, NUM_RUNS.value or 5, AGAINST.value, PEER.value)]
 
 
 if __name__ == "__main__":

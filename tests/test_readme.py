@@ -30,13 +30,14 @@ PROSE = re.sub(r"^```.*?^```\n", "", TEXT, flags=re.M | re.S)
 BLOCKS = re.findall(r"^```(\w*)\n(.*?)^```$", TEXT, flags=re.M | re.S)
 PYTHON = [block for language, block in BLOCKS if language == "python"]
 CONFIGS = {p.stem for p in (ROOT / "configs").glob("*.py")} - {"__init__", "base"}
+BENCH = (ROOT / "launch/bench.py").read_text()
 # launch.bench defines flags when it is imported, as often as others do
-BENCHES = re.search(r"^KINDS = (\(.+\))$", (ROOT / "launch/bench.py").read_text(), re.M)
+BENCHES = re.search(r"^KINDS = (\(.+?\n\))$", BENCH, re.M | re.S)
 assert BENCHES
 KINDS = {
     "launch.plot": {"all", *PLOTS},
     "launch.edit": {*EDITS},
-    "launch.bench": {*ast.literal_eval(BENCHES[1])},
+    "launch.bench": {*re.findall(r'"(\w+)"', BENCHES[1])},
 }
 
 

@@ -34,7 +34,7 @@ NUM_ROWS = 150
 PROGRAM = Path(__file__).parents[3] / "tests" / "peers" / "iris_torch.py"
 
 
-def bench_iris(config: ConfigDict, num_seeds: int, torch_python: str) -> list[Row]:
+def bench_iris(config: ConfigDict, num_seeds: int, python: str) -> list[Row]:
     """Train and sample, ours and the PyTorch program in turn, seed by seed.
 
     Returns: one row a program and seed, their means, and the ratio of the total times.
@@ -50,17 +50,17 @@ def bench_iris(config: ConfigDict, num_seeds: int, torch_python: str) -> list[Ro
         f"there is no {PROGRAM}, the program to measure against: run launch.bench iris "
         "in a clone that is installed by pip install -e .",
     )
-    test = [torch_python, "-c", "import torch, sklearn"]
+    test = [python, "-c", "import torch, sklearn"]
     require(
         subprocess.run(test, capture_output=True).returncode == 0,
-        f"--torch_python {torch_python} cannot import torch and scikit-learn; "
+        f"--peer_python={python} cannot import torch and scikit-learn; "
         "pip install torch scikit-learn there",
     )
     rows = []
     with tempfile.TemporaryDirectory() as folder:
         for seed in range(num_seeds):
             rows.append(_ours(config, seed))
-            rows.append(_theirs(torch_python, seed, Path(folder) / f"{seed}.npz"))
+            rows.append(_theirs(python, seed, Path(folder) / f"{seed}.npz"))
     for program in ("jaxdiff", "torch"):
         some = [row for row in rows if row["program"] == program]
         means = {k: float(np.mean([r[k] for r in some])) for k in list(some[0])[2:]}

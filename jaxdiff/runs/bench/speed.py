@@ -6,6 +6,7 @@ reaches in large matrix products in the same run, and, where its kind is known, 
 of its data sheet.
 """
 
+from collections.abc import Callable
 from typing import Any
 
 import jax
@@ -16,6 +17,8 @@ from ml_collections import ConfigDict
 from jaxdiff import build
 from jaxdiff.arrays import PyTree, require
 from jaxdiff.data.batches import batch_at
+from jaxdiff.runs.bench import peers
+from jaxdiff.runs.bench.peers import spread
 from jaxdiff.runs.train.setup import Run, prepare
 from jaxdiff.train import parallel, timing
 from jaxdiff.train.state import TrainState, num_params
@@ -24,12 +27,14 @@ from jaxdiff.train.step import make_train_step
 Row = dict[str, Any]
 
 
-def bench_step(config: ConfigDict, num_runs: int) -> Row:
+def bench_step(config: ConfigDict, num_runs: int, against: str, python: str) -> Row:
     """The pmapped training step on batches of the config's data.
 
     Each run is about a second of steps; a batch is on the device already.
+    against: a name of peers.PEERS, also timed, in turn, by `python`; or "".
+    Errors:  ValueError where the peer does not fit.
     """
-    run = prepare(config, None)
+    run = _prepared(config, against, python)
     devices, t = jax.devices(), config.train
     state = parallel.replicate(run.init(), devices)
     steps, source = np.arange(t.steps_per_call), run.experiment.source
@@ -44,24 +49,58 @@ def bench_step(config: ConfigDict, num_runs: int) -> Row:
         return metrics
 
     first, times = timing.measure(call, num_runs)
+    params = box[0].params
+    other = _beside(run, "step", call, params, num_runs, against, python)
     times = np.array(times) / t.steps_per_call
     return {
-        **_machine(config, box[0].params),
+        **_machine(config, params),
         "batch size": t.batch_size,
-        "ms per step": _spread(times * 1e3),
+        "ms per step": spread(times * 1e3),
         "examples per second": t.batch_size / np.median(times),
         **_rates(config, flops, float(np.median(times))),
         "compile and first call, s": first,
         **timing.peak_memory(),
+        **other,
     }
 
 
-def bench_sample(config: ConfigDict, num_runs: int) -> Row:
+def bench_forward(config: ConfigDict, num_runs: int, against: str, python: str) -> Row:
+    """One evaluation of the network on train.batch_size examples. Args: bench_step's.
+
+    Errors: ValueError for tasks other than diffusion, and as bench_step's.
+    """
+    require(
+        config.task == "diffusion",
+        f"launch.bench forward is for task='diffusion', and this is {config.task!r}",
+    )
+    run = _prepared(config, against, python)
+    params, num = run.init().params, config.train.batch_size
+    x = jnp.zeros((num, *run.experiment.source.shape))
+    cond = jax.tree.map(jnp.asarray, run.experiment.conditions(num))
+    args = run.experiment.task.model(params), x, jnp.full(num, 0.5), cond
+    evaluate = jax.jit(lambda denoise, *a: denoise(*a).x0)
+    first, times = timing.measure(lambda: evaluate(*args), num_runs)
+    other = _beside(
+        run, "forward", lambda: evaluate(*args), params, num_runs, against, python
+    )
+    flops = timing.count_flops(evaluate, *args)
+    return {
+        **_machine(config, params),
+        "batch size": num,
+        "ms": spread(np.array(times) * 1e3),
+        **_rates(config, flops, float(np.median(times))),
+        "compile and first call, s": first,
+        **other,
+    }
+
+
+def bench_sample(config: ConfigDict, num_runs: int, against: str, python: str) -> Row:
     """The sampler as launch.sample calls it, on one batch of sampler.batch_size.
 
-    Errors: ValueError for an upsampler: part of its time is its base's.
+    Args:   bench_step's.
+    Errors: ValueError for an upsampler: part of its time is its base's. bench_step's.
     """
-    run = prepare(config, None)
+    run = _prepared(config, against, python)
     experiment = run.experiment
     require(
         not experiment.is_upsampler,
@@ -76,6 +115,7 @@ def bench_sample(config: ConfigDict, num_runs: int) -> Row:
         return sampler.draw(params, config.seed, np.arange(num), cond)
 
     first, times = timing.measure(call, num_runs)
+    other = _beside(run, "sample", call, params, num_runs, against, python)
     seconds = float(np.median(times))
     x, t = jnp.zeros((num, *experiment.source.shape)), jnp.ones(())
     args = sampler.shared(params).denoise, x, t, jax.tree.map(jnp.asarray, cond)
@@ -84,13 +124,40 @@ def bench_sample(config: ConfigDict, num_runs: int) -> Row:
         **_machine(config, params),
         "samples": num,
         "NFE a sample": nfe,
-        "seconds": _spread(np.array(times)),
+        "seconds": spread(np.array(times)),
         "samples per second": num / seconds,
         "ms per NFE": 1e3 * seconds / nfe,
         **_rates(config, flops, seconds),
         "compile and first call, s": first,
         **timing.peak_memory(),
+        **other,
     }
+
+
+def _prepared(config: ConfigDict, against: str, python: str) -> Run:
+    """The run, and before it is built, whether the peer fits."""
+    if against:
+        peers.check(against, python, config)
+    return prepare(config, None)
+
+
+def _beside(
+    run: Run,
+    what: str,
+    call: Callable[[], Any],
+    params: PyTree,
+    num_runs: int,
+    against: str,
+    python: str,
+) -> Row:
+    """The same work by a peer; nothing without one."""
+    if not against:
+        return {}
+    config, source = run.experiment.config, run.experiment.source
+    work = peers.work_of(against, what, config, source)
+    calls = config.train.steps_per_call if what == "step" else 1
+    with peers.started(against, python, work) as peer:
+        return peers.in_turn(call, peer, num_params(params), num_runs, calls)
 
 
 def _step_flops(run: Run, state: TrainState, batch: PyTree) -> float:
@@ -123,8 +190,3 @@ def _machine(config: ConfigDict, params: PyTree) -> Row:
         "dtype": config.model.dtype,
         "parameters": num_params(params),
     }
-
-
-def _spread(times: np.ndarray) -> str:
-    low, high = np.min(times), np.max(times)
-    return f"{np.median(times):.4g} (of {len(times)}: {low:.4g} to {high:.4g})"

@@ -18,7 +18,7 @@ def rate(monkeypatch):
 
 def test_step_reports_the_matrix_products_of_an_mlp():
     config = importlib.import_module("configs.iris").get_config("smoke")
-    table = speed.bench_step(config, 1)
+    table = speed.bench_step(config, 1, "", "")
     products = sum(
         a.size for a in jax.tree.leaves(_iris_kernels(config)) if a.ndim == 2
     )
@@ -33,7 +33,7 @@ def test_sample_reports_the_nfe_and_the_matrix_products_of_an_mlp():
     config = importlib.import_module("configs.iris").get_config("smoke")
     config.sampler.solver = "heun"
     config.sampler.num_steps = 3
-    table = speed.bench_sample(config, 1)
+    table = speed.bench_sample(config, 1, "", "")
     nfe = 2 * 3 - 1  # the last step has no second half
     assert table["NFE a sample"] == nfe and table["samples"] == 4
     products = sum(
@@ -46,7 +46,7 @@ def test_sample_reports_the_nfe_and_the_matrix_products_of_an_mlp():
 def test_the_sampler_of_an_upsampler_is_refused():
     config = importlib.import_module("configs.fashion_cascade").get_config("smoke")
     with pytest.raises(ValueError, match="not for an upsampler"):
-        speed.bench_sample(config, 1)
+        speed.bench_sample(config, 1, "", "")
 
 
 def _iris_kernels(config):

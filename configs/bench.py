@@ -1,0 +1,49 @@
+"""U-Nets that are timed beside other projects' programs, on made-up images.
+
+python -m launch.bench step --config=configs/bench.py --against=diffusers \
+    --peer_python=PYTHON
+
+`bench` has images of 28x28 in batches of 64 and 1.7 M parameters, `bench:small` 8x8 in
+batches of 128 and 1.0 M, as many as a UNet2DModel of the same layers. In place of
+`step` also `forward`, an evaluation, and `sample`, 50 steps of DDIM. The other cases:
+
+python -m launch.bench step --config=cifar10_ddpm:synthetic --against=diffusers \
+    --config.train.batch_size=4 --config.model.norm_groups=32
+python -m launch.bench step --config=mnist_linear:synthetic --against=torch
+python -m launch.bench step --config=fashion_ddim:synthetic --against=keras
+python -m launch.bench iris --config=iris --against=torch
+"""
+
+from configs import base
+
+
+def get_config(variant: str = ""):
+    config = base.get_config()
+    small = variant == "small"
+    config.data.update({"name": "synthetic", "num_examples": 1024, "num_classes": 0})
+    config.data.shape = (8, 8, 1) if small else (28, 28, 1)
+    config.model.update(
+        {
+            "channels": 32,
+            "multipliers": (1, 2) if small else (1, 2, 2),
+            "num_blocks": 2,
+            "norm_groups": 8,  # a UNet2DModel has one number for all norms
+        }
+    )
+    config.diffusion.update({"condition": "none", "prediction": "eps"})
+    config.train.update(
+        {
+            "batch_size": 128 if small else 64,
+            "num_steps": 1000,
+            "cpu_devices": 2,
+            "optimizer": "adam",
+            "clip_norm": 1.0,
+        }
+    )
+    config.sampler.batch_size = 64
+    return base.variant(
+        config,
+        "" if small else variant,
+        synthetic={"shape": config.data.shape, "num_examples": 1024},
+        smoke={"data.shape": (8, 8, 1), **base.SMALL_UNET},
+    )
