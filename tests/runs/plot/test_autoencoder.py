@@ -81,7 +81,7 @@ def test_distances_by_a_loop(runs):
 def test_all_draws_what_fits_and_prints_the_numbers(runs, tmp_path, capsys):
     request = PlotRequest(runs["plain"], num=12, beside=runs["variational"])
     paths = plot.draw(request, "all", tmp_path)
-    kinds = ["mean", "loss", "latents", "interpolation", "reconstructions", "decoded"]
+    kinds = ["mean", "latents", "interpolation", "reconstructions", "decoded", "loss"]
     assert [p.stem for p in paths] == kinds
     assert all(p.stat().st_size > 100 for p in paths)
     printed = capsys.readouterr().out
