@@ -31,7 +31,7 @@ ON = {
             "sampler.ema": 0.07,
             "train.evaluate_every": 2,
             "train.num_evaluate": 8,
-            "data.holdout": ".34",
+            "data.holdout": ".5",
         },
         "table": {
             "data.name": "iris",

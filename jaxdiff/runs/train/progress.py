@@ -19,7 +19,8 @@ from jaxdiff.runs.experiment import Experiment
 # Averaged parameters -> name -> value, for the line of metrics.jsonl.
 Measure = Callable[[PyTree], dict[str, float]]
 
-MOST_REAL = 10_000
+# The forest of the two-sample test has five parts of each side.
+MOST_REAL, LEAST_REAL = 10_000, 5
 
 
 def make_measure(run: Experiment) -> Measure | None:
@@ -73,5 +74,10 @@ def _compare_images(run):
 def _compare_rows(run):
     source = run.source
     index = permutation(0, 0, len(source))[:MOST_REAL]
+    require(
+        len(index) >= LEAST_REAL or not run.config.data.holdout,
+        f"train.evaluate_every needs {LEAST_REAL} real rows, and data.holdout="
+        f"{run.config.data.holdout} holds out {len(index)}; hold out more",
+    )
     real, metric = source.decode(source[index]["x"]), METRICS["two_sample"]
     return lambda x: metric.compute(Pair(real, source.decode(x), run.config.seed))
