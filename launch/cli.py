@@ -145,11 +145,13 @@ def run(
     word: str = "",
     many: bool = False,
     varied: Callable[[], Sequence[str]] = list,
+    cached: bool = True,
 ) -> None:
     """Parse the flags, quietly, check the config that they make, and run main.
 
     word: what its argument is, where it takes one.  many: whether it takes more.
     varied: fields of config.sampler that the command itself sets to other values.
+    cached: whether programs compiled by earlier commands are used.
     """
     _one_line_each()
 
@@ -162,6 +164,7 @@ def run(
         import jax
 
         from jaxdiff import ranges, schema
+        from launch import cache
 
         for stream in (sys.stdout, sys.stderr):  # names in a locale without letters
             with contextlib.suppress(AttributeError):
@@ -179,6 +182,9 @@ def run(
                 # before the first use of a device; GPUs are as many as there are
                 jax.config.update("jax_num_cpu_devices", config.train.cpu_devices)
                 _check_config(config, varied())
+        if cached:
+            with user_errors():
+                cache.use()
         try:
             main(*words)
         except KeyboardInterrupt as stop:  # of the training loop, which has saved
