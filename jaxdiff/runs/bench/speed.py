@@ -13,13 +13,11 @@ import jax.numpy as jnp
 import numpy as np
 from ml_collections import ConfigDict
 
-from jaxdiff import build
 from jaxdiff.arrays import PyTree, require
 from jaxdiff.data.batches import batch_at
-from jaxdiff.runs.train.setup import Run, prepare
+from jaxdiff.runs.train.setup import prepare, step_flops
 from jaxdiff.train import parallel, timing
-from jaxdiff.train.state import TrainState, num_params
-from jaxdiff.train.step import make_train_step
+from jaxdiff.train.state import num_params
 
 Row = dict[str, Any]
 
@@ -34,7 +32,7 @@ def bench_step(config: ConfigDict, num_runs: int) -> Row:
     state = parallel.replicate(run.init(), devices)
     steps, source = np.arange(t.steps_per_call), run.experiment.source
     batch = batch_at(source, steps, batch_size=t.batch_size, seed=config.seed)
-    flops = _step_flops(run, state, jax.tree.map(lambda a: a[:1], batch))
+    flops = step_flops(run)
     batch = parallel.shard(batch, len(devices), axis=1)
     key = jax.random.key(config.seed)
     box = [state]
@@ -91,15 +89,6 @@ def bench_sample(config: ConfigDict, num_runs: int) -> Row:
         "compile and first call, s": first,
         **timing.peak_memory(),
     }
-
-
-def _step_flops(run: Run, state: TrainState, batch: PyTree) -> float:
-    """Of one step on one device."""
-    config = run.experiment.config
-    tx, _ = build.make_optimizer(config)
-    decay, task = build.make_ema(config), run.experiment.task
-    step = make_train_step(task.loss, tx, decay, axis=None)
-    return timing.count_flops(step, state, batch, jax.random.key(0), task.frozen)
 
 
 def _rates(config: ConfigDict, flops: float, seconds: float) -> Row:
