@@ -19,7 +19,7 @@ def get_config(variant: str = ""):
             "multipliers": (1, 1, 2, 2, 4, 4),
             "num_blocks": 2,
             "dropout": 0.0,
-            "remat": True,
+            "remat": "block",
         }
     )
     config.diffusion.schedule = "linear_beta"

@@ -16,7 +16,7 @@ def get_config(variant: str = ""):
     guided = imagenet256_adm.get_config()
     config.data.size = guided.data.size
     config.model.update(
-        {"multipliers": guided.model.multipliers, "num_blocks": 2, "remat": True}
+        {"multipliers": guided.model.multipliers, "num_blocks": 2, "remat": "block"}
     )
     config.diffusion.schedule = guided.diffusion.schedule
     config.train.update(

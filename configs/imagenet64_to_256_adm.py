@@ -23,7 +23,7 @@ def get_config(variant: str = ""):
             "num_heads": 4,
             "head_channels": 0,
             "dropout": 0.0,
-            "remat": True,
+            "remat": "block",
         }
     )
     config.diffusion.update({"schedule": "linear_beta", "low_size": 64})

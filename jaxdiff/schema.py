@@ -20,6 +20,8 @@ OLDER: dict[str, Any] = {"data.rules": 1, "sampler.grid": "uniform"}
 RENAMED = {
     "train.judge": "train.features",
     "diffusion.scaling=own": "diffusion.scaling=unscaled",
+    "model.remat=False": "model.remat=none",
+    "model.remat=True": "model.remat=block",
 }
 
 # Where data are on a machine, which is not part of the experiment.
@@ -117,8 +119,9 @@ FIELDS: dict[str, Any] = {
         "family": "ddpmpp",
         # The arithmetic: "float32" or "bfloat16". Parameters are float32.
         "dtype": "float32",
-        # Recompute blocks in the backward pass, to save memory.
-        "remat": False,
+        # What blocks compute again in the backward pass, to save memory: "none", the
+        # whole "block", or all but its "products" (jaxdiff/models/remat.py).
+        "remat": "none",
         # The width of a perceptron.
         "hidden": 64,
         # Of an autoencoder: the length of a flat latent vector, or the channels of a

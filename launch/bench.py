@@ -107,4 +107,4 @@ def measure(kind: str) -> list[dict]:
 
 
 if __name__ == "__main__":
-    cli.run(main, word="measurement")
+    cli.run(main, word="measurement", cached=False)  # compiling is measured, too

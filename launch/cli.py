@@ -145,11 +145,13 @@ def run(
     word: str = "",
     many: bool = False,
     varied: Callable[[], Sequence[str]] = list,
+    cached: bool = True,
 ) -> None:
     """Parse the flags, quietly, check the config that they make, and run main.
 
     word: what its argument is, where it takes one.  many: whether it takes more.
     varied: fields of config.sampler that the command itself sets to other values.
+    cached: whether programs compiled by earlier commands are used.
     """
     _one_line_each()
 
@@ -181,6 +183,11 @@ def run(
                 _check_config(config, varied())
         with user_errors():
             pages.use()
+        if cached:
+            from launch import cache
+
+            with user_errors():
+                cache.use()
         try:
             main(*words)
         except KeyboardInterrupt as stop:  # of the training loop, which has saved

@@ -91,4 +91,4 @@ def _cell(value) -> str:
 
 
 if __name__ == "__main__":
-    cli.run(main, word="folder")
+    cli.run(main, word="folder", cached=False)  # it compiles nothing

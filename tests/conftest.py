@@ -21,6 +21,8 @@ os.environ.setdefault(
     + " --xla_cpu_use_fusion_emitters=false"
     * version("jax").startswith("0.10."),
 )
+# Nothing that a user compiled decides a test, and none writes to the user's folder.
+os.environ["JAXDIFF_CACHE"] = "0"
 
 import jax
 import pytest

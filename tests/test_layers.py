@@ -97,6 +97,7 @@ RULES: dict[str, set[str]] = {
     },
     "launch": {
         "absl",
+        "filelock",
         "ml_collections",
         "jax",
         "numpy",

@@ -13,6 +13,7 @@ import jax.numpy as jnp
 from jaxdiff.arrays import Array, Float
 from jaxdiff.models.attention import attend
 from jaxdiff.models.norms import GroupNorm, Norm
+from jaxdiff.models.remat import rematerialised
 from jaxdiff.models.resampling import INIT, ZERO, conv, resampled
 
 __all__ = ["Attention", "Blocks", "ResBlock", "Residual", "check_middle"]
@@ -167,7 +168,7 @@ class Blocks(NamedTuple):
     head_channels: int = 0
     dropout: float = 0.0
     dtype: Any = jnp.float32
-    remat: bool = False
+    remat: str = "none"
     norm: Norm = Norm()
     downsample_padding: str = "all"
     middle: str = "attention"
@@ -175,7 +176,7 @@ class Blocks(NamedTuple):
 
     def res(self, features: int, name: str, resample: str = "") -> nn.Module:
         """A residual block, called with (x, emb, train) or with x alone."""
-        make = nn.remat(ResBlock, static_argnums=(3,)) if self.remat else ResBlock
+        make = rematerialised(ResBlock, self.remat, 3)
         block = (features, self.embedding, resample, self.dropout, self.dtype)
         return make(*block, self.norm, self.residual, name=name)
 
@@ -184,7 +185,7 @@ class Blocks(NamedTuple):
 
         Called with (x, train) or with x alone.
         """
-        make = nn.remat(Attention, static_argnums=(2,)) if self.remat else Attention
+        make = rematerialised(Attention, self.remat, 2)
         heads = self.num_heads or features // self.head_channels
         return make(heads, self.dtype, self.norm, self.residual, name=name)
 

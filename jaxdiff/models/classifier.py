@@ -19,6 +19,7 @@ from jaxdiff.models.blocks import Blocks
 from jaxdiff.models.embeddings import Conditioning, check_style
 from jaxdiff.models.encoder import Encoder
 from jaxdiff.models.norms import GroupNorm, check_norm
+from jaxdiff.models.remat import check_remat
 from jaxdiff.models.resampling import INIT
 from jaxdiff.models.unet import check
 
@@ -127,7 +128,7 @@ def make(
     dropout: float = 0.0,
     time_embedding: str = "sin_cos",
     dtype: str = "float32",
-    remat: bool = False,
+    remat: str = "none",
 ) -> Classifier:
     """Build a classifier for images of `shape` (h, w, c), with the fields of unet.make.
 
@@ -149,7 +150,7 @@ def make(
         head_channels=head_channels,
         dropout=dropout,
         dtype=jnp.dtype(dtype),
-        remat=remat,
+        remat=check_remat(remat),
         norm=check_norm(norm_groups, norm_eps),
         downsample_padding=downsample_padding,
     )

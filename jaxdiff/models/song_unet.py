@@ -25,6 +25,7 @@ from jaxdiff.models.blocks import Blocks, Residual
 from jaxdiff.models.embeddings import expose, fourier, label_rows
 from jaxdiff.models.encoder import Encoder, widths
 from jaxdiff.models.norms import GroupNorm, Norm
+from jaxdiff.models.remat import check_remat
 from jaxdiff.models.resampling import INIT, conv
 from jaxdiff.models.unet import check, check_inputs
 
@@ -177,7 +178,7 @@ def make(
     null_class: bool = False,
     extra_channels: int = 0,
     dtype: str = "float32",
-    remat: bool = False,
+    remat: str = "none",
 ) -> SongUNet:
     """Build a SongUNet for images of `shape` (h, w, c); it also runs on other sizes.
 
@@ -193,7 +194,7 @@ def make(
         null_class: one more label, number `num_classes`, which means "no label".
         extra_channels: channels of x beyond c, e.g. an image to condition on.
         dtype: of the arithmetic, "float32" or "bfloat16"; parameters are float32.
-        remat: recompute blocks in the backward pass, which saves memory and costs time.
+        remat: what blocks compute again in the backward pass, see remat.POLICIES.
     Returns: SongUNet, f(x, t f32[b], cond i32[b]) -> f32[b, h, w, c], or 2 c channels.
     Errors:  ValueError for every combination that cannot be built.
     """
@@ -206,7 +207,7 @@ def make(
         resblock_updown=True,
         dropout=dropout,
         dtype=jnp.dtype(dtype),
-        remat=remat,
+        remat=check_remat(remat),
         norm=Norm(eps=1e-6),
         residual=Residual(HALF, project=True, taps=chosen.taps),
     )

@@ -21,6 +21,7 @@ from jaxdiff.models.blocks import Blocks, check_middle
 from jaxdiff.models.embeddings import Conditioning, check_style, expose
 from jaxdiff.models.encoder import Encoder, check_levels, widths
 from jaxdiff.models.norms import GroupNorm, check_norm
+from jaxdiff.models.remat import check_remat
 from jaxdiff.models.resampling import Upsample, check_padding, conv
 
 __all__ = ["UNet", "check", "check_inputs", "make"]
@@ -193,7 +194,7 @@ def make(
     time_embedding: str = "sin_cos",
     extra_channels: int = 0,
     dtype: str = "float32",
-    remat: bool = False,
+    remat: str = "none",
 ) -> UNet:
     """Build a U-Net for images of `shape` (h, w, c); it also runs on other sizes.
 
@@ -216,7 +217,7 @@ def make(
         time_embedding: "sin_cos" or "cos_sin", see `embeddings.fourier`.
         extra_channels: channels of x beyond c, e.g. an image to condition on.
         dtype: of the arithmetic, "float32" or "bfloat16"; parameters are float32.
-        remat: recompute blocks in the backward pass, which saves memory and costs time.
+        remat: what blocks compute again in the backward pass, see remat.POLICIES.
     Returns: UNet, f(x, t f32[b], cond i32[b]) -> f32[b, h, w, c], or 2 c channels.
     Errors:  ValueError for every combination that cannot be built.
     """
@@ -229,7 +230,7 @@ def make(
         head_channels=head_channels,
         dropout=dropout,
         dtype=jnp.dtype(dtype),
-        remat=remat,
+        remat=check_remat(remat),
         norm=check_norm(norm_groups, norm_eps),
         downsample_padding=downsample_padding,
         middle=check_middle(middle, "attention"),

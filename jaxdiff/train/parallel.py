@@ -32,7 +32,21 @@ def pmap_step(step: Callable, devices: Devices, frozen: PyTree = None) -> Callab
     far behind. XLA's CPU devices depend on this: they share a few threads, and with
     many calls in flight these would all wait in all-reduces that can never complete.
     """
-    mapped = jax.pmap(
+    run = mapped(step, devices)
+    frozen, before = replicate(frozen, devices), []
+
+    def call(state, batch, key):
+        state, metrics = run(state, batch, key, frozen)
+        jax.block_until_ready(before)
+        before[:] = [metrics]
+        return state, metrics
+
+    return call
+
+
+def mapped(step: Callable, devices: Devices) -> Any:
+    """(state, batch, key, frozen) -> (state, metrics), and `lower` to compile it."""
+    return jax.pmap(
         step,
         axis_name=AXIS,
         in_axes=(None, 0, None, None),
@@ -40,15 +54,6 @@ def pmap_step(step: Callable, devices: Devices, frozen: PyTree = None) -> Callab
         devices=list(devices),
         donate_argnums=0,
     )
-    frozen, before = replicate(frozen, devices), []
-
-    def call(state, batch, key):
-        state, metrics = mapped(state, batch, key, frozen)
-        jax.block_until_ready(before)
-        before[:] = [metrics]
-        return state, metrics
-
-    return call
 
 
 def replicate(tree: PyTree, devices: Devices) -> PyTree:

@@ -36,6 +36,7 @@ def prepare(cache: Path) -> None:
         "TQDM_DISABLE": "1",
         "JAX_COMPILATION_CACHE_DIR": str(cache),
         "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
+        "JAXDIFF_CACHE": "0",  # of those that start without the folder
     }
     # a shell starts what runs in the background with SIGINT ignored, and so it stays
     signal.signal(signal.SIGINT, signal.default_int_handler)

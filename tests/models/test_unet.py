@@ -177,23 +177,6 @@ def test_mirror_symmetric_kernels_commute_with_mirroring():
     assert np.abs(got - want).max() > 0.01
 
 
-def test_remat_has_the_same_parameters_and_gradient():
-    def gradient(net, variables):
-        def loss(v):
-            out = net.apply(v, X, T, COND, train=True)
-            return jnp.mean(out * X)
-
-        return quick(jax.grad(loss))(variables)
-
-    (plain, moved), (frugal, same) = start(**FLAT), start(**FLAT, remat=True)
-    assert jax.tree.structure(same) == jax.tree.structure(moved)
-    jax.tree.map(
-        lambda a, b: chex.assert_trees_all_close(a, b, rtol=1e-3, atol=1e-5),
-        gradient(frugal, moved),
-        gradient(plain, moved),
-    )
-
-
 def test_bfloat16_computes_nearly_the_same_on_float32_parameters(small):
     apply, moved = small
     want = apply(moved, X, T, COND)

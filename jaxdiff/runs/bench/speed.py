@@ -14,15 +14,13 @@ import jax.numpy as jnp
 import numpy as np
 from ml_collections import ConfigDict
 
-from jaxdiff import build
 from jaxdiff.arrays import PyTree, require
 from jaxdiff.data.batches import batch_at
 from jaxdiff.runs.bench import peers
 from jaxdiff.runs.bench.peers import spread
-from jaxdiff.runs.train.setup import Run, prepare
+from jaxdiff.runs.train.setup import Run, prepare, step_flops
 from jaxdiff.train import parallel, timing
-from jaxdiff.train.state import TrainState, num_params
-from jaxdiff.train.step import make_train_step
+from jaxdiff.train.state import num_params
 
 Row = dict[str, Any]
 
@@ -39,7 +37,7 @@ def bench_step(config: ConfigDict, num_runs: int, against: str, python: str) -> 
     state = parallel.replicate(run.init(), devices)
     steps, source = np.arange(t.steps_per_call), run.experiment.source
     batch = batch_at(source, steps, batch_size=t.batch_size, seed=config.seed)
-    flops = _step_flops(run, state, jax.tree.map(lambda a: a[:1], batch))
+    flops = step_flops(run)
     batch = parallel.shard(batch, len(devices), axis=1)
     key = jax.random.key(config.seed)
     box = [state]
@@ -158,15 +156,6 @@ def _beside(
     calls = config.train.steps_per_call if what == "step" else 1
     with peers.started(against, python, work) as peer:
         return peers.in_turn(call, peer, num_params(params), num_runs, calls)
-
-
-def _step_flops(run: Run, state: TrainState, batch: PyTree) -> float:
-    """Of one step on one device."""
-    config = run.experiment.config
-    tx, _ = build.make_optimizer(config)
-    decay, task = build.make_ema(config), run.experiment.task
-    step = make_train_step(task.loss, tx, decay, axis=None)
-    return timing.count_flops(step, state, batch, jax.random.key(0), task.frozen)
 
 
 def _rates(config: ConfigDict, flops: float, seconds: float) -> Row:

@@ -12,7 +12,7 @@ from ml_collections import ConfigDict
 from jaxdiff import build, choices, fields, ranges
 from jaxdiff.arrays import PyTree, require
 from jaxdiff.data import record as records
-from jaxdiff.data.batches import batches, permutation
+from jaxdiff.data.batches import batch_at, batches, permutation
 from jaxdiff.data.record import Record
 from jaxdiff.data.source import Batch, Source
 from jaxdiff.notes import note
@@ -21,9 +21,9 @@ from jaxdiff.runs.experiment import Experiment
 from jaxdiff.runs.train import preview, sizes
 from jaxdiff.runs.train.progress import Measure, make_measure
 from jaxdiff.tasks.task import Task
-from jaxdiff.train import lr_schedules, memory, optim, parallel, trackers
-from jaxdiff.train.state import TrainState, init_state, num_params
-from jaxdiff.train.step import make_train_step
+from jaxdiff.train import lr_schedules, memory, optim, parallel, timing, trackers
+from jaxdiff.train.state import TrainState, init_state
+from jaxdiff.train.step import Step, make_train_step
 from jaxdiff.train.trackers import Start
 from jaxdiff.train.validation import PAIRS, Validate, make_validate
 
@@ -93,13 +93,7 @@ def prepare(
     done = experiment.log[-1]["step"] if experiment.log else 0
     for text in lr_schedules.oddities(lr, t.num_steps, before, done):
         note(f"train.lr={t.lr}: {text}")
-    step = make_train_step(
-        task.loss,
-        tx,
-        build.make_ema(config),
-        axis=parallel.AXIS,
-        accumulate=t.accumulate,
-    )
+    step = make_step(config, task, parallel.AXIS, t.accumulate)
     jax.eval_shape(task.init, jax.random.key(0))  # a network that does not fit
     run = Run(
         experiment,
@@ -173,6 +167,19 @@ def _make_validate(run: Experiment) -> Validate | None:
     return make_validate(loss, others.load, order, size, task.frozen)
 
 
+def make_step(
+    config: ConfigDict, task: Task, axis: str | None, accumulate: int = 1
+) -> Step:
+    """The step of a config, over the devices of a pmap axis, or on one device."""
+    return make_train_step(
+        task.loss,
+        build.make_optimizer(config)[0],
+        build.make_ema(config),
+        axis=axis,
+        accumulate=accumulate,
+    )
+
+
 def _make_init(
     config: ConfigDict, task: Task, tx: optim.Optimizer
 ) -> Callable[[], TrainState]:
@@ -228,11 +235,16 @@ def fit(run: Run) -> TrainState:
     return jax.block_until_ready(state)
 
 
-def parameter_table(run: Run) -> str:
-    """Path, shape and number of every parameter, without allocating them."""
-    shapes = jax.eval_shape(run.experiment.task.init, jax.random.key(0))
-    leaves = jax.tree_util.tree_leaves_with_path(shapes)
-    rows = [(jax.tree_util.keystr(p, simple=True, separator="/"), a) for p, a in leaves]
-    width = max(len(name) for name, _ in rows)
-    lines = [f"{n:<{width}}  {a.shape!s:<20} {a.size:>12,}" for n, a in rows]
-    return "\n".join([*lines, f"{num_params(shapes):,} parameters"])
+def first_batch(run: Run, steps: int = 1) -> Batch:
+    """The batch of the first call of that many steps, f[k, b, ...]."""
+    config, source = run.experiment.config, run.experiment.source
+    size = config.train.batch_size
+    return batch_at(source, np.arange(steps), batch_size=size, seed=config.seed)
+
+
+def step_flops(run: Run) -> float:
+    """XLA's count of one step of the whole batch, on one device."""
+    args = jax.eval_shape(run.init), first_batch(run), jax.random.key(0)
+    config, task = run.experiment.config, run.experiment.task
+    step = make_step(config, task, axis=None)
+    return timing.count_flops(step, *args, task.frozen)

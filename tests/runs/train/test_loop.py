@@ -330,19 +330,3 @@ def test_mistakes_are_found_before_anything_is_written(tiny, tmp_path, fields, m
     with pytest.raises(ValueError, match=message.replace("(h, w, c)", r"\(h, w, c\)")):
         setup.prepare(tiny(**fields), tmp_path / "run")
     assert not (tmp_path / "run").exists()
-
-
-def test_parameter_table_counts_by_hand(whole):
-    """hidden 8, 2 columns, 2 classes and the null one."""
-    text = setup.parameter_table(whole[1])
-    dense = lambda i, o: i * o + o  # noqa: E731
-    block = dense(8, 8) * 2 + 16  # and the norm's scale and shift
-    total = (
-        dense(8, 8) * 2  # time
-        + 3 * 8  # labels
-        + dense(2, 8) + 16 + dense(8, 8)  # input
-        + block
-        + dense(8, 2)
-    )  # fmt: skip
-    assert text.splitlines()[-1] == f"{total:,} parameters"
-    assert "label/embedding" in text and "(3, 8)" in text
