@@ -13,6 +13,7 @@ from jaxdiff.diffusion import conditions as conditions
 from jaxdiff.diffusion import denoisers as denoisers
 from jaxdiff.diffusion import density as density
 from jaxdiff.diffusion import editing as editing
+from jaxdiff.diffusion import experts as experts
 from jaxdiff.diffusion import fitted_grid as fitted_grid
 from jaxdiff.diffusion import grids as grids
 from jaxdiff.diffusion import guidance as guidance

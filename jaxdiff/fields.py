@@ -17,7 +17,8 @@ from jaxdiff import tasks as task_home
 from jaxdiff.arrays import require
 from jaxdiff.choices import hint, members, parameters, pick
 from jaxdiff.data.source import Source
-from jaxdiff.schema import OLDER, flat, get_config
+from jaxdiff.schema import flat, get_config
+from jaxdiff.upgrades import OLDER
 
 HOMES = {"data": data_home, "model": model_home}
 # The fields that decide which others are taken.

@@ -1,31 +1,14 @@
-"""Every field of an experiment: its default, its meaning, and how old runs are read.
+"""Every field of an experiment: its default and its meaning.
 
 A config is `get_config()` and the few lines that differ. A choice is written like a
 Python call: "cosine", or with fields "ddim(eta=0.5)". The choices are in the module
 that the comment names; a wrong name gives an error that lists them.
 """
 
-import difflib
 from collections.abc import Mapping
 from typing import Any
 
 from ml_collections import ConfigDict
-
-# The value of a field that a stored run lacks, where it is not today's default. Whoever
-# changes a default also adds the old value here. Checksums leave out fields with these
-# values, so that a field added later changes no checksum.
-OLDER: dict[str, Any] = {"data.rules": 1, "sampler.grid": "uniform"}
-
-# Old names of fields in stored runs -> today's names; old values as "field=value".
-RENAMED = {
-    "train.judge": "train.features",
-    "diffusion.scaling=own": "diffusion.scaling=unscaled",
-    "model.remat=False": "model.remat=none",
-    "model.remat=True": "model.remat=block",
-}
-
-# Where data are on a machine, which is not part of the experiment.
-PLACES = ("data.path", "data.data_dir")
 
 FIELDS: dict[str, Any] = {
     # The only seed of a run: for initial weights, data order, times and noise.
@@ -136,14 +119,17 @@ FIELDS: dict[str, Any] = {
     "diffusion": {
         # alpha(t) and sigma(t): of jaxdiff.diffusion.schedules.
         "schedule": "cosine",
-        # The size of x_t at the same SNR: of jaxdiff.diffusion.scalings, or "unscaled".
+        # The size of x_t, at the same signal-to-noise ratio: of
+        # jaxdiff.diffusion.scalings; "unscaled" keeps that of the schedule.
         "scaling": "unscaled",
         # What the network predicts: of jaxdiff.diffusion.predictions.
         "prediction": "v",
-        # Training times: of jaxdiff.diffusion.times; spread evenly over each batch.
+        # The times used in training: of jaxdiff.diffusion.times; and whether they are
+        # spread evenly over each batch, which reduces the variance of the loss.
         "times": "uniform",
         "stratified": True,
-        # The weight of the loss at each time: of jaxdiff.diffusion.weights.
+        # The weight of the loss at each time: of jaxdiff.diffusion.weights; "native" is
+        # the plain error of the network's output.
         "weight": "native",
         # The distance between output and target: of jaxdiff.diffusion.losses.
         "distance": "mse",
@@ -200,7 +186,8 @@ FIELDS: dict[str, Any] = {
         # and an eighth of training let sampler.ema be any width.
         "ema_widths": (),
         "snapshot_every": 0,
-        # Steps between lines of the log, previews (0: only at the end), checkpoints.
+        # Steps between lines of metrics.jsonl, between grids of samples (0: only at the
+        # end) and between checkpoints.
         "log_every": 100,
         "sample_every": 0,
         "checkpoint_every": 1000,
@@ -280,47 +267,3 @@ def flat(tree: ConfigDict | Mapping[str, Any], prefix: str = "") -> dict[str, An
         block = isinstance(value, ConfigDict | Mapping)
         fields |= flat(value, f"{prefix}{key}.") if block else {prefix + key: value}
     return fields
-
-
-def upgrade(stored: Mapping[str, Any]) -> ConfigDict:
-    """A stored config, given as nested mappings, in today's fields.
-
-    A missing field takes the value that means what was before: OLDER, or the default. A
-    field in RENAMED is read under its new name.
-    Errors: ValueError for a field that the schema does not have, or a value of another
-            type.
-    """
-    config = get_config()
-    known, fields = flat(config), dict(OLDER)
-    for old, value in flat(stored).items():
-        field = RENAMED.get(old, old)
-        if field not in known:
-            near = difflib.get_close_matches(field, known, n=1)
-            meant = f" Did you mean {near[0]!r}?" if near else ""
-            raise ValueError(
-                f"there is no field {field} (stored: {value!r}).{meant} Read the run "
-                "with the version of jaxdiff that wrote it, or take the field out"
-            )
-        renamed = RENAMED.get(f"{field}={value}")
-        fields[field] = renamed.partition("=")[2] if renamed else value
-    try:
-        config.update_from_flattened_dict(fields)
-    except TypeError as error:
-        raise ValueError(str(error)) from None
-    return config
-
-
-def identity(config: ConfigDict, *blocks: str) -> dict[str, Any]:
-    """What distinguishes these blocks from those of other experiments, {field: value}.
-
-    Left out are PLACES, and fields with the value that a run without them gets. A new
-    field, or data moved to another folder, therefore changes nothing.
-    """
-    older = flat(get_config()) | OLDER
-    return {
-        field: value
-        for field, value in flat(config).items()
-        if field.partition(".")[0] in blocks
-        and field not in PLACES
-        and value != older[field]
-    }

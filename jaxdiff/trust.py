@@ -9,7 +9,8 @@ from ml_collections import ConfigDict
 
 from jaxdiff.choices import is_dotted, name_of
 from jaxdiff.notes import note_once
-from jaxdiff.schema import PLACES, flat
+from jaxdiff.schema import flat
+from jaxdiff.upgrades import PLACES
 
 # Fields whose text is no choice: it names files, folders and data sets. Any other text
 # with a dotted name counts as code, also that of a field which the schema gains later.

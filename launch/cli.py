@@ -10,6 +10,7 @@ import signal
 import sys
 import threading
 from collections.abc import Callable, Sequence
+from importlib import import_module
 from os.path import expanduser
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -168,8 +169,7 @@ def run(
         if "ema" in flags.FLAGS and flags.FLAGS["ema"].value is not None:
             config.sampler.ema = flags.FLAGS["ema"].value
         if config is not None:
-            import jax
-
+            jax = import_module("jax")  # slow, and not all commands need it
             from jaxdiff import ranges, schema
 
             texts = {k: v for k, v in schema.flat(config).items() if str(v)[:1] == "~"}
@@ -183,11 +183,8 @@ def run(
                 _check_config(config, varied())
         with user_errors():
             pages.use()
-        if cached:
-            from launch import cache
-
-            with user_errors():
-                cache.use()
+            if cached:
+                import_module("launch.cache").use()  # it imports JAX
         try:
             main(*words)
         except KeyboardInterrupt as stop:  # of the training loop, which has saved

@@ -48,7 +48,7 @@ RULES: dict[str, set[str]] = {
     "jaxdiff.interop": {
         *("jax", "numpy", "safetensors", "jaxdiff.files", "jaxdiff.models", *F1),
         *("jaxdiff.choices", "jaxdiff.notes", "jaxdiff.diffusion", "jaxdiff.schema"),
-        "jaxdiff.trust",  # a folder of ours is a stored config
+        *("jaxdiff.trust", "jaxdiff.upgrades"),  # a folder of ours is a stored config
     },
     "jaxdiff.tasks": {
         *("jax", "flax", "optax", *F1, "jaxdiff.diffusion"),
@@ -57,13 +57,15 @@ RULES: dict[str, set[str]] = {
     },
     "jaxdiff.choices": {"jaxdiff.arrays"},
     "jaxdiff.schema": {"ml_collections"},
+    "jaxdiff.upgrades": {"ml_collections", "jaxdiff.schema"},
     "jaxdiff.ranges": {"ml_collections", "jaxdiff.arrays", "jaxdiff.schema"},
     "jaxdiff.fields": {
         *("ml_collections", "jaxdiff.arrays", "jaxdiff.choices", "jaxdiff.data"),
-        *("jaxdiff.models", "jaxdiff.schema", "jaxdiff.tasks"),
+        *("jaxdiff.models", "jaxdiff.schema", "jaxdiff.tasks", "jaxdiff.upgrades"),
     },
     "jaxdiff.trust": {
-        *("ml_collections", "jaxdiff.choices", "jaxdiff.notes", "jaxdiff.schema")
+        *("ml_collections", "jaxdiff.choices", "jaxdiff.notes", "jaxdiff.schema"),
+        "jaxdiff.upgrades",
     },
     "jaxdiff.build": {
         *("ml_collections", "jaxdiff.arrays", "jaxdiff.choices", "jaxdiff.data"),
@@ -76,7 +78,7 @@ RULES: dict[str, set[str]] = {
         *("jaxdiff.fields", "jaxdiff.files", "jaxdiff.lock", "jaxdiff.ranges"),
         *("jaxdiff.notes", "jaxdiff.schema", "jaxdiff.stopping"),
         *("jaxdiff.metrics", "jaxdiff.plots", "jaxdiff.tasks", "jaxdiff.train"),
-        *("jaxdiff.interop", "jaxdiff.trust"),
+        *("jaxdiff.interop", "jaxdiff.trust", "jaxdiff.upgrades"),
     },
     "jaxdiff.api": {
         *("jax", "numpy", "ml_collections", "pyarrow", *F1),
@@ -240,8 +242,8 @@ def test_only_parallel_uses_pmap():
 
 
 def test_only_the_builder_and_the_runs_read_configs():
-    """A ConfigDict is made of schema.py, checked by fields.py and ranges.py, and read
-    in build.py; runs pass it and read their own blocks.
+    """A ConfigDict is made of schema.py, an older one by upgrades.py, checked by
+    fields.py and ranges.py, and read in build.py; runs pass it and read their blocks.
     """
     readers = {
         home_of(NAMES[path])
@@ -250,7 +252,8 @@ def test_only_the_builder_and_the_runs_read_configs():
     }
     assert readers == {
         *("jaxdiff.schema", "jaxdiff.build", "jaxdiff.fields", "jaxdiff.ranges"),
-        *("jaxdiff.trust", "jaxdiff.runs", "jaxdiff.api", "configs", "launch"),
+        *("jaxdiff.upgrades", "jaxdiff.trust", "jaxdiff.runs", "jaxdiff.api"),
+        *("configs", "launch"),
     }
 
 

@@ -10,7 +10,7 @@ import configs.base
 import jaxdiff.data
 import jaxdiff.models
 import jaxdiff.tasks
-from jaxdiff import choices, schema
+from jaxdiff import choices, schema, upgrades
 from jaxdiff.diffusion import (
     editing,
     grids,
@@ -164,29 +164,29 @@ def test_a_stored_config_comes_back():
     config.update_from_flattened_dict({"model.attention": (4, 8), "data.low": 0.0})
     tree = config.to_dict()
     tree["model"]["attention"] = [4, 8]  # as of JSON
-    assert schema.upgrade(tree) == config
+    assert upgrades.upgrade(tree) == config
 
 
 def test_a_field_that_an_older_run_lacks_means_what_was_before(monkeypatch):
     older = stored(train__cpu_devices=None, sampler__quantile=None)
-    config = schema.upgrade(older)
+    config = upgrades.upgrade(older)
     assert (config.train.cpu_devices, config.sampler.quantile) == (1, 0.0)
-    monkeypatch.setitem(schema.OLDER, "train.cpu_devices", 4)
-    assert schema.upgrade(older).train.cpu_devices == 4
-    assert schema.upgrade(stored(train__cpu_devices=2)).train.cpu_devices == 2
+    monkeypatch.setitem(upgrades.OLDER, "train.cpu_devices", 4)
+    assert upgrades.upgrade(older).train.cpu_devices == 4
+    assert upgrades.upgrade(stored(train__cpu_devices=2)).train.cpu_devices == 2
     del older["autoencoder"]  # a block that it lacks too
-    assert schema.upgrade(older).autoencoder.kl_weight == 1.0
+    assert upgrades.upgrade(older).autoencoder.kl_weight == 1.0
 
 
 def test_a_renamed_field_and_a_renamed_value_are_read():
     older = stored(
         train__features=None, train__judge="runs/j", diffusion__scaling="own"
     )
-    config = schema.upgrade(older)
+    config = upgrades.upgrade(older)
     assert config.train.features == "runs/j"
     assert config.diffusion.scaling == "unscaled"
     fields = schema.flat(schema.get_config())
-    for old, new in schema.RENAMED.items():
+    for old, new in upgrades.RENAMED.items():
         assert old not in fields and new.partition("=")[0] in fields
 
 
@@ -203,14 +203,14 @@ def test_a_renamed_field_and_a_renamed_value_are_read():
 )
 def test_what_the_schema_does_not_have_is_refused(fields, message):
     with pytest.raises(ValueError, match=message):
-        schema.upgrade(stored(**fields))
+        upgrades.upgrade(stored(**fields))
 
 
 def test_identity_is_what_differs_from_older_runs(monkeypatch):
     config = schema.get_config()
     newer = {"data.rules": 2}  # older runs have other rules
-    assert schema.identity(config, "data", "model") == newer
-    assert schema.identity(schema.upgrade({}), "data", "model") == {}
+    assert upgrades.identity(config, "data", "model") == newer
+    assert upgrades.identity(upgrades.upgrade({}), "data", "model") == {}
     changed = {
         "data.path": "elsewhere",
         "data.data_dir": "/mnt",
@@ -220,20 +220,20 @@ def test_identity_is_what_differs_from_older_runs(monkeypatch):
     }
     config.update_from_flattened_dict(changed)
     differing = newer | {"data.low": 0.0, "model.channels": 8}
-    assert schema.identity(config, "data", "model") == differing
-    assert schema.identity(config, "model") == {"model.channels": 8}
+    assert upgrades.identity(config, "data", "model") == differing
+    assert upgrades.identity(config, "model") == {"model.channels": 8}
     # a default that changes later is written down, and changes no identity
     monkeypatch.setitem(schema.FIELDS["model"], "channels", 8)
-    monkeypatch.setitem(schema.OLDER, "model.channels", 64)
-    assert schema.identity(config, "data", "model") == differing
+    monkeypatch.setitem(upgrades.OLDER, "model.channels", 64)
+    assert upgrades.identity(config, "data", "model") == differing
 
 
 def test_a_new_field_changes_nothing(monkeypatch):
     older = stored(data__low=0.0)
-    before = schema.identity(schema.upgrade(older), "data")
+    before = upgrades.identity(upgrades.upgrade(older), "data")
     monkeypatch.setitem(schema.FIELDS["data"], "gamma", 2.2)
-    config = schema.upgrade(older)
+    config = upgrades.upgrade(older)
     assert config.data.gamma == 2.2
-    assert schema.identity(config, "data") == before
+    assert upgrades.identity(config, "data") == before
     config.data.gamma = 1.0
-    assert schema.identity(config, "data") == before | {"data.gamma": 1.0}
+    assert upgrades.identity(config, "data") == before | {"data.gamma": 1.0}

@@ -7,7 +7,7 @@ import pytest
 from scipy.stats import norm
 
 from configs import base
-from jaxdiff import build, choices, notes, schema
+from jaxdiff import build, choices, notes, schema, upgrades
 from jaxdiff.diffusion import analytic, grids, sampling, schedules, solvers
 from jaxdiff.diffusion.orders import as_one
 
@@ -71,7 +71,7 @@ def test_auto_is_what_the_solver_states():
 
 def test_a_stored_run_without_the_field_keeps_even_steps():
     assert schema.get_config().sampler.grid == "auto"
-    assert schema.upgrade({}).sampler.grid == "uniform"
+    assert upgrades.upgrade({}).sampler.grid == "uniform"
 
 
 def test_the_gain_of_a_step_by_hand():

@@ -14,7 +14,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from jaxdiff import files, schema, trust
+from jaxdiff import files, schema, trust, upgrades
 from jaxdiff.arrays import require
 from jaxdiff.interop import tensors
 from jaxdiff.interop.diffusers_json import (
@@ -93,7 +93,7 @@ def _stored(path: Path) -> Fields:
     if not (path / RUN).is_file():
         return {}
     with files.named(path / RUN):
-        config = schema.upgrade(files.read_json(path / RUN))
+        config = upgrades.upgrade(files.read_json(path / RUN))
     names = ", ".join(f"{name} ({k})" for k, name in trust.foreign(config).items())
     require(
         not names,

@@ -56,3 +56,8 @@ def title(name: str) -> Title:
     if "real-to-real" in name:
         first = "real_to_real"
     return TITLES[first]
+
+
+def directions(*names: str) -> str:
+    """ "Fréchet distance: lower is better; KID: lower is better"."""
+    return "; ".join(f"{title(name).text}: {title(name).direction}" for name in names)

@@ -68,10 +68,10 @@ class Experiment:
     @cached_property
     def images(self) -> Source:
         """What samples are compared with: where the data are codes, their images."""
-        d = self.config.data
-        if d.name != "latents":
+        if self.config.data.name != "latents":
             return self.source
-        return holdout.split(replace(self.autoencoder.source, holdout=None), d.holdout)
+        whole = replace(self.autoencoder.source, holdout=None)
+        return holdout.split(whole, self.config.data.holdout)
 
     @property
     def is_image(self) -> bool:
@@ -157,10 +157,9 @@ class Experiment:
 
     def on_holdout(self) -> Experiment:
         """The same run, with what it holds out as its data if that is anything."""
-        if not self.source.holdout:
-            return self
         other, images = self.with_sampler(), self.images.holdout
-        vars(other).update(source=self.source.holdout(), images=images and images())
+        if self.source.holdout:
+            vars(other).update(source=self.source.holdout(), images=images and images())
         return other
 
     def sampler(self, *, with_base: bool = True, **how: Any) -> Sampler:

@@ -12,7 +12,7 @@ import jax
 import numpy as np
 from ml_collections import ConfigDict
 
-from jaxdiff import schema
+from jaxdiff import upgrades
 from jaxdiff.arrays import PyTree
 from jaxdiff.data import record as records
 from jaxdiff.data.latents import FirstStage
@@ -45,7 +45,7 @@ def encoder_checksum(
 ) -> str:
     """The checksum of a run's data, architecture and parameters.
 
-    VERSION and 16 hexadecimal digits, of schema.identity: a field that the schema gains
+    VERSION and 16 hexadecimal digits, of upgrades.identity: a field added
     and data that move to another folder leave it as it is.
 
     stored: the checksum that a run on these codes has. Without the mark it was made
@@ -57,7 +57,7 @@ def encoder_checksum(
     if stored and not stored.startswith(VERSION):
         blocks = read_config(workdir)
         return _digest([dict(sorted(blocks[name].items())) for name in BLOCKS], params)
-    return VERSION + _digest(schema.identity(config, *BLOCKS), params)
+    return VERSION + _digest(upgrades.identity(config, *BLOCKS), params)
 
 
 def _digest(about: Any, params: PyTree) -> str:

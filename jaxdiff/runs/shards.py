@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from jaxdiff import files, schema
+from jaxdiff import files, upgrades
 from jaxdiff.arrays import require
 from jaxdiff.lock import is_empty
 
@@ -57,7 +57,7 @@ def resumes(
     stored = files.read_json(path) if path.is_file() else {}
     if "sampler" in stored:  # of an older run it may lack fields of today
         with files.named(path):
-            today = schema.upgrade({"sampler": stored["sampler"]}).sampler
+            today = upgrades.upgrade({"sampler": stored["sampler"]}).sampler
         stored["sampler"] = json.loads(json.dumps(today.to_dict()))
     record = json.loads(json.dumps(record))
     names = split(record["num"], record["shard"], stem)

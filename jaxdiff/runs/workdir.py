@@ -10,7 +10,7 @@ from typing import Any
 
 from ml_collections import ConfigDict
 
-from jaxdiff import fields, files, ranges, schema
+from jaxdiff import fields, files, ranges, schema, upgrades
 from jaxdiff import trust as trusts
 from jaxdiff.arrays import require
 from jaxdiff.lock import is_empty
@@ -39,7 +39,7 @@ def load_config(workdir: Path, trust: bool | ConfigDict = False) -> ConfigDict:
     """
     stored = read_config(workdir)
     with files.named(workdir / CONFIG):
-        config = schema.upgrade(stored)
+        config = upgrades.upgrade(stored)
         ranges.check(config)
     trusts.check(config, str(workdir / CONFIG), trust)
     return config
@@ -122,7 +122,7 @@ def check_unchanged(workdir: Path, config: ConfigDict) -> None:
     require(
         not others,
         f"{workdir} is trained and cannot have {'; '.join(others)}: leave it out, or "
-        f"train another run. Only {', '.join((*free, *schema.PLACES))} can change",
+        f"train another run. Only {', '.join((*free, *upgrades.PLACES))} can change",
     )
 
 
@@ -162,7 +162,7 @@ def differing(
         f"{field}={new!r} (stored: {old!r})"
         for field, (old, new) in changes(_settled(stored), _settled(config)).items()
         if any(covers(name, field) for name in within)
-        and not any(covers(name, field) for name in (*but, *schema.PLACES))
+        and not any(covers(name, field) for name in (*but, *upgrades.PLACES))
         # older runs have no checksum, or one of another formula and so length
         and not (field == "data.checksum" and len(old) != len(new))
     ]

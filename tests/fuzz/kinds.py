@@ -10,7 +10,7 @@ from typing import get_args
 import numpy as np
 from PIL import Image
 
-from jaxdiff import build, choices, fields, ranges, schema
+from jaxdiff import build, choices, fields, ranges, schema, upgrades
 from jaxdiff.data import folder as folders
 from jaxdiff.data import given, latents, masks, synthetic, table, tfds
 from jaxdiff.diffusion import (
@@ -142,7 +142,7 @@ def settings(rng, folder):
     stored, text = _changed(rng)
 
     def call():
-        config = schema.upgrade(stored)
+        config = upgrades.upgrade(stored)
         ranges.check(config)
         fields.check(config)
         schedule = build.make_schedule(config)
@@ -159,7 +159,7 @@ def settings(rng, folder):
 def prepare(rng, folder):
     """The same, up to the last check before training."""
     stored, text = _changed(rng, one=True)
-    return text, lambda: setup.prepare(schema.upgrade(stored), folder / "run")
+    return text, lambda: setup.prepare(upgrades.upgrade(stored), folder / "run")
 
 
 def config_json(rng, folder):

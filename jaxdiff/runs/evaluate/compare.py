@@ -10,7 +10,7 @@ from jaxdiff.files import write_json
 from jaxdiff.interop import tensors
 from jaxdiff.lock import locked
 from jaxdiff.metrics import frechet
-from jaxdiff.metrics.titles import title
+from jaxdiff.metrics.titles import directions, title
 from jaxdiff.plots.sheets import Sheet, save_sheets
 from jaxdiff.runs import workdir as files
 from jaxdiff.runs.evaluate import folders
@@ -132,11 +132,7 @@ def text(table: dict[str, Any]) -> list[str]:
         ),
         f"Distances to {table['real_images']} {what}, in {table['features']} features "
         f"of {table['extractor']}{at_step}; {table['pixels']}.",
-        "; ".join(
-            f"{title(name).text}: {title(name).direction}"
-            for name in ("frechet", "kid", "label_accuracy")
-        )
-        + ".",
+        directions("frechet", "kid", "label_accuracy") + ".",
         "real-to-real: the baseline of as many real images (at most half of them) "
         "against the others.",
         *(
@@ -184,8 +180,8 @@ def _save_picture(path, reference, samples, rows):
     sheets = [real]
     for name, some, row in zip(short, samples, rows, strict=True):
         resized = some.resized.split(", ") if some.resized else []
-        distance = f"{title('frechet').short} {row['frechet']:.4g}"
-        name = "\n".join([name, distance, *resized])
+        name += f"\n{title('frechet').short} {row['frechet']:.4g}"
+        name = "\n".join([name, *resized])
         sheets.append(Sheet(name, some.pixels, some.labels))
     name = "" if label is None else source.class_names[label]
     save_sheets(path, sheets, source.class_names, name)

@@ -19,7 +19,7 @@ import numpy as np
 from jax.tree_util import Partial
 from tqdm.auto import tqdm
 
-from jaxdiff import schema
+from jaxdiff import upgrades
 from jaxdiff.arrays import require
 from jaxdiff.data.batches import map_chunks
 from jaxdiff.data.orders import even_order
@@ -228,7 +228,7 @@ class Reference:
         if self.seed or self.label is not None:
             order += f", seed {self.seed}, label {self.label}"
         return {
-            "data": self.run and schema.identity(self.run.config, "data"),
+            "data": self.run and upgrades.identity(self.run.config, "data"),
             "size": len(self.source),
             "values": self.source.fingerprint and self.source.fingerprint(),
             "images": self.num or len(self.index),

@@ -5,7 +5,7 @@ are of the images: those of the code by the model, those of the image given its 
 the decoder, and less what the choice of code gives away (tasks/autoencoder.py, eq. 4).
 """
 
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -14,7 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 from tqdm.auto import tqdm
 
-from jaxdiff import build, rng, schema
+from jaxdiff import build, rng, upgrades
 from jaxdiff.arrays import require
 from jaxdiff.choices import members, parse
 from jaxdiff.data.batches import permutation
@@ -66,8 +66,7 @@ def prepare(
             cleanest: sigma / alpha at which the continuous bound and the flow begin; 0
             for the default. Far below, networks predict the data no better, and the
             integral counts it.
-            out: files of the same request in it are not made again. `estimate` needs
-            none.
+            out: files of the same request in it are not made again; None for `estimate`
     Errors: ValueError, FileNotFoundError.
     """
     unknown = [name for name in estimates if name not in ESTIMATES]
@@ -91,7 +90,7 @@ def prepare(
         "workdir": str(run.path.resolve()),
         "step": run.step,
         "ema": config.sampler.ema,
-        "data": schema.identity(config, "data"),
+        "data": upgrades.identity(config, "data"),
         "estimates": [name for name in ESTIMATES if name in estimates],
         "num": num,
         "steps": steps,
@@ -104,10 +103,12 @@ def prepare(
         record["variance"] = "large"  # a record without it is of the small one
     if config.data.holdout:
         record["real"] = "training" if run.source.holdout else "held_out"
-    how = {"stem": STEM, "keep_complete": True}
-    resume = out is not None and shards.resumes(out, record, force, **how)
+    resume = out is not None and _resumes(out, record, force)
     index = permutation(seed, 0, size)[:num]
     return Request(run, index, record, out, resume, latent.make_stage(run))
+
+
+_resumes = partial(shards.resumes, stem=STEM, keep_complete=True)
 
 
 def fraction(record: dict[str, Any]) -> float:
@@ -151,10 +152,8 @@ def estimate(request: Request) -> dict[str, np.ndarray]:
 
 
 def _fit(request):
-    if not request.stage:
-        return request
     args = request.stage, request.record["seed"], request.index
-    return request._replace(stage=latent.fit_deviation(*args))
+    return request._replace(stage=args[0] and latent.fit_deviation(*args))
 
 
 def _join(parts):

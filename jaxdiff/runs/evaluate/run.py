@@ -112,9 +112,8 @@ def prepare(
 
 def _real(run, real):
     """The run with the real examples that are requested as its data."""
-    held = run.config.data.holdout
     require(real in REAL, f"--real must be one of {', '.join(REAL)}, got {real!r}")
-    if held:
+    if held := run.config.data.holdout:
         run = run if real == TRAINING else run.on_holdout()
         tqdm.write(f"real examples: {len(run.source):,}, {real} (data.holdout={held})")
     return run
@@ -143,15 +142,11 @@ def _check_result(path, about, force):
     if force or not path.is_file():
         return
     stored = files.read_json(path).get("about", {})
-    require(
-        isinstance(stored, dict), f"{path}: 'about' must be {{...}}, got {stored!r}"
-    )
-    others = [k for k, v in about.items() if stored.get(k) != v]
-    require(
-        not others,
-        f"{path} holds an evaluation of another {', '.join(others)}; choose another "
-        "--out, or --force to start anew",
-    )
+    text = f"{path}: 'about' must be {{...}}, got {stored!r}"
+    require(isinstance(stored, dict), text)
+    others = ", ".join(k for k, v in about.items() if stored.get(k) != v)
+    text = f"{path} holds an evaluation of another {others}; choose another --out, or "
+    require(not others, text + "--force to start anew")
 
 
 def run(request: Request, command: str) -> list[dict[str, Any]]:
@@ -221,13 +216,11 @@ def _columns(request):
 
 
 def _features(request):
-    reference, extractor = request.reference, request.reference.extractor
-    parts = [request.images]
-    if not request.images:
-        parts = folders.stream(request.out / SAMPLES, reference.source)
-    rows = []
-    for some in parts:
-        features, shares = extractor.features_and_probabilities(some.pixels)
+    reference, folder = request.reference, request.out / SAMPLES
+    given, rows = request.images, []
+    for some in [given] if given else folders.stream(folder, reference.source):
+        both = reference.extractor.features_and_probabilities
+        features, shares = both(some.pixels)
         folders.check_finite(some, features)
         rows.append((features, shares, some.labels))
     features, probabilities, labels = zip(*rows, strict=True)

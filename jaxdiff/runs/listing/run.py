@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from jaxdiff import files, lock, schema
+from jaxdiff import files, lock, schema, upgrades
 
 CONFIG, METRICS, CHECKPOINTS = "config.json", "metrics.jsonl", "checkpoints"
 # Levels of folders below the first in which runs are searched.
@@ -102,7 +102,7 @@ def read(workdir: Path) -> State:
     """The state of a run, whatever of it can be read."""
     fields, last, written, problems = {}, {}, None, []
     try:
-        fields = schema.flat(schema.upgrade(files.read_json(workdir / CONFIG)))
+        fields = schema.flat(upgrades.upgrade(files.read_json(workdir / CONFIG)))
     except (OSError, ValueError) as error:
         problems.append(" ".join(str(error).split()))
     log = workdir / METRICS
@@ -159,6 +159,6 @@ def differing(configs: Sequence[dict[str, Any]]) -> list[str]:
     return [
         field
         for field in default
-        if field not in (*schema.PLACES, *MEASURED)
+        if field not in (*upgrades.PLACES, *MEASURED)
         and len({repr(config[field]) for config in every}) > 1
     ]

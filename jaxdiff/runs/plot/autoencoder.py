@@ -11,10 +11,10 @@ from jaxdiff.metrics import latents
 from jaxdiff.metrics.averages import average
 from jaxdiff.plots import pictures
 from jaxdiff.plots.latents import save_codes
-from jaxdiff.runs.experiment import Experiment
 from jaxdiff.runs.plot.spec import (
     FEW,
     MOST,
+    Experiment,
     Numbers,
     PlotRequest,
     PlotSpec,

@@ -6,14 +6,14 @@ from typing import Any
 
 import numpy as np
 
-from jaxdiff import schema
+from jaxdiff import schema, upgrades
 from jaxdiff.plots import losses
 from jaxdiff.runs.plot.spec import Experiment, Numbers, PlotRequest, PlotSpec, always
 from jaxdiff.train import epochs
 from jaxdiff.train.validation import lines_of
 
 # Fields that are measured, or do not change the training.
-IDLE = ("data.checksum", "data.mean", "data.std", "sampler.", *schema.PLACES)
+IDLE = ("data.checksum", "data.mean", "data.std", "sampler.", *upgrades.PLACES)
 MOST_FIELDS, MOST_RUNS = 3, 18
 
 

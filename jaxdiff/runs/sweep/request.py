@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 from ml_collections import ConfigDict
 
-from jaxdiff import schema
+from jaxdiff import upgrades
 from jaxdiff.arrays import require
 from jaxdiff.files import read_json
 from jaxdiff.lock import is_empty
@@ -111,7 +111,7 @@ def _about(request, case):
 
 def _check_adds(stored, base, cases, out) -> None:
     """ValueError unless the cases are the stored ones, and perhaps more."""
-    others = files.differing(schema.upgrade(stored["base"]), base)
+    others = files.differing(upgrades.upgrade(stored["base"]), base)
     cure = "Give the same command (with more values or changes), or another --out"
     require(not others, f"{out} holds a sweep of {'; '.join(others)}. {cure}")
     fields = {c.name: _plain(files.changes(base, c.config)) for c in cases}
