@@ -25,16 +25,21 @@ For a paper, with text of 7 points or more at one column's width (3.25 inches):
 python -m launch.plot film --workdir=runs/mnist_linear --out=out/paper \
     --columns=1 --format=pdf --invert
 
-Kinds: schedules, corruption, predictions, film, steps, grid, mean, loss, progress,
-pairs;
-neighbours (samples beside their nearest training images: is the run memorising?);
-of a model with labels guidance (a curve), guided (images);
-of an autoencoder latents, interpolation, reconstructions, decoded, mean, loss.
-`all` draws those that fit the run, except for three that take minutes: neighbours;
-nfe, the Frechet distance of every solver over the number of function evaluations (NFE:
-calls of the denoiser for one image); and widths, the Frechet distance of averages of
-several widths at several guidance scales. schedules, corruption and mean need no
-trained parameters: --config=FILE is enough.
+Kinds:
+    the process    schedules, corruption, spread (small noises add up to q(x_t))
+    training       loss, progress, terms (of the bound, beside the weights of the loss)
+    the network    predictions, embeddings (how alike it finds times and labels), mean
+    samples        grid, film, steps, pairs, counts (of each class), neighbours (is the
+                   run memorising?), nfe, widths
+    guidance       guidance (a curve), guided (images), gradients (of the classifier)
+    autoencoders   latents, walks (in the plane of codes), interpolation, sheet (the
+                   decoded plane), reconstructions, decoded
+
+`all` draws those that fit the run, except for what takes minutes: neighbours; nfe, the
+Frechet distance of every solver over the number of function evaluations (NFE: calls of
+the denoiser for one image); and widths, that of averages of several widths at several
+guidance scales. schedules, corruption, spread and mean need no trained parameters:
+--config=FILE is enough.
 """
 
 import argparse
@@ -56,9 +61,9 @@ BESIDE = flags.DEFINE_list(
 FEATURES = flags.DEFINE_string(
     "features",
     None,
-    "guidance, neighbours, nfe, widths, and steps with --num of 20 or more: the run of "
-    "a classifier that looks at samples; for all but guidance also the file of "
-    "Inception's weights (README).",
+    "guidance, counts, neighbours, nfe, widths, and steps with --num of 20 or more: "
+    "the run of a classifier that looks at samples; for all but guidance and counts "
+    "also the file of Inception's weights (README).",
 )
 OUT = flags.DEFINE_string("out", None, "Folder for KIND.png.")
 SEED = cli.define_seed("The seed of noise, samples and the choice of real images.")
@@ -66,9 +71,9 @@ NUM = flags.DEFINE_integer(
     "num",
     None,
     "Images or rows drawn; by default 64 in a grid, 500 at each point of guidance, as "
-    "many rows as the data have in pairs, 1000 samples in counts, 10,000 codes in "
-    "latents, and 4 in strips, which show at most 8, or one image of each of up to 20 "
-    "classes.",
+    "many rows as the data have in pairs, 1,000 samples in counts, 2,000 walkers in "
+    "spread, 10,000 codes in latents, 100 examples in terms, 3 images in gradients, "
+    "and 4 in strips, at most 8, or one image of each of up to 20 classes.",
     lower_bound=1,
 )
 STEPS = flags.DEFINE_integer(
