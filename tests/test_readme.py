@@ -25,7 +25,9 @@ from tests.slow import slow_but
 
 ROOT = Path(__file__).parents[1]
 TEXT = (ROOT / "README.md").read_text()
-GALLERY = (ROOT / "configs" / "results" / "README.md").read_text()
+RESULTS = ROOT / "configs" / "results"
+ARTICLES = (RESULTS / "articles.md").read_text()
+GALLERY = (RESULTS / "README.md").read_text() + ARTICLES
 PROSE = re.sub(r"^```.*?^```\n", "", TEXT, flags=re.M | re.S)
 BLOCKS = re.findall(r"^```(\w*)\n(.*?)^```$", TEXT, flags=re.M | re.S)
 PYTHON = [block for language, block in BLOCKS if language == "python"]
@@ -171,12 +173,11 @@ def images(text: str = TEXT) -> list[str]:
 
 
 def test_every_picture_exists_and_is_shown():
-    results = ROOT / "configs" / "results"
     shown = [ROOT / path for path in images()]
-    shown += [results / path for path in images(GALLERY)]
+    shown += [RESULTS / path for path in images(GALLERY)]
     for path in shown:
         assert path.is_file(), path
-    assert {*results.glob("*.png")} <= {*shown}
+    assert {*RESULTS.glob("*.png")} <= {*shown}
 
 
 def test_every_file_named_exists():
@@ -215,7 +216,7 @@ def flags_of(launcher: str) -> set[str]:
     paths = [ROOT / launcher]
     if launcher.startswith("launch."):
         paths = [ROOT / "launch" / f"{launcher.partition('.')[2]}.py"]
-        paths.append(ROOT / "launch" / "cli.py")
+        paths += [ROOT / "launch" / f"{shared}.py" for shared in ("cli", "pages")]
     names = set()
     for path in paths:
         assert path.is_file(), f"no launcher {launcher}"
@@ -248,6 +249,17 @@ def test_every_command_can_be_given(words):
             assert (ROOT / value.partition(":")[0]).is_file(), value
     if launcher in KINDS and rest:
         assert rest[0] in KINDS[launcher], f"{launcher} has no {rest[0]!r}"
+
+
+def test_every_item_of_the_articles_is_done_or_has_a_reason():
+    rows = re.findall(r"^\| (\d+) \| (.+) \|$", ARTICLES, re.M)
+    assert [int(number) for number, _ in rows] == [*range(1, 57)]
+    for _, row in rows:
+        item, where, state = row.split(" | ")
+        done = re.match(r"done|(in part|no|not drawn): \w", state)
+        assert item and done and (where != "–" or state.startswith("no:")), row
+    for path in re.findall(r"\[[^]]*\]\(([\w./]+)\)", ARTICLES):
+        assert (RESULTS / path).is_file(), path
 
 
 def test_every_launcher_is_listed():
