@@ -57,53 +57,59 @@ def save_panels(
     path: Path,
     panels: dict[str, dict[str, Line]],
     *,
-    xlabel: str,
+    xlabels: Sequence[str],
     ylabel: str,
 ) -> None:
-    """Draw {title: {name: (x f[n], y f[n])}} on the same two logarithmic axes.
+    """Draw {title: {name: (y f[n], x f[n], ...)}} on the same logarithmic axes.
+
+    There is a panel over each x, called by its label, one below the other.
 
     A point over three times the median of the lines' first values would hide the rest:
     its line leaves the panel, and the legend below gives the highest value.
     """
     across = styles.across(len(panels), 1.5, 4)
     down, width = -(-len(panels) // across), styles.width(2.6 * across)
-    high, below = 0.8 * width / across, 0.02 * texts.small() * _most(panels)
-    figure = styles.figure(width, down * (high + below + 0.4))
-    ratios = [high + 0.4, below] * down
-    grid = figure.subplots(2 * down, across, squeeze=False, height_ratios=ratios)
-    axes, legends = grid[::2].flat, grid[1::2].flat
+    most, each = max(map(len, panels.values())), len(xlabels)
+    high, below = 0.8 * width / across, 0.02 * texts.small() * most
+    figure = styles.figure(width, down * (each * (high + 0.4) + below))
+    ratios = [*[high + 0.4] * each, below] * down
+    grid = figure.subplots(len(ratios), across, squeeze=False, height_ratios=ratios)
+    # f[panel, x or legend]
+    places = grid.reshape(down, each + 1, across).swapaxes(1, 2).reshape(-1, each + 1)
     lines = [line for some in panels.values() for line in some.values()]
-    top = 3 * float(np.median([y[0] for _, y in lines]))
-    for i, (title, some) in enumerate(panels.items()):
-        axis = axes[i]
-        # a line over another of the same values is thinner, so that both are seen
-        widths = np.linspace(2.0, 1.0, len(some))
-        named = styles.of_lines([*some]).items()
-        for (name, style), wide in zip(named, widths, strict=True):
-            x, y = some[name]
-            far = f" (to {y.max():.3g})" if y.max() > top else ""
-            size = {"linewidth": wide, "markersize": 2 + wide}
-            axis.plot(x, y, marker="o", label=name + far, **style, **size)
-        axis.sharex(axes[0])
-        axis.sharey(axes[0])
-        axis.loglog()
-        axis.set(xlabel=xlabel, title=title)
-        axis.tick_params(axis="y", which="both", labelleft=i % across == 0)
-        axis.grid(which="both")
-        legends[i].legend(*axis.get_legend_handles_labels(), loc="upper center")
-    for axis in (*axes[len(panels) :], *legends):
+    top = 3 * float(np.median([y[0] for y, *_ in lines]))
+    low, first = 0.9 * min(float(y.min()) for y, *_ in lines), places[0]
+    for i, ((title, some), (*axes, place)) in enumerate(
+        zip(panels.items(), places, strict=False)
+    ):
+        for j, axis in enumerate(axes):
+            _panel(axis, some, j + 1, top)
+            axis.sharex(first[j])
+            axis.sharey(first[0])
+            axis.loglog()
+            axis.set(xlabel=xlabels[j], ylabel="" if i % across else ylabel)
+            axis.tick_params(axis="y", which="both", labelleft=i % across == 0)
+            axis.grid(which="both")
+        axes[0].set_title(title)
+        place.legend(*axes[0].get_legend_handles_labels(), loc="upper center")
+    for axis in (*places[len(panels) :].flat, *places[:, -1]):
         axis.axis("off")
-    low = 0.9 * min(float(y.min()) for _, y in lines)
-    axes[0].set(ylim=(low, top))
-    for first in axes[::across]:
-        first.set_ylabel(ylabel)
-    styles.write_numbers(axes[0].xaxis)
-    styles.write_numbers(axes[0].yaxis)
+    first[0].set(ylim=(low, top))
+    styles.write_numbers(first[0].yaxis)
+    for axis in first[:-1]:
+        styles.write_numbers(axis.xaxis)
     save_figure(path, figure)
 
 
-def _most(panels):
-    return max(map(len, panels.values()))
+def _panel(axis, some, which, top):
+    """Lines over one x; a line over another of the same values is thinner."""
+    widths = np.linspace(2.0, 1.0, len(some))
+    named = styles.of_lines([*some]).items()
+    for (name, style), wide in zip(named, widths, strict=True):
+        y, x = some[name][0], some[name][which]
+        far = f" (to {y.max():.3g})" if y.max() > top else ""
+        size = {"linewidth": wide, "markersize": 2 + wide}
+        axis.plot(x, y, marker="o", label=name + far, **style, **size)
 
 
 @styles.drawn

@@ -28,13 +28,11 @@ def save_codes(
 
     Args: panels: title -> f[n, 2].  labels: str[n], the class of each row.
     """
-    across, classes = styles.across(len(panels), 3.0, 2), sorted({*labels})
-    width, down = styles.width(5.4 * across), -(-len(panels) // across)
-    figure = styles.figure(width, down * (width / across + 0.3))
-    axes = figure.subplots(down, across, squeeze=False).flat
+    classes = sorted({*labels})
+    figure, axes = styles.panels(len(panels), 5.4, 1.0)
     white, centre = patheffects.withStroke(linewidth=2.5, foreground="white"), "center"
     named = []
-    for axis, (title, codes) in zip(axes, panels.items(), strict=False):
+    for axis, (title, codes) in zip(axes, panels.items(), strict=True):
         texts = []
         for name, style in styles.of_classes(classes).items():
             points = codes[labels == name]

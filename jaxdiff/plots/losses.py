@@ -14,8 +14,6 @@ from jaxdiff.plots.saving import save_figure
 Lines = Mapping[str, tuple[np.ndarray, ...]]
 TRAINING, VALIDATION = "training", "validation"
 TERMS = ("reconstruction", "KL to N(0, I)")
-# A logarithmic axis over a smaller ratio than this has too few ticks to read.
-DECADE = 10.0
 
 
 @styles.drawn
@@ -104,8 +102,5 @@ def _line(axis: Any, steps: Any, values: Any, **style: Any) -> None:
 
 
 def _scale(axis: Any, lines: list[Any]) -> None:
-    values = np.concatenate([np.asarray(values, float) for _, values in lines])
-    if 0 < DECADE * values.min() < values.max():
-        axis.set_yscale("log")
-        styles.write_numbers(axis.yaxis)
+    styles.scale(axis.yaxis, np.concatenate([values for _, values in lines]))
     axis.grid(which="both")

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -22,31 +22,21 @@ class Map(NamedTuple):
     names: Sequence[str] = ()
 
 
+@styles.drawn
 def save_maps(
     path: Path, maps: Sequence[Map], *, colours: str, title: str = ""
 ) -> None:
-    """Draw maps, blue at -1 and red at 1, beside the scale of what `colours` names."""
-    figure = styles.figure(3.6 * len(maps) + 0.9, 4.3)
-    axes = figure.subplots(1, len(maps), squeeze=False)[0]
+    """Draw maps, blue at -1 and red at 1, over the scale of what `colours` names."""
+    figure, axes = styles.panels(len(maps), 4.2, 0.9, above=0.9)
     for axis, each in zip(axes, maps, strict=True):
-        n = len(each.values)
-        box = None if each.names else (0, 1, 0, 1)
-        image = axis.imshow(
-            each.values,
-            cmap="RdBu_r",
-            vmin=-1,
-            vmax=1,
-            extent=box,
-            origin="upper" if each.names else "lower",
-            interpolation="nearest",
-        )
+        how: dict[str, Any] = {"origin": "lower", "extent": (0, 1, 0, 1)}
         if each.names:
-            # long names of columns would run into one another
-            turn = 90 if max(map(len, each.names)) > 2 else 0
-            axis.set_xticks(range(n), each.names, rotation=turn)
-            axis.set_yticks(range(n), each.names)
-        axis.set(xlabel=each.axis, ylabel=each.axis)
-        axis.set_title(each.title, fontsize=10)
-    figure.colorbar(image, ax=axes, shrink=0.8, label=colours)
-    figure.suptitle(title, fontsize=11)
+            how = {"origin": "upper"}
+            axis.set_xticks(range(len(each.names)), each.names)
+            axis.set_yticks(range(len(each.names)), each.names)
+        image = axis.imshow(each.values, cmap="RdBu_r", vmin=-1, vmax=1, **how)
+        axis.set(xlabel=each.axis, ylabel=each.axis, title=each.title)
+    place = {"location": "bottom", "fraction": 0.05, "aspect": 30, "pad": 0.02}
+    figure.colorbar(image, ax=axes, label=colours, **place)
+    figure.suptitle(title)
     save_figure(path, figure)

@@ -1,18 +1,17 @@
 """Images beside their nearest others, and the distribution of the distances."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
-from textwrap import fill
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from jaxdiff.plots import styles
-from jaxdiff.plots.saving import save_figure, squeeze
+from jaxdiff.plots import styles, texts
+from jaxdiff.plots.pictures import shaded
+from jaxdiff.plots.saving import colours, save_figure
 
-# Inches of an image; gap between groups of columns, and the room under an image for
-# its distance, in images.
-CELL, GAP, FOOT = 0.75, 0.35, 0.36
+# Inches of an image, and the gap between groups of columns, in images.
+CELL, GAP = 0.75, 0.35
 
 
 class Space(NamedTuple):
@@ -31,6 +30,7 @@ class Space(NamedTuple):
     title: str
 
 
+@styles.drawn
 def save_neighbours(
     path: Path,
     images: np.ndarray,
@@ -39,46 +39,48 @@ def save_neighbours(
     names: tuple[str, str] = ("sample", "nearest"),
     title: str = "",
 ) -> None:
-    """Draw u8[n, h, w, c] with their nearest ones in each space, and to the right, by
-    space, how the nearest distances are distributed.
+    """Draw u8[n, h, w, c] with their nearest ones in each space, and below, by space,
+    how the nearest distances are distributed.
     """
     n, k = next(iter(spaces.values())).distances.shape
-    wide = 1 + len(spaces) * (k + GAP)
-    high = n * (1 + FOOT)
-    left, tall = CELL * wide + 0.2, max(CELL * (high + 1), 2.6 * len(spaces))
-    figure = styles.figure(left + 4.4, tall)
-    parts: Any = figure.subfigures(1, 2, width_ratios=(left, 4.4))
-    sheet, charts = parts
-    axis = sheet.subplots()
-    _column(axis, 0.0, images, [], names[0])
+    wide, size = 1 + len(spaces) * (k + GAP), texts.small()
+    across = styles.across(len(spaces), 3.0, 2)
+    width, down = (
+        styles.width(max(CELL * wide, 4.4 * across)),
+        -(-len(spaces) // across),
+    )
+    cell, line = min(CELL, 0.95 * width / wide), texts.height_of("", size)
+    foot, head = 1.15 * line / cell, (2 * line + 0.05) / cell
+    high = (n * (1 + foot) + head) * cell
+    ratios = [high + 0.4, *[0.62 * width / across + 0.6] * down]
+    figure = styles.figure(width, sum(ratios))
+    grid = figure.add_gridspec(1 + down, across, height_ratios=ratios)
+    axis = figure.add_subplot(grid[0, :])
+    groups = [(0.0, names[0], images[:, None], None)]
     for i, (name, space) in enumerate(spaces.items()):
-        first = 1 + GAP + i * (k + GAP)
-        for j in range(k):
-            text = f"{names[1]} in\n{name}" if not j else f"{j + 1}."
-            distances = [f"{d:.3g}" for d in space.distances[:, j]]
-            _column(axis, first + j, space.images[:, j], distances, text)
-    axis.set(xlim=(-0.05, wide), ylim=(high, -0.55), aspect="equal")
-    axis.set_axis_off()
-    axis.set_title(fill(title, int(11 * left)), fontsize=10)
-    axes = charts.subplots(len(spaces), 1, squeeze=False)[:, 0]
-    for axis, (name, space) in zip(axes, spaces.items(), strict=True):
-        _distribution(axis, space, f"distance to the nearest in {name}, {space.unit}")
+        left = 1 + GAP + i * (k + GAP)
+        groups.append((left, f"{names[1]} in {name}", space.images, space.distances))
+    for left, name, some, distances in groups:
+        middle = left + some.shape[1] / 2 - 0.03
+        text = texts.wrap(name, some.shape[1] * cell, size)
+        axis.text(middle, -0.08, text, ha="center", va="bottom", fontsize=size)
+        for i, j in np.ndindex(some.shape[:2]):
+            x, y = left + j, i * (1 + foot)
+            box = (x, x + 0.94, y + 0.94, y)
+            axis.imshow(colours(shaded(some[i, j])), extent=box)
+            if distances is not None:
+                place = {"ha": "center", "va": "top", "fontsize": size}
+                axis.text(x + 0.47, y + 0.97, f"{distances[i, j]:.2g}", **place)
+    axis.set(xlim=(-0.05, wide), ylim=(n * (1 + foot), -head), aspect="equal")
+    axis.set(xticks=[], yticks=[], title=title)
+    axis.spines[:].set_visible(False)
+    charts = []
+    for i, (name, space) in enumerate(spaces.items()):
+        charts.append(figure.add_subplot(grid[1 + i // across, i % across]))
+        label = f"distance to the nearest in {name}, {space.unit}"
+        _distribution(charts[-1], space, label)
+    styles.legend_of(figure, charts)
     save_figure(path, figure)
-
-
-def _column(
-    axis: Any, left: float, images: np.ndarray, feet: Sequence[str], name: str
-) -> None:
-    axis.text(left + 0.47, -0.08, name, ha="center", va="bottom", fontsize=8)
-    for i, image in enumerate(images):
-        top = i * (1 + FOOT)
-        box = (left, left + 0.94, top + 0.94, top)
-        grey = {"cmap": "gray", "vmin": 0, "vmax": 255, "interpolation": "nearest"}
-        axis.imshow(squeeze(image), extent=box, **grey)
-        if feet:
-            axis.text(
-                left + 0.47, top + 0.97, feet[i], ha="center", va="top", fontsize=8
-            )
 
 
 def _distribution(axis: Any, space: Space, xlabel: str) -> None:
@@ -88,15 +90,11 @@ def _distribution(axis: Any, space: Space, xlabel: str) -> None:
         weights = np.full(len(some), 100 / len(some))
         style = {"weights": weights, "label": f"{name} ({len(some):,})"}
         if i:
-            style |= {"histtype": "step", "color": styles.COLOURS[i], "linewidth": 1.8}
+            style |= {"histtype": "step", "color": styles.COLOURS[i], "linewidth": 1.5}
         else:
             style |= {"color": "0.75"}
         axis.hist(some, bins, **style)
     line = {"color": "black", "linestyle": "dashed", "linewidth": 1.0}
     axis.axvline(space.threshold, label="threshold", **line)
-    axis.set(xlabel=xlabel, ylabel="share of images, %")
-    whole = space.title.replace(" %", "\u00a0%").splitlines()
-    lines = [fill(line, 52, break_on_hyphens=False) for line in whole]
-    axis.set_title("\n".join(lines), fontsize=9)
-    axis.margins(y=0.45)  # room for the legend
-    axis.legend(fontsize=8, loc="upper right")
+    title = space.title.replace(" %", "\u00a0%")
+    axis.set(xlabel=xlabel, ylabel="share of images, %", title=title)

@@ -48,7 +48,7 @@ def tile(
 
 def shaded(images: np.ndarray) -> np.ndarray:
     """u8[..., c] as the page has them: with `invert` grey ones dark on white."""
-    return 255 - images if page().invert else images
+    return 255 - images if page().invert and images.shape[-1] == 1 else images
 
 
 @styles.drawn
@@ -91,17 +91,19 @@ def save_rows(
 
     On a page of columns some columns are left out, evenly, if not all fit.
 
-    Args: rows: name -> u8[n, h, w, c]; the cells that a shorter row lacks stay white.
+    Args: rows: name -> u8[n, h, w, c]; the cells that a shorter row lacks stay white,
+          and grey rows may stand beside rows in colour.
           columns: a name for each image of the longest row, or none.
           cell: inches per image.  group: number of rows drawn close together.
     """
     n = max(len(images) for images in rows.values())
     kept, cell = _fitting(path, n, cell, margin([*rows])[1])
-    blank = np.full_like(next(iter(rows.values()))[:1], 255)
-    cells = [
-        np.concatenate([shaded(r), *[blank] * (n - len(r))])[kept]
-        for r in rows.values()
-    ]
+    channels = max(images.shape[-1] for images in rows.values())
+    cells = []
+    for images in rows.values():
+        images = np.broadcast_to(shaded(images), (*images.shape[:-1], channels))
+        blank = np.full_like(images[:1], 255)
+        cells.append(np.concatenate([images, *[blank] * (n - len(images))])[kept])
     n = len(kept)
     # all cells are one image in one axis, because a hundred axes take many seconds
     strips = [tile(row, columns=n, gap=2)[2:] for row in cells]

@@ -8,8 +8,9 @@ from matplotlib import patheffects
 from matplotlib.colors import PowerNorm
 
 from jaxdiff.plots import styles
-from jaxdiff.plots.pictures import tile
-from jaxdiff.plots.saving import save_figure, squeeze
+from jaxdiff.plots.latents import move_apart
+from jaxdiff.plots.pictures import shaded, tile
+from jaxdiff.plots.saving import colours, save_figure
 
 
 class Walks(NamedTuple):
@@ -28,6 +29,7 @@ class Walks(NamedTuple):
     lines: np.ndarray
 
 
+@styles.drawn
 def save_planes(
     path: Path, panels: dict[str, tuple[np.ndarray, np.ndarray]], ticks: int = 5
 ) -> None:
@@ -36,23 +38,20 @@ def save_planes(
     Args: panels: title -> (u8[k, k, h, w, c], the values f[2, k] of the two numbers).
           Rows of images rise with the second number, so the first row is the lowest.
     """
-    figure = styles.figure(6.4 * len(panels), 6.9)
-    axes = figure.subplots(1, len(panels), squeeze=False)[0]
+    figure, axes = styles.panels(len(panels), 6.4, 1.0)
     for axis, (title, (images, values)) in zip(axes, panels.items(), strict=True):
         k, h, w = images.shape[1:4]
-        sheet = tile(
-            images[::-1].reshape(-1, *images.shape[2:]), columns=k, gap=0, scale=1
-        )
-        axis.imshow(squeeze(sheet), cmap="gray", vmin=0, vmax=255)
+        rows = shaded(images[::-1].reshape(-1, *images.shape[2:]))
+        axis.imshow(colours(tile(rows, columns=k, gap=0, scale=1)))
         at = np.linspace(0, k - 1, min(ticks, k)).round().astype(int)
         x, y = ([f"{v:.2g}" for v in numbers[at]] for numbers in values)
         axis.set_xticks((at + 0.5) * w - 0.5, x)
         axis.set_yticks((k - at - 0.5) * h - 0.5, y)
-        axis.set(xlabel="z 1", ylabel="z 2")
-        axis.set_title(title, fontsize=10)
+        axis.set(xlabel="z 1", ylabel="z 2", title=title)
     save_figure(path, figure)
 
 
+@styles.drawn
 def save_walks(
     path: Path, panels: dict[str, Walks], *, axes_names: tuple[str, str]
 ) -> None:
@@ -60,27 +59,32 @@ def save_walks(
 
     Grey is the square root of the density, so that few codes are seen too.
     """
-    figure = styles.figure(6.2 * len(panels), 6.4)
-    axes = figure.subplots(1, len(panels), squeeze=False)[0]
-    outline = [patheffects.withStroke(linewidth=3, foreground="white")]
+    figure, axes = styles.panels(len(panels), 5.4, 1.0)
+    outline = [patheffects.withStroke(linewidth=2.5, foreground="white")]
+    named = []
     for axis, (title, some) in zip(axes, panels.items(), strict=True):
         extent = (some.low[0], some.high[0], some.low[1], some.high[1])
         # the darkest grey is no black, on which coloured arrows are hard to see
         norm = PowerNorm(0.5, vmin=0.0, vmax=2.5 * float(some.density.max()))
         grey = {"cmap": "Greys", "norm": norm, "interpolation": "bilinear"}
         axis.imshow(some.density, origin="lower", extent=extent, aspect="auto", **grey)
-        for name, (x, y) in some.centres.items():
-            text = axis.text(x, y, name, ha="center", va="center", color="0.35")
+        texts = [
+            axis.text(x, y, name, ha="center", va="center", color="0.35")
+            for name, (x, y) in some.centres.items()
+        ]
+        for text in texts:
             text.set_path_effects(outline)
+        named.append(texts)
         for i, (start, end) in enumerate(some.lines):
             colour = styles.COLOURS[i % len(styles.COLOURS)]
-            arrow = {"arrowstyle": "-|>", "color": colour, "lw": 2.0, "shrinkA": 0}
+            arrow = {"arrowstyle": "-|>", "color": colour, "lw": 1.5, "shrinkA": 0}
             axis.annotate("", end, start, arrowprops={**arrow, "shrinkB": 0})
-            mark = {"color": colour, "markersize": 5, "label": f"walk {i + 1}"}
+            mark = {"color": colour, "label": f"walk {i + 1}"}
             axis.plot(*start, "o", **mark)
         axis.set(xlim=extent[:2], ylim=extent[2:])
-        axis.set(xlabel=axes_names[0], ylabel=axes_names[1])
-        axis.set_title(title, fontsize=10)
-    handles = axes[0].get_legend_handles_labels()
-    figure.legend(*handles, loc="outside lower center", ncols=8)
+        axis.set(xlabel=axes_names[0], ylabel=axes_names[1], title=title)
+    styles.legend_of(figure, axes)
+    figure.draw_without_rendering()
+    for texts in named:
+        move_apart(texts)
     save_figure(path, figure)

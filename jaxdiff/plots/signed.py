@@ -18,8 +18,3 @@ def signed_pixels(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     else:
         colours = 0.5 + 0.5 * scaled
     return (255 * colours).round().astype(np.uint8), largest
-
-
-def in_colour(pixels: np.ndarray) -> np.ndarray:
-    """u8[..., 1 or 3] -> u8[..., 3]: what is grey, as a colour."""
-    return np.broadcast_to(pixels, (*pixels.shape[:-1], 3))

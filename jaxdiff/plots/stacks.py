@@ -4,10 +4,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+import matplotlib as mpl
 import numpy as np
-from matplotlib.ticker import LogLocator, NullFormatter
 
-from jaxdiff.plots import styles
+from jaxdiff.plots import styles, texts
 from jaxdiff.plots.saving import save_figure
 
 
@@ -22,6 +22,7 @@ class Panel(NamedTuple):
     log: bool = False
 
 
+@styles.drawn
 def save_stack(
     path: Path,
     panels: Sequence[Panel],
@@ -30,24 +31,31 @@ def save_stack(
     title: str = "",
     shaded: tuple[float, float] | None = None,
 ) -> None:
-    """Draw panels of lines, with their errors, under a title.
+    """Draw panels of lines, with their errors, below their names.
 
     shaded: a range of x that the title is about.
     """
-    figure = styles.figure(6.0, 2.3 * len(panels) + 0.7)
-    axes = figure.subplots(len(panels), 1, sharex=True, squeeze=False)[:, 0]
-    for axis, panel in zip(axes, panels, strict=True):
+    width, size = styles.width(6.0), mpl.rcParams["legend.fontsize"]
+    wrapped = [
+        {name: texts.wrap(name, width - 1.2, size) for name in panel.lines}
+        for panel in panels
+    ]
+    above = [sum(texts.height_of(t, size) for t in w.values()) for w in wrapped]
+    top, high = styles.height_of_title(title, width), max(0.3 * width, 1.2)
+    figure = styles.figure(width, sum(above) + (high + 0.2) * len(panels) + top + 0.3)
+    axes = figure.subplots(len(panels), sharex=True, squeeze=False)[:, 0]
+    for axis, panel, named in zip(axes, panels, wrapped, strict=True):
         for name, style in styles.of_lines([*panel.lines]).items():
-            _draw_line(axis, panel.lines[name], label=name, **style)
+            _draw_line(axis, panel.lines[name], label=named[name], **style)
         if panel.log:
             _set_log(axis, [y for x, y, *_ in panel.lines.values() if len(x) > 1])
         if shaded:
             axis.axvspan(*shaded, color="0.5", alpha=0.2, linewidth=0)
         axis.set_ylabel(panel.ylabel)
-        axis.grid(alpha=0.3, which="major")
-        axis.legend(fontsize=8)
+        axis.grid()
+        axis.legend(loc="lower left", bbox_to_anchor=(0.0, 1.0))
     axes[-1].set_xlabel(xlabel)
-    figure.suptitle(title, fontsize=10)
+    figure.suptitle(title)
     figure.align_ylabels(axes)
     save_figure(path, figure)
 
@@ -58,10 +66,7 @@ def _set_log(axis, lines):
     low, high = values.min() / 1.5, values.max() * 1.5
     axis.set_yscale("log")
     axis.set_ylim(low, high)
-    if high < 100 * low:  # so few powers of ten that other ticks need numbers too
-        axis.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
-        axis.yaxis.set_major_formatter("{x:g}")
-        axis.yaxis.set_minor_formatter(NullFormatter())
+    styles.write_numbers(axis.yaxis)
 
 
 def _draw_line(axis, line, *, color, **style):

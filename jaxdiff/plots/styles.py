@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
 
 import matplotlib as mpl
+import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.axis import Axis
+from matplotlib.axis import Axis, XAxis
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, NullFormatter
 
@@ -33,6 +34,8 @@ DASHES = ("solid", "dashed", "dotted")
 ON_SCREEN = 1.2
 # Of a figure whose width is cut to a column: height / width, at least.
 FLATTEST = 0.62
+# A logarithmic axis over a smaller ratio than this has too few ticks to read.
+DECADE = 10.0
 Args = ParamSpec("Args")
 Out = TypeVar("Out")
 
@@ -79,15 +82,54 @@ def figure(width: float, height: float) -> Figure:
     return Figure(figsize=(width, height), layout="constrained")
 
 
+def height_of_title(title: str, width: float) -> float:
+    """Inches of a figure's title, which is wrapped to the figure's width."""
+    size = mpl.rcParams["figure.titlesize"]
+    return texts.height_of(texts.wrap(title, width, size), size) if title else 0.0
+
+
+def panels(
+    num: int,
+    natural: float,
+    high: float,
+    *,
+    least: float = 3.0,
+    most: int = 2,
+    above: float = 0.3,
+    **share: Any,
+) -> tuple[Figure, list[Axes]]:
+    """A figure of `num` panels in as many rows as the page's width makes of them.
+
+    Each is `natural` inches wide, or on a page at least `least`, and `high` times as
+    high; most: in a row.  above: inches for titles.  share: of Figure.subplots
+    """
+    columns = across(num, least, most)
+    wide, rows = width(natural * columns) / columns, -(-num // columns)
+    whole = figure(wide * columns, rows * (high * wide + 0.3) + above)
+    axes = [*whole.subplots(rows, columns, squeeze=False, **share).flat]
+    for axis in axes[num:]:
+        axis.set_visible(False)
+    return whole, axes[:num]
+
+
 def write_numbers(axis: Axis) -> None:
     """At 1, 2, 5, 10, 20 ... of a logarithmic axis, along a long x axis at 1, 10 ...;
     instead of powers, whose exponents are too small to read.
     """
     low, high = axis.get_view_interval()
-    few = axis.axis_name == "x" and high > 100 * low
+    few = isinstance(axis, XAxis) and high > 100 * low
     axis.set_major_locator(LogLocator(subs=(1,) if few else (1, 2, 5)))
     axis.set_major_formatter("{x:g}")
     axis.set_minor_formatter(NullFormatter())
+
+
+def scale(axis: Axis, values: Any) -> None:
+    """Logarithmic with written numbers where values of the axis span a decade."""
+    values = np.asarray(values, float)
+    if 0 < DECADE * values.min() <= values.max():
+        axes, x = axis.axes, isinstance(axis, XAxis)
+        (axes.set_xscale if x else axes.set_yscale)("log")
+        write_numbers(axis)
 
 
 def legend(

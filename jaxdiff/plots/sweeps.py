@@ -4,8 +4,7 @@ from pathlib import Path
 
 import numpy as np
 
-from jaxdiff.plots import styles
-from jaxdiff.plots.curves import DECADE
+from jaxdiff.plots import styles, texts
 from jaxdiff.plots.saving import save_figure
 
 # Points are marked on lines of fewer; values are ticks if they are no more.
@@ -14,6 +13,7 @@ FEW, MOST_TICKS = 20, 6
 Series = tuple[list[float | str], np.ndarray, np.ndarray]
 
 
+@styles.drawn
 def save_swept(
     path: Path, panels: dict[str, dict[str, Series]], *, xlabel: str
 ) -> None:
@@ -26,10 +26,18 @@ def save_swept(
     names = [*first]
     numeric = all(isinstance(x, int | float) for s in first.values() for x in s[0])
     rows = list(dict.fromkeys(str(x) for some in first.values() for x in some[0]))
-    side = 0.09 * max(map(len, rows)) * (not numeric)
-    height = 3.4 if numeric else 1.2 + 0.32 * len(rows) + 0.08 * len(rows) * len(names)
-    figure = styles.figure(side + 3.9 * len(panels), height)
-    axes = figure.subplots(1, len(panels), sharey=not numeric, squeeze=False)[0]
+    across = styles.across(len(panels), 2.5, 3)
+    down, line = -(-len(panels) // across), 1.5 * texts.small() / 72
+    side = 0.0 if numeric else max(texts.width_of(row, texts.small()) for row in rows)
+    width = styles.width(side + (3.9 if len(panels) > 1 else 5.5) * across)
+    high = 0.7 * width / across
+    if not numeric:
+        high = 0.6 + line * len(rows) * (1 + 0.6 * len(names))
+    figure = styles.figure(width, down * high)
+    grid = figure.subplots(down, across, sharey=not numeric, squeeze=False)
+    axes = grid.flat[: len(panels)]
+    for axis in grid.flat[len(panels) :]:
+        axis.set_visible(False)
     for axis, (label, some) in zip(axes, panels.items(), strict=True):
         if numeric:
             _lines(axis, some)
@@ -37,17 +45,18 @@ def save_swept(
         else:
             _points(axis, some, rows)
             axis.set(xlabel=label)
-        axis.grid(alpha=0.3, which="both" if numeric else "major")
+        axis.grid(which="both" if numeric else "major")
     if not numeric:
         axes[0].set_yticks(range(len(rows)), rows)
         axes[0].invert_yaxis()
-        axes[0].set(ylabel=xlabel)
+        for first in axes[::across]:
+            first.set_ylabel(xlabel)
     if len(names) > 1:
-        handles = axes[0].get_legend_handles_labels()
-        figure.legend(*handles, loc="outside upper center", ncols=min(len(names), 4))
+        styles.legend_of(figure, axes)
     save_figure(path, figure)
 
 
+@styles.drawn
 def save_losses(
     path: Path, lines: dict[str, list[tuple[np.ndarray, np.ndarray]]]
 ) -> None:
@@ -57,15 +66,14 @@ def save_losses(
     for name, style in styles.of_lines([*lines]).items():
         for i, (steps, losses) in enumerate(lines[name]):
             mark = "o" if len(steps) < FEW else None
-            how = {"marker": mark, "ms": 3, "lw": 1.2, **style}
-            axis.plot(steps, losses, label="" if i else name, **how)
+            axis.plot(steps, losses, marker=mark, label="" if i else name, **style)
     every = [float(y) for some in lines.values() for _, losses in some for y in losses]
-    if 0 < DECADE * min(every) < max(every):
-        axis.set_yscale("log")
-    axis.set(xlabel="optimiser step", ylabel="training loss, mean since the last point")
-    axis.grid(alpha=0.3, which="both")
+    styles.scale(axis.yaxis, every)
+    label = "training loss, mean since the last point (lower is better)"
+    axis.set(xlabel="optimiser step", ylabel=label)
+    axis.grid(which="both")
     if [*lines] != [""]:
-        figure.legend(loc="outside right upper")
+        styles.legend_of(figure, [axis])
     save_figure(path, figure)
 
 
@@ -74,9 +82,8 @@ def _lines(axis, some):
     for name, style in styles.of_lines([*some]).items():
         order = np.argsort(some[name][0])
         x, y, error = (np.asarray(part)[order] for part in some[name])
-        axis.errorbar(x, y, error, marker="o", ms=4, capsize=3, label=name, **style)
-    if min(every) > 0 and max(every) >= DECADE * min(every):
-        axis.set_xscale("log")
+        axis.errorbar(x, y, error, marker="o", label=name, **style)
+    styles.scale(axis.xaxis, every)
     values = sorted({*every})
     if len(values) <= MOST_TICKS:
         axis.set_xticks(values, [f"{x:g}" for x in values])
@@ -90,6 +97,6 @@ def _points(axis, some, rows):
     for place, (name, style) in zip(places, marks, strict=True):
         names, x, error = some[name]
         y = [rows.index(str(one)) + place for one in names]
-        axis.errorbar(x, y, xerr=error, ls="", ms=6, capsize=3, label=name, **style)
+        axis.errorbar(x, y, xerr=error, linestyle="", markersize=5, label=name, **style)
         if len(some) == 1 and len(rows) > 1:
             axis.axvline(x[0], color="0.5", linestyle="dashed", linewidth=1, zorder=0)

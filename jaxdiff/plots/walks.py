@@ -10,6 +10,7 @@ from jaxdiff.plots import styles
 from jaxdiff.plots.saving import save_figure
 
 
+@styles.drawn
 def save_walks(
     path: Path,
     x: np.ndarray,
@@ -26,29 +27,29 @@ def save_walks(
           centres, radii: f[k, 2] and f[k], of circles of radius 1 and 2 times this.
           titles: of the panels.
     """
-    across = -(-len(steps) // 2)
-    figure = styles.figure(2.5 * across, 6.0)
-    grid = figure.subplots(2, across, sharex=True, sharey=True)
+    how = {"least": 1.5, "most": -(-len(steps) // 2), "sharex": True, "sharey": True}
+    figure, axes = styles.panels(len(steps), 2.5, 1.0, above=0.5, **how)
     dots, path_colour = styles.COLOURS[0], styles.COLOURS[1]
     # in each direction as far as most walkers come: 2.8 standard deviations
     ends = np.concatenate([centres + k * radii[:, None] for k in (-2.8, 2.8)])
     low, high = ends.min(), ends.max()
     for axis, k, centre, radius, name in zip(
-        grid.flat, steps, centres, radii, titles, strict=False
+        axes, steps, centres, radii, titles, strict=True
     ):
-        axis.plot(*x[k].T, ".", ms=2.5, color=dots, alpha=0.4, mew=0, zorder=1)
-        axis.plot(*x[: k + 1, 0].T, lw=0.6, color=path_colour, zorder=2)
-        axis.plot(*x[k, 0], "o", ms=4, color=path_colour, zorder=4)
+        many = {"ms": 2.5, "color": dots, "alpha": 0.4, "mew": 0, "zorder": 1}
+        axis.plot(*x[k].T, ".", label="walkers", **many)
+        one = {"color": path_colour, "markevery": [-1], "zorder": 4, "lw": 0.6}
+        axis.plot(*x[: k + 1, 0].T, "-o", label="one walk", **one)
         for times in (1, 2):
-            circle = Circle(tuple(centre), times * radius, fill=False, lw=1.1, zorder=3)
+            circle = Circle(tuple(centre), times * radius, fill=False, zorder=3)
             axis.add_patch(circle)
-        axis.plot(*x[0, 0], "+", ms=9, mew=1.5, color="black", zorder=5)
+        about = "circles: alpha_t x0 ± 1 and 2 sigma_t"
+        axis.plot([], [], "o", mfc="none", ms=6, color="black", label=about)
+        axis.plot(*x[0, 0], "+", ms=7, mew=1.5, color="black", label="x0", zorder=5)
         axis.set(aspect="equal", xlim=(low, high), ylim=(low, high))
-        axis.set_title(name, fontsize=9)
-    figure.supxlabel("first coordinate of x_t", fontsize=9)
-    figure.supylabel("second coordinate of x_t", fontsize=9)
-    legend = (
-        "dots: walkers; circles: alpha_t x0 ± 1 and 2 sigma_t; +: x0; line: one walk"
-    )
-    figure.suptitle(f"{title}\n{legend}", fontsize=10)
+        axis.set_title(name)
+    figure.supxlabel("first coordinate of x_t")
+    figure.supylabel("second coordinate of x_t")
+    figure.suptitle(title)
+    styles.legend_of(figure, axes[:1])
     save_figure(path, figure)

@@ -52,5 +52,4 @@ def test_the_terms_of_a_loss_and_its_epochs_are_drawn(drawn, tmp_path):
         assert image.width > 1.5 * drawn["one"].shape[1]
     with Image.open(tmp_path / "epochs.png") as image:
         pixels = np.asarray(image.convert("L"), np.int32)
-    assert pixels.shape == drawn["one"].shape
     assert pixels.shape[1] == drawn["one"].shape[1]

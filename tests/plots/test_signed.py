@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from jaxdiff.plots.signed import in_colour, signed_pixels
+from jaxdiff.plots.signed import signed_pixels
 
 
 def test_grey_gradients_run_from_blue_over_white_to_red():
@@ -22,10 +22,3 @@ def test_colours_have_their_own_channel_and_nothing_is_grey():
     np.testing.assert_array_equal(signed_pixels(values)[0], 128)
     values[0, 0, 0] = [2.0, -2.0, 0.0]
     np.testing.assert_array_equal(signed_pixels(values)[0][0, 0, 0], [255, 0, 128])
-
-
-def test_grey_images_stand_beside_colours():
-    grey = np.arange(4, dtype=np.uint8).reshape(1, 2, 2, 1)
-    np.testing.assert_array_equal(in_colour(grey), np.repeat(grey, 3, axis=-1))
-    colour = np.zeros((2, 2, 3), np.uint8)
-    np.testing.assert_array_equal(in_colour(colour), colour)

@@ -23,7 +23,7 @@ from jaxdiff.arrays import Array
 from jaxdiff.diffusion import guidance
 from jaxdiff.metrics.averages import average
 from jaxdiff.plots import pictures
-from jaxdiff.plots.signed import in_colour, signed_pixels
+from jaxdiff.plots.signed import signed_pixels
 from jaxdiff.runs.plot.diffusion import corrupt
 from jaxdiff.runs.plot.spec import (
     Numbers,
@@ -134,11 +134,11 @@ def _rows(request, g, shown):
     names, rows = request.names("image", g.labels, shown), {}
     for i, name in enumerate(names):
         one = {f"{name}: x_t": g.x_t[:, i], f"x0 of x_t, {i + 1}": g.x0[0, :, i]}
-        one = {k: in_colour(pixels(v)) for k, v in one.items()}
+        one = {k: pixels(v) for k, v in one.items()}
         one[f"gradient, {i + 1}"] = colours[:, i]
         for scale, x0 in zip(SCALES, g.x0[1:], strict=True):
-            one[f"guided x0, scale {scale:g}, {i + 1}"] = in_colour(pixels(x0[:, i]))
-        one[f"x_t + {STEP:.0%} gradient, {i + 1}"] = in_colour(pixels(g.moved[:, i]))
+            one[f"guided x0, scale {scale:g}, {i + 1}"] = pixels(x0[:, i])
+        one[f"x_t + {STEP:.0%} gradient, {i + 1}"] = pixels(g.moved[:, i])
         rows |= one
     return rows
 
@@ -198,5 +198,6 @@ SPECS = {
         needs=always(("sampler", "label")),
         sets=tuple(name for name in schema.FIELDS["sampler"] if name not in READ),
         misfit=_misfit,
+        pixels=True,
     )
 }

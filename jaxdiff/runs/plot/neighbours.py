@@ -127,7 +127,7 @@ def in_words(counted: copies.Copies, held: str) -> str:
     share, error = 100 * counted.share, 100 * counted.error
     return (
         f"{share:.3g} ± {error:.2g} % of samples are nearer than the nearest "
-        f"{100 * counted.expected:.2g} % of {held} (p = {counted.p:.2g})"
+        f"{100 * counted.expected:.3g} % of {held} (p = {counted.p:.2g})"
     )
 
 
@@ -151,6 +151,11 @@ def _few(request: PlotRequest) -> str:
 
 SPECS: dict[str, Any] = {
     "neighbours": PlotSpec(
-        draw_neighbours, data=("images",), quick=False, needs=_needs, misfit=_few
+        draw_neighbours,
+        data=("images",),
+        quick=False,
+        needs=_needs,
+        misfit=_few,
+        pixels=True,
     )
 }

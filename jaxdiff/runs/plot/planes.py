@@ -146,6 +146,6 @@ _spec = partial(
     PlotSpec, data=("images",), task="autoencoder", needs=always(("params",)), pairs=1
 )
 SPECS = {
-    "sheet": _spec(draw_sheet, misfit=_not_two),
+    "sheet": _spec(draw_sheet, misfit=_not_two, pixels=True),
     "walks": _spec(draw_walks, misfit=no_plane),
 }

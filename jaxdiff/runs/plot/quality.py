@@ -45,23 +45,21 @@ MANY, ENOUGH, MOST_REAL = 2000, 20, 10_000
 
 def draw_nfe(request: PlotRequest, path: Path) -> Numbers:
     """Frechet distance over NFE, a line for each solver; many are in panels by order
-    and noise. A second picture beside it, nfe_seconds.png, is over seconds per sample.
+    and noise. Below, the same is over seconds per sample.
     """
     rows, sampler = distances_by_nfe(request), request.run.config.sampler
     num = request.num or MANY
     frechet = titles.title("frechet").axis(f"{num} samples")
-    over = {"nfe": "NFE", "seconds": "seconds per sample (warm)"}
-    for cost, label in over.items():
-        panels = {title: {} for title in PANELS}
-        if few := len(rows) <= FEW_LINES:
-            panels = {f"{len(rows)} solvers": {}}
-        for name, some in rows.items():
-            title = [*panels][0 if few else _panel(name)]
-            values = np.array([[row[cost], row["frechet"]] for row in some]).T
-            panels[title][name] = values[0], values[1]
-        names = {"xlabel": label, "ylabel": frechet}
-        file = path if cost == "nfe" else path.with_stem(f"{path.stem}_{cost}")
-        curves.save_panels(file, {k: v for k, v in panels.items() if v}, **names)
+    panels = {title: {} for title in PANELS}
+    if few := len(rows) <= FEW_LINES:
+        panels = {f"{len(rows)} solver{'s' * (len(rows) > 1)}": {}}
+    for name, some in rows.items():
+        title = [*panels][0 if few else _panel(name)]
+        values = [[row[k] for row in some] for k in ("frechet", "nfe", "seconds")]
+        panels[title][name] = (*np.array(values),)
+    shown = {k: v for k, v in panels.items() if v}
+    xlabels = ("NFE", "seconds per sample (warm)")
+    curves.save_panels(path, shown, xlabels=xlabels, ylabel=frechet)
     figures = {"grid": sampler.grid, "guidance": sampler.guidance, "solvers": rows}
     return {"samples": num, "seed": request.seed, **figures}
 
