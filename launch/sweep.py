@@ -27,7 +27,7 @@ from pathlib import Path
 from absl import flags
 from ml_collections import config_flags
 
-from launch import cli
+from launch import cli, pages
 from launch.printing import print_rows
 
 CONFIG = config_flags.DEFINE_config_file(
@@ -55,6 +55,7 @@ SLURM = flags.DEFINE_bool("slurm", False, "Write a script of a SLURM array inste
 COLLECT = flags.DEFINE_bool(
     "collect", False, "Make table and pictures of what is there."
 )
+pages.define()
 
 MODES = ("only", "slurm", "collect")
 

@@ -47,6 +47,7 @@ TITLES = {
     ),
     "bpd": Title("bits per dimension"),
     "loss": Title("loss"),
+    "x0_mae": Title("mean absolute error of x0"),
 }
 
 

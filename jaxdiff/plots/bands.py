@@ -52,7 +52,7 @@ def save_bands(
     style = styles.of_lines([*dict.fromkeys(names)])
     num = len(panels) + 1
     above = styles.height_of_title(title, styles.width(3.5 * num))
-    figure, (*axes, last) = styles.panels(num, 3.5, 0.8, most=num, above=above)
+    figure, (*axes, last) = styles.panels(num, 3.5, 0.65, most=num, above=above)
     for axis, panel in zip(axes, panels, strict=True):
         for mark in marks:
             axis.axvline(mark, color="0.7", lw=0.8, ls="dotted", zorder=0)

@@ -27,7 +27,7 @@ def save_maps(
     path: Path, maps: Sequence[Map], *, colours: str, title: str = ""
 ) -> None:
     """Draw maps, blue at -1 and red at 1, over the scale of what `colours` names."""
-    figure, axes = styles.panels(len(maps), 4.2, 0.9, above=0.9)
+    figure, axes = styles.panels(len(maps), 4.2, 0.8, above=0.9)
     for axis, each in zip(axes, maps, strict=True):
         how: dict[str, Any] = {"origin": "lower", "extent": (0, 1, 0, 1)}
         if each.names:
@@ -37,6 +37,7 @@ def save_maps(
         image = axis.imshow(each.values, cmap="RdBu_r", vmin=-1, vmax=1, **how)
         axis.set(xlabel=each.axis, ylabel=each.axis, title=each.title)
     place = {"location": "bottom", "fraction": 0.05, "aspect": 30, "pad": 0.02}
-    figure.colorbar(image, ax=axes, label=colours, **place)
+    ticks = (-1, -0.5, 0, 0.5, 1)
+    figure.colorbar(image, ax=axes, label=colours, ticks=ticks, **place)
     figure.suptitle(title)
     save_figure(path, figure)

@@ -52,11 +52,11 @@ def save_neighbours(
     cell, line = min(CELL, 0.95 * width / wide), texts.height_of("", size)
     foot, head = 1.15 * line / cell, (2 * line + 0.05) / cell
     high = (n * (1 + foot) + head) * cell
-    ratios = [high + 0.4, *[0.62 * width / across + 0.6] * down]
+    ratios = [high + 0.4, *[0.45 * width / across + 0.9] * down]
     figure = styles.figure(width, sum(ratios))
     grid = figure.add_gridspec(1 + down, across, height_ratios=ratios)
     axis = figure.add_subplot(grid[0, :])
-    groups = [(0.0, names[0], images[:, None], None)]
+    groups: list[Any] = [(0.0, names[0], images[:, None], None)]
     for i, (name, space) in enumerate(spaces.items()):
         left = 1 + GAP + i * (k + GAP)
         groups.append((left, f"{names[1]} in {name}", space.images, space.distances))

@@ -38,13 +38,13 @@ def save_planes(
     Args: panels: title -> (u8[k, k, h, w, c], the values f[2, k] of the two numbers).
           Rows of images rise with the second number, so the first row is the lowest.
     """
-    figure, axes = styles.panels(len(panels), 6.4, 1.0)
+    figure, axes = styles.panels(len(panels), 6.4, 0.95)
     for axis, (title, (images, values)) in zip(axes, panels.items(), strict=True):
         k, h, w = images.shape[1:4]
         rows = shaded(images[::-1].reshape(-1, *images.shape[2:]))
         axis.imshow(colours(tile(rows, columns=k, gap=0, scale=1)))
         at = np.linspace(0, k - 1, min(ticks, k)).round().astype(int)
-        x, y = ([f"{v:.2g}" for v in numbers[at]] for numbers in values)
+        x, y = ([f"{v:.3g}" for v in numbers[at]] for numbers in values)
         axis.set_xticks((at + 0.5) * w - 0.5, x)
         axis.set_yticks((k - at - 0.5) * h - 0.5, y)
         axis.set(xlabel="z 1", ylabel="z 2", title=title)
@@ -60,7 +60,7 @@ def save_walks(
     Grey is the square root of the density, so that few codes are seen too.
     """
     figure, axes = styles.panels(len(panels), 5.4, 1.0)
-    outline = [patheffects.withStroke(linewidth=2.5, foreground="white")]
+    outline = patheffects.withStroke(linewidth=2.5, foreground="white")
     named = []
     for axis, (title, some) in zip(axes, panels.items(), strict=True):
         extent = (some.low[0], some.high[0], some.low[1], some.high[1])
@@ -73,14 +73,13 @@ def save_walks(
             for name, (x, y) in some.centres.items()
         ]
         for text in texts:
-            text.set_path_effects(outline)
+            text.set_path_effects([outline])
         named.append(texts)
         for i, (start, end) in enumerate(some.lines):
             colour = styles.COLOURS[i % len(styles.COLOURS)]
             arrow = {"arrowstyle": "-|>", "color": colour, "lw": 1.5, "shrinkA": 0}
             axis.annotate("", end, start, arrowprops={**arrow, "shrinkB": 0})
-            mark = {"color": colour, "label": f"walk {i + 1}"}
-            axis.plot(*start, "o", **mark)
+            axis.plot(*start, "o", color=colour, label=f"walk {i + 1}")
         axis.set(xlim=extent[:2], ylim=extent[2:])
         axis.set(xlabel=axes_names[0], ylabel=axes_names[1], title=title)
     styles.legend_of(figure, axes)

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -31,7 +32,7 @@ def save_shares(
     across = styles.across(2, 3.0, 2)
     high = 4.2 if across == 2 else 1.5 * styles.width(0.0)
     figure = styles.figure(styles.width(wide + 6.0), high)
-    ratios = {"width_ratios": (wide, 6.0)} if across == 2 else {}
+    ratios: Any = {"width_ratios": (wide, 6.0)} if across == 2 else {}
     left, right = figure.subplots(2 // across, across, **ratios)
     at, width = np.arange(len(names)), 0.8 / len(bars)
     for i, (name, (share, error)) in enumerate(bars.items()):

@@ -36,6 +36,8 @@ ON_SCREEN = 1.2
 FLATTEST = 0.62
 # A logarithmic axis over a smaller ratio than this has too few ticks to read.
 DECADE = 10.0
+# Of a horizontal axis, at least, for three numbers in a decade.
+INCHES = 0.75
 Args = ParamSpec("Args")
 Out = TypeVar("Out")
 
@@ -113,11 +115,12 @@ def panels(
 
 
 def write_numbers(axis: Axis) -> None:
-    """At 1, 2, 5, 10, 20 ... of a logarithmic axis, along a long x axis at 1, 10 ...;
+    """At 1, 2, 5, 10, 20 ... of a logarithmic axis, at 1, 10 ... of a narrow x axis;
     instead of powers, whose exponents are too small to read.
     """
     low, high = axis.get_view_interval()
-    few = isinstance(axis, XAxis) and high > 100 * low
+    room = axis.axes.get_window_extent().width / axis.axes.figure.dpi
+    few = isinstance(axis, XAxis) and room < np.log10(high / low) * INCHES
     axis.set_major_locator(LogLocator(subs=(1,) if few else (1, 2, 5)))
     axis.set_major_formatter("{x:g}")
     axis.set_minor_formatter(NullFormatter())

@@ -48,7 +48,7 @@ def save_swept(
         axis.grid(which="both" if numeric else "major")
     if not numeric:
         axes[0].set_yticks(range(len(rows)), rows)
-        axes[0].invert_yaxis()
+        axes[0].set_ylim(len(rows) - 0.5, -0.5)
         for first in axes[::across]:
             first.set_ylabel(xlabel)
     if len(names) > 1:
@@ -86,7 +86,7 @@ def _lines(axis, some):
     styles.scale(axis.xaxis, every)
     values = sorted({*every})
     if len(values) <= MOST_TICKS:
-        axis.set_xticks(values, [f"{x:g}" for x in values])
+        axis.set_xticks(values, [f"{x:.4g}" for x in values])
         axis.minorticks_off()
 
 

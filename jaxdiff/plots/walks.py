@@ -21,14 +21,14 @@ def save_walks(
     titles: Sequence[str],
     title: str = "",
 ) -> None:
-    """Draw where walkers are after some of their steps, and the first one's path.
+    """Draw where walkers x_t are after some of their steps, and the first one's path.
 
     Args: x: f[n + 1, walkers, 2], from the start on.  steps: k of them, rising.
           centres, radii: f[k, 2] and f[k], of circles of radius 1 and 2 times this.
           titles: of the panels.
     """
     how = {"least": 1.5, "most": -(-len(steps) // 2), "sharex": True, "sharey": True}
-    figure, axes = styles.panels(len(steps), 2.5, 1.0, above=0.5, **how)
+    figure, axes = styles.panels(len(steps), 2.5, 0.85, above=0.5, **how)
     dots, path_colour = styles.COLOURS[0], styles.COLOURS[1]
     # in each direction as far as most walkers come: 2.8 standard deviations
     ends = np.concatenate([centres + k * radii[:, None] for k in (-2.8, 2.8)])
@@ -37,7 +37,8 @@ def save_walks(
         axes, steps, centres, radii, titles, strict=True
     ):
         many = {"ms": 2.5, "color": dots, "alpha": 0.4, "mew": 0, "zorder": 1}
-        axis.plot(*x[k].T, ".", label="walkers", **many)
+        axis.plot(*x[k].T, ".", **many)
+        axis.plot([], [], "o", color=dots, label="walkers")
         one = {"color": path_colour, "markevery": [-1], "zorder": 4, "lw": 0.6}
         axis.plot(*x[: k + 1, 0].T, "-o", label="one walk", **one)
         for times in (1, 2):
@@ -48,8 +49,8 @@ def save_walks(
         axis.plot(*x[0, 0], "+", ms=7, mew=1.5, color="black", label="x0", zorder=5)
         axis.set(aspect="equal", xlim=(low, high), ylim=(low, high))
         axis.set_title(name)
-    figure.supxlabel("first coordinate of x_t")
-    figure.supylabel("second coordinate of x_t")
+        axis.set(xlabel="first coordinate", ylabel="second coordinate")
+        axis.label_outer()
     figure.suptitle(title)
     styles.legend_of(figure, axes[:1])
     save_figure(path, figure)

@@ -108,7 +108,7 @@ EXAMPLES: dict[str, Callable[[Path], None]] = {
         curves.save_panels,
         panels={
             title: {
-                name: (falling(1.0 + i)[1], X, X * 1e-4)
+                name: (falling(1.0 + i)[1], X, 0.03 * X)
                 for i, name in enumerate(SOLVERS)
             }
             for title in (
@@ -118,7 +118,7 @@ EXAMPLES: dict[str, Callable[[Path], None]] = {
                 "with noise on the way",
             )
         },
-        xlabels=("NFE", "seconds per sample (warm)"),
+        xlabels=("NFE", "ms per sample (warm)"),
         ylabel="Fréchet distance, 2000 samples (lower is better)",
     ),
     "curves.save_heat": partial(
@@ -236,7 +236,7 @@ EXAMPLES: dict[str, Callable[[Path], None]] = {
         ],
         xlabel="time t at which a step starts (0 is data, 1 is noise)",
         title="Each step's term is a weight times the error of one network: one loss, "
-        "at\nrandom t, trains all.",
+        "at random t, trains all.",
         shaded=(0.0, 0.1),
     ),
     "shares.save_shares": partial(
@@ -306,8 +306,12 @@ EXAMPLES: dict[str, Callable[[Path], None]] = {
         sweeps.save_swept,
         panels={
             label: {
-                f"cosine, {name}": ([*map(float, X)], y * X**-0.5, 0.1 * y * X**-0.5)
-                for name in SOLVERS[:3]
+                f"cosine, {name}": (
+                    [*map(float, X)],
+                    (y + i) * X**-0.5,
+                    0.1 * y * X**-0.5,
+                )
+                for i, name in enumerate(SOLVERS[:3])
             }
             for label, y in SWEPT.items()
         },

@@ -27,7 +27,7 @@ from jaxdiff.diffusion.losses import Objective
 from jaxdiff.diffusion.types import Denoise
 from jaxdiff.diffusion.weights import target_factor
 from jaxdiff.files import write_numbers
-from jaxdiff.metrics import transport
+from jaxdiff.metrics import titles, transport
 from jaxdiff.plots import bands
 from jaxdiff.runs.train import setup
 from jaxdiff.train.ema import primary
@@ -265,17 +265,17 @@ def _draw(path: Path, every: dict[str, list[dict]], edges: np.ndarray, title: st
     points = {n: estimate([v[distance] for v in some]) for n, some in every.items()}
     lines = {n: estimate(v) for n, v in zip(names, losses, strict=True)}
     ratio = {name: estimate(values) for name, values in ratios.items()}
-    kind = {"frechet": "Fréchet distance"}.get(distance, f"{distance} distance")
+    measure = titles.title(distance.split()[0]).axis("of samples")
     bands.save_bands(
         path,
         first["t"],
         [
-            bands.Lines("held-out loss", lines, log=True),
+            bands.Lines("held-out loss (lower is better)", lines, log=True),
             bands.Lines(
                 "loss of several networks / of one", ratio, log=True, level=1.0
             ),
         ],
-        bands.Bars(f"{kind}\nof samples (lower is better)", points),
+        bands.Bars(measure, points),
         xlabel="time t (0 is data, 1 is noise)\ndotted: edges of the networks",
         marks=edges.tolist(),
         title=title,

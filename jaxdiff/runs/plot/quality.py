@@ -45,7 +45,7 @@ MANY, ENOUGH, MOST_REAL = 2000, 20, 10_000
 
 def draw_nfe(request: PlotRequest, path: Path) -> Numbers:
     """Frechet distance over NFE, a line for each solver; many are in panels by order
-    and noise. Below, the same is over seconds per sample.
+    and noise. Below, the same is over the time per sample.
     """
     rows, sampler = distances_by_nfe(request), request.run.config.sampler
     num = request.num or MANY
@@ -55,10 +55,10 @@ def draw_nfe(request: PlotRequest, path: Path) -> Numbers:
         panels = {f"{len(rows)} solver{'s' * (len(rows) > 1)}": {}}
     for name, some in rows.items():
         title = [*panels][0 if few else _panel(name)]
-        values = [[row[k] for row in some] for k in ("frechet", "nfe", "seconds")]
-        panels[title][name] = (*np.array(values),)
+        values = [[row["frechet"], row["nfe"], 1e3 * row["seconds"]] for row in some]
+        panels[title][name] = (*np.array(values).T,)
     shown = {k: v for k, v in panels.items() if v}
-    xlabels = ("NFE", "seconds per sample (warm)")
+    xlabels = ("NFE", "ms per sample (warm)")
     curves.save_panels(path, shown, xlabels=xlabels, ylabel=frechet)
     figures = {"grid": sampler.grid, "guidance": sampler.guidance, "solvers": rows}
     return {"samples": num, "seed": request.seed, **figures}

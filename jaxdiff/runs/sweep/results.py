@@ -8,6 +8,7 @@ import numpy as np
 
 from jaxdiff.arrays import require
 from jaxdiff.files import write_text
+from jaxdiff.metrics import titles
 from jaxdiff.notes import in_words
 from jaxdiff.plots import sweeps
 from jaxdiff.runs.sweep.cases import CHANGE, SEED
@@ -15,12 +16,6 @@ from jaxdiff.runs.sweep.cases import CHANGE, SEED
 Row = dict[str, Any]
 # Columns of a row that are no figures of the model.
 ABOUT = ("case", "run", "step", "seeds", "parameters", "seconds", "state", "problem")
-NAMES = {"loss": "training loss", "frechet": "Frechet distance", "kid": "KID"}
-HIGHER = (
-    *("precision", "recall", "density", "coverage"),
-    *("inception_score", "label_accuracy"),
-)
-LOWER = ("loss", "x0_mae", "frechet", "kid", "sliced", "correlation_gap")
 
 
 def write(
@@ -141,11 +136,11 @@ def markdown(rows: list[dict[str, str]]) -> str:
 
 def label(figure: str) -> str:
     """A figure's name, and which direction of it is better."""
-    name = NAMES.get(figure, figure)
-    if figure in HIGHER:
-        return f"{name} (higher is better)"
-    lower = figure in LOWER or figure.endswith(("_loss", "_bpd"))
-    return f"{name} (lower is better)" if lower else name
+    if figure == "loss":
+        return titles.Title("training loss").axis()
+    if figure.endswith(("_loss", "_bpd")):
+        return titles.Title(figure).axis()
+    return titles.title(figure).axis() if figure in titles.TITLES else figure
 
 
 def _across(table, axes):
