@@ -36,8 +36,8 @@ ON_SCREEN = 1.2
 FLATTEST = 0.62
 # A logarithmic axis over a smaller ratio than this has too few ticks to read.
 DECADE = 10.0
-# Of a horizontal axis, at least, for three numbers in a decade.
-INCHES = 0.75
+# Inches of a decade, at least, for three numbers along x, and along y.
+WIDE, HIGH = 0.75, 0.45
 Args = ParamSpec("Args")
 Out = TypeVar("Out")
 
@@ -115,12 +115,13 @@ def panels(
 
 
 def write_numbers(axis: Axis) -> None:
-    """At 1, 2, 5, 10, 20 ... of a logarithmic axis, at 1, 10 ... of a narrow x axis;
-    instead of powers, whose exponents are too small to read.
+    """At 1, 2, 5, 10, 20 ... of a logarithmic axis, at 1, 10 ... where these have no
+    room; instead of powers, whose exponents are too small to read.
     """
     low, high = axis.get_view_interval()
-    room = axis.axes.get_window_extent().width / axis.axes.figure.dpi
-    few = isinstance(axis, XAxis) and room < np.log10(high / low) * INCHES
+    box, x = axis.axes.get_window_extent(), isinstance(axis, XAxis)
+    room = (box.width if x else box.height) / axis.axes.figure.dpi
+    few = room < np.log10(high / low) * (WIDE if x else HIGH)
     axis.set_major_locator(LogLocator(subs=(1,) if few else (1, 2, 5)))
     axis.set_major_formatter("{x:g}")
     axis.set_minor_formatter(NullFormatter())
