@@ -71,10 +71,10 @@ def use() -> None:
         return
     if damaged:
         note(f"{damaged} damaged programs in {folder} are deleted and compiled again")
-    for name, value in {**SETTINGS, "jax_compilation_cache_dir": str(folder)}.items():
-        if not os.environ.get(name.upper()):
-            jax.config.update(name, value)
-            os.environ[name.upper()] = str(value)  # for processes that this one starts
+    settings = {k: v for k, v in SETTINGS.items() if k.upper() not in os.environ}
+    for name, value in {**settings, "jax_compilation_cache_dir": str(folder)}.items():
+        jax.config.update(name, value)
+        os.environ[name.upper()] = str(value)  # for processes that this one starts
     _report_once(folder)
 
 

@@ -29,8 +29,8 @@ def use() -> None:
     """Draw for the page that the flags describe. Errors: ValueError for one that cannot
     be.
     """
-    chosen = {k: flags.FLAGS[k].value for k in NAMES if k in flags.FLAGS}
-    if chosen:
+    if "columns" in flags.FLAGS:  # another command's --format is not of a picture
+        chosen = {k: flags.FLAGS[k].value for k in NAMES if k in flags.FLAGS}
         from jaxdiff.plots.page import make_page, set_page
 
         set_page(make_page(chosen.pop("format"), **chosen))

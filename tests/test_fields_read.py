@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from ml_collections import ConfigDict
 
-from jaxdiff import choices, fields, ranges, schema
+from jaxdiff import choices, fields, ranges, schema, upgrades
 from jaxdiff.runs import workdir
 from jaxdiff.runs.experiment import open_run
 from jaxdiff.runs.train import loop, setup
@@ -49,8 +49,8 @@ class Reads:
             *(
                 (fields, "check"),
                 (ranges, "check"),
-                (schema, "identity"),
-                (schema, "upgrade"),
+                (upgrades, "identity"),
+                (upgrades, "upgrade"),
             ),
             *((workdir, n) for n in ("recall", "check_same", "differing")),
         ):

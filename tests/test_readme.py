@@ -257,7 +257,7 @@ def test_every_item_of_the_articles_is_done_or_has_a_reason():
     for _, row in rows:
         item, where, state = row.split(" | ")
         done = re.match(r"done|(in part|no|not drawn): \w", state)
-        assert item and done and (where != "–" or state.startswith("no:")), row
+        assert item and done and (where != "\u2013" or state.startswith("no:")), row
     for path in re.findall(r"\[[^]]*\]\(([\w./]+)\)", ARTICLES):
         assert (RESULTS / path).is_file(), path
 

@@ -157,9 +157,10 @@ class Experiment:
 
     def on_holdout(self) -> Experiment:
         """The same run, with what it holds out as its data if that is anything."""
+        if not self.source.holdout:
+            return self
         other, images = self.with_sampler(), self.images.holdout
-        if self.source.holdout:
-            vars(other).update(source=self.source.holdout(), images=images and images())
+        vars(other).update(source=self.source.holdout(), images=images and images())
         return other
 
     def sampler(self, *, with_base: bool = True, **how: Any) -> Sampler:
@@ -229,18 +230,19 @@ class Experiment:
         except FileNotFoundError as error:
             text = f"{field}: {error} (it names the run of {_a(kind)})"
             raise FileNotFoundError(text) from None
-        held = ("data.holdout",)
-        differ = files.differing(config, self.config, within=alike, but=held)
-        same = not files.differing(config, self.config, within=held)
-        data = self.source if alike and same else None
+        differ = files.differing(
+            config, self.config, within=alike, but=["data.holdout"]
+        )
+        others = not alike or config.data.holdout != self.config.data.holdout
+        data = None if others else self.source
         run = replace(self, config=config, workdir=folder, data=data)
         if rules := [text for text in differ if text.startswith("data.rules=")]:
             # older rules may read the same files as other classes or columns
             theirs = replace(run, data=None).source
             differ = [text for text in differ if text not in rules]
             differ += compare.misfits(records.of(self.source), theirs)
-        what = "; ".join(differ)
-        require(not what, f"{field}: {folder} was trained with other settings: {what}")
+        text = f"{field}: {folder} was trained with other settings: {'; '.join(differ)}"
+        require(not differ, text)
         text = f"{field}: {folder} holds {_a(run.task.kind)}, no {kind}"
         require(run.task.kind == kind, text)
         times = config.diffusion.times

@@ -45,7 +45,7 @@ def test_dry_run_prints_and_writes_nothing(tmp_path):
         }
     )
     chosen = done.pop("chosen")  # by a rule, but not what a flag sets
-    assert chosen.status == 0 and "num_steps: 7\n" in chosen.out
+    assert chosen.status == 0 and "train.num_steps         7\n" in chosen.out
     assert "train.batch_size=32" in chosen.err and "num_steps=" not in chosen.err
     for outcome in done.values():
         assert outcome.status == 0 and "Traceback" not in outcome.err

@@ -12,6 +12,7 @@ from typing import Any
 import jax
 from ml_collections import ConfigDict
 
+from jaxdiff import ranges
 from jaxdiff.arrays import require
 from jaxdiff.choices import hint
 from jaxdiff.data import folder, listing
@@ -38,6 +39,7 @@ def choose(config: ConfigDict, read: Callable[[ConfigDict], Source]) -> ConfigDi
           files are read, and the sizes of some.
     Errors: ValueError for a field that no rule chooses; as `read`, and listing.find.
     """
+    ranges.check(config, "auto", "data")
     names, known = config.auto, rule(1, 8, 0)
     for name in names:
         why = f"auto: no rule chooses {name!r}{hint(name, [*known])}"
