@@ -12,16 +12,16 @@ Without a config, every solver's order of convergence where the truth is in clos
 
 python -m launch.bench solvers --out=out/solvers
 
-And what guidance samples where that is known, beside p(x) p(y | x)^w:
+Which distribution guidance samples, in closed form, beside p(x) p(y | x)^w:
 
 python -m launch.bench guidance --out=out/guidance
 
-And how well a table's columns are inferred from one another, on rows left out:
+How well a table's columns are inferred from one another, on rows left out:
 
 python -m launch.bench inference --config=configs/iris.py --out=out/inference
 
-And whether one network for all times is as good as several, each for its part, of as
-many parameters in total (--config.diffusion.experts=10 of them):
+Whether one network for all times is as good as several (--config.diffusion.experts=10),
+each for a part of the times, with as many parameters in total:
 
 python -m launch.bench networks --config=configs/iris.py --out=out/networks
 """

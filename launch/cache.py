@@ -1,11 +1,11 @@
 """XLA's compiled programs on disk, so that a command compiles once, not at every start.
 
 JAX keeps them and drops those that were used the longest time ago. What is added here:
-the folder is apart for every machine that needs another program, and a program that has
+every kind of machine has a folder of its own, and a program that has
 changed since it was written is deleted, not executed.
 
 JAXDIFF_CACHE=0 turns it off. JAX's variables come first: with JAX_COMPILATION_CACHE_DIR
-or JAX_ENABLE_COMPILATION_CACHE=0 nothing here is done.
+or JAX_ENABLE_COMPILATION_CACHE=0 this file does nothing.
 """
 
 import atexit

@@ -47,8 +47,8 @@ REAL = flags.DEFINE_enum(
     "real",
     "held_out",
     ["held_out", "training"],
-    "Of a run with data.holdout, which real examples samples are compared with and bpd "
-    "is of. Of others it is those that they are trained on.",
+    "Only for runs with data.holdout: the real examples for comparison and bpd. Other "
+    "runs always use those that they are trained on.",
 )
 SEED = cli.define_seed("Of samples, noises and splits.")
 ESTIMATES = flags.DEFINE_list(

@@ -9,14 +9,14 @@ NAMES = ("format", "dpi", "columns", "invert")
 
 def define(*, images: bool = False) -> None:
     """--format, --dpi and --columns of a command that draws, and of images --invert."""
-    flags.DEFINE_list("format", ["png"], "png, pdf, svg: of every picture, or several.")
+    flags.DEFINE_list("format", ["png"], "Of every picture: png, pdf, svg, or several.")
     flags.DEFINE_integer(
         "dpi", None, "Dots per inch of a PNG: 110, or with --columns 300.", 20, 1200
     )
     flags.DEFINE_integer(
         "columns",
         0,
-        "Of a paper's page that a figure fills: 1 (3.25 inches) or 2 (6.75). By "
+        "Width of a figure in columns of a paper: 1 (3.25 inches) or 2 (6.75). By "
         "default figures have any size, for a screen.",
         lower_bound=0,
         upper_bound=2,

@@ -27,8 +27,8 @@ python -m launch.plot film --workdir=runs/mnist_linear --out=out/paper \
 
 Kinds:
     the process    schedules, corruption, spread (small noises add up to q(x_t))
-    training       loss, progress, terms (of the bound, beside the weights of the loss)
-    the network    predictions, embeddings (how alike it finds times and labels), mean
+    training       loss, progress, terms (of the bound, beside the loss's weights)
+    the network    predictions, mean, embeddings (how similar those of times are)
     samples        grid, film, steps, pairs, counts (of each class), neighbours (is the
                    run memorising?), nfe, widths
     guidance       guidance (a curve), guided (images), gradients (of the classifier)
@@ -36,10 +36,10 @@ Kinds:
                    decoded plane), reconstructions, decoded
 
 `all` draws those that fit the run, except for what takes minutes: neighbours; nfe, the
-Frechet distance of every solver over the number of function evaluations (NFE: calls of
-the denoiser for one image); and widths, that of averages of several widths at several
-guidance scales. schedules, corruption, spread and mean need no trained parameters:
---config=FILE is enough.
+Frechet distance of every solver over the number of function evaluations (NFE: calls
+of the denoiser for one image); and widths, the same for averages of several widths, at
+several guidance scales. schedules, corruption, spread and mean need no trained
+parameters: --config=FILE is enough.
 """
 
 import argparse
@@ -62,8 +62,8 @@ FEATURES = flags.DEFINE_string(
     "features",
     None,
     "guidance, counts, neighbours, nfe, widths, and steps with --num of 20 or more: "
-    "the run of a classifier that looks at samples; for all but guidance and counts "
-    "also the file of Inception's weights (README).",
+    "the run of a classifier, from which features are taken; for all but guidance and "
+    "counts also the file of Inception's weights (configs/results/README.md).",
 )
 OUT = flags.DEFINE_string("out", None, "Folder for KIND.png.")
 SEED = cli.define_seed("The seed of noise, samples and the choice of real images.")
@@ -79,14 +79,16 @@ NUM = flags.DEFINE_integer(
 STEPS = flags.DEFINE_integer(
     "steps", 5, "Sampling steps of the film strip.", lower_bound=1, upper_bound=50
 )
-SOLVERS = flags.DEFINE_list("solvers", [], "nfe: the solvers to compare; all of them.")
-NFE = flags.DEFINE_list("nfe", [], "nfe: numbers of evaluations; 5,10,20,50,100.")
+SOLVERS = flags.DEFINE_list(
+    "solvers", [], "nfe: the solvers to compare; by default all."
+)
+NFE = flags.DEFINE_list("nfe", [], "nfe: by default 5,10,20,50,100.")
 ALL = flags.DEFINE_bool("all", False, "schedules: also draw all the others.")
 LABEL = flags.DEFINE_string(
     "label",
     None,
-    "gradients: the class whose probability rises, by name or number; by default that "
-    "of each image.",
+    "gradients: the class whose probability rises, by name or number; by default "
+    "the class of each image.",
 )
 FORCE = flags.DEFINE_bool("force", False, "Overwrite pictures that are there.")
 pages.define(images=True)

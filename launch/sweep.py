@@ -38,12 +38,12 @@ OVER = flags.DEFINE_multi_string(
     "over",
     [],
     "FIELD=V1,V2: values to combine; repeatable. A number for train.lr is its peak. "
-    "Over seed, the table has means and their standard errors.",
+    "If seed is varied, the table has means over seeds and their standard errors.",
 )
 CHANGE = flags.DEFINE_multi_string(
     "change", [], '"FIELD=VALUE ..." or "NAME: FIELD=VALUE ...", alone; repeatable.'
 )
-METRICS = flags.DEFINE_list("metrics", [], "Of launch.evaluate, for samples of each.")
+METRICS = flags.DEFINE_list("metrics", [], "Metrics of launch.evaluate, for each case.")
 FEATURES = flags.DEFINE_string(
     "features", None, "As for launch.evaluate; gives frechet and kid by default."
 )
