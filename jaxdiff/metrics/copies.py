@@ -26,7 +26,7 @@ class Copies(NamedTuple):
     """threshold: c of equation 2.  expected: r / (m + 1).
     share, error: k / n, with its binomial standard error.  p: of equation 3
     auc: the share of pairs in which the sample is nearer than the held-out example
-    copies: equation 4
+    enough: whether n copies of n would be copies by equation 4.  copies: equation 4
     """
 
     threshold: float
@@ -35,6 +35,7 @@ class Copies(NamedTuple):
     error: float
     p: float
     auc: float
+    enough: bool
     copies: bool
 
 
@@ -48,7 +49,8 @@ def compare(samples: np.ndarray, baseline: np.ndarray) -> Copies:
     r = max(1, int(SHARE * (m + 1)))
     threshold = np.sort(baseline)[r - 1]
     k, expected = int((samples < threshold).sum()), r / (m + 1)
-    p = float(stats.betabinom.pmf(np.arange(k, n + 1), n, r, m + 1 - r).sum())
+    chances = stats.betabinom.pmf(np.arange(k, n + 1), n, r, m + 1 - r)
+    p = float(chances.sum())
     nearer = stats.rankdata(np.concatenate([samples, baseline]))[n:].sum()
     auc = (nearer - m * (m + 1) / 2) / (n * m)
     share = k / n
@@ -59,5 +61,6 @@ def compare(samples: np.ndarray, baseline: np.ndarray) -> Copies:
         float(np.sqrt(share * (1 - share) / n)),
         p,
         float(auc),
+        bool(chances[-1] < ALPHA and TIMES * expected < 1),
         bool(p < ALPHA and share > TIMES * expected),
     )

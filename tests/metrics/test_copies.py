@@ -49,6 +49,15 @@ def test_p_is_right_for_alike_sets_and_a_little_nearer_is_no_copy():
     assert nearer.share > nearer.expected and not nearer.copies
 
 
+@pytest.mark.parametrize(
+    ("n", "m", "enough"), [(1, 400, False), (3, 400, True), (100, 1, False)]
+)
+def test_too_few_to_be_copies_is_noticed(n, m, enough):
+    # at best p = 20 / 401 of one sample, about its cube of three, and 1/2 is not < 1/2
+    result = copies.compare(np.zeros(n), np.arange(1.0, m + 1))
+    assert result.enough == enough == result.copies
+
+
 @pytest.mark.parametrize(("n", "m"), [(0, 5), (5, 0)])
 def test_no_distances_are_refused(n, m):
     with pytest.raises(ValueError, match=f"got {n} and {m}"):

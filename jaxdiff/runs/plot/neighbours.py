@@ -126,12 +126,14 @@ def in_words(counted: copies.Copies, held: str) -> str:
     """What was counted."""
     share, error = 100 * counted.share, 100 * counted.error
     return (
-        f"{share:.3g} ± {error:.2g} % of samples are nearer than the nearest "
-        f"{100 * counted.expected:.3g} % of {held} (p = {counted.p:.2g})"
+        f"{share:.3g} ± {error:.2g} % of samples are nearer to a training image than "
+        f"{100 * (1 - counted.expected):.3g} % of {held} are (p = {counted.p:.2g})"
     )
 
 
 def verdict_of(counted: copies.Copies) -> str:
+    if not counted.enough:
+        return "too few to tell"
     return "copies, the run memorises" if counted.copies else "no sign of memorising"
 
 

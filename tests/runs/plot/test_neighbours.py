@@ -91,3 +91,8 @@ def test_losses_of_several_runs_are_in_one_picture(runs, tmp_path):
     assert record["name"] == "holdout=.5"
     assert [other["name"] for other in record["beside"]] == ["holdout="]
     assert record["beside"][0]["training"]["value"] == record["value"] == [1.0]
+
+
+def test_too_few_samples_have_no_verdict():
+    few = neighbours.copies.compare(np.ones(1), np.arange(2.0, 402.0))
+    assert neighbours.verdict_of(few) == "too few to tell"
