@@ -72,7 +72,8 @@ def means(rows: list[Row], varied: list[str]) -> list[Row]:
     """A row for each combination without the seed: the mean of each figure, and as
     NAME_error its standard error, sqrt(sum (x - mean)^2 / (n - 1) / n) over n seeds.
 
-    Without a seed among `varied` the rows themselves.
+    "seeds" is n, the least of all figures. Without a seed among `varied` the rows
+    themselves.
     """
     if SEED not in varied:
         return rows
@@ -84,7 +85,9 @@ def means(rows: list[Row], varied: list[str]) -> list[Row]:
 
 
 def _mean(rows, others, figures):
-    mean = {k: rows[0][k] for k in others} | {"seeds": len(rows)}
+    counts = [sum(r.get(name) is not None for r in rows) for name in figures]
+    seeds = min((count for count in counts if count), default=0)
+    mean = {k: rows[0][k] for k in others} | {"seeds": seeds}
     mean["step"] = min((r["step"] for r in rows if r["step"] is not None), default=None)
     for name in (*figures, "seconds"):
         values = np.array([r[name] for r in rows if r.get(name) is not None], float)
