@@ -2,11 +2,11 @@
 
 (1)  held out are the first round(share n) of n examples in one order, which depends on
      n alone: other seeds, more steps and a run that resumes hold out the same ones
-(2)  identical images are on one side. They move the end of (1) to the end of theirs,
-     where all images together have no more than MOST_VALUES values to compare
+(2)  identical images stay on one side, so a few more may be held out; this is checked
+     if all images together have at most MOST_VALUES values
 (3)  the last example of each class, and of each category of a table, is trained on
 
-Rows of a table are dealt one by one: equal rows are part of its distribution. From
+Rows of a table are assigned one by one: equal rows are part of its distribution. From
 another split, images that are trained on too are left out.
 """
 
