@@ -1,12 +1,11 @@
 """The gradient that classifier guidance adds to the score, as images.
 
 (1)  g = grad log p(y | x_t)                        guidance.py, eq. 2
-(2)  x0 + scale sigma^2 / alpha g                   the guided estimate, of the same
+(2)  x0 + scale sigma^2 / alpha g                   the guided estimate; x0 is that of
+                                                    the image's class, by guidance 1
 (3)  x_t + STEP rms(x_t) g / rms(g)                 an adversarial example, if y is not
                                                     the class of x0
-(4)  r = mean over neighbours of d_i d_j / mean d_i^2,   d = pixel - mean of its image
 
-r is the correlation of neighbouring pixels: near 1 of smooth images, 0 of white noise.
 Source: Goodfellow et al. 2015, arXiv:1412.6572, for (3), with another norm.
 """
 
@@ -17,11 +16,13 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.tree_util import Partial
 
 from jaxdiff import build, rng, schema
 from jaxdiff.arrays import Array
 from jaxdiff.diffusion import guidance
 from jaxdiff.metrics.averages import average
+from jaxdiff.metrics.similarity import correlation
 from jaxdiff.plots import pictures
 from jaxdiff.plots.signed import signed_pixels
 from jaxdiff.runs.plot.diffusion import corrupt
@@ -30,6 +31,7 @@ from jaxdiff.runs.plot.spec import (
     PlotRequest,
     PlotSpec,
     always,
+    in_strip,
     is_upsampler,
     real_images,
 )
@@ -37,9 +39,12 @@ from jaxdiff.runs.plot.spec import (
 TIMES, SCALES = np.array([0.05, 0.2, 0.35, 0.5, 0.65, 0.8, 0.95]), (1.0, 4.0, 10.0)
 # Images shown, and those that the numbers are averages of; the length of (3).
 SHOWN, MEASURED, STEP = 3, 60, 0.1
+MOVED = f"x_t moved along it by {100 * STEP:g} % of its RMS"
 # What the guided estimate depends on, of config.sampler.
-READ = ("ema", "guidance", "rule", "interval", "weak", "weak_scale", "classifier")
-READ += ("clip", "quantile")
+READ = ("ema", "classifier", "clip", "quantile")
+
+# The model without guidance of its own, and the scale of equation 2.
+UNGUIDED: dict[str, Any] = {"guidance": 1.0, "weak": "", "classifier_form": "score"}
 
 
 class Gradients(NamedTuple):
@@ -77,25 +82,16 @@ def gradients(request: PlotRequest, num: int) -> Gradients:
     after = [
         _gradient(logits, x, t, targets)[1] for x, t in zip(moved, ts, strict=True)
     ]
-    x0 = []
+    own = jnp.asarray(labels) if build.num_labels(run.config, run.source) else None
+    model, x0 = Partial(_of_class, run.model, own), []
     for scale in (0.0, *SCALES):
-        fields: dict[str, Any] = {"classifier_scale": scale, "classifier_form": "score"}
-        denoise = run.with_sampler(**fields).sampler().wrap(run.model)
+        fields = {**UNGUIDED, "classifier_scale": scale}
+        denoise = run.with_sampler(**fields).sampler().wrap(model)
         x0.append([_x0(denoise, x, t, targets) for x, t in zip(x_t, ts, strict=True)])
     noise = rng.draw(build.make_noise(run.config), keys, clean.shape[1:])
     log_ps = np.stack([log_p, np.stack(after)])
     parts = x_t, gradient, moved, np.asarray(x0), log_ps, clean, np.asarray(noise)
     return Gradients(labels, y, *parts)
-
-
-def correlation(images: np.ndarray) -> np.ndarray:
-    """r of equation 4: of f[..., h, w, c] for each image f[...], horizontally and
-    vertically, in its channels; 0 for an image of one colour."""
-    d = images - images.mean((-3, -2), keepdims=True)
-    across, down = d[..., 1:, :] * d[..., :-1, :], d[..., 1:, :, :] * d[..., :-1, :, :]
-    pairs = [p.reshape(*images.shape[:-3], -1) for p in (across, down)]
-    power = np.square(d).mean((-3, -2, -1))
-    return np.concatenate(pairs, -1).mean(-1) / np.where(power > 0, power, 1.0)
 
 
 def draw_gradients(request: PlotRequest, path: Path) -> Numbers:
@@ -110,7 +106,8 @@ def draw_gradients(request: PlotRequest, path: Path) -> Numbers:
     pictures.save_rows(path, rows, title=_title(numbers, y), **how)
     classes = [names[k] for k in g.labels[:shown]]
     how = {"seed": request.seed, "classes": classes, "y": y, "scales": SCALES}
-    return how | {"classifier": run.config.sampler.classifier} | numbers
+    how |= {"classifier": run.config.sampler.classifier, "step": run.step}
+    return how | {k: UNGUIDED[k] for k in ("guidance", "classifier_form")} | numbers
 
 
 def _title(numbers, y):
@@ -125,7 +122,7 @@ def _title(numbers, y):
         f"{r['gradient'][0]:.2f} at t = {TIMES[0]}\n"
         f"to {r['gradient'][-1]:.2f} at t = {TIMES[-1]}; images {r['x0'][0]:.2f}, "
         f"white noise {r['noise'][0]:.2f}\n"
-        f"with {STEP:.0%} of it added, p(y) goes from\n{', from '.join(rises)}"
+        f"{MOVED}: p(y) from\n{', from '.join(rises)}"
     )
 
 
@@ -138,7 +135,7 @@ def _rows(request, g, shown):
         one[f"gradient, {i + 1}"] = colours[:, i]
         for scale, x0 in zip(SCALES, g.x0[1:], strict=True):
             one[f"guided x0, scale {scale:g}, {i + 1}"] = pixels(x0[:, i])
-        one[f"x_t + {STEP:.0%} gradient, {i + 1}"] = pixels(g.moved[:, i])
+        one[f"x_t moved along it, {i + 1}"] = pixels(g.moved[:, i])
         rows |= one
     return rows
 
@@ -177,6 +174,10 @@ def _gradient(logits, x_t, t, labels) -> tuple[Array, Array]:
     return guidance.log_p_grad(logits, x_t, t, labels)
 
 
+def _of_class(model, labels, x_t, t, cond):
+    return model(x_t, t, labels)
+
+
 @jax.jit
 def _x0(denoise, x_t, t, cond) -> Array:
     return denoise(x_t, t, cond).x0
@@ -195,7 +196,9 @@ SPECS = {
     "gradients": PlotSpec(
         draw_gradients,
         data=("images",),
-        needs=always(("sampler", "label")),
+        needs=always(("sampler",)),
+        takes=("num", "seed", "label"),
+        num=in_strip,
         sets=tuple(name for name in schema.FIELDS["sampler"] if name not in READ),
         misfit=_misfit,
         pixels=True,

@@ -52,7 +52,8 @@ def test_guided_estimates_are_moved_along_the_gradient(request_):
 
 
 def test_a_step_along_the_gradient_raises_the_probability_of_the_label(request_):
-    other = replace(request_, label="1")
+    run = request_.run.with_sampler(guidance=3.0)
+    other = replace(request_, run=run, label="1")
     g = gradients.gradients(other, 4)
     assert (g.targets == 1).all() and (g.labels != 1).any()
     before, after = g.log_p
@@ -62,6 +63,10 @@ def test_a_step_along_the_gradient_raises_the_probability_of_the_label(request_)
     np.testing.assert_allclose(rms, gradients.STEP * size, rtol=1e-3)
     mine = gradients.gradients(request_, 4)
     np.testing.assert_array_equal(mine.x_t, g.x_t)
+    # the estimate is of the image's class, without guidance
+    t, labels = jnp.float32(gradients.TIMES[2]), jnp.asarray(g.labels)
+    x0 = request_.run.model(jnp.asarray(g.x_t[2]), t, labels).x0
+    np.testing.assert_allclose(g.x0[0, 2], x0, atol=1e-5)
     assert abs(mine.gradient - g.gradient).max() > 1e-4
 
 
@@ -71,6 +76,7 @@ def test_a_step_along_the_gradient_raises_the_probability_of_the_label(request_)
         ("gradients", {"label": "9"}, {}, "label must be from 0 to 2"),
         ("grid", {"label": "1"}, {}, "--label changes nothing in 'grid'.*gradients"),
         ("gradients", {}, {"classifier": ""}, "needs --config.sampler.classifier"),
+        ("gradients", {}, {"guidance": 2.0}, "sampler.guidance=2.0 changes nothing"),
         ("gradients", {}, {"num_steps": 9}, "sampler.num_steps=9 changes nothing"),
         ("gradients", {}, {"classifier_scale": 9.0}, "sampler.classifier_scale=9"),
     ],
@@ -88,6 +94,8 @@ def test_the_picture_has_its_numbers(request_, tmp_path):
     other = replace(request_, label="2")
     numbers = gradients.draw_gradients(other, tmp_path / "gradients.png")
     assert (tmp_path / "gradients.png").exists()
+    assert (numbers["guidance"], numbers["step"]) == (1.0, 2)
+    assert numbers["classifier_form"] == "score"
     assert numbers["y"] == request_.run.source.class_names[2]
     r = numbers["correlation"]
     assert abs(r["noise"]["value"][0]) < 0.2 < r["x0"]["value"][0]
