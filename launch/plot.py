@@ -77,7 +77,7 @@ NUM = flags.DEFINE_integer(
     lower_bound=1,
 )
 STEPS = flags.DEFINE_integer(
-    "steps", 5, "Sampling steps of the film strip.", lower_bound=1, upper_bound=50
+    "steps", None, "film: sampling steps, by default 5.", lower_bound=1, upper_bound=50
 )
 SOLVERS = flags.DEFINE_list(
     "solvers", [], "nfe: the solvers to compare; by default all."

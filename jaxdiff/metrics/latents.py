@@ -27,6 +27,12 @@ class Codes(NamedTuple):
         """f[n, 2]: the two numbers, or the first two principal components of more."""
         return self.project(self.mean)
 
+    @property
+    def axes(self) -> tuple[str, str]:
+        """The names of the two numbers of `plane`."""
+        name = "z" if self.mean.shape[1] == 2 else "principal component"
+        return f"{name} 1", f"{name} 2"
+
     def project(self, z: np.ndarray) -> np.ndarray:
         """f[..., d] to f[..., 2], into the plane."""
         if self.mean.shape[1] == 2:

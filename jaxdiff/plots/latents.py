@@ -19,7 +19,7 @@ def save_codes(
     panels: dict[str, np.ndarray],
     labels: np.ndarray,
     *,
-    axes_names: tuple[str, str],
+    axes_names: Sequence[tuple[str, str]],
 ) -> None:
     """Draw scatter plots side by side, with circles at 1, 2, 3 deviations of N(0, I).
 
@@ -27,12 +27,14 @@ def save_codes(
     another.
 
     Args: panels: title -> f[n, 2].  labels: str[n], the class of each row.
+          axes_names: of each panel.
     """
     classes = sorted({*labels})
     figure, axes = styles.panels(len(panels), 5.4, 1.0)
     white, centre = patheffects.withStroke(linewidth=2.5, foreground="white"), "center"
     named = []
-    for axis, (title, codes) in zip(axes, panels.items(), strict=True):
+    for axis, names, title in zip(axes, axes_names, panels, strict=True):
+        codes = panels[title]
         texts = []
         for name, style in styles.of_classes(classes).items():
             points = codes[labels == name]
@@ -44,7 +46,7 @@ def save_codes(
         for radius in (1, 2, 3):
             axis.add_patch(Circle((0, 0), radius, fill=False, linestyle="dashed"))
         axis.set_aspect("equal", adjustable="datalim")
-        axis.set(xlabel=axes_names[0], ylabel=axes_names[1], title=title)
+        axis.set(xlabel=names[0], ylabel=names[1], title=title)
         axis.grid()
         named.append(texts)
     figure.draw_without_rendering()

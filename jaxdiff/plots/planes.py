@@ -1,5 +1,6 @@
 """The plane of latent codes: the images decoded over it, and walks through it."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -53,16 +54,18 @@ def save_planes(
 
 @styles.drawn
 def save_walks(
-    path: Path, panels: dict[str, Walks], *, axes_names: tuple[str, str]
+    path: Path, panels: dict[str, Walks], *, axes_names: Sequence[tuple[str, str]]
 ) -> None:
     """Draw walks as arrows over the density of codes, in grey.
 
-    Grey is the square root of the density, so that few codes are seen too.
+    Grey is the square root of the density, so that few codes are seen too. axes_names:
+    of each panel.
     """
     figure, axes = styles.panels(len(panels), 5.4, 1.0)
     outline = patheffects.withStroke(linewidth=2.5, foreground="white")
     named = []
-    for axis, (title, some) in zip(axes, panels.items(), strict=True):
+    for axis, names, title in zip(axes, axes_names, panels, strict=True):
+        some = panels[title]
         extent = (some.low[0], some.high[0], some.low[1], some.high[1])
         # the darkest grey is no black, on which coloured arrows are hard to see
         norm = PowerNorm(0.5, vmin=0.0, vmax=2.5 * float(some.density.max()))
@@ -81,7 +84,7 @@ def save_walks(
             axis.annotate("", end, start, arrowprops={**arrow, "shrinkB": 0})
             axis.plot(*start, "o", color=colour, label=f"walk {i + 1}")
         axis.set(xlim=extent[:2], ylim=extent[2:])
-        axis.set(xlabel=axes_names[0], ylabel=axes_names[1], title=title)
+        axis.set(xlabel=names[0], ylabel=names[1], title=title)
     styles.legend_of(figure, axes)
     figure.draw_without_rendering()
     for texts in named:

@@ -179,7 +179,7 @@ EXAMPLES: dict[str, Callable[[Path], None]] = {
             ),
         },
         labels=np.array(CLASSES)[np.arange(600) % 6],
-        axes_names=("principal component 1", "2"),
+        axes_names=[("z 1", "z 2"), ("principal component 1", "principal component 2")],
     ),
     "densities.save_densities": partial(
         densities.save_densities,
@@ -192,10 +192,10 @@ EXAMPLES: dict[str, Callable[[Path], None]] = {
     "maps.save_maps": partial(
         maps.save_maps,
         maps=[
-            maps.Map("the part of the time", np.cos(T - T[:, None]), "time t"),
-            maps.Map("the part of the label", np.eye(6), "label", CLASSES),
+            maps.Map("dependence on time", np.cos(T - T[:, None]), "time t"),
+            maps.Map("dependence on label", np.eye(6), "label", CLASSES),
         ],
-        colours="cosine, after the mean is taken off",
+        colours="cosine similarity, mean subtracted",
         title="variance of emb (128 values) over t and label: time 51.2%, label 40.1%, "
         "interaction 8.7%",
     ),
@@ -235,8 +235,8 @@ EXAMPLES: dict[str, Callable[[Path], None]] = {
             ),
         ],
         xlabel="time t at which a step starts (0 is data, 1 is noise)",
-        title="Each step's term is a weight times the error of one network: one loss, "
-        "at random t, trains all.",
+        title="Each step's term is a weight times the error of one network: one loss "
+        "at random t trains all steps.",
         shaded=(0.0, 0.1),
     ),
     "shares.save_shares": partial(
@@ -276,8 +276,8 @@ EXAMPLES: dict[str, Callable[[Path], None]] = {
     "planes.save_walks": partial(
         planes.save_walks,
         panels={
-            f"mnist_vae_{i} (variational, KL weight 1)\nlog density of codes on the "
-            "walks -1.23 ± 0.04 nats, 0 at the codes": planes.Walks(
+            f"mnist_vae_{i} (variational, KL weight 1)\nmean log density on the "
+            "walks, minus that at the codes: -1.23 ± 0.04 nats": planes.Walks(
                 np.outer(np.hanning(16), np.hanning(16)),
                 np.full(2, -3.0),
                 np.full(2, 3.0),
@@ -286,7 +286,7 @@ EXAMPLES: dict[str, Callable[[Path], None]] = {
             )
             for i in range(2)
         },
-        axes_names=("principal component 1", "2"),
+        axes_names=[("z 1", "z 2"), ("principal component 1", "principal component 2")],
     ),
     "neighbours.save_neighbours": partial(
         neighbours.save_neighbours,

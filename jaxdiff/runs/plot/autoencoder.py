@@ -1,5 +1,6 @@
 """The pictures of an autoencoder's run: its codes, and what is decoded from them."""
 
+import math
 from functools import partial
 from pathlib import Path
 
@@ -19,6 +20,7 @@ from jaxdiff.runs.plot.spec import (
     PlotRequest,
     PlotSpec,
     always,
+    names_of,
     real_images,
 )
 from jaxdiff.tasks.autoencoder import decode, decode_normal, encode
@@ -81,18 +83,17 @@ def distances(run: Experiment, seed: int) -> np.ndarray:
 
 def draw_latents(request: PlotRequest, path: Path) -> Numbers:
     """The codes of many images, coloured by class; their KL to N(0, I)."""
-    panels, names, figures = {}, np.array([""]), {}
-    for run in _runs(request):
+    panels, names, figures, axes = {}, np.array([""]), {}, []
+    for title, run in titled(request).items():
         codes = encode_data(run, request.seed, request.num or MANY)
         text = f"KL to N(0, I) {codes.kl:.3g} nats"
-        panels[f"{title_of(run)}: {text}"] = codes.plane
+        panels[f"{title}: {text}"] = codes.plane
+        axes.append(codes.axes)
         print(f"{run.workdir}: {text}, normal fitted to {len(codes.mean):,} codes")
         figures[str(run.workdir)] = {"kl": float(codes.kl), "codes": len(codes.mean)}
         names = np.full(len(codes.mean), "")
         if codes.labels is not None:
             names = np.array(run.source.class_names)[codes.labels]
-    flat = request.run.config.model.latent_size == 2
-    axes = ("z 1", "z 2") if flat else ("principal component 1", "2")
     save_codes(path, panels, names, axes_names=axes)
     return figures
 
@@ -106,7 +107,7 @@ def draw_interpolation(request: PlotRequest, path: Path) -> Numbers:
     seed = request.seed
     a, b = pairs_of_classes(request.run.source, seed, min(request.num or FEW, MOST))
     parts, columns, titles, middles, figures = [], [], [], [], {}
-    for run in _runs(request):
+    for title, run in titled(request).items():
         apart = distances(run, seed)
         middles.append(apart[:, len(PLACES) // 2])
         figures[str(run.workdir)] = figure = _distance_figures(apart)
@@ -114,7 +115,7 @@ def draw_interpolation(request: PlotRequest, path: Path) -> Numbers:
             "nearest real image {middle:.2f} ± {middle_error:.2f} away in the middle, "
             "{ends:.2f} at the ends"
         ).format(**figure)
-        titles.append(f"{title_of(run)}: {text}")
+        titles.append(f"{title}: {text}")
         print(f"{run.workdir}: {text}, of {len(apart)} pairs")
         if parts:
             parts.append(np.full((len(a), 1, *a.shape[1:]), 255, np.uint8))
@@ -124,7 +125,7 @@ def draw_interpolation(request: PlotRequest, path: Path) -> Numbers:
         columns += ["image", *(f"{place:g}" for place in PLACES), "image"]
     if request.beside:
         gain, error = average(middles[0] - middles[1])
-        titles.append(in_words(request.beside.path.name, gain, error))
+        titles.append(in_words(names_of(_runs(request))[1], gain, error))
         print(titles[-1])
         figures |= {"nearer_by": gain, "nearer_by_error": error}
     strips = np.concatenate(parts, 1)
@@ -137,12 +138,12 @@ def draw_reconstructions(request: PlotRequest, path: Path) -> Numbers:
     """Images, and below them what is decoded from their codes."""
     run, (x, labels, _) = request.run, real_images(request, ACROSS, 2 * ACROSS)
     decoded = decode(run.model, encode(run.model, x)[0])
-    names = run.source.class_names
+    names, (title, *_) = run.source.class_names, titled(request)
     pictures.save_rows(
         path,
         {"image": run.pixels(x), "decoded": run.pixels(decoded)},
         columns=() if labels is None else [names[k] for k in labels],
-        title=f"reconstructions: {title_of(run)}",
+        title=f"reconstructions: {title}",
     )
     return {"images": len(x), "mean_squared_error": float(np.mean((decoded - x) ** 2))}
 
@@ -176,10 +177,14 @@ def _runs(request: PlotRequest) -> list[Experiment]:
     return [request.run, request.beside] if request.beside else [request.run]
 
 
-def title_of(run: Experiment) -> str:
-    weight = run.config.autoencoder.kl_weight
-    kind = f"variational, KL weight {weight:g}" if weight else "plain"
-    return f"{run.path.name} ({kind})"
+def titled(request: PlotRequest) -> dict[str, Experiment]:
+    """Title -> run, of all that are drawn."""
+    runs, titles = _runs(request), {}
+    for run, name in zip(runs, names_of(runs), strict=True):
+        weight = run.config.autoencoder.kl_weight
+        kind = f"variational, KL weight {weight:g}" if weight else "plain"
+        titles[f"{name} ({kind})"] = run
+    return titles
 
 
 def no_plane(request: PlotRequest) -> str:
@@ -188,12 +193,23 @@ def no_plane(request: PlotRequest) -> str:
     return "is a plane, and the codes have one number only" if 1 in sizes else ""
 
 
+def _enough(request: PlotRequest) -> tuple[int, float]:
+    """Codes whose fitted normal has a density: d + 1 plain ones of d numbers."""
+    plain = [r for r in _runs(request) if not r.config.autoencoder.kl_weight]
+    codes = [encode(r.model, r.source[np.arange(1)]["x"])[0] for r in plain]
+    return max([2, *(z.size + 1 for z in codes)]), math.inf
+
+
 _spec = partial(
     PlotSpec, data=("images",), task="autoencoder", needs=always(("params",))
 )
 SPECS = {
-    "latents": _spec(draw_latents, pairs=True, misfit=no_plane),
-    "interpolation": _spec(draw_interpolation, pairs=True, pixels=True),
-    "reconstructions": _spec(draw_reconstructions, pixels=True),
+    "latents": _spec(draw_latents, pairs=True, num=_enough, misfit=no_plane),
+    "interpolation": _spec(
+        draw_interpolation, pairs=True, num=always((1, MOST)), pixels=True
+    ),
+    "reconstructions": _spec(
+        draw_reconstructions, num=always((1, 2 * ACROSS)), pixels=True
+    ),
     "decoded": _spec(draw_decoded, pixels=True),
 }

@@ -66,8 +66,8 @@ def draw_terms(request: PlotRequest, path: Path) -> Numbers:
     ratio = float(weight["bound"][clean].mean() / weight["loss"][clean].mean())
     times = f"{ratio:.3g} times less" if ratio >= 1 else f"{1 / ratio:.3g} times more"
     title = (
-        "Each step's term is a weight times the error of one network: one loss, at "
-        f"random t, trains all. Grey, t ≤ {edge:g}: {share:.0%} of the steps' "
+        "Each step's term is a weight times the error of one network: one loss at "
+        f"random t trains all steps. Grey, t ≤ {edge:g}: {share:.0%} of the steps' "
         f"bits. Errors there count {times} in the loss trained on than in the bound."
     )
     axis = "time t at which a step starts (0 is data, 1 is noise)"

@@ -6,6 +6,7 @@ from what time on: a network that predicts the mean of all images from noise beg
 the class that this mean resembles.
 """
 
+import math
 from pathlib import Path
 from typing import NamedTuple
 
@@ -21,6 +22,7 @@ from jaxdiff.runs.plot.diffusion import traced
 from jaxdiff.runs.plot.spec import (
     Numbers,
     PlotRequest,
+    always,
     is_upsampler,
     quality_spec,
     settings,
@@ -132,4 +134,5 @@ def _misfit(request: PlotRequest) -> str:
     return request.no_labels or is_upsampler(request)
 
 
-SPECS = {"counts": quality_spec(draw_counts, misfit=_misfit)}
+# one sample has no standard error
+SPECS = {"counts": quality_spec(draw_counts, num=always((2, math.inf)), misfit=_misfit)}

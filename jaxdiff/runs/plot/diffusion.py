@@ -28,6 +28,7 @@ from jaxdiff.runs.plot.spec import (
     PlotRequest,
     PlotSpec,
     always,
+    in_strip,
     is_upsampler,
     real_images,
     settings,
@@ -35,8 +36,8 @@ from jaxdiff.runs.plot.spec import (
 
 # The times of strips: t = 0, .1, ..., 1.
 TIMES = np.linspace(0.0, 1.0, 11)
-# Rows of a table that a scatter plot can show.
-MOST_ROWS = 2000
+# Rows of a table that a scatter plot can show; steps of the film.
+MOST_ROWS, STEPS = 2000, 5
 
 
 def draw_schedules(request: PlotRequest, path: Path) -> Numbers:
@@ -121,7 +122,7 @@ def film(request: PlotRequest) -> tuple[np.ndarray, sampling.Trace, np.ndarray]:
 
     Image i is sample i of the same seed, label and number of steps.
     """
-    run = request.run.with_sampler(num_steps=request.steps)
+    run = request.run.with_sampler(num_steps=request.steps or STEPS)
     num = min(request.num or FEW, request.most)
     return traced(replace(request, run=run), np.arange(num), run.conditions(num))
 
@@ -185,6 +186,10 @@ def draw_progress(request: PlotRequest, path: Path) -> Numbers:
     return {"step": [row["step"] for row in rows], name: [row[name] for row in rows]}
 
 
+def _rows_or_strip(request: PlotRequest) -> tuple[int, float]:
+    return in_strip(request) if request.run.is_image else (1, len(request.run.source))
+
+
 def _few_columns(least: int, request: PlotRequest) -> str:
     """Misfit of a table with fewer columns of numbers than that."""
     layout = request.run.source.layout
@@ -201,20 +206,30 @@ def _unmeasured(request: PlotRequest) -> str:
 _of_params = partial(PlotSpec, data=("images",), needs=always(("params",)))
 _of_samples = partial(PlotSpec, data=("images",), needs=always(("sampler",)))
 SPECS = {
-    "schedules": PlotSpec(draw_schedules),
+    "schedules": PlotSpec(draw_schedules, takes=("every",)),
     "corruption": PlotSpec(
         draw_corruption,
         data=("images", "tables"),
+        num=_rows_or_strip,
         misfit=partial(_few_columns, 2),
         pixels=True,
     ),
-    "predictions": _of_params(draw_predictions, misfit=is_upsampler, pixels=True),
+    "predictions": _of_params(
+        draw_predictions, num=in_strip, misfit=is_upsampler, pixels=True
+    ),
     "film": _of_samples(
-        draw_film, sets=("num_steps",), misfit=is_upsampler, pixels=True
+        draw_film,
+        takes=("num", "seed", "steps"),
+        num=in_strip,
+        sets=("num_steps",),
+        misfit=is_upsampler,
+        pixels=True,
     ),
     "grid": _of_samples(draw_samples, pixels=True),
-    "mean": PlotSpec(draw_mean, data=("images",), task="", pixels=True),
-    "progress": PlotSpec(draw_progress, needs=always(("log",)), misfit=_unmeasured),
+    "mean": PlotSpec(draw_mean, data=("images",), task="", takes=(), pixels=True),
+    "progress": PlotSpec(
+        draw_progress, needs=always(("log",)), takes=(), misfit=_unmeasured
+    ),
     "pairs": _of_samples(
         draw_samples, data=("tables",), misfit=partial(_few_columns, 1)
     ),

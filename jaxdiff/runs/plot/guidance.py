@@ -111,6 +111,7 @@ SPECS = {
     "guided": quality_spec(
         draw_guided,
         needs=always(("sampler",)),
+        takes=("seed",),
         real=False,
         sets=SETS,
         misfit=_unguided,

@@ -8,6 +8,7 @@ import numpy as np
 
 from jaxdiff import schema, upgrades
 from jaxdiff.plots import losses
+from jaxdiff.runs.plot import spec
 from jaxdiff.runs.plot.spec import Experiment, Numbers, PlotRequest, PlotSpec, always
 from jaxdiff.train import epochs
 from jaxdiff.train.validation import lines_of
@@ -59,7 +60,7 @@ def loss_of(run: Experiment) -> str:
 
 def names_of(runs: Sequence[Experiment]) -> list[str]:
     """Different names of runs: up to MOST_FIELDS fields in which their configs differ,
-    or the names of their folders.
+    or those of their folders.
     """
     configs = [schema.flat(run.config) for run in runs]
     differ = [
@@ -73,9 +74,7 @@ def names_of(runs: Sequence[Experiment]) -> list[str]:
         for config in configs
     ]
     if not differ or len(differ) > MOST_FIELDS or len({*names}) < len(runs):
-        names = [run.path.name for run in runs]
-    if len({*names}) < len(runs):
-        names = [str(run.workdir) for run in runs]
+        return spec.names_of(runs)
     return names
 
 
@@ -100,6 +99,11 @@ def _no_log(request: PlotRequest) -> str:
 
 SPECS = {
     "loss": PlotSpec(
-        draw_loss, task="", pairs=MOST_RUNS, needs=always(("log",)), misfit=_no_log
+        draw_loss,
+        task="",
+        pairs=MOST_RUNS,
+        needs=always(("log",)),
+        takes=(),
+        misfit=_no_log,
     )
 }

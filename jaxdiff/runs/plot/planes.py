@@ -15,7 +15,7 @@ from jaxdiff.runs.plot.autoencoder import (
     PAIRS,
     encode_data,
     no_plane,
-    title_of,
+    titled,
     walk,
 )
 from jaxdiff.runs.plot.spec import (
@@ -58,10 +58,10 @@ def decode_plane(run: Experiment, values: np.ndarray) -> np.ndarray:
 def draw_sheet(request: PlotRequest, path: Path) -> Numbers:
     """Images decoded over the plane where the codes are."""
     panels, numbers = {}, {}
-    for run in (request.run, *request.others):
+    for title, run in titled(request).items():
         values = plane(run, request.seed)
         law = "N(0, 1)" if run.config.autoencoder.kl_weight else "the codes"
-        text = f"{title_of(run)}\nat even quantiles of {law}"
+        text = f"{title}\nat even quantiles of {law}"
         panels[text] = run.pixels(decode_plane(run, values)), values
         numbers[str(run.workdir)] = {"quantiles_of": law, "z": values}
     save_planes(path, panels)
@@ -77,21 +77,21 @@ def draw_walks(request: PlotRequest, path: Path) -> Numbers:
     seed, source = request.seed, request.run.source
     pairs, shown = pairs_of_classes(source, seed, PAIRS), min(request.num or FEW, MOST)
     spaces, numbers = {}, {}
-    for run in (request.run, *request.others):
+    for title, run in titled(request).items():
         codes = encode_data(run, seed, MANY)
         z = walk(run, *pairs, PLACES).reshape(len(pairs[0]), len(PLACES), -1)
         share = average(empty(codes.mean, z).mean(1))
         log_p = average(relative_density(codes.mean, z[:, 1:-1]).mean(1))
-        text = (
-            f"log density of codes on the walks {log_p.value:.2f} ± {log_p.error:.2f}"
-        )
-        text += " nats, 0 at the codes"
-        print(f"{run.workdir}: {text}; {share.value:.3f} ± {share.error:.3f} is empty")
+        text = "mean log density on the walks, minus that at the codes: "
+        text += f"{log_p.value:.2f} ± {log_p.error:.2f} nats"
+        empties = f"{100 * share.value:.2g} ± {100 * share.error:.1g} % of the walks is"
+        print(f"{run.workdir}: {text}; {empties} where there are no codes")
         counts = {"pairs": len(z), "codes": len(codes.mean)}
         figures = share.named("empty") | log_p.named("log_density") | counts
-        numbers[str(run.workdir)] = figures
         lines = codes.project(z[:shown][:, [0, -1]])
-        spaces[f"{title_of(run)}\n{text}"] = codes, lines
+        about = {"seed": seed, "axes": codes.axes, "arrows": lines}
+        numbers[str(run.workdir)] = figures | about
+        spaces[f"{title}\n{text}"] = codes, lines
     corners = {k: _corners(codes.plane, lines) for k, (codes, lines) in spaces.items()}
     if _alike([*corners.values()]):
         low = np.min([c[0] for c in corners.values()], axis=0)
@@ -102,9 +102,8 @@ def draw_walks(request: PlotRequest, path: Path) -> Numbers:
         (low, high), centres = corners[title], _centres(codes, source.class_names)
         grey = density_map(codes.plane, low, high)
         panels[title] = Walks(grey, low, high, centres, lines)
-    flat = request.run.config.model.latent_size == 2
-    names = ("z 1", "z 2") if flat else ("principal component 1", "2")
-    save_walks(path, panels, axes_names=names)
+    axes = [codes.axes for codes, _ in spaces.values()]
+    save_walks(path, panels, axes_names=axes)
     return numbers
 
 
@@ -146,6 +145,6 @@ _spec = partial(
     PlotSpec, data=("images",), task="autoencoder", needs=always(("params",)), pairs=1
 )
 SPECS = {
-    "sheet": _spec(draw_sheet, misfit=_not_two, pixels=True),
-    "walks": _spec(draw_walks, misfit=no_plane),
+    "sheet": _spec(draw_sheet, takes=("seed",), misfit=_not_two, pixels=True),
+    "walks": _spec(draw_walks, num=always((1, MOST)), misfit=no_plane),
 }

@@ -61,7 +61,8 @@ def draw_nfe(request: PlotRequest, path: Path) -> Numbers:
     xlabels = ("NFE", "ms per sample (warm)")
     curves.save_panels(path, shown, xlabels=xlabels, ylabel=frechet)
     figures = {"grid": sampler.grid, "guidance": sampler.guidance, "solvers": rows}
-    return {"samples": num, "seed": request.seed, **figures}
+    about = {"samples": num, "seed": request.seed, "step": request.run.step}
+    return about | figures
 
 
 def _panel(solver):
@@ -243,7 +244,11 @@ def _one_width_and_scale(request: PlotRequest) -> str:
 
 SPECS = {
     "nfe": quality_spec(
-        draw_nfe, quick=False, sets=("solver", "num_steps"), misfit=_no_solvers
+        draw_nfe,
+        quick=False,
+        takes=("num", "seed", "solvers", "nfe"),
+        sets=("solver", "num_steps"),
+        misfit=_no_solvers,
     ),
     "steps": quality_spec(
         draw_steps,

@@ -31,6 +31,9 @@ HOMES = (
     *(neighbours, autoencoder, planes, losses),
 )
 SPECS = {name: spec for home in HOMES for name, spec in home.SPECS.items()}
+# The flags of the fields of a request that only some kinds take.
+FLAGS = {name: name for name in ("num", "seed", "steps", "solvers", "nfe", "label")}
+FLAGS["every"] = "all"
 
 
 def draw(
@@ -80,10 +83,6 @@ def check(request: PlotRequest, kind: str) -> list[str]:
     names = [k for k, reason in misfits.items() if not reason]
     for other in request.others:
         _check_beside(request, other, kind)
-    require(
-        kind == "nfe" or not (request.solvers or request.nfe),
-        f"--solvers and --nfe change nothing in {kind!r}: they are for nfe",
-    )
     require(kind == "all" or names, f"{kind!r} {misfits.get(kind)}")
     if page().invert:
         shown = [k for k in names if SPECS[k].pixels and request.run.is_image]
@@ -91,9 +90,29 @@ def check(request: PlotRequest, kind: str) -> list[str]:
         check_inverted(request.run.images.shape)
     needs = {k: SPECS[k].needs(request) for k in names}
     _check_used(request, kind, needs)
+    _check_taken(request, kind, names)
     for need in dict.fromkeys(need for some in needs.values() for need in some):
         request.read(need)
     return names
+
+
+def _check_taken(request: PlotRequest, kind: str, names: list[str]) -> None:
+    """ValueError for a field of FLAGS that no picture takes, or too large a number."""
+    for field, flag in FLAGS.items():
+        takers = [k for k, spec in SPECS.items() if field in spec.takes]
+        require(
+            getattr(request, field) == getattr(PlotRequest, field)
+            or {*takers} & {*names},
+            f"--{flag} changes nothing in {kind!r}: it is for {', '.join(takers)}. "
+            "Leave it out",
+        )
+    _ = request.target
+    if kind != "all" and request.num is not None:
+        most = SPECS[kind].num(request)[1]
+        require(
+            request.num <= most,
+            f"--num={request.num} is more than {kind!r} draws: give {most} at most",
+        )
 
 
 def _check_used(
@@ -106,13 +125,6 @@ def _check_used(
         f"--features changes nothing in {kind!r}: it is for guidance, counts, "
         f"neighbours, nfe, widths, and for steps with --num={quality.ENOUGH} or more. "
         "Leave it out",
-    )
-    labelled = ", ".join(
-        k for k, spec in SPECS.items() if "label" in spec.needs(request)
-    )
-    require(
-        request.label is None or "label" in every,
-        f"--label changes nothing in {kind!r}: it is for {labelled}. Leave it out",
     )
     if run.workdir:
         used = {"ema"} if "params" in every else set()
@@ -134,6 +146,12 @@ def _check_beside(request: PlotRequest, other: Experiment, kind: str) -> None:
     )
     most = SPECS[kind].pairs if kind != "all" else 1
     require(num <= most, f"--beside of {kind!r} takes {most} at most, got {num}")
+    runs = [one.path.resolve() for one in (run, *request.others) if one.workdir]
+    require(
+        runs.count(other.path.resolve()) == 1,
+        f"--beside={other.workdir} is drawn twice: name each run once, in --workdir "
+        "or in --beside",
+    )
     # losses of other data can be compared, and latent spaces cannot
     data = workdir.differing(other.config, run.config, within=["data"])
     same_data = kind == "loss" or not data
@@ -155,4 +173,7 @@ def misfit(request: PlotRequest, kind: str) -> str:
         data = "images" if run.is_image else "tables"
         if data not in spec.data:
             return f"is for {spec.data[0]}, and the data are {data}"
+    least, _ = spec.num(request) if request.num else (0, 0)
+    if request.num and request.num < least:
+        return f"needs --num={least} or more, got {request.num}"
     return spec.misfit(request)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import math
+from collections import Counter
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial
 from pathlib import Path
@@ -48,7 +50,7 @@ class PlotRequest:
     run: Experiment
     seed: int = 0
     num: int | None = None
-    steps: int = 5
+    steps: int | None = None
     solvers: tuple[str, ...] = ()
     nfe: tuple[int, ...] = ()
     every: bool = False
@@ -101,8 +103,6 @@ class PlotRequest:
         """Read what a picture needs, see PlotSpec. Errors: where it does not fit."""
         if need == "extractor":
             _ = self.extractor
-        elif need == "label":
-            _ = self.target
         elif need != "log":
             _ = self.run.sampler() if need == "sampler" else self.run.params
 
@@ -127,6 +127,18 @@ class PlotRequest:
         return [f"{word} {i + 1}{suffix[i]}" for i in range(num)]
 
 
+def names_of(runs: Sequence[Experiment]) -> list[str]:
+    """Different names of runs: of their folders, with the path where two are equal."""
+    count = Counter(run.path.name for run in runs)
+    names = [(run.path.name, str(run.path)) for run in runs]
+    return [name if count[name] == 1 else path for name, path in names]
+
+
+def in_strip(request: PlotRequest) -> tuple[int, float]:
+    """PlotSpec.num of strips of images."""
+    return 1, request.most
+
+
 def is_upsampler(request: PlotRequest) -> str:
     """For kinds that are not for an upsampler."""
     if not request.run.is_upsampler:
@@ -146,8 +158,9 @@ class PlotSpec(NamedTuple):
     pairs:   how many other runs it can draw beside this one
     quick:   whether "all" includes it
     needs:   what a request's picture depends on beside data and config, read before
-             any work by PlotRequest.read: "log", "params", "sampler", "extractor", and
-             "label" if it can have one
+             any work by PlotRequest.read: "log", "params", "sampler", "extractor"
+    takes:   the fields of a request that change it, of the names in run.FLAGS
+    num:     the least and the most of request.num
     real:    whether it compares with real images: those held out, if any are
     sets:    the fields of config.sampler that it sets itself, whatever a user gives
     misfit:  why a request that fits all of this cannot be drawn, or ""
@@ -160,6 +173,8 @@ class PlotSpec(NamedTuple):
     pairs: int = 0
     quick: bool = True
     needs: Callable[[PlotRequest], tuple[str, ...]] = always(())
+    takes: tuple[str, ...] = ("num", "seed")
+    num: Callable[[PlotRequest], tuple[int, float]] = always((1, math.inf))
     real: bool = False
     sets: tuple[str, ...] = ()
     misfit: Callable[[PlotRequest], str] = always("")

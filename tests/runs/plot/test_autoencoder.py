@@ -121,6 +121,9 @@ def test_decoded_image_i_depends_on_its_seed_alone(runs, monkeypatch, tmp_path):
         ("latents", {"run": "number"}, "one number only"),
         ("walks", {"beside": "number"}, "one number only"),
         ("sheet", {"run": "map"}, "codes of two numbers, and model.latent_size of"),
+        ("latents", {"num": 2}, "needs --num=3 or more, got 2"),
+        ("latents", {"num": 1, "run": "map"}, "needs --num=2 or more, got 1"),
+        ("walks", {"num": 200}, "--num=200 is more than 'walks' draws: give 8 at most"),
     ],
 )
 def test_a_picture_that_cannot_be_drawn_is_refused(
@@ -131,7 +134,8 @@ def test_a_picture_that_cannot_be_drawn_is_refused(
     others = {**runs, "other data": Experiment(config, runs["map"].workdir)}
     run = runs[fields.get("run", "plain")]
     run = run if fields.get("trained", True) else Experiment(run.config)
-    request = PlotRequest(run, beside=others.get(fields.get("beside")))
+    beside, num = others.get(fields.get("beside")), fields.get("num")
+    request = PlotRequest(run, beside=beside, num=num)
     with pytest.raises(ValueError) as error:
         plot.draw(request, kind, tmp_path / "out")
     assert message in str(error.value)

@@ -91,6 +91,12 @@ def test_samples_with_labels_are_counted_beside_these(trained, tmp_path):
     assert "p_value" not in numbers
 
 
+def test_one_sample_is_too_few(trained, tmp_path):
+    with pytest.raises(ValueError, match="'counts' needs --num=2 or more, got 1"):
+        plot.draw(replace(trained, num=1), "counts", tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
 def test_it_needs_a_classifier_of_the_data(trained, tmp_path):
     with pytest.raises(ValueError, match="'counts' needs --features=WORKDIR: a class"):
         plot.draw(replace(trained, features=None), "counts", tmp_path)

@@ -75,6 +75,31 @@ def test_their_numbers_are_written(runs, tmp_path):
         walk = numbers[str(run.workdir)]
         assert 0 <= walk["empty"] <= 1 and walk["codes"] == 30
         assert np.isfinite(walk["log_density"]) and walk["log_density_error"] >= 0
+        assert walk["seed"] == 0 and np.shape(walk["arrows"]) == (4, 2, 2)
+
+
+@pytest.mark.parametrize("kind", ["sheet", "walks", "latents"])
+def test_runs_of_the_same_name_and_of_other_spaces_have_panels(
+    kind, tmp_path, monkeypatch
+):
+    sizes = {"sheet": 2, "walks": 3, "latents": 3}
+    a = untrained(small(0.0), tmp_path / "a/run")
+    b = untrained(small(0.0, latent_size=sizes[kind]), tmp_path / "b/run")
+    drawn, axes = {}, []
+    home = autoencoder if kind == "latents" else planes
+    name = {"sheet": "save_planes", "walks": "save_walks", "latents": "save_codes"}
+
+    def save(path, panels, *labels, axes_names=()):
+        drawn.update(panels)
+        axes.extend(axes_names)
+
+    monkeypatch.setattr(home, name[kind], save)
+    home.SPECS[kind].draw(PlotRequest(a, beside=b), tmp_path)
+    for title, run in zip(drawn, (a, b), strict=True):
+        assert title.startswith(f"{run.path} (plain)")
+    if axes:
+        components = "principal component 1", "principal component 2"
+        assert axes == [("z 1", "z 2"), components]
 
 
 def test_whether_a_run_is_nearer_is_decided_by_two_errors():

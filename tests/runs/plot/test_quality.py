@@ -77,7 +77,7 @@ def test_chosen_solvers_are_compared_at_the_numbers_given(request_nfe, monkeypat
     assert "nfe" in plot.check(chosen, "nfe")
     with pytest.raises(ValueError, match="has no 'ddimm'; did you mean 'ddim'"):
         plot.check(replace(chosen, solvers=("ddimm",)), "nfe")
-    with pytest.raises(ValueError, match="change nothing in 'grid'"):
+    with pytest.raises(ValueError, match="--solvers changes nothing in 'grid'"):
         plot.check(chosen, "grid")
 
 

@@ -140,6 +140,7 @@ def test_pictures_of_images_vary_with_the_seed(images, tmp_path, kind):
 
 
 def test_a_picture_is_overwritten_in_no_format(images, tmp_path):
+    images = replace(images, num=None)
     with on_page(make_page(["pdf", "svg"], columns=1)):
         plot.draw(images, "schedules", tmp_path)
         names = {p.name for p in tmp_path.iterdir()}
@@ -265,3 +266,30 @@ def test_a_field_that_the_picture_sets_itself_is_refused(images, tmp_path):
         with pytest.raises(ValueError, match=words):
             plot.draw(other, kind, tmp_path / "out")
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    ("kind", "fields", "words"),
+    [
+        ("loss", {"num": 5}, "--num changes nothing in 'loss': it is for corr"),
+        ("mean", {"seed": 1}, "--seed changes nothing in 'mean'"),
+        ("grid", {"steps": 9}, "--steps changes nothing in 'grid': it is for film."),
+        ("grid", {"every": True}, "--all changes nothing in 'grid'"),
+        ("all", {"nfe": (5,)}, "--nfe changes nothing in 'all': it is for nfe"),
+        ("film", {"num": 200}, "--num=200 is more than 'film' draws: give 8 at most"),
+    ],
+)
+def test_a_flag_that_the_kind_does_not_take_is_refused(images, kind, fields, words):
+    with pytest.raises(ValueError, match=words):
+        plot.check(PlotRequest(images.run, **fields), kind)
+
+
+def test_all_takes_the_flags_of_some_kind(images):
+    fields = {"num": 200, "seed": 1, "steps": 3, "every": True}
+    assert "film" in plot.check(PlotRequest(images.run, **fields), "all")
+
+
+def test_a_run_is_drawn_once(images):
+    run, same = images.run, replace(images.run, workdir=images.run.path / ".")
+    with pytest.raises(ValueError, match="is drawn twice: name each run once"):
+        plot.check(PlotRequest(run, beside=same), "loss")
