@@ -20,6 +20,7 @@ OUT/sweep.json holds the results, table.md the table, sweep.png the figures (wit
 bars over seeds), losses.png all losses. --slurm writes OUT/sweep.sbatch instead.
 """
 
+import re
 import shlex
 import sys
 from pathlib import Path
@@ -65,7 +66,8 @@ def main() -> None:
         cli.fail("--config is missing: --config=configs/digits.py, for example")
     if OUT.value is None:
         cli.fail("--out is missing: where shall the runs be written?")
-    modes = [name for name in MODES if flags.FLAGS[name].present]
+    values = {name: flags.FLAGS[name].value for name in MODES}
+    modes = [k for k, v in values.items() if v is not None and v is not False]
     if len(modes) > 1:
         cli.fail(f"--{' and --'.join(modes)} do not go together: choose one")
     from jaxdiff.runs.sweep import results
@@ -82,7 +84,8 @@ def main() -> None:
             evaluation=evaluation(),
             figures=FIGURE.value,
             trust=cli.trusts(),
-            command=command(),
+            command=command(sys.argv[1:]),
+            part=ONLY.value is not None,
         )
     with cli.user_errors(working=True):
         if ONLY.value is not None:
@@ -91,7 +94,7 @@ def main() -> None:
         if SLURM.value:
             print(f"sbatch {shlex.quote(str(sweep.write_script(request)))}")
             return
-        rows = sweep.collect(request, {}) if COLLECT.value else sweep.run(request)
+        rows = sweep.gather(request) if COLLECT.value else sweep.run(request)
     varied = [*request.cases[0].varied]
     print_rows(results.text_rows(results.means(rows, varied), varied))
     print(f"written: {request.out}")
@@ -113,11 +116,16 @@ def evaluation() -> "work.Evaluation | None":
     return work.Evaluation((*metrics,), FEATURES.value or "", NUM.value, NUM_REAL.value)
 
 
-def command() -> str:
+def command(words: list[str]) -> str:
     """What was typed, without the flags that a task or the collection adds."""
-    modes = tuple(f"--{name}" for name in MODES)
-    words = [word for word in sys.argv[1:] if not word.startswith(modes)]
-    return shlex.join(["python", "-m", "launch.sweep", *words])
+    kept, mode = [], re.compile(rf"--?(no)?({'|'.join(MODES)})(=.*)?", re.DOTALL)
+    before = ""
+    for word in words:
+        number = before in ("--only", "-only")  # in a word of its own
+        if not number and not mode.fullmatch(word):
+            kept.append(word)
+        before = word
+    return shlex.join(["python", "-m", "launch.sweep", *kept])
 
 
 if __name__ == "__main__":

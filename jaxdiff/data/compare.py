@@ -127,7 +127,8 @@ def fit(record: Record | None, source: Source, name: str = "the Source") -> Sour
     then, now = record.fingerprint, source.fingerprint and source.fingerprint()
     if record.given and not now:
         now = records.of_rows(source)
-    if len(source) != record.size or (now and then and now != then):
+    other = records.total(source) != record.total or len(source) != record.size
+    if other or (now and then and now != then):
         _note_change(record, name, _changes(record, source))
     return in_units(record.layout, source)
 
@@ -189,8 +190,8 @@ def _misfits_of_columns(then: Layout, now: Layout) -> list[str]:
 def _changes(record: Record, source: Source) -> str:
     """Where other values or rows are, in words."""
     parts, then, now = [], record.layout, source.layout
-    if len(source) != record.size:
-        parts.append(f"{record.size} rows then, {len(source)} now")
+    if records.total(source) != record.total:
+        parts.append(f"{record.total} rows then, {records.total(source)} now")
     if then and now:
         shifts = {}
         for c in then.columns:

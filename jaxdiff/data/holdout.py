@@ -1,10 +1,15 @@
 """Examples that are held out of training: a share of the data, or another split.
 
-(1)  held out are the first round(share n) of n examples in one order, which depends on
-     n alone: other seeds, more steps and a run that resumes hold out the same ones
-(2)  identical images stay on one side, so a few more may be held out; this is checked
-     if all images together have at most MOST_VALUES values
-(3)  the last example of each class, and of each category of a table, is trained on
+(1)  an example is held out where its number in [0, 1) is below the share: other seeds,
+     more steps and a run that resumes hold out the same ones
+(2)  the number of an image is a hash of its values: images that are added move no other
+     one, identical images are on one side, and share n of n images are held out up to
+     some sqrt(share (1 - share) n)
+(3)  the number of a row of a table, and of an image where all together have more than
+     MOST_VALUES values to hash, is its place in an order that depends on n alone:
+     round(share n) are held out, and others if n changes (`check_same`)
+(4)  the last example of each class, and of each category of a table, is trained on,
+     which an added one may become
 
 Rows of a table are assigned one by one: equal rows are part of its distribution. From
 another split, images that are trained on too are left out.
@@ -92,21 +97,17 @@ def _share(holdout: str) -> float | None:
 
 
 def rows(source: Source, share: float) -> np.ndarray:
-    """Which examples are held out, i64[m] in rising order, equations 1 to 3.
+    """Which examples are held out, i64[m] in rising order, equations 1 to 4.
 
     Errors: ValueError for a share that holds out none or leaves none.
     """
     n = len(source)
-    order, count = dealt(n), round(share * n)
-    place, first = np.empty(n, int), np.full(n, n)
-    place[order] = np.arange(n)
-    same, classes = _alike(source)
-    np.minimum.at(first, same, place)  # of each group of identical images
-    held = first[same] <= np.sort(first[same])[count - 1] if count else place < 0
+    place, classes = _places(source)
+    held = place < share
     for number in classes:
-        last = np.zeros(number.max() + 1, int)
+        last = np.zeros(number.max() + 1)
         np.maximum.at(last, number, place)
-        held &= ~np.isin(same, same[place == last[number]])
+        held &= ~np.isin(place, last)
     if not held.any() or held.all():
         what = "all of them" if held.all() else "none"
         raise ValueError(
@@ -117,13 +118,35 @@ def rows(source: Source, share: float) -> np.ndarray:
     return np.flatnonzero(held)
 
 
-def _alike(source: Source) -> tuple[np.ndarray, list[np.ndarray]]:
-    """The number of each example's group of identical images, i64[n], and the numbers
+def check_same(source: Source, images: Source, holdout: str, then: int) -> None:
+    """Of a run that resumes: ValueError where its data, which were `then` examples with
+    those held out, have another number now, and others would be held out so.
+    """
+    if not source.holdout or _share(holdout) is None:
+        return
+    now = records.total(source)
+    if now != then and _by_order(images, max(now, then)):
+        raise ValueError(
+            f"data.holdout={holdout} of {now} examples, where the run began with {then}"
+            ", holds others out, some of which are trained on already: bring the data "
+            "back as they were, or train anew in another --workdir"
+        )
+
+
+def _by_order(source: Source, n: int) -> bool:
+    """Whether (3) holds."""
+    return bool(source.layout) or n * int(np.prod(source.shape)) > MOST_VALUES
+
+
+def _places(source: Source) -> tuple[np.ndarray, list[np.ndarray]]:
+    """The number of each example, f64[n] in [0, 1), equations 2 and 3, and the numbers
     of its classes and categories.
     """
     n, layout = len(source), source.layout
+    place = np.empty(n)
+    place[dealt(n)] = (np.arange(n) + 0.5) / n
     if n * int(np.prod(source.shape)) > MOST_VALUES:
-        return np.arange(n), []
+        return place, []
     digests, classes = [], []
     for batch in _batches(source):
         if source.num_classes:
@@ -134,8 +157,9 @@ def _alike(source: Source) -> tuple[np.ndarray, list[np.ndarray]]:
             classes += [np.concatenate(several, 1)] if several else []
         else:
             digests += _digests(batch["x"])
-    same = np.unique(digests, return_inverse=True)[1] if digests else np.arange(n)
-    return same, [*np.concatenate(classes).T] if classes else []
+    if digests:
+        place = np.frombuffer(b"".join(digests), ">u8") / 2.0**64
+    return place, [*np.concatenate(classes).T] if classes else []
 
 
 def _digests(x: np.ndarray) -> list[bytes]:

@@ -34,6 +34,7 @@ class Record:
 
     size:        0 where the data have not been read: a converted model's, whose classes
                  have numbers for names
+    held:        examples that are held out of training beside them
     conditioned: whether examples have another condition than a label
     fingerprint: of the values; "" if it is not known
     files:       fingerprints.of_files of the path; "" if nothing was read from one
@@ -55,8 +56,14 @@ class Record:
     files: str
     given: bool
     decode: dict[str, Any] | None
+    held: int = 0
     workdir: Path | None = field(default=None, compare=False)
     noted: set[str] = field(default_factory=set, compare=False)
+
+    @property
+    def total(self) -> int:
+        """The number of examples, with those held out."""
+        return self.size + self.held
 
     @property
     def layout(self) -> Layout | None:
@@ -100,7 +107,13 @@ def of(source: Source, path: str = "", given: bool = False) -> Record:
         files=of_files(path) if from_files else "",
         given=given,
         decode=decode,
+        held=total(source) - len(source),
     )
+
+
+def total(source: Source) -> int:
+    """The number of examples of a source, with those held out."""
+    return len(source) + (len(source.holdout()) if source.holdout else 0)
 
 
 def save(workdir: Path, record: Record) -> None:
@@ -210,6 +223,7 @@ def _parse(raw: Any) -> Record:
     kinds |= dict.fromkeys(("checksum", "fingerprint", "files"), str)
     kinds |= dict.fromkeys(("shape", "class_names", "moments"), list)
     plain = {name: _typed(raw[name], kind, name) for name, kind in kinds.items()}
+    plain["held"] = _typed(raw.get("held", 0), int, "held")  # older runs hold none out
     for name, kind in (("shape", int), ("class_names", str), ("moments", list)):
         plain[name] = tuple(_typed(v, kind, name) for v in plain[name])
     size, shape = plain["size"], plain["shape"]

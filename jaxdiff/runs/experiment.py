@@ -32,6 +32,7 @@ from jaxdiff.train import snapshots
 
 # What a run that guides another must have in common with it.
 ALIKE = ("data", "diffusion.schedule", "diffusion.scaling", "diffusion.noise")
+HELD = ("data.holdout",)
 
 
 @dataclass(frozen=True, eq=False)
@@ -230,11 +231,9 @@ class Experiment:
         except FileNotFoundError as error:
             text = f"{field}: {error} (it names the run of {_a(kind)})"
             raise FileNotFoundError(text) from None
-        differ = files.differing(
-            config, self.config, within=alike, but=["data.holdout"]
-        )
-        others = not alike or config.data.holdout != self.config.data.holdout
-        data = None if others else self.source
+        held = config.data.holdout == self.config.data.holdout
+        differ = files.differing(config, self.config, within=alike, but=HELD)
+        data = self.source if alike and held else None
         run = replace(self, config=config, workdir=folder, data=data)
         if rules := [text for text in differ if text.startswith("data.rules=")]:
             # older rules may read the same files as other classes or columns

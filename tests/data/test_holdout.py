@@ -1,6 +1,7 @@
 """What is held out of training, of every source."""
 
 import gzip
+import hashlib
 import struct
 
 import numpy as np
@@ -14,8 +15,8 @@ from jaxdiff.data.source import Source
 from tests.data.test_sources import EXAMPLES, SOURCES
 from tests.data.test_tfds import picture
 
-# Sources of three rows to five cannot lose a class; half of the others is held out.
-SHARES = dict.fromkeys(("table", "folder", "mnist", "npz", "tfds"), "0.67")
+# Sources of three rows to five: of images all are held out but the last of each class.
+SHARES = dict.fromkeys(("folder", "mnist", "npz", "tfds"), ".9999") | {"table": ".67"}
 
 
 def everything(source):
@@ -28,6 +29,12 @@ def rows(source):
     if isinstance(values, dict):
         return [*zip(*(column.tolist() for column in values.values()), strict=True)]
     return [image.tobytes() for image in values]
+
+
+def numbers(source):
+    """Of each image, in [0, 1): 64 bits of BLAKE2 of its values."""
+    digests = [hashlib.blake2b(x, digest_size=8) for x in everything(source)["x"]]
+    return np.array([int(d.hexdigest(), 16) for d in digests]) / 2.0**64
 
 
 def blank(n, labels=None):
@@ -67,18 +74,45 @@ def test_training_and_held_out_examples_are_all_and_none_is_both(name, tmp_path)
     assert parted.class_names == others.class_names == whole.class_names
 
 
-def test_the_order_depends_on_the_number_of_examples_alone():
-    a, b = (holdout.rows(blank(20), share) for share in (0.25, 0.5))
+def test_the_order_of_rows_depends_on_their_number_alone():
+    source = table.from_columns({"x": np.arange(20.0)})
+    a, b = (holdout.rows(source, share) for share in (0.25, 0.5))
     assert len(a) == 5 and len(b) == 10 and {*a} < {*b}
     assert {*a} == {*batches.dealt(20)[:5].tolist()}
+
+
+def test_images_that_are_added_move_no_other_one():
+    before, after = (holdout.rows(blank(n), 0.25) for n in (50, 60))
+    np.testing.assert_array_equal(before, np.flatnonzero(numbers(blank(50)) < 0.25))
+    np.testing.assert_array_equal(before, after[after < 50])
+    assert {*before} < {*holdout.rows(blank(50), 0.5)}
+
+
+def test_images_too_many_to_hash_are_dealt_like_rows(monkeypatch):
+    monkeypatch.setattr(holdout, "MOST_VALUES", 79)
+    assert {*holdout.rows(blank(20), 0.25)} == {*batches.dealt(20)[:5].tolist()}
+    assert len(holdout.rows(blank(19), 0.5)) != 0  # 76 values are hashed
+    parted = holdout.split(blank(20), ".25")
+    holdout.check_same(parted, parted, ".25", 20)
+    with pytest.raises(ValueError, match="of 20 examples, where the run began with 19"):
+        holdout.check_same(parted, parted, ".25", 19)
+
+
+def test_rows_that_are_added_to_a_table_are_refused_and_images_not():
+    values = table.from_columns({"x": np.arange(20.0)})
+    with pytest.raises(ValueError, match=r"holds others out.*another --workdir"):
+        parted = holdout.split(values, ".25")
+        holdout.check_same(parted, parted, ".25", 21)
+    holdout.check_same(parted, parted, "test", 21)
+    parted = holdout.split(blank(20), ".25")
+    holdout.check_same(parted, parted, ".25", 19)
 
 
 def test_identical_images_are_on_one_side():
     pixels = np.random.default_rng(0).integers(0, 255, (10, 2, 2, 1), np.uint8)
     source = images.from_array(np.repeat(pixels, 5, axis=0), None, (), low=0.0)
-    held = holdout.rows(source, 0.3)
-    # every fifth of the 50 begins a group, and the 15th place ends within one
-    assert len(held) % 5 == 0 and 15 <= len(held) < 50
+    held = holdout.rows(source, 0.5)
+    np.testing.assert_array_equal(held, np.flatnonzero(numbers(source) < 0.5))
     assert np.isin(np.arange(50) // 5, held // 5).sum() == len(held)
 
 
@@ -89,7 +123,10 @@ def test_rows_of_a_table_are_dealt_one_by_one():
 
 @pytest.mark.parametrize("of_table", [True, False])
 def test_a_class_is_trained_on_wherever_its_only_example_is_dealt(of_table):
-    first = batches.dealt(20)[0]
+    place = (
+        np.argsort(batches.dealt(20)) if of_table else numbers(blank(20)) * 20
+    ) / 20
+    first = place.argmin()
     labels = np.zeros(20, int)
     labels[first] = 1
     source = blank(20, labels)
@@ -97,7 +134,7 @@ def test_a_class_is_trained_on_wherever_its_only_example_is_dealt(of_table):
         names = np.array(["often", "once"])
         source = table.from_columns({"x": np.arange(20.0), "kind": names[labels]})
     held = holdout.rows(source, 0.25)
-    assert {*held} == {*batches.dealt(20)[1:5].tolist()}
+    assert {*held} == {*np.flatnonzero(place < 0.25)} - {first} and len(held)
     parted = holdout.split(source, ".25")
     if of_table:
         kinds = parted.decode(everything(parted)["x"])["kind"]
@@ -187,8 +224,8 @@ def test_mnist_and_tfds_have_another_split(tmp_path):
         ("1.5", "above 0 and below 1"),
         ("-.1", "above 0 and below 1"),
         ("nan", "above 0 and below 1"),
-        ("0.01", "of 20 examples is none"),
-        ("0.99", "of 20 examples is all of them"),
+        ("0.0001", "of 20 examples is none"),
+        ("0.9999", "of 20 examples is all of them"),
         ("test", "names a split, and these data have none"),
     ],
 )

@@ -1,9 +1,11 @@
 """launch.sweep and launch.runs as their user runs them."""
 
 import json
+import shlex
 
 import pytest
 
+from launch.sweep import command
 from tests.launch.conftest import SMALL_IRIS, launch, one_line
 
 SWEEP = ("launch.sweep", *SMALL_IRIS, "--config.train.lr=constant(peak=0.01)")
@@ -62,3 +64,16 @@ def test_what_does_not_fit_is_one_line_and_nothing_is_written(outcomes):
     one_line(outcomes["no out"], "--out is missing")
     one_line(outcomes["no runs"], "there is no folder")
     assert not (outcomes["top"] / "bad").exists()
+
+
+@pytest.mark.parametrize(
+    "mode",
+    [
+        *("-slurm", "--slurm", "--noslurm", "--collect=false", "-only=3"),
+        *("--only 3", "-only 3", "--slurm=true"),
+    ],
+)
+def test_the_command_of_a_task_lacks_the_mode_of_this_one(mode):
+    kept = ["--over", "seed=0,1", "--out=only out"]
+    words = shlex.split(command([kept[0], kept[1], *mode.split(), kept[2]]))
+    assert words == ["python", "-m", "launch.sweep", *kept]

@@ -13,6 +13,7 @@ from jaxdiff.runs import workdir
 from jaxdiff.runs.evaluate import run as evaluate
 from jaxdiff.runs.experiment import Experiment, open_run
 from jaxdiff.runs.train import progress, setup
+from tests.data.test_holdout import numbers
 from tests.runs.conftest import CLASSIFIER, SPECK, tiny_config, untrained
 from tests.runs.evaluate.test_run import REQUEST
 from tests.runs.test_changed_data import draw, folder_config
@@ -33,7 +34,9 @@ def images(tmp_path_factory):
 
 def test_a_run_on_what_it_holds_out_is_the_same_otherwise(images):
     other = images.on_holdout()
-    assert (len(images.source), len(other.source)) == (36, 24)
+    assert len(images.source) + len(other.source) == 60
+    # by the hash of each image
+    assert (numbers(images.source) >= 0.4).all() and (numbers(other.source) < 0.4).all()
     np.testing.assert_array_equal(rows(other.images), rows(images.source.holdout()))
     assert other.params is images.params and other.task is images.task
     plain = Experiment(tiny_config(**SPECK))
@@ -42,14 +45,15 @@ def test_a_run_on_what_it_holds_out_is_the_same_otherwise(images):
 
 def test_real_examples_are_those_held_out(images, classifier_run, tmp_path, capsys):
     fields = {**REQUEST, "metrics": ["frechet", "bpd"], "features": classifier_run[0]}
-    fields["num_bpd"] = 20
+    fields["num_bpd"], held = 5, len(images.source.holdout())
     evaluate.run(evaluate.prepare(images, out=tmp_path / "a", **fields), "command")
-    assert "real examples: 24, held_out (data.holdout=.4)" in capsys.readouterr().out
+    text = f"real examples: {held}, held_out (data.holdout=.4)"
+    assert text in capsys.readouterr().out
     record = json.loads((tmp_path / "a/evaluation.json").read_text())
-    assert record["about"]["real"] == "held_out" and record["real_images"] == 24
-    assert record["bpd"]["num"] == 20
+    assert record["about"]["real"] == "held_out" and record["real_images"] == held
+    assert record["bpd"]["num"] == 5
     request = evaluate.prepare(images, out=tmp_path / "b", real="training", **fields)
-    assert len(request.reference.source) == 36
+    assert len(request.reference.source) == 60 - held
     assert request.about["real"] == "training"
     # another choice is another evaluation, of bpd too
     with pytest.raises(ValueError, match="samples of another real"):
@@ -77,7 +81,8 @@ def test_images_held_out_are_those_of_the_codes_held_out(tmp_path):
     untrained(encoder_config(), tmp_path / "one")
     run = Experiment(tiny_config(**HELD, **_codes(tmp_path / "one")), tmp_path / "two")
     held, images = run.source.holdout(), run.images.holdout()
-    assert len(held) == len(images) == 12 and len(run.source) == len(run.images) == 18
+    assert len(held) == len(images) and len(run.source) == len(run.images)
+    assert len(held) + len(run.source) == 30 and (numbers(images) < 0.4).all()
     coder, (mean, std) = run.autoencoder.model, run.source.moments
     for codes, pixels in ((run.source, run.images), (held, images)):
         z = np.asarray(coder.encode(jnp.asarray(rows(pixels)))[0])
@@ -100,17 +105,22 @@ def test_a_run_is_sampled_without_its_data_and_compared_with_them(tmp_path, caps
     config = folder_config(path, **HELD, batch_size=4)
     untrained(Experiment(config).measured().config, tmp_path / "run")
     run = open_run(tmp_path / "run")
-    assert len(run.source) == 6 and len(run.source.holdout()) == 4
+    kept = _kept(run, 10)
+    assert len(kept) + len(run.source.holdout()) == 10
     assert capsys.readouterr().err == ""
     gone = tmp_path / "gone"
     shutil.move(path, gone)
     assert open_run(tmp_path / "run").sampler().nfe() == 3
     shutil.move(gone, path)
     # one of those held out changes: that is noted too
-    held = sorted({*range(10)} - {*_kept(run, 10)})[0]
+    held = sorted({*range(10)} - {*kept})[0]
     draw(path / ("cat", "dog")[held % 2] / f"{held}.png", 99)
     setup.prepare(config, tmp_path / "run")
     assert "has changed" in capsys.readouterr().err
+    # with one more, those that were trained on still are
+    draw(path / "cat" / "98.png", 98)
+    assert {*kept} <= {*_kept(setup.prepare(config, tmp_path / "run").experiment, 100)}
+    assert "(10 rows then, 11 now)" in capsys.readouterr().err
 
 
 def _kept(run, n):
@@ -132,6 +142,8 @@ def test_data_given_in_python_are_parted_too(tmp_path):
     model = jaxdiff.fit(fields, data=values, workdir=folder)
     assert len(model.run.source) == 40 and len(model.run.source.holdout()) == 10
     assert "validation_loss" in workdir.read_metrics(folder)[-1]
+    with pytest.raises(ValueError, match="of 51 examples, where the run began with 50"):
+        jaxdiff.fit(fields, data=np.r_[values, values[:1]], workdir=folder)
     again = jaxdiff.load(folder, data=values).run
     np.testing.assert_array_equal(rows(again.source), rows(model.run.source))
     with pytest.raises(ValueError, match="names a split, and these data have none"):

@@ -1,6 +1,7 @@
 """The runs below a folder as rows: read from small files, without JAX."""
 
 import json
+import math
 import os
 import time
 from collections.abc import Iterator, Sequence
@@ -16,6 +17,8 @@ DEPTH = 6
 TAIL = 65_536
 # Of a line of metrics.jsonl: how the run went, not how good it is.
 HOW = ("step", "lr", "epoch", "seconds", "examples_per_second", "grad_norm")
+# Columns of a row that a line of metrics.jsonl cannot fill.
+COLUMNS = ("run", "num_steps", "state", "age", "problem")
 # What a run measures of its data is no choice of anybody.
 MEASURED = ("data.checksum", "data.mean", "data.std")
 
@@ -109,10 +112,24 @@ def read(workdir: Path) -> State:
     try:
         if log.exists():
             written, last = log.stat().st_mtime, last_line(log)
+            odd = [name for name, value in last.items() if _is_odd(name, value)]
+            last = {name: last[name] for name in last if name not in odd}
+            if odd:
+                problems.append(f"{log}: the last line has no figure {', '.join(odd)}")
     except (OSError, ValueError) as error:
         problems.append(" ".join(str(error).split()))
-    word = _word(last, fields.get("train.num_steps", 0), lock.is_held(workdir))
+    num_steps = fields.get("train.num_steps", 0)
+    if not isinstance(num_steps, int):
+        problems.append(f"{workdir / CONFIG}: train.num_steps is {num_steps!r}")
+        num_steps = 0
+    word = _word(last, num_steps, lock.is_held(workdir))
     return State(fields, last, word, written, "; ".join(problems))
+
+
+def _is_odd(name, value):
+    """Whether it has the name of a column, or is no number that JSON has."""
+    odd = isinstance(value, float) and not math.isfinite(value)
+    return name in COLUMNS or isinstance(value, bool) or odd
 
 
 def _word(last, num_steps, held):
@@ -136,7 +153,7 @@ def last_line(log: Path) -> dict[str, Any]:
         return {}
     try:
         row = json.loads(lines[-1])
-        if not (isinstance(row, dict) and isinstance(row["step"], int)):
+        if not (isinstance(row, dict) and type(row["step"]) is int):
             raise TypeError
     except (ValueError, KeyError, TypeError, RecursionError):
         raise ValueError(f"{log}: the last line is not a step with its loss") from None

@@ -193,7 +193,7 @@ def no_plane(request: PlotRequest) -> str:
     return "is a plane, and the codes have one number only" if 1 in sizes else ""
 
 
-def _enough(request: PlotRequest) -> tuple[int, float]:
+def _enough(request: PlotRequest) -> tuple[int, float | int]:
     """Codes whose fitted normal has a density: d + 1 plain ones of d numbers."""
     plain = [r for r in _runs(request) if not r.config.autoencoder.kl_weight]
     codes = [encode(r.model, r.source[np.arange(1)]["x"])[0] for r in plain]

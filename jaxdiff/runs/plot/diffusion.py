@@ -186,7 +186,7 @@ def draw_progress(request: PlotRequest, path: Path) -> Numbers:
     return {"step": [row["step"] for row in rows], name: [row[name] for row in rows]}
 
 
-def _rows_or_strip(request: PlotRequest) -> tuple[int, float]:
+def _rows_or_strip(request: PlotRequest) -> tuple[int, float | int]:
     return in_strip(request) if request.run.is_image else (1, len(request.run.source))
 
 

@@ -134,7 +134,7 @@ def names_of(runs: Sequence[Experiment]) -> list[str]:
     return [name if count[name] == 1 else path for name, path in names]
 
 
-def in_strip(request: PlotRequest) -> tuple[int, float]:
+def in_strip(request: PlotRequest) -> tuple[int, float | int]:
     """PlotSpec.num of strips of images."""
     return 1, request.most
 
@@ -174,7 +174,7 @@ class PlotSpec(NamedTuple):
     quick: bool = True
     needs: Callable[[PlotRequest], tuple[str, ...]] = always(())
     takes: tuple[str, ...] = ("num", "seed")
-    num: Callable[[PlotRequest], tuple[int, float]] = always((1, math.inf))
+    num: Callable[[PlotRequest], tuple[int, float | int]] = always((1, math.inf))
     real: bool = False
     sets: tuple[str, ...] = ()
     misfit: Callable[[PlotRequest], str] = always("")

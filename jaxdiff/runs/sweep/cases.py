@@ -6,6 +6,8 @@ not training, share one run.
 
 import ast
 import itertools
+import math
+import os
 import re
 import shlex
 from collections.abc import Collection, Sequence
@@ -22,7 +24,10 @@ from jaxdiff.train import lr_schedules
 BASE, CHANGE, SEED = "base", "change", "seed"
 # Blocks of a config that training does not depend on.
 SAMPLING = "sampler."
-# The longest name of a folder, in characters, which every file system takes.
+# What else a sweep writes beside the folders of its runs.
+RECORD, EVALUATIONS, SCRIPT = "sweep.json", "evaluations", "sweep.sbatch"
+RESERVED = {RECORD, EVALUATIONS, SCRIPT, "table.md", "sweep.png", "losses.png"}
+# The longest name of a folder, in bytes, which every file system takes.
 LONGEST = 200
 LITERAL = {"int": int, "float": float, "tuple": tuple}
 
@@ -72,6 +77,10 @@ def make_cases(
     columns = [options[0].column for options in axes]
     for column in columns:
         require(columns.count(column) == 1, f"--over {column} is given twice")
+        require(
+            column not in given,
+            f"--config.{column} and --over {column} set the same field: leave one out",
+        )
     if change:
         options = [_parse_change(base, text) for text in change]
         axes.insert(0, [Option(CHANGE, BASE, {}, BASE), *options])
@@ -116,6 +125,7 @@ def _with(base: ConfigDict, values: Fields, given: Collection[str]) -> ConfigDic
     """
     config = base.copy_and_resolve_references()
     config.update_from_flattened_dict(values)
+    config.auto = tuple(field for field in config.auto if field not in values)
     if any(field in fields.CHOICES for field in values):
         fields.settle(config, {*given, *values})
     ranges.check(config)
@@ -141,7 +151,9 @@ def _parse_over(base: ConfigDict, text: str) -> list[Option]:
     field, equals, values = text.partition("=")
     require(equals and values, f"--over {text}: expected FIELD=VALUE,VALUE")
     options = []
-    for part in _split(values):
+    parts = _split(values)
+    require(parts[-1], f"--over {text} ends in a comma: leave it out")
+    for part in parts:
         value = _value(base, field, part, f"--over {text}")
         # a rate is shown as the number that was given
         number = _number(part)
@@ -167,6 +179,10 @@ def _parse_change(base: ConfigDict, text: str) -> Option:
     short = ",".join(f"{k.rpartition('.')[2]}={_text(v)}" for k, v in values.items())
     name = name.strip() or short
     require(name != BASE, f"--change {text}: {BASE!r} is the unchanged config")
+    require(
+        _clean(name).lower() not in RESERVED,
+        f"--change {text}: the sweep writes {_clean(name)} itself; take another name",
+    )
     return Option(CHANGE, name, values, name)
 
 
@@ -175,8 +191,10 @@ def _value(base: ConfigDict, field: str, text: str, flag: str) -> Any:
     known = flat(get_config())
     require(field in known, f"{flag}: no field {field!r}{_near(field, known)}")
     kind = type(known[field]).__name__
-    if field == "train.lr" and _number(text) is not None:
-        return respec(lr_schedules, base.train.lr, peak=_number(text))
+    number = _number(text)
+    if field == "train.lr" and number is not None:
+        require(math.isfinite(number), f"{flag}: {text} is no rate: give a number")
+        return respec(lr_schedules, base.train.lr, peak=number)
     if kind == "str":
         return text
     if kind == "bool" and text.lower() in ("true", "false"):
@@ -187,7 +205,7 @@ def _value(base: ConfigDict, field: str, text: str, flag: str) -> Any:
     except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError):
         fits = False
     require(fits, f"{flag}: {field} must be of type {kind}, got {text!r}")
-    return float(value) if kind == "float" else value
+    return value + 0.0 if kind == "float" else value  # -0.0 is 0
 
 
 def _near(field, known):
@@ -197,7 +215,7 @@ def _near(field, known):
 
 def _number(text):
     try:
-        return float(text)
+        return float(text) + 0.0
     except ValueError:
         return None
 
@@ -221,7 +239,9 @@ def _split(text: str) -> list[str]:
 
 def _text(value: Any) -> str:
     """As it stands in the name of a folder."""
-    text = f"{value:g}" if isinstance(value, float) else str(value)
+    text = str(value)
+    if isinstance(value, float) and float(f"{value:g}") == value:
+        text = f"{value:g}"
     return re.sub(r"[^\w.+=-]+", "_", text).strip("_.") or "none"
 
 
@@ -250,7 +270,7 @@ def _clean(name):
 def _name(parts: Sequence[str]) -> str:
     name = ",".join(parts)
     require(
-        len(name) <= LONGEST,
+        len(os.fsencode(name)) <= LONGEST,
         f"{name[:40]}... is too long for the name of a folder: name the change, as in "
         '--change "NAME: field=value"',
     )

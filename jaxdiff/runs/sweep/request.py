@@ -11,11 +11,9 @@ from jaxdiff.arrays import require
 from jaxdiff.files import read_json
 from jaxdiff.lock import is_empty
 from jaxdiff.runs import workdir as files
-from jaxdiff.runs.evaluate.metrics import METRICS
-from jaxdiff.runs.sweep.cases import Case, make_cases
+from jaxdiff.runs.sweep.cases import EVALUATIONS, RECORD, Case, make_cases
+from jaxdiff.runs.sweep.results import check_figures
 from jaxdiff.runs.sweep.work import Evaluation
-
-RECORD, EVALUATIONS = "sweep.json", "evaluations"
 
 
 class Request(NamedTuple):
@@ -51,17 +49,22 @@ def prepare(
     figures: list[str],
     trust: bool,
     command: str,
+    part: bool = False,
 ) -> Request:
     """Make and compare the cases, and write nothing. Args: of make_cases, and flags.
+
+    part: whether OUT may hold a sweep of more cases: it has grown since an array of
+          tasks was written.
 
     Errors: ValueError, also where OUT holds another sweep, or something else.
     """
     cases = make_cases(base, over, change, given)
-    stored = _stored(out)
+    stored, counts = read(out), {}
     if stored:
-        _check_adds(stored, base, cases, out)
+        _check_adds(stored, base, cases, out, part)
         evaluation = _same_evaluation(stored, evaluation, out)
-    counts = {k: v["parameters"] for k, v in stored.get("cases", {}).items()}
+        if evaluation == stored["evaluation"]:  # another one is still to be checked
+            counts = {k: v["parameters"] for k, v in stored["cases"].items()}
     parameters = {name: count for name, count in counts.items() if count is not None}
     request = Request(base, cases, evaluation, figures, out, trust, command, parameters)
     for name, some in request.runs.items():
@@ -71,17 +74,36 @@ def prepare(
             f"{' and '.join(case.name for case in some)} differ in sampling alone, "
             "which training does not show: give --metrics or --features",
         )
-    measured = [name for name in figures if name in METRICS and not evaluation]
-    require(
-        not measured, f"--figure={','.join(measured)} needs --metrics or --features"
-    )
+    metrics = evaluation.metrics if evaluation else ()
+    measures = any(case.config.train.evaluate_every for case in cases)
+    check_figures(figures, [*cases[0].varied], metrics, measures)
     return request
 
 
-def _stored(out: Path) -> dict[str, Any]:
-    """sweep.json of OUT, {} for none. Errors: ValueError for what is no sweep."""
-    if (out / RECORD).is_file():
-        return read_json(out / RECORD)
+def read(out: Path) -> dict[str, Any]:
+    """sweep.json of OUT, with an Evaluation and today's fields; {} for none.
+
+    Errors: ValueError for what is no sweep, which names the file.
+    """
+    path = out / RECORD
+    if path.is_file():
+        raw = read_json(path)
+        try:
+            how = raw["evaluation"]
+            how = how and Evaluation(**{**how, "metrics": (*how["metrics"],)})
+            cases = {
+                name: {k: about[k] for k in ("fields", "parameters")}
+                for name, about in raw["cases"].items()
+            }
+            for about in cases.values():
+                _ = about["fields"].items()
+            base = upgrades.upgrade(raw["base"])
+        except (KeyError, TypeError, AttributeError, ValueError) as error:
+            raise ValueError(
+                f"{path} is of no sweep, or damaged or edited ({error}); bring it back "
+                "from a copy, or choose another --out"
+            ) from None
+        return {"base": base, "cases": cases, "evaluation": how}
     if out.is_file() or not is_empty(out):
         raise ValueError(
             f"--out {out} holds something that is no sweep; choose another"
@@ -109,13 +131,30 @@ def _about(request, case):
     }
 
 
-def _check_adds(stored, base, cases, out) -> None:
-    """ValueError unless the cases are the stored ones, and perhaps more."""
-    others = files.differing(upgrades.upgrade(stored["base"]), base)
+def check_holds(request: Request) -> None:
+    """ValueError unless OUT holds a sweep of these very cases and evaluations."""
+    stored = read(request.out)
+    cases, cure = stored.get("cases", {}), "give the same command without --collect"
+    require(stored, f"--collect: {request.out} holds no sweep yet; {cure} first")
+    others = [case.name for case in request.cases if case.name not in cases]
+    require(
+        not others, f"--collect: {request.out} lacks {', '.join(others)}; {cure} first"
+    )
+    require(
+        request.evaluation == stored["evaluation"],
+        f"--collect: {request.out} was not evaluated so; {cure} first",
+    )
+
+
+def _check_adds(stored, base, cases, out, part) -> None:
+    """ValueError unless the cases are the stored ones, and perhaps more; or a part."""
+    others = files.differing(stored["base"], base)
     cure = "Give the same command (with more values or changes), or another --out"
     require(not others, f"{out} holds a sweep of {'; '.join(others)}. {cure}")
     fields = {c.name: _plain(files.changes(base, c.config)) for c in cases}
     for name, about in stored["cases"].items():
+        if part and name not in fields:
+            continue
         same = name in fields and fields[name] == _plain(
             {field: (None, new) for field, new in about["fields"].items()}
         )
@@ -128,14 +167,15 @@ def _plain(changes):
 
 
 def _same_evaluation(stored, evaluation, out):
-    """The stored one, if there is one. Errors: ValueError if another is requested."""
-    before = stored["evaluation"]
-    if before is None:
-        return evaluation
-    before = Evaluation(**{**before, "metrics": (*before["metrics"],)})
+    """The stored one, if there is one. Errors: ValueError if another is requested and
+    there are results of it.
+    """
+    before, results = stored["evaluation"], out / EVALUATIONS
+    if None in (before, evaluation):
+        return before or evaluation
     require(
-        evaluation in (None, before),
-        f"{out} holds evaluations with {before}; give the same flags, or delete "
-        f"{out / EVALUATIONS} and the entry 'evaluation' of {RECORD}",
+        evaluation == before or is_empty(results),
+        f"{results} holds evaluations with {' '.join(before.flags())}: give the same "
+        "flags, or delete that folder",
     )
-    return before
+    return evaluation

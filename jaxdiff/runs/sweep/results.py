@@ -1,6 +1,8 @@
 """The results of a sweep: means over seeds, a table, and pictures."""
 
+import difflib
 import math
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +13,8 @@ from jaxdiff.files import write_text
 from jaxdiff.metrics import titles
 from jaxdiff.notes import in_words
 from jaxdiff.plots import sweeps
+from jaxdiff.runs.evaluate.metrics import METRICS
+from jaxdiff.runs.listing.run import HOW
 from jaxdiff.runs.sweep.cases import CHANGE, SEED
 
 Row = dict[str, Any]
@@ -44,6 +48,47 @@ def write(
     shown, axes = (table, axes) if axes else (rows, [SEED])
     panels = {label(name): _groups(shown, axes, name) for name in figures}
     sweeps.save_swept(out / "sweep.png", panels, xlabel=_across(shown, axes))
+
+
+def check_figures(
+    figures: Sequence[str],
+    varied: Collection[str],
+    metrics: Collection[str],
+    measures: bool,
+) -> None:
+    """ValueError for a figure that no run will have, as far as that is known before.
+
+    metrics: of the evaluation.  measures: whether runs measure metrics themselves.
+    """
+    require(figures and all(figures), "--figure is empty: --figure=loss, for example")
+    losses = {"loss", "x0_mae", "reconstruction", "kl"}
+    losses |= {f"validation_{name}" for name in losses}
+    for name in figures:
+        require(
+            name not in (*ABOUT, *varied, *(k for k in HOW if k != "grad_norm")),
+            f"--figure={name} is no figure of the model: loss is one, for example",
+        )
+        first = name.partition(":")[0].partition(",")[0]
+        if first in losses:
+            continue
+        known = first in titles.TITLES
+        close = difflib.get_close_matches(
+            first,
+            {*titles.TITLES, *losses},
+            n=1,
+            cutoff=0.6 if first in METRICS else 0.75,
+        )
+        require(
+            known or not close, f"--figure={name}: did you mean {close and close[0]!r}?"
+        )
+        require(
+            not known or metrics or measures,
+            f"--figure={name} needs --metrics or --features",
+        )
+        require(
+            not known or measures or first not in METRICS or first in metrics,
+            f"--figure={name} needs {name} among --metrics",
+        )
 
 
 def _losses(rows, logs, axes):

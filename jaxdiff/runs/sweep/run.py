@@ -4,7 +4,7 @@ OUT/sweep.json  the cases, and the figures of each     OUT/RUN/  the workdirs
 OUT/evaluations/CASE/     OUT/table.md     OUT/sweep.png    OUT/losses.png
 """
 
-from collections.abc import Iterator
+import shlex
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +18,8 @@ from jaxdiff.runs import workdir as files
 from jaxdiff.runs.listing import run as listing
 from jaxdiff.runs.sweep import results, work
 from jaxdiff.runs.sweep.apart import Failed, run_apart
-from jaxdiff.runs.sweep.cases import Case
-from jaxdiff.runs.sweep.request import EVALUATIONS, RECORD, Request, to_dict
+from jaxdiff.runs.sweep.cases import EVALUATIONS, RECORD, SCRIPT, Case
+from jaxdiff.runs.sweep.request import Request, check_holds, to_dict
 from jaxdiff.stopping import Noted, noted
 
 
@@ -70,27 +70,26 @@ def _run_apart(request, name, cases, signals, problems) -> None:
             tqdm.write(here)
             args = trained, request.out / name, request.trust
             run_apart(signals, devices, work.train, *args)
-    except Failed as error:
+    except (Failed, OSError) as error:
         tqdm.write(f"{here}: failed: {error}")
         problems |= {case.name: str(error) for case in cases}
         return
-    for case, args in _missing(request, cases):
-        tqdm.write(f"{here}: evaluating {case.name}")
+    for case in cases:
         try:
-            run_apart(signals, devices, work.evaluate, *args)
-        except Failed as error:
+            if args := _to_evaluate(request, case):
+                tqdm.write(f"{here}: evaluating {case.name}")
+                run_apart(signals, devices, work.evaluate, *args)
+        except (ValueError, OSError) as error:
             tqdm.write(f"{here}: {case.name} failed: {error}")
             problems[case.name] = str(error)
 
 
-def _missing(request: Request, cases: list[Case]) -> Iterator[tuple[Case, Any]]:
-    """The cases to evaluate, with the arguments of work.evaluate."""
-    how = request.evaluation
-    for case in cases if how else ():
-        out = request.out / EVALUATIONS / case.name
-        if not work.evaluated(out):
-            args = case.config, request.out / case.run, out, how, request.trust
-            yield case, args
+def _to_evaluate(request: Request, case: Case) -> tuple:
+    """The arguments of work.evaluate, () for a case that needs none."""
+    how, out = request.evaluation, request.out / EVALUATIONS / case.name
+    if not how or work.evaluated(out):
+        return ()
+    return case.config, request.out / case.run, out, how, request.trust
 
 
 def run_one(request: Request, number: int) -> None:
@@ -104,8 +103,9 @@ def run_one(request: Request, number: int) -> None:
     cases = request.runs[names[number]]
     if not is_finished(request.out / names[number]):
         work.train(cases[0].trained, request.out / names[number], request.trust)
-    for _, args in _missing(request, cases):
-        work.evaluate(*args)
+    for case in cases:
+        if args := _to_evaluate(request, case):
+            work.evaluate(*args)
 
 
 def is_finished(workdir: Path) -> bool:
@@ -116,6 +116,13 @@ def is_finished(workdir: Path) -> bool:
     step = state.last.get("step", -1)
     whole = (workdir / files.CHECKPOINTS / str(step)).is_dir()
     return state.word == "finished" and whole and not state.problem
+
+
+def gather(request: Request) -> list[dict[str, Any]]:
+    """Collect a sweep that is there. Errors: ValueError for another, or for none."""
+    check_holds(request)
+    with locked(request.out):
+        return collect(request, {})
 
 
 def collect(request: Request, problems: dict[str, str]) -> list[dict[str, Any]]:
@@ -151,10 +158,10 @@ def collect(request: Request, problems: dict[str, str]) -> list[dict[str, Any]]:
     return rows
 
 
-SCRIPT = """#!/bin/bash
+TEXT = """#!/bin/bash
 #SBATCH --job-name={name}
 #SBATCH --array=0-{last}
-#SBATCH --output={out}/slurm-%a.txt
+#SBATCH --output={log}
 # SLURM warns a task 120 seconds before its end; the run is saved and can be resumed
 #SBATCH --signal=B:TERM@120
 # add what your cluster needs, such as: #SBATCH --gpus=1 --time=04:00:00
@@ -171,12 +178,12 @@ def write_script(request: Request) -> Path:
     with locked(request.out), noted() as signals:
         signals.arm()
         request = write_record(request, signals)
-        out, path = request.out.resolve(), request.out / "sweep.sbatch"
-        text = SCRIPT.format(
-            name=out.name,
+        out, path = request.out.resolve(), request.out / SCRIPT
+        text = TEXT.format(
+            name=shlex.quote(out.name),
             last=len(request.runs) - 1,
-            out=out,
-            here=Path.cwd(),
+            log=shlex.quote(f"{out}/slurm-%a.txt"),
+            here=shlex.quote(str(Path.cwd())),
             command=request.command,
         )
         write_text(path, text)

@@ -39,6 +39,13 @@ class Evaluation(NamedTuple):
     num: int
     num_real: int
 
+    def flags(self) -> list[str]:
+        """As launch.evaluate takes them."""
+        flags = [f"--num={self.num}"]
+        flags += [f"--metrics={','.join(self.metrics)}"] if self.metrics else []
+        flags += [f"--features={self.features}"] if self.features else []
+        return flags + ([f"--num_real={self.num_real}"] if self.num_real else [])
+
 
 def check(
     configs: dict[str, tuple[ConfigDict, ConfigDict]],
@@ -108,10 +115,7 @@ def evaluate(
             files.load_config(workdir, trust), config
         ).items()
     ]
-    flags = [f"--workdir={workdir}", f"--out={out}", f"--num={how.num}", *fields]
-    flags += [f"--metrics={','.join(how.metrics)}"] if how.metrics else []
-    flags += [f"--features={how.features}"] if how.features else []
-    flags += [f"--num_real={how.num_real}"] if how.num_real else []
+    flags = [f"--workdir={workdir}", f"--out={out}", *how.flags(), *fields]
     evaluation.run(request, shlex.join(["python", "-m", "launch.evaluate", *flags]))
 
 

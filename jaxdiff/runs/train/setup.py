@@ -11,6 +11,7 @@ from ml_collections import ConfigDict
 
 from jaxdiff import build, choices, fields, ranges
 from jaxdiff.arrays import PyTree, require
+from jaxdiff.data import holdout
 from jaxdiff.data import record as records
 from jaxdiff.data.batches import batch_at, batches, permutation
 from jaxdiff.data.record import Record
@@ -129,6 +130,9 @@ def _with_data(config, workdir, source, trust) -> tuple[Experiment, Record]:
     experiment = Experiment(config, workdir, data, trust)
     # a run that resumes reads and compares its data here
     size, batch = len(experiment.source), config.train.batch_size
+    if record and record.held:
+        rows, images = experiment.source, experiment.images
+        holdout.check_same(rows, images, config.data.holdout, record.total)
     require(
         size >= batch or not config.data.holdout,
         f"data.holdout={config.data.holdout} leaves {size} examples to train on, fewer "

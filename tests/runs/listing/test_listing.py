@@ -106,3 +106,29 @@ def test_the_command_imports_no_jax_and_names_the_unreadable(folder):
     lines = done.stdout.splitlines()
     assert lines[0].split()[:2] == ["run", "seed"] and "finished" in lines[1]
     assert lines[-1].startswith(f"{folder}/e: ") and "sed" not in lines[-1]
+
+
+@pytest.mark.parametrize(
+    ("line", "name"),
+    [
+        ('{"step": 8, "loss": 1.0, "run": 3}', "run"),
+        ('{"step": 8, "loss": 1.0, "num_steps": 3}', "num_steps"),
+        ('{"step": 8, "loss": 1.0, "good": true}', "good"),
+        ('{"step": 8, "loss": 1.0, "good": NaN}', "good"),
+    ],
+)
+def test_what_is_no_figure_is_named_and_the_rest_is_listed(tmp_path, line, name):
+    (write_run(tmp_path, 8) / workdir.METRICS).write_text(line + "\n")
+    (row,) = listing.rows_of(tmp_path)
+    assert (row["run"], row["num_steps"], row["loss"]) == (str(tmp_path), 8, 1)
+    assert row["state"] == "finished" and row["problem"].endswith(f"figure {name}")
+    json.dumps(row, allow_nan=False)
+
+
+def test_a_config_without_a_number_of_steps_is_named(tmp_path):
+    path = write_run(tmp_path, 8) / workdir.CONFIG
+    config = json.loads(path.read_text())
+    config["train"]["num_steps"] = None
+    path.write_text(json.dumps(config))
+    (row,) = listing.rows_of(tmp_path)
+    assert "train.num_steps is None" in row["problem"] and row["step"] == 8

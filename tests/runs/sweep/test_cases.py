@@ -77,6 +77,12 @@ def test_commas_inside_brackets_and_quotes_do_not_separate():
         (["seed=0,1.5"], [], r"seed must be of type int, got '1\.5'"),
         (["seed=0,-1"], [], r"seed=-1: seed must be from 0"),
         (["seed=0", "seed=1"], [], "--over seed is given twice"),
+        (["data.holdout=.1,"], [], r"--over data\.holdout=\.1, ends in a comma"),
+        (["train.lr=nan"], [], "--over train.lr=nan: nan is no rate"),
+        (["diffusion.sigma_data=0.5,5e-1"], [], "are the same"),
+        (["train.clip_norm=0.0,-0.0"], [], "are the same"),
+        ([], ["Table.md: seed=2"], "the sweep writes Table.md itself"),
+        ([], ["evaluations: seed=2"], "the sweep writes evaluations itself"),
         (["seed=0,1,0"], [], "seed=0 and seed=0 are the same"),
         (["train.lr=1e-2,.01"], [], "are the same"),
         ([], ["seed=0"], "seed=0 and base are the same"),
@@ -88,9 +94,28 @@ def test_commas_inside_brackets_and_quotes_do_not_separate():
         (["model.hidden=8,16"], ["model.channels=8"], "channels=8,hidden=8: model.cha"),
         (["data.flip=yes"], [], "data.flip must be of type bool, got 'yes'"),
         ([], ["train.ema_widths=" + "(.1," * 90], "must be of type tuple"),
+        ([], [f"{'ж' * 150}: seed=1"], "too long for the name of a folder"),
         ([], [f"{'x' * 300}: seed=1"], "too long for the name of a folder"),
     ],
 )
 def test_what_does_not_fit_is_refused_by_name(over, change, message):
     with pytest.raises(ValueError, match=message):
         make(over, change)
+
+
+def test_values_that_differ_have_names_that_differ():
+    made = make(["diffusion.sigma_data=0.5,0.50000001"])
+    assert [c.name for c in made] == ["sigma_data=0.5", "sigma_data=0.50000001"]
+
+
+def test_a_swept_field_is_not_chosen_for_the_machine():
+    auto = "model.hidden", "train.num_steps"
+    made = make(["model.hidden=8,16"], ["steps: train.num_steps=3"], auto=auto)
+    assert [case.config.auto for case in made] == [auto[1:], auto[1:], (), ()]
+
+
+def test_a_field_is_set_for_all_or_swept():
+    with pytest.raises(
+        ValueError, match=r"--config\.seed and --over seed set the same"
+    ):
+        cases.make_cases(tiny_config(seed=5), ["seed=0,1"], (), ["seed"])

@@ -113,6 +113,78 @@ def test_another_sweep_or_folder_is_refused_and_nothing_written(tmp_path, here):
     assert not trained(here)
 
 
+@pytest.mark.parametrize(
+    ("figures", "message"),
+    [
+        ([], "--figure is empty"),
+        (["loss", ""], "--figure is empty"),
+        (["seconds"], "--figure=seconds is no figure"),
+        (["train.lr"], r"--figure=train\.lr is no figure"),
+        (["frechett"], "did you mean 'frechet'"),
+        (["two_sample"], "did you mean 'two_sample_accuracy'"),
+        (["frechet"], "needs frechet among --metrics"),
+    ],
+)
+def test_a_figure_that_no_run_has_is_refused_before(tmp_path, figures, message):
+    how = work.Evaluation(("sliced",), "", 20, 0)
+    with pytest.raises(ValueError, match=message):
+        prepare(tmp_path, figures=figures, evaluation=how)
+    prepare(tmp_path, figures=["kl", "validation_loss"], evaluation=how)
+
+
+def test_only_what_is_there_is_collected(tmp_path, here):
+    out = tmp_path / "out"
+    with pytest.raises(ValueError, match="holds no sweep yet"):
+        run.gather(prepare(out))
+    assert not out.exists()
+    run.write_script(prepare(out, ["seed=0,1"]))
+    before = (out / "sweep.json").read_text()
+    more, how = ["seed=0,1,2"], work.Evaluation(("two_sample",), "", 20, 0)
+    with pytest.raises(ValueError, match="lacks seed=2; give the same command"):
+        run.gather(prepare(out, more))
+    with pytest.raises(ValueError, match="was not evaluated so"):
+        run.gather(prepare(out, ["seed=0,1"], evaluation=how))
+    assert (out / "sweep.json").read_text() == before and not trained(here)
+    assert len(run.gather(prepare(out, ["seed=0,1"]))) == 2
+    run.write_script(prepare(out, more))
+    run.run_one(prepare(out, ["seed=0,1"], part=True), 1)  # of the script before
+    assert [row["state"] for row in run.gather(prepare(out, more))] == [
+        *("not started", "finished", "not started")
+    ]
+
+
+@pytest.mark.parametrize("text", ["{}", "[]", "{", '{"base": 3, "cases": {}}'])
+def test_a_damaged_record_is_named(tmp_path, text):
+    (tmp_path / "sweep.json").write_text(text)
+    with pytest.raises(ValueError, match=r"sweep\.json is .*copy") as error:
+        prepare(tmp_path)
+    assert "\n" not in str(error.value)
+
+
+def test_a_script_in_a_folder_with_a_space(tmp_path, here, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "a b").mkdir()
+    monkeypatch.chdir(tmp_path / "a b")
+    text = run.write_script(prepare(tmp_path / "my out", ["seed=0,1"])).read_text()
+    assert f"cd '{tmp_path}/a b' || exit 1\n" in text
+    assert f"--output='{tmp_path}/my out/slurm-%a.txt'\n" in text
+    assert "--job-name='my out'\n" in text
+
+
+def test_a_case_that_cannot_be_written_does_not_end_the_sweep(
+    tmp_path, here, monkeypatch
+):
+    def finished(path):
+        if path.name == "seed=0":
+            raise OSError("no such place")
+        return True
+
+    run.write_script(prepare(tmp_path, ["seed=0,1"]))
+    monkeypatch.setattr(run, "is_finished", finished)
+    rows = run.run(prepare(tmp_path, ["seed=0,1"]))
+    assert [row["problem"] for row in rows] == ["no such place", ""]
+
+
 def test_a_task_of_an_array_runs_one_and_a_failure_is_named(tmp_path, here):
     out, over = tmp_path / "out", ["train.lr=0.01,1e25"]
     run.write_script(prepare(out, over))
@@ -144,8 +216,14 @@ def test_sampling_fields_share_a_run_and_are_evaluated(tmp_path, here):
     here.clear()
     again = prepare(tmp_path, ["sampler.num_steps=1,3"])
     assert again.evaluation == how and run.run(again) == rows and not here
-    with pytest.raises(ValueError, match="holds evaluations with"):
-        prepare(tmp_path, ["sampler.num_steps=1,3"], evaluation=how._replace(num=9))
+    other = {"evaluation": how._replace(num=9)}
+    place = tmp_path / "evaluations"
+    text = f"{place} holds evaluations with --num=20 --metrics=two_sample: "
+    with pytest.raises(ValueError, match=text):
+        prepare(tmp_path, ["sampler.num_steps=1,3"], **other)
+    place.rename(tmp_path.with_name("gone"))  # as the message advises
+    again = prepare(tmp_path, ["sampler.num_steps=1,3"], **other)
+    assert again.evaluation.num == 9 and not again.parameters
     with pytest.raises(ValueError, match="--metrics has no 'mood'"):
         other = how._replace(metrics=("mood",))
         run.run(prepare(tmp_path / "b", ["seed=0,1"], evaluation=other))
