@@ -257,9 +257,7 @@ class Experiment:
         return run
 
     def _base(self) -> Base:
-        """The run that makes an upsampler's small images, by its own config's sampler:
-        the same images as it makes alone. It may be an upsampler too. Errors: as above.
-        """
+        """The run of an upsampler's small images, as it makes them alone."""
         size, source = self.config.diffusion.low_size, self.source
         require(self.config.sampler.base, no_base(size))
         run = self._named_run("sampler.base", "denoiser")

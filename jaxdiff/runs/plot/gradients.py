@@ -82,8 +82,8 @@ def gradients(request: PlotRequest, num: int) -> Gradients:
     after = [
         _gradient(logits, x, t, targets)[1] for x, t in zip(moved, ts, strict=True)
     ]
-    own = jnp.asarray(labels) if build.num_labels(run.config, run.source) else None
-    model, x0 = Partial(_of_class, run.model, own), []
+    given = jnp.asarray(labels) if build.num_labels(run.config, run.source) else None
+    model, x0 = Partial(_of_class, run.model, given), []
     for scale in (0.0, *SCALES):
         fields = {**UNGUIDED, "classifier_scale": scale}
         denoise = run.with_sampler(**fields).sampler().wrap(model)

@@ -133,7 +133,7 @@ def in_words(counted: copies.Copies, held: str) -> str:
 
 def verdict_of(counted: copies.Copies) -> str:
     if not counted.enough:
-        return "too few to tell"
+        return "too few to decide"
     return "copies, the run memorises" if counted.copies else "no sign of memorising"
 
 

@@ -36,7 +36,8 @@ def test_training_images_are_copies_and_held_out_ones_are_not(
         plot.draw(request, "neighbours", tmp_path / name)
         record = json.loads((tmp_path / name / "neighbours.json").read_text())
         assert record["baseline"] == "held-out images"
-        assert record["baseline_images"] == record["training_images"] == 100
+        assert record["baseline_images"] == len(run.source.holdout())
+        assert record["training_images"] == len(run.source)
         pixels = record["pixels"]
         assert pixels["copies"] == (name == "copies")
         assert pixels["verdict"] in capsys.readouterr().out
@@ -95,4 +96,4 @@ def test_losses_of_several_runs_are_in_one_picture(runs, tmp_path):
 
 def test_too_few_samples_have_no_verdict():
     few = neighbours.copies.compare(np.ones(1), np.arange(2.0, 402.0))
-    assert neighbours.verdict_of(few) == "too few to tell"
+    assert neighbours.verdict_of(few) == "too few to decide"

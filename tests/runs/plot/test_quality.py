@@ -78,7 +78,7 @@ def test_chosen_solvers_are_compared_at_the_numbers_given(request_nfe, monkeypat
     with pytest.raises(ValueError, match="has no 'ddimm'; did you mean 'ddim'"):
         plot.check(replace(chosen, solvers=("ddimm",)), "nfe")
     with pytest.raises(ValueError, match="--solvers changes nothing in 'grid'"):
-        plot.check(chosen, "grid")
+        plot.check(replace(chosen, features=None), "grid")
 
 
 def test_what_takes_long_is_not_in_all(request_nfe):
@@ -211,7 +211,7 @@ def test_every_width_and_scale_is_drawn(request_widths, tmp_path, monkeypatch):
 
 
 def test_the_width_of_the_average_is_for_what_has_parameters(request_widths):
-    one = replace(request_widths, features=None)
+    one = replace(request_widths, features=None, num=None)
     other = replace(one, run=one.run.with_sampler(ema=0.1))
     assert plot.check(other, "predictions") == ["predictions"]
     with pytest.raises(ValueError, match=r"sampler.ema=0.1 changes nothing in 'loss'"):
@@ -318,7 +318,7 @@ def test_each_row_of_images_is_of_its_method_and_scale(guided, tmp_path, monkeyp
     monkeypatch.setattr(
         pictures, "save_rows", lambda path, rows, **names: drawn.update(rows)
     )
-    plot.draw(replace(guided, features=None), "guided", tmp_path)
+    plot.draw(replace(guided, features=None, num=None), "guided", tmp_path)
     assert len(drawn) == 3 * 5
     # nobody guides a model that is given its label, or guides itself at scale 1
     plain = drawn["classifier-free: 1"]

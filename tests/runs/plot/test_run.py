@@ -250,11 +250,12 @@ def test_pictures_are_not_overwritten_unasked(tmp_path):
 def test_a_model_without_condition_is_given_no_labels(images, tmp_path):
     config = image_config(diffusion__condition="none")
     run = untrained(config, tmp_path / "run", step=2)
-    request = PlotRequest(run, num=2, steps=2)
+    request = PlotRequest(run, num=2)
     assert build.num_labels(config, run.source) == 0
     assert plot.check(request, "all") == [k for k in OF_IMAGES if k != "guided"]
     for kind in ("predictions", "film", "grid"):  # those that pass labels
-        plot.draw(request, kind, tmp_path / "out")
+        few = {"steps": 2} if kind == "film" else {}
+        plot.draw(replace(request, **few), kind, tmp_path / "out")
     assert jax.tree.leaves(run.params)
 
 
