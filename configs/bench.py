@@ -11,7 +11,7 @@ python -m launch.bench step --config=cifar10_ddpm:synthetic --against=diffusers 
     --config.train.batch_size=4 --config.model.norm_groups=32
 python -m launch.bench step --config=mnist_linear:synthetic --against=torch
 python -m launch.bench step --config=fashion_ddim:synthetic --against=keras
-python -m launch.bench iris --config=iris --against=torch
+python -m launch.bench iris --config=iris --peer_python=PYTHON
 """
 
 from configs import base

@@ -54,7 +54,7 @@ AGAINST = flags.DEFINE_string(
     "(residual_unet). The programs are in tests/peers, so in a clone.",
 )
 PEER = flags.DEFINE_string(
-    "peer_python", sys.executable, "A Python that has the other project."
+    "peer_python", sys.executable, "iris, --against: a Python with the other project."
 )
 JSON = flags.DEFINE_string("json", None, "Also write the figures to this file.")
 OUT = flags.DEFINE_string("out", None, "Folder for the picture, where there is one.")
@@ -76,6 +76,8 @@ def main(kind: str) -> None:
         cli.fail(f"no measurement {kind!r}; there are: {', '.join(KINDS)}")
     if AGAINST.value and kind not in BESIDE:
         cli.fail(f"--against is for {', '.join(BESIDE)}, not for {kind}: leave it out")
+    if flags.FLAGS["peer_python"].present and not (AGAINST.value or kind == "iris"):
+        cli.fail("--peer_python changes nothing without --against: leave it out")
     if kind in DRAWS and OUT.value is None:
         cli.fail(f"--out is missing: where shall {DRAWS[kind]} be written?")
     if kind not in CLOSED_FORM and CONFIG.value is None:

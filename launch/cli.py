@@ -254,9 +254,7 @@ def _parse(argv):
         if made_up and not variant and hints.has_variants(Path(path)):
             file = f"{path}:synthetic"
             _note(f"the data are made up, in the shape of the real ones ({file})")
-        # absl reads sys.argv again, which this list is
-        given = (f"--config={name}", f"-config={name}", name)
-        argv[1:] = [w.removesuffix(name) + file if w in given else w for w in argv[1:]]
+        hints.write_config(argv, name, file)
     with flag_errors():
         return flags.FLAGS(argv, known_only=False)
 

@@ -3,6 +3,7 @@
 import ast
 import difflib
 import sys
+from itertools import pairwise
 from os.path import expanduser
 from pathlib import Path
 
@@ -54,6 +55,18 @@ def find_config(name: str) -> str:
         f"--config: there is no file {path}{mean} the ready ones are in configs/: "
         f"{', '.join(ready)}"
     )
+
+
+def write_config(argv: list[str], name: str, file: str) -> None:
+    """Write the file of --config for its name, in place: absl reads sys.argv again.
+
+    Other words of that name stay: launch.bench iris --config=iris.
+    """
+    flag = ("--config", "-config")
+    for i, (before, word) in enumerate(pairwise(argv), 1):
+        joined = word in [f"{one}={name}" for one in flag]
+        if joined or (word == name and before in flag):
+            argv[i] = word.removesuffix(name) + file
 
 
 def near_field(flag: str, stored: bool) -> str:

@@ -67,6 +67,16 @@ def test_a_config_that_is_not_there_has_a_near_one(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize(
+    "given", [["--config=iris"], ["-config=iris"], ["--config", "iris"]]
+)
+def test_the_name_of_a_config_is_replaced_in_its_flag_alone(given):
+    argv = ["launch.bench", "iris", *given, "--out=iris"]
+    hints.write_config(argv, "iris", "x/iris.py")
+    flag = [*given[:-1], given[-1].removesuffix("iris") + "x/iris.py"]
+    assert argv == ["launch.bench", "iris", *flag, "--out=iris"]
+
+
+@pytest.mark.parametrize(
     ("flag", "stored", "fields"),
     [
         ("num_steps", True, "--config.sampler.num_steps?"),
