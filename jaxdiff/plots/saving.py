@@ -60,9 +60,18 @@ def save_pixels(path: Path, image: np.ndarray) -> None:
 
 def colours(image: np.ndarray) -> np.ndarray:
     """u8[h, w, 3] of one channel too: a map of colours would round some levels down."""
-    return np.broadcast_to(image, (*image.shape[:2], 3))
+    return np.broadcast_to(_visible(image), (*image.shape[:2], 3))
 
 
 def squeeze(image: np.ndarray) -> np.ndarray:
     """u8[h, w, 1] to u8[h, w], which Pillow reads as grey; colour is unchanged."""
+    image = _visible(image)
     return image[..., 0] if image.shape[-1] == 1 else image
+
+
+def _visible(image):
+    """The mean, grey, of channels that are neither grey nor red, green and blue, such
+    as those of latents; Pillow would take a fourth one for transparency."""
+    if image.shape[-1] in (1, 3):
+        return image
+    return image.mean(-1, keepdims=True).round().astype(np.uint8)

@@ -26,6 +26,21 @@ def test_squeeze():
     assert saving.squeeze(np.zeros((2, 3, 3), np.uint8)).shape == (2, 3, 3)
 
 
+@pytest.mark.parametrize("channels", [2, 4, 5])
+def test_channels_that_are_no_colours_are_drawn_as_their_mean(tmp_path, channels):
+    """With names in a margin and without; a fourth channel is no transparency."""
+    images = np.broadcast_to(
+        np.arange(channels, dtype=np.uint8) * 10, (2, 50, 50, channels)
+    )
+    pictures.save_grid(tmp_path / "grid.png", images, columns=1)
+    with Image.open(tmp_path / "grid.png") as file:
+        assert file.mode == "L" and file.getpixel((25, 25)) == 5 * (channels - 1)
+    pictures.save_grid(tmp_path / "named.png", images, columns=1, names=["a", "b"])
+    with Image.open(tmp_path / "named.png") as file:
+        middle = file.convert("RGB").getpixel((file.width - 30, file.height // 4))
+    assert middle == (5 * (channels - 1),) * 3
+
+
 def test_tile_by_hand():
     """Three 1x2 images in two columns, gaps of one, each pixel as it is."""
     images = np.array([[[1, 2]], [[3, 4]], [[5, 6]]], np.uint8)[..., None]
