@@ -63,6 +63,11 @@ RULES: dict[str, set[str]] = {
         *("ml_collections", "jaxdiff.arrays", "jaxdiff.choices", "jaxdiff.data"),
         *("jaxdiff.models", "jaxdiff.schema", "jaxdiff.tasks", "jaxdiff.upgrades"),
     },
+    "jaxdiff.apart": {"jax", "tqdm", "jaxdiff.stopping"},
+    "jaxdiff.variants": {
+        *("ml_collections", "jaxdiff.arrays", "jaxdiff.choices", "jaxdiff.fields"),
+        *("jaxdiff.ranges", "jaxdiff.schema", "jaxdiff.train"),
+    },
     "jaxdiff.trust": {
         *("ml_collections", "jaxdiff.choices", "jaxdiff.notes", "jaxdiff.schema"),
         "jaxdiff.upgrades",
@@ -79,6 +84,7 @@ RULES: dict[str, set[str]] = {
         *("jaxdiff.notes", "jaxdiff.schema", "jaxdiff.stopping"),
         *("jaxdiff.metrics", "jaxdiff.plots", "jaxdiff.tasks", "jaxdiff.train"),
         *("jaxdiff.interop", "jaxdiff.trust", "jaxdiff.upgrades"),
+        *("jaxdiff.apart", "jaxdiff.variants"),
     },
     "jaxdiff.api": {
         *("jax", "numpy", "ml_collections", "pyarrow", *F1),
@@ -243,7 +249,8 @@ def test_only_parallel_uses_pmap():
 
 def test_only_the_builder_and_the_runs_read_configs():
     """A ConfigDict is made of schema.py, an older one by upgrades.py, checked by
-    fields.py and ranges.py, and read in build.py; runs pass it and read their blocks.
+    fields.py and ranges.py, given other values by variants.py, and read in build.py;
+    runs pass it and read their blocks.
     """
     readers = {
         home_of(NAMES[path])
@@ -253,6 +260,7 @@ def test_only_the_builder_and_the_runs_read_configs():
     assert readers == {
         *("jaxdiff.schema", "jaxdiff.build", "jaxdiff.fields", "jaxdiff.ranges"),
         *("jaxdiff.upgrades", "jaxdiff.trust", "jaxdiff.runs", "jaxdiff.api"),
+        "jaxdiff.variants",
         *("configs", "launch"),
     }
 

@@ -4,22 +4,25 @@ A case is a config. Cases that differ in config.sampler alone, which changes sam
 not training, share one run.
 """
 
-import ast
 import itertools
-import math
 import os
 import re
 import shlex
 from collections.abc import Collection, Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from ml_collections import ConfigDict
 
-from jaxdiff import fields, ranges
 from jaxdiff.arrays import require
-from jaxdiff.choices import hint, respec
-from jaxdiff.schema import flat, get_config
-from jaxdiff.train import lr_schedules
+from jaxdiff.schema import flat
+from jaxdiff.variants import (
+    Fields,
+    Option,
+    parse_over,
+    parse_value,
+    text_of,
+    with_values,
+)
 
 BASE, CHANGE, SEED = "base", "change", "seed"
 # Blocks of a config that training does not depend on.
@@ -29,9 +32,6 @@ RECORD, EVALUATIONS, SCRIPT = "sweep.json", "evaluations", "sweep.sbatch"
 RESERVED = {RECORD, EVALUATIONS, SCRIPT, "table.md", "sweep.png", "losses.png"}
 # The longest name of a folder, in bytes, which every file system takes.
 LONGEST = 200
-LITERAL = {"int": int, "float": float, "tuple": tuple}
-
-Fields = dict[str, Any]
 
 
 class Case(NamedTuple):
@@ -48,17 +48,6 @@ class Case(NamedTuple):
     trained: ConfigDict
 
 
-class Option(NamedTuple):
-    """One value of one thing that is varied: its column, its value there, its fields,
-    and its name in that of a case.
-    """
-
-    column: str
-    value: Any
-    fields: Fields
-    name: str
-
-
 def make_cases(
     base: ConfigDict,
     over: Sequence[str],
@@ -73,7 +62,7 @@ def make_cases(
             fit, and for two cases that are the same.
     """
     require(over or change, "nothing is varied: give --over or --change")
-    axes = [_parse_over(base, text) for text in over]
+    axes = [parse_over(base, text) for text in over]
     columns = [options[0].column for options in axes]
     for column in columns:
         require(columns.count(column) == 1, f"--over {column} is given twice")
@@ -107,9 +96,9 @@ def _make_case(base, options, given):
     trains = [o for o in options if not _only_samples(o)]
     run = _name([option.name for option in trains]) or BASE
     try:
-        config = _with(base, values, given)
+        config = with_values(base, values, given)
         kept = {k: v for k, v in values.items() if not k.startswith(SAMPLING)}
-        trained = _with(base, kept, given)
+        trained = with_values(base, kept, given)
     except ValueError as error:
         raise ValueError(f"{name}: {error}") from None
     return Case(name, {o.column: o.value for o in options}, run, config, trained)
@@ -117,21 +106,6 @@ def _make_case(base, options, given):
 
 def _only_samples(option):
     return bool(option.fields) and all(k.startswith(SAMPLING) for k in option.fields)
-
-
-def _with(base: ConfigDict, values: Fields, given: Collection[str]) -> ConfigDict:
-    """The base with other values; other choices set back what they do not take.
-
-    Errors: ValueError for what is out of range, or is not taken.
-    """
-    config = base.copy_and_resolve_references()
-    config.update_from_flattened_dict(values)
-    config.auto = tuple(field for field in config.auto if field not in values)
-    if any(field in fields.CHOICES for field in values):
-        fields.settle(config, {*given, *values})
-    ranges.check(config)
-    fields.check(config)
-    return config
 
 
 def _check_distinct(cases: Sequence[Case]) -> None:
@@ -148,21 +122,6 @@ def _check_distinct(cases: Sequence[Case]) -> None:
             seen[key] = case
 
 
-def _parse_over(base: ConfigDict, text: str) -> list[Option]:
-    field, equals, values = text.partition("=")
-    require(equals and values, f"--over {text}: expected FIELD=VALUE,VALUE")
-    options = []
-    parts = _split(values)
-    require(parts[-1], f"--over {text} ends in a comma: leave it out")
-    for part in parts:
-        value = _value(base, field, part, f"--over {text}")
-        # a rate is shown as the number that was given
-        number = _number(part)
-        shown = number if isinstance(value, str) and number is not None else value
-        options.append(Option(field, shown, {field: value}, _text(shown)))
-    return options
-
-
 def _parse_change(base: ConfigDict, text: str) -> Option:
     name, colon, rest = text.partition(":")
     if not colon or "=" in name:
@@ -175,9 +134,9 @@ def _parse_change(base: ConfigDict, text: str) -> Option:
     for word in words:
         field, equals, value = word.partition("=")
         require(equals and field not in values, f"--change {text}: not FIELD=VALUE")
-        values[field] = _value(base, field, value, f"--change {text}")
+        values[field] = parse_value(base, field, value, f"--change {text}")
     require(values, f"--change {text}: expected FIELD=VALUE, one or more")
-    short = ",".join(f"{k.rpartition('.')[2]}={_text(v)}" for k, v in values.items())
+    short = ",".join(f"{k.rpartition('.')[2]}={text_of(v)}" for k, v in values.items())
     name = name.strip() or short
     require(name != BASE, f"--change {text}: {BASE!r} is the unchanged config")
     require(
@@ -185,65 +144,6 @@ def _parse_change(base: ConfigDict, text: str) -> Option:
         f"--change {text}: the sweep writes {_clean(name)} itself; take another name",
     )
     return Option(CHANGE, name, values, name)
-
-
-def _value(base: ConfigDict, field: str, text: str, flag: str) -> Any:
-    """A text as a value of the field's type; for train.lr a number is the peak."""
-    known = flat(get_config())
-    require(field in known, f"{flag}: no field {field!r}{_near(field, known)}")
-    kind = type(known[field]).__name__
-    number = _number(text)
-    if field == "train.lr" and number is not None:
-        require(math.isfinite(number), f"{flag}: {text} is no rate: give a number")
-        return respec(lr_schedules, base.train.lr, peak=number)
-    if kind == "str":
-        return text
-    if kind == "bool" and text.lower() in ("true", "false"):
-        return text.lower() == "true"
-    try:
-        value = ast.literal_eval(text)
-        fits = type(value) is LITERAL.get(kind) or (kind, type(value)) == ("float", int)
-    except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError):
-        fits = False
-    require(fits, f"{flag}: {field} must be of type {kind}, got {text!r}")
-    return value + 0.0 if kind == "float" else value  # -0.0 is 0
-
-
-def _near(field, known):
-    same = [name for name in known if name.rpartition(".")[2] == field]
-    return f"; did you mean {same[0]!r}?" if same else hint(field, known)
-
-
-def _number(text):
-    try:
-        return float(text) + 0.0
-    except ValueError:
-        return None
-
-
-def _split(text: str) -> list[str]:
-    """At commas outside brackets and quotes: "lms(order=2, a=1),heun" is two."""
-    depth, quote, parts = 0, "", [""]
-    for character in text:
-        if character == "," and not depth and not quote:
-            parts.append("")
-            continue
-        parts[-1] += character
-        if quote:
-            quote = "" if character == quote else quote
-        elif character in "'\"":
-            quote = character
-        else:
-            depth += (character in "([{") - (character in ")]}")
-    return [part.strip() for part in parts]
-
-
-def _text(value: Any) -> str:
-    """As it stands in the name of a folder."""
-    text = str(value)
-    if isinstance(value, float) and float(f"{value:g}") == value:
-        text = f"{value:g}"
-    return re.sub(r"[^\w.+=-]+", "_", text).strip("_.") or "none"
 
 
 def _with_short_names(axes: list[list[Option]]) -> list[list[Option]]:

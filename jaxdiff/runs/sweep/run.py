@@ -11,13 +11,13 @@ from typing import Any
 import jax
 from tqdm.auto import tqdm
 
+from jaxdiff.apart import Failed, run_apart
 from jaxdiff.arrays import require
 from jaxdiff.files import write_json, write_text
 from jaxdiff.lock import locked
 from jaxdiff.runs import workdir as files
 from jaxdiff.runs.listing import run as listing
 from jaxdiff.runs.sweep import results, work
-from jaxdiff.runs.sweep.apart import Failed, run_apart
 from jaxdiff.runs.sweep.cases import EVALUATIONS, RECORD, SCRIPT, Case
 from jaxdiff.runs.sweep.request import Request, check_holds, to_dict
 from jaxdiff.stopping import Noted, noted
