@@ -102,6 +102,41 @@ def test_a_name_whose_extra_is_not_installed_is_an_attribute_error(monkeypatch):
         _ = jaxdiff.density
 
 
+# Modules that need an extra, and say so where they are imported.
+NEED_EXTRAS = {"jaxdiff.diffusion.density", "jaxdiff.runs.serve.app"}
+
+
+def test_every_other_module_is_imported_without_an_extra():
+    """As after `pip install -e .`, where launchers import most rooms."""
+    project = PROJECT["project"]
+    extras = {d for names in project["optional-dependencies"].values() for d in names}
+    known = {canonical(d) for d in project["dependencies"]} | {"jaxdiff"}
+    missing = {canonical(d) for d in extras} - known | {"equinox"}
+    missing = sorted(name.replace("-", "_") for name in missing)
+    modules = sorted(
+        ".".join(path.relative_to(ROOT).with_suffix("").parts)
+        for top in ("jaxdiff", "launch")
+        for path in (ROOT / top).rglob("*.py")
+        if path.stem != "__init__"
+    )
+    code = f"""
+import sys
+from importlib import import_module
+sys.modules.update(dict.fromkeys({missing}))
+from absl import flags
+failed = []
+for name in {modules}:
+    for flag in list(flags.FLAGS) if name.startswith("launch.") else ():
+        delattr(flags.FLAGS, flag)  # each launcher is the first
+    try:
+        import_module(name)
+    except ImportError:
+        failed.append(name)
+assert sorted(failed) == {sorted(NEED_EXTRAS)}, failed
+"""
+    loaded_by(code)
+
+
 def test_the_version_has_one_home():
     assert re.fullmatch(r"\d+\.\d+\.\d+", jaxdiff.__version__)
     assert "version" in PROJECT["project"]["dynamic"]

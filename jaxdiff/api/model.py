@@ -173,6 +173,7 @@ class Model:
         Errors: ValueError for other shapes, and for a model of codes.
         """
         try:
+            import jaxdiff.diffusion.density  # noqa: F401
             from jaxdiff.diffusion import bpd
             from jaxdiff.runs.evaluate.likelihood import default_cleanest
         except ModuleNotFoundError as error:  # of the extra

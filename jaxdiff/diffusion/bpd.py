@@ -19,7 +19,7 @@ import jax.numpy as jnp
 
 from jaxdiff import rng
 from jaxdiff.arrays import Array, Float, Key, PyTree
-from jaxdiff.diffusion import density, likelihood
+from jaxdiff.diffusion import likelihood
 from jaxdiff.diffusion.types import Denoise, Schedule
 
 __all__ = ["continuous", "discrete", "flow"]
@@ -109,7 +109,10 @@ def flow(
 
     num: of no use here, for the ODE's steps are adaptive.
     Returns: total f[b] and the number of these steps, ode_steps f[b].
+    Errors:  ModuleNotFoundError without the extra "likelihood".
     """
+    from jaxdiff.diffusion import density  # the bounds need no extra
+
     del num
     shape, size = x0.shape[1:], x0[0].size
     width = jnp.broadcast_to(model.width, shape)

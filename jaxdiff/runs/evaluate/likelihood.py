@@ -6,6 +6,7 @@ the decoder, and less what the choice of code gives away (tasks/autoencoder.py, 
 """
 
 from functools import lru_cache, partial
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -74,6 +75,11 @@ def prepare(
         estimates and not unknown,
         f"--estimates must be of {', '.join(ESTIMATES)}, got "
         f"{', '.join(unknown) or 'none'}",
+    )
+    require(
+        "flow" not in estimates or find_spec("diffrax"),
+        "the estimate 'flow' needs diffrax: pip install 'jaxdiff[likelihood]', or do "
+        "without it (--estimates)",
     )
     require(steps >= 2, f"--steps must be at least 2, got {steps}")
     require(0 <= cleanest < 1, f"--cleanest must be from 0 to 1, got {cleanest}")
