@@ -28,8 +28,8 @@ pages.define()
 
 
 def main() -> None:
-    from jaxdiff.runs.bench import fit_grid
     from jaxdiff.runs.experiment import open_run
+    from jaxdiff.runs.fit_grid import run as fit_grid
 
     if OUT.value is None:
         cli.fail("--out is missing: where shall the pictures be written?")

@@ -22,7 +22,7 @@ FLOORS = (
     {"sample"},
     {"evaluate"},
     {"train"},
-    {"edit", "plot", "bench", "export", "convert", "serve", "sweep"},
+    {"edit", "plot", "bench", "fit_grid", "export", "convert", "serve", "sweep"},
 )
 # Of each room: imports from other rooms, and lines; the latter also of the files beside
 # the rooms. Commands may be added, but none may sprawl.

@@ -5,7 +5,7 @@ import pytest
 
 from jaxdiff import build
 from jaxdiff.diffusion import fitted_grid
-from jaxdiff.runs.bench import fit_grid
+from jaxdiff.runs.fit_grid import run as fit_grid
 from tests.runs.conftest import tiny_config, untrained
 
 
