@@ -19,45 +19,44 @@ AXIS = "data"
 Devices = Sequence[Any]  # of jax.Device
 
 
-def pmap_step(step: Callable, devices: Devices, frozen: PyTree = None) -> Callable:
+class PmapStep:
     """(state, batch, key) -> (state, metrics) over devices.
 
     Args:    step: see train/step.py.  devices: those to split the batch over.
              frozen: a tree that every step gets whole, such as a teacher. It is put on
              every device once, here, and never donated.
-    Returns: a function of batches whose leaves are [d, k, b / d, ...], as from `shard`.
-             It donates the state's buffers.
+    A call takes batches whose leaves are [d, k, b / d, ...], as from `shard`, and
+    donates the state's buffers.
 
     A call returns when the call before it is done, so devices are never idle, and never
     far behind. XLA's CPU devices depend on this: they share a few threads, and with
     many calls in flight these would all wait in all-reduces that can never complete.
     """
-    run = mapped(step, devices)
-    frozen, before = replicate(frozen, devices), []
 
-    def call(state, batch, key):
-        state, metrics = run(state, batch, key, frozen)
-        jax.block_until_ready(before)
-        before[:] = [metrics]
+    def __init__(self, step: Callable, devices: Devices, frozen: PyTree = None) -> None:
+        self._run: Any = jax.pmap(
+            step,
+            axis_name=AXIS,
+            in_axes=(None, 0, None, None),
+            out_axes=None,  # type: ignore[arg-type]  # None is a prefix like in_axes'
+            devices=list(devices),
+            donate_argnums=0,
+        )
+        self._frozen, self._before = replicate(frozen, devices), None
+
+    def __call__(self, state: PyTree, batch: PyTree, key: jax.Array) -> Any:
+        state, metrics = self._run(state, batch, key, self._frozen)
+        jax.block_until_ready(self._before)
+        self._before = metrics
         return state, metrics
 
-    return call
-
-
-def mapped(step: Callable, devices: Devices) -> Any:
-    """(state, batch, key, frozen) -> (state, metrics), and `lower` to compile it."""
-    return jax.pmap(
-        step,
-        axis_name=AXIS,
-        in_axes=(None, 0, None, None),
-        out_axes=None,  # type: ignore[arg-type]  # None is a prefix like in_axes'
-        devices=list(devices),
-        donate_argnums=0,
-    )
+    def lower(self, state: PyTree, batch: PyTree, key: jax.Array) -> Any:
+        """The program of a call, to compile; later calls of these shapes use it."""
+        return self._run.lower(state, batch, key, self._frozen)
 
 
 def replicate(tree: PyTree, devices: Devices) -> PyTree:
-    """Put a tree on every device as `pmap_step` returns it: nothing compiles twice.
+    """Put a tree on every device as `PmapStep` returns it: nothing compiles twice.
 
     The arrays keep their shapes; no leading axis is added.
     """

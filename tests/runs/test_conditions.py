@@ -143,7 +143,7 @@ def test_devices_share_a_batch_of_trees(trained, n):
     _, _, run, state = trained
     config, devices = run.experiment.config, jax.devices()[:n]
     tx, _ = build.make_optimizer(config)
-    step = parallel.pmap_step(
+    step = parallel.PmapStep(
         make_train_step(
             run.experiment.task.loss, tx, build.make_ema(config), axis=parallel.AXIS
         ),

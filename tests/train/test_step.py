@@ -105,7 +105,7 @@ def test_devices_reach_the_same_parameters(n):
     tx, data = optax.adam(0.1), batch()
     alone = one_device(start(tx), data, tx)
     devices = jax.devices()[:n]
-    step = parallel.pmap_step(
+    step = parallel.PmapStep(
         make_train_step(loss, tx, ema.constant(0.5), axis=parallel.AXIS), devices
     )
     state = parallel.replicate(start(tx), devices)
@@ -113,7 +113,7 @@ def test_devices_reach_the_same_parameters(n):
     close(alone, got)
 
 
-def test_pmap_step_is_the_mean_of_the_shards_gradients():
+def test_a_pmapped_step_is_the_mean_of_the_shards_gradients():
     """Law 7, by hand: plain jax.grad of each shard's mean loss, then their mean."""
     n, tx, data = 4, optax.sgd(1.0), batch(1)
     devices, b = jax.devices()[:n], B // n
@@ -126,7 +126,7 @@ def test_pmap_step_is_the_mean_of_the_shards_gradients():
         mean = lambda p, keys=keys, mine=mine: loss(p, keys, mine)[0].mean()  # noqa: E731
         grads.append(np.asarray(jax.grad(mean)(params)["w"]))
     by_hand = np.asarray(params["w"]) - np.mean(grads, axis=0)
-    step = parallel.pmap_step(
+    step = parallel.PmapStep(
         make_train_step(loss, tx, ema.constant(0.5), axis=parallel.AXIS), devices
     )
     state, metrics = step(
@@ -148,9 +148,9 @@ def test_every_device_comes_to_the_same_state(accumulate):
     )
     devices, key = jax.devices()[:n], jax.random.key(7)
     state = parallel.replicate(start(tx), devices)
-    real = parallel.pmap_step(step, devices)(state, data, key)
+    real = parallel.PmapStep(step, devices)(state, data, key)
     with chex.fake_pmap(jit_result=True):
-        faked = parallel.pmap_step(step, devices)(start(tx), data, key)
+        faked = parallel.PmapStep(step, devices)(start(tx), data, key)
     chex.assert_tree_shape_prefix(faked, (n,))
     for device in range(n):
         close(jax.tree.map(lambda leaf, device=device: leaf[device], faked), real)
@@ -243,7 +243,7 @@ def test_a_loss_is_given_step_average_and_frozen_arrays(accumulate, several):
 def test_frozen_arrays_are_on_every_device_and_are_not_donated(n):
     tx, devices, data = optax.sgd(0.1), jax.devices()[:n], batch(1)
     frozen = {"teacher": jnp.asarray(TEACHER)}
-    step = parallel.pmap_step(
+    step = parallel.PmapStep(
         make_train_step(taught, tx, ema.constant(0.5), axis=parallel.AXIS),
         devices,
         frozen,

@@ -8,7 +8,7 @@ from ml_collections import ConfigDict
 
 from jaxdiff import schema
 from jaxdiff.arrays import PyTree
-from jaxdiff.runs.train.setup import Run, first_batch, make_step, step_flops
+from jaxdiff.runs.train.setup import Run, first_batch, step_flops
 from jaxdiff.train import parallel
 from jaxdiff.train.state import num_params
 
@@ -63,22 +63,16 @@ def _data(run: Run) -> Row:
 
 def _memory(run: Run, state: PyTree) -> tuple[Row, float]:
     """MiB of the parts, from the compiled program, and the seconds of compiling it."""
-    experiment, t = run.experiment, run.experiment.config.train
-    how = parallel.AXIS, t.accumulate
-    step = make_step(experiment.config, experiment.task, *how)
-    mapped = parallel.mapped(step, jax.devices())
-    batch = parallel.shard(
-        first_batch(run, t.steps_per_call), jax.device_count(), axis=1
-    )
+    batch = first_batch(run, run.experiment.config.train.steps_per_call)
+    batch = parallel.shard(batch, jax.device_count(), axis=1)
     start = time.perf_counter()
-    key, frozen = jax.random.key(0), experiment.task.frozen
-    compiled = mapped.lower(state, batch, key, frozen).compile()
+    compiled = run.step.lower(state, batch, jax.random.key(0)).compile()
     seconds = time.perf_counter() - start
     parts = {
         "parameters": _bytes(state.params),
         "averages": _bytes(state.ema),
         "optimiser state": _bytes(state.opt_state),
-        "frozen arrays": _bytes(frozen),
+        "frozen arrays": _bytes(run.experiment.task.frozen),
         "batch": _bytes(batch) / jax.device_count(),
     }
     counts = compiled.memory_analysis()

@@ -40,7 +40,7 @@ class Run(NamedTuple):
 
     preview: (averaged parameters, path of a PNG) -> None, draws what suits the task
     measure, validate: averaged parameters -> values for the log; None where it is off
-    step:    (state, batch, key) -> (state, metrics) over all devices: pmap_step
+    step:    (state, batch, key) -> (state, metrics) over all devices: PmapStep
     init:    () -> the state before the first step
     lr:      step -> learning rate, for the log
     record:  of the data, as the run stores it
@@ -100,7 +100,7 @@ def prepare(
         experiment,
         choices.pick(preview, task.kind)(experiment),
         make_measure(experiment),
-        parallel.pmap_step(step, jax.devices(), task.frozen),
+        parallel.PmapStep(step, jax.devices(), task.frozen),
         _make_init(config, task, tx),
         lr,
         record,

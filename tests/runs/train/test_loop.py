@@ -115,7 +115,7 @@ def test_devices_see_one_batch_and_reach_one_state(tiny, tmp_path, whole, n):
     tx, _ = build.make_optimizer(config)
     step = make_train_step(task.loss, tx, build.make_ema(config), axis=parallel.AXIS)
     devices = jax.devices()[:n]
-    pmapped = parallel.pmap_step(step, devices)
+    pmapped = parallel.PmapStep(step, devices)
     state = parallel.replicate(run.init(), devices)
     for batch in setup.feed_from(run, 0):
         batch = parallel.shard(batch, n, axis=1)
