@@ -1,5 +1,7 @@
 """The array types of all signatures, and the one way in which shapes are matched."""
 
+from importlib.util import find_spec
+
 from jax.core import Tracer
 from jaxtyping import Array, Bool, Float, Int, Key, PyTree, Shaped, UInt8
 
@@ -15,6 +17,7 @@ __all__ = [
     "expand",
     "mean_of_each",
     "require",
+    "require_extra",
 ]
 
 
@@ -40,3 +43,9 @@ def require(condition: object, message: str) -> None:
     """
     if not isinstance(condition, Tracer) and not condition:
         raise ValueError(message)
+
+
+def require_extra(what: str, module: str, extra: str) -> None:
+    """Raise ValueError without a module that an extra of jaxdiff installs."""
+    cure = f"pip install 'jaxdiff[{extra}]'"
+    require(find_spec(module), f"{what} needs the package {module}: {cure}")

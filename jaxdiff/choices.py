@@ -24,6 +24,8 @@ from jaxdiff.arrays import require
 
 Home = ModuleType
 EMPTY = inspect.Parameter.empty
+# Names in a list that a reader may look through.
+MANY = 40
 
 
 def members(home: Home) -> dict[str, Callable]:
@@ -206,8 +208,12 @@ def _types(maker):
 
 
 def hint(name: str, known: Iterable[str]) -> str:
-    """The end of an error about an unknown name: the nearest name, and all names."""
+    """The end of an error about an unknown name: the nearest name, and all names unless
+    they are too many to read.
+    """
     known = list(known)
     near = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
     did = f"; did you mean {near[0]!r}?" if near else "."
+    if near and len(known) > MANY:
+        return did
     return f"{did} It has: {', '.join(known) or 'none'}"

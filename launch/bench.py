@@ -8,6 +8,13 @@ Beside another project's program, in turn (configs/bench.py lists the cases):
 
 python -m launch.bench step   --config=bench --against=diffusers --peer_python=PYTHON
 
+How a measurement grows with fields of the config, one at a time, drawn; every value is
+measured in a process of its own, with its programs compiled anew:
+
+python -m launch.bench step --config=bench --out=out/growth \
+    --over train.batch_size=16,32,64 --over model.channels=16,32,64 \
+    --over "data.shape=(14,14,1),(28,28,1)" --over train.cpu_devices=1,2
+
 Without a config, every solver's order of convergence where the truth is in closed form:
 
 python -m launch.bench solvers --out=out/solvers
@@ -28,6 +35,7 @@ python -m launch.bench networks --config=configs/iris.py --out=out/networks
 
 import json
 import sys
+from dataclasses import is_dataclass
 from pathlib import Path
 
 from absl import flags
@@ -56,6 +64,11 @@ AGAINST = flags.DEFINE_string(
 PEER = flags.DEFINE_string(
     "peer_python", sys.executable, "iris, --against: a Python with the other project."
 )
+OVER = flags.DEFINE_multi_string(
+    "over",
+    [],
+    "step, forward, sample: FIELD=V1,V2, values to measure at; repeatable.",
+)
 JSON = flags.DEFINE_string("json", None, "Also write the figures to this file.")
 OUT = flags.DEFINE_string("out", None, "Folder for the picture, where there is one.")
 pages.define()
@@ -78,19 +91,40 @@ def main(kind: str) -> None:
         cli.fail(f"--against is for {', '.join(BESIDE)}, not for {kind}: leave it out")
     if flags.FLAGS["peer_python"].present and not (AGAINST.value or kind == "iris"):
         cli.fail("--peer_python changes nothing without --against: leave it out")
-    if kind in DRAWS and OUT.value is None:
-        cli.fail(f"--out is missing: where shall {DRAWS[kind]} be written?")
+    if OVER.value and (AGAINST.value or kind not in BESIDE):
+        why = "does not go with --against" if AGAINST.value else f"not for {kind}"
+        cli.fail(f"--over is for {', '.join(BESIDE)}, and {why}: leave it out")
+    if (kind in DRAWS or OVER.value) and OUT.value is None:
+        file = DRAWS.get(kind, "growth.png")
+        cli.fail(f"--out is missing: where shall {file} be written?")
+    if OUT.value and kind in (*BESIDE, "iris") and not OVER.value:
+        cli.fail(
+            f"--out: launch.bench {kind} draws nothing without --over: leave it out"
+        )
     if kind not in CLOSED_FORM and CONFIG.value is None:
         cli.fail("--config is missing: --config=configs/digits.py, for example")
     with cli.user_errors():
         rows = measure(kind)
     print_rows(rows)
     if JSON.value:
-        write_text(Path(JSON.value), json.dumps(rows, indent=2, default=float) + "\n")
+        write_text(Path(JSON.value), json.dumps(rows, indent=2, default=plain) + "\n")
+
+
+def plain(value: object) -> object:
+    """For JSON: a spread of times by its fields, a number of numpy as a float."""
+    return vars(value) if is_dataclass(value) else float(value)  # type: ignore
 
 
 def measure(kind: str) -> list[dict]:
-    from jaxdiff.runs.bench import guidance, inference, iris, networks, solvers, speed
+    from jaxdiff.runs.bench import (
+        growth,
+        guidance,
+        inference,
+        iris,
+        networks,
+        solvers,
+        speed,
+    )
 
     config, out = CONFIG.value, OUT.value and Path(OUT.value)
     if kind == "solvers":
@@ -103,6 +137,9 @@ def measure(kind: str) -> list[dict]:
         return networks.bench_networks(config, NUM_RUNS.value or 3, out)
     if kind == "iris":
         return iris.bench_iris(config, NUM_RUNS.value or 3, PEER.value)
+    if OVER.value:
+        many, given = NUM_RUNS.value or 5, [*cli.overrides()]
+        return growth.bench_growth(kind, config, OVER.value, given, many, out)
     kinds = {"step": speed.bench_step, "forward": speed.bench_forward}
     bench = kinds.get(kind, speed.bench_sample)
     return [bench(config, NUM_RUNS.value or 5, AGAINST.value, PEER.value)]

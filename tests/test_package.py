@@ -102,7 +102,7 @@ def test_a_name_whose_extra_is_not_installed_is_an_attribute_error(monkeypatch):
         _ = jaxdiff.density
 
 
-# Modules that need an extra, and say so where they are imported.
+# Modules that need an extra. They are imported where it is used.
 NEED_EXTRAS = {"jaxdiff.diffusion.density", "jaxdiff.runs.serve.app"}
 
 

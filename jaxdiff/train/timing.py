@@ -8,10 +8,12 @@ is measured, and with `peak_rate`, which the maker states.
 import resource
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from jaxdiff.train import parallel
 
@@ -32,6 +34,25 @@ BFLOAT16_PEAKS = {
     "TPU v5p": 459,
     "TPU v6 lite": 918,
 }
+
+
+@dataclass(frozen=True)
+class Spread:
+    """Of the times of several runs."""
+
+    median: float
+    low: float
+    high: float
+    runs: int
+
+    def __str__(self) -> str:
+        return f"{self.median:.4g} (of {self.runs}: {self.low:.4g} to {self.high:.4g})"
+
+
+def spread(times: Any) -> Spread:
+    """Of f[n]."""
+    low, high = float(np.min(times)), float(np.max(times))
+    return Spread(float(np.median(times)), low, high, len(times))
 
 
 def measure(call: Callable[[], Any], num_runs: int) -> tuple[float, list[float]]:
@@ -92,6 +113,18 @@ def matmul_rate(dtype: str) -> float:
     times_itself = parallel.pmap_map(lambda m: m @ m, devices, (True,))
     _, times = measure(lambda: times_itself(a), 5)
     return len(devices) * 2 * n**3 / min(times)
+
+
+def program_memory(compiled: Any) -> dict[str, float]:
+    """{title: MiB} on a device: arguments, results that do not take the place of one,
+    and what is kept in between; {} where the platform does not count.
+    """
+    counts = compiled.memory_analysis()
+    if not counts:
+        return {}
+    size = counts.argument_size_in_bytes + counts.temp_size_in_bytes
+    size += counts.output_size_in_bytes - counts.alias_size_in_bytes
+    return {"memory of the program, MiB": size / 2**20}
 
 
 def peak_memory() -> dict[str, float]:

@@ -11,6 +11,7 @@ from jaxdiff.plots import (
     conditionals,
     curves,
     densities,
+    growth,
     latents,
     losses,
     maps,
@@ -238,6 +239,16 @@ EXAMPLES: dict[str, Callable[[Path], None]] = {
         title="Each step's term is a weight times the error of one network: one loss "
         "at random t trains all steps.",
         shaded=(0.0, 0.1),
+    ),
+    "growth.save_growth": partial(
+        growth.save_growth,
+        panels={
+            label: {
+                "train.batch_size": growth.Curve([8, 16, 64], X[:3], X[:3] / 2, X[:3]),
+                "model.name": growth.Curve(["unet", "mlp"], X[:2], X[:2], X[:2] + 1),
+            }
+            for label in ("ms per step", "compile, s", "peak device memory, MiB")
+        },
     ),
     "shares.save_shares": partial(
         shares.save_shares,

@@ -54,6 +54,21 @@ def test_the_peak_is_that_of_the_longest_name_that_fits(monkeypatch, kind, dtype
     assert timing.peak_rate(dtype) == rate
 
 
+def test_a_spread_is_of_the_median_and_the_ends():
+    spread = timing.spread([3.0, 1.0, 2.0, 9.0])
+    assert (spread.median, spread.low, spread.high, spread.runs) == (2.5, 1.0, 9.0, 4)
+    assert str(spread) == "2.5 (of 4: 1 to 9)"
+
+
+def test_the_memory_of_a_program_by_hand():
+    """The argument and the result in its place; and where it is not donated, both."""
+    a = jnp.ones((256, 1024))  # 1 MiB
+    for donated, size in (((0,), 1.0), ((), 2.0)):
+        compiled = jax.jit(lambda a: a + 1, donate_argnums=donated).lower(a).compile()
+        ((title, got),) = timing.program_memory(compiled).items()
+        assert title == "memory of the program, MiB" and got == pytest.approx(size)
+
+
 def test_the_peak_of_memory_is_one_figure_of_mebibytes():
     ((title, peak),) = timing.peak_memory().items()
     assert title.endswith("memory, MiB") and 50 < peak < 1e6

@@ -21,6 +21,7 @@ from jaxdiff import build, schema
 from jaxdiff.arrays import require
 from jaxdiff.data.source import Source
 from jaxdiff.interop.diffusers_json import normal, unet_config
+from jaxdiff.train import timing
 
 # In a clone: the wheel holds the package alone.
 PROGRAMS = Path(__file__).parents[3] / "tests" / "peers"
@@ -176,14 +177,9 @@ def in_turn(
         "against": peer.facts["program"],
         "its parameters": theirs,
         "its threads, dtype": f"{peer.facts['threads']}, {peer.facts['dtype']}",
-        "its ms": spread(1e3 * np.array(times["theirs"])),
-        "ms in turn": spread(1e3 * np.array(times["ours"])),
+        "its ms": timing.spread(1e3 * np.array(times["theirs"])),
+        "ms in turn": timing.spread(1e3 * np.array(times["ours"])),
         "ratio (below 1: ours is faster)": float(ratio),
         "its spread": f"{ratios.min():.3g} to {ratios.max():.3g}",
         "its first call, s": peer.facts["first"],
     }
-
-
-def spread(times: np.ndarray) -> str:
-    low, high = np.min(times), np.max(times)
-    return f"{np.median(times):.4g} (of {len(times)}: {low:.4g} to {high:.4g})"

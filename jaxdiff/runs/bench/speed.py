@@ -6,6 +6,7 @@ reaches in large matrix products in the same run, and, where its kind is known, 
 of its data sheet.
 """
 
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -17,7 +18,6 @@ from ml_collections import ConfigDict
 from jaxdiff.arrays import PyTree, require
 from jaxdiff.data.batches import batch_at
 from jaxdiff.runs.bench import peers
-from jaxdiff.runs.bench.peers import spread
 from jaxdiff.runs.train.setup import Run, prepare, step_flops
 from jaxdiff.train import parallel, timing
 from jaxdiff.train.state import num_params
@@ -40,23 +40,27 @@ def bench_step(config: ConfigDict, num_runs: int, against: str, python: str) -> 
     flops = step_flops(run)
     batch = parallel.shard(batch, len(devices), axis=1)
     key = jax.random.key(config.seed)
+    start = time.perf_counter()
+    compiled = run.step.lower(state, batch, key).compile()
+    seconds = time.perf_counter() - start
     box = [state]
 
     def call():
         box[0], metrics = run.step(box[0], batch, key)
         return metrics
 
-    first, times = timing.measure(call, num_runs)
+    _, times = timing.measure(call, num_runs)
     params = box[0].params
     other = _beside(run, "step", call, params, num_runs, against, python)
     times = np.array(times) / t.steps_per_call
     return {
         **_machine(config, params),
         "batch size": t.batch_size,
-        "ms per step": spread(times * 1e3),
+        "ms per step": timing.spread(1e3 * times),
         "examples per second": t.batch_size / np.median(times),
         **_rates(config, flops, float(np.median(times))),
-        "compile and first call, s": first,
+        "compile, s": seconds,
+        **timing.program_memory(compiled),
         **timing.peak_memory(),
         **other,
     }
@@ -85,9 +89,10 @@ def bench_forward(config: ConfigDict, num_runs: int, against: str, python: str) 
     return {
         **_machine(config, params),
         "batch size": num,
-        "ms": spread(np.array(times) * 1e3),
+        "ms": timing.spread(1e3 * np.array(times)),
         **_rates(config, flops, float(np.median(times))),
         "compile and first call, s": first,
+        **timing.peak_memory(),
         **other,
     }
 
@@ -122,7 +127,7 @@ def bench_sample(config: ConfigDict, num_runs: int, against: str, python: str) -
         **_machine(config, params),
         "samples": num,
         "NFE a sample": nfe,
-        "seconds": spread(np.array(times)),
+        "seconds": timing.spread(times),
         "samples per second": num / seconds,
         "ms per NFE": 1e3 * seconds / nfe,
         **_rates(config, flops, seconds),

@@ -6,7 +6,6 @@ the decoder, and less what the choice of code gives away (tasks/autoencoder.py, 
 """
 
 from functools import lru_cache, partial
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -16,7 +15,7 @@ import numpy as np
 from tqdm.auto import tqdm
 
 from jaxdiff import build, rng, upgrades
-from jaxdiff.arrays import require
+from jaxdiff.arrays import require, require_extra
 from jaxdiff.choices import members, parse
 from jaxdiff.data.batches import permutation
 from jaxdiff.data.source import Source
@@ -71,16 +70,11 @@ def prepare(
     Errors: ValueError, FileNotFoundError.
     """
     unknown = [name for name in estimates if name not in ESTIMATES]
-    require(
-        estimates and not unknown,
-        f"--estimates must be of {', '.join(ESTIMATES)}, got "
-        f"{', '.join(unknown) or 'none'}",
-    )
-    require(
-        "flow" not in estimates or find_spec("diffrax"),
-        "the estimate 'flow' needs diffrax: pip install 'jaxdiff[likelihood]', or do "
-        "without it (--estimates)",
-    )
+    got = ", ".join(unknown) or "none"
+    why = f"--estimates must be of {', '.join(ESTIMATES)}, got {got}"
+    require(estimates and not unknown, why)
+    if "flow" in estimates:
+        require_extra("the estimate 'flow'", "diffrax", "likelihood")
     require(steps >= 2, f"--steps must be at least 2, got {steps}")
     require(0 <= cleanest < 1, f"--cleanest must be from 0 to 1, got {cleanest}")
     require(

@@ -25,7 +25,6 @@ As in launch.sample, sample i depends on seed, index[i] and its condition alone.
 that is no class gives x = nan.
 """
 
-import importlib.util
 import json
 import time
 from collections.abc import Callable, Sequence
@@ -40,7 +39,7 @@ from jax import export
 from jax.tree_util import Partial
 
 from jaxdiff import build, files
-from jaxdiff.arrays import require
+from jaxdiff.arrays import require, require_extra
 from jaxdiff.data import layout as layouts
 from jaxdiff.data.decoders import Codes, Pixels, Standardised
 from jaxdiff.data.layout import Layout
@@ -83,10 +82,7 @@ def prepare(
     run: Experiment, *, out: Path, platforms: Sequence[str], force: bool = False
 ) -> ExportRequest:
     """Check everything before any work. Errors: ValueError, FileNotFoundError."""
-    require(
-        importlib.util.find_spec("flatbuffers") is not None,
-        "JAX writes programs by the package flatbuffers: pip install 'jaxdiff[export]'",
-    )
+    require_extra("a program of JAX in a file", "flatbuffers", "export")
     require(
         platforms and len({*platforms} & {*PLATFORMS}) == len(platforms),
         f"--platforms must be different ones of {', '.join(PLATFORMS)}, got "

@@ -5,6 +5,7 @@ import json
 import numpy as np
 import pytest
 
+from jaxdiff import arrays
 from jaxdiff.metrics import frechet
 from jaxdiff.runs import shards
 from jaxdiff.runs.evaluate import likelihood
@@ -213,6 +214,14 @@ def test_bpd_add_up_and_do_not_depend_on_the_files(table, tmp_path, monkeypatch)
             total = total + file[f"{name}_steps"].sum(axis=0)
             np.testing.assert_allclose(file[f"{name}_total"], total, rtol=1e-4)
     assert (tmp_path / "one" / "bpd.png").exists()
+
+
+def test_the_flow_is_refused_without_its_extra(table, tmp_path, monkeypatch):
+    monkeypatch.setattr(arrays, "find_spec", lambda name: None)
+    with pytest.raises(ValueError, match=r"'flow' needs the package diffrax: pip"):
+        fields = BPD | {"estimates": ["discrete", "flow"], "out": tmp_path / "out"}
+        likelihood.prepare(table[0], **fields)
+    likelihood.prepare(table[0], **fields | {"estimates": ["discrete"]})
 
 
 def test_bpd_are_of_the_variance_that_the_run_samples_with(table, tmp_path):

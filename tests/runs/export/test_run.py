@@ -1,6 +1,5 @@
 """A sampler as one file: it gives what launch.sample gives, of every kind of run."""
 
-import importlib.util
 import json
 import subprocess
 import sys
@@ -11,6 +10,7 @@ import numpy as np
 import pytest
 from jax import export as jax_export
 
+from jaxdiff import arrays
 from jaxdiff.files import read_arrays, write_arrays
 from jaxdiff.runs.export import run as export
 from tests.devices import see_one_device
@@ -282,6 +282,6 @@ def test_what_cannot_be_exported_is_refused(digits, tmp_path, monkeypatch):
     unused = run.with_sampler(resample=2)
     with pytest.raises(ValueError, match="counts only with"):
         export.prepare(unused, **how)
-    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    monkeypatch.setattr(arrays, "find_spec", lambda name: None)
     with pytest.raises(ValueError, match=r"pip install 'jaxdiff\[export\]'"):
         export.prepare(run, **how)
