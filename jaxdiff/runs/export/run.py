@@ -82,7 +82,7 @@ def prepare(
     run: Experiment, *, out: Path, platforms: Sequence[str], force: bool = False
 ) -> ExportRequest:
     """Check everything before any work. Errors: ValueError, FileNotFoundError."""
-    require_extra("a program of JAX in a file", "flatbuffers", "export")
+    require_extra("launch.export", "flatbuffers", "export")
     require(
         platforms and len({*platforms} & {*PLATFORMS}) == len(platforms),
         f"--platforms must be different ones of {', '.join(PLATFORMS)}, got "

@@ -36,8 +36,8 @@ from jaxdiff.runs.plot.spec import (
 
 # The times of strips: t = 0, .1, ..., 1.
 TIMES = np.linspace(0.0, 1.0, 11)
-# Rows of a table that a scatter plot can show; steps of the film.
-MOST_ROWS, STEPS = 2000, 5
+# Rows that a scatter plot can show; steps of the film; noises below the mean.
+MOST_ROWS, STEPS, NOISES = 2000, 5, 4
 
 
 def draw_schedules(request: PlotRequest, path: Path) -> Numbers:
@@ -171,11 +171,35 @@ def draw_samples(request: PlotRequest, path: Path) -> Numbers:
 
 
 def draw_mean(request: PlotRequest, path: Path) -> Numbers:
-    """The mean image: the best prediction of x0 from noise alone."""
-    image, num = images.mean_image(request.run.source)
-    rows = {"": request.run.pixels(image[None])}
-    pictures.save_rows(path, rows, title=f"mean of {num:,} images", cell=3.0)
-    return {"images": num, "mean": float(image.mean())}
+    """The mean image, which is the best prediction of x0 from noise alone; below it,
+    what a trained network predicts of a few noises.
+    """
+    run = request.run
+    image, num = images.mean_image(run.source)
+    rows = {f"mean of {num:,} images": run.pixels(image[None])}
+    numbers: Numbers = {"images": num, "mean": float(image.mean())}
+    if run.workdir and run.task.kind == "denoiser" and not run.is_upsampler:
+        cond = run.conditions(NOISES)
+        x0, labels = from_noise(request, cond), run.labels_of(cond)
+        names = [] if labels is None else [run.source.class_names[k] for k in labels]
+        of = f" of {', '.join(names)}" * bool(names)
+        rows[f"predicted{of}\nfrom noise alone"] = run.pixels(x0)
+        error = np.sqrt(np.mean((x0 - image) ** 2, axis=tuple(range(1, x0.ndim))))
+        numbers |= {"step": run.step, "rms_from_mean": error}
+    pictures.save_rows(path, rows, cell=1.5)
+    return numbers
+
+
+def from_noise(request: PlotRequest, cond: PyTree) -> np.ndarray:
+    """x0 f32[n, ...] as the network predicts it of noise at t = 1, without guidance.
+
+    cond: leading with n.
+    """
+    run, shared = request.run, request.run.sampler().shared(request.run.params)
+    keys, t = request.keys(np.arange(NOISES)), jnp.ones(())
+    how = {"schedule": shared.schedule, "noise": shared.noise, "t": t}
+    x_T = sampling.init_noise(keys, run.source.shape, **how)
+    return np.asarray(_x0(run.model, x_T, t, cond))
 
 
 def draw_progress(request: PlotRequest, path: Path) -> Numbers:
@@ -226,7 +250,9 @@ SPECS = {
         pixels=True,
     ),
     "grid": _of_samples(draw_samples, pixels=True),
-    "mean": PlotSpec(draw_mean, data=("images",), task="", takes=(), pixels=True),
+    "mean": PlotSpec(
+        draw_mean, data=("images",), task="", takes=("seed",), pixels=True
+    ),
     "progress": PlotSpec(
         draw_progress, needs=always(("log",)), takes=(), misfit=_unmeasured
     ),

@@ -107,6 +107,21 @@ def test_the_films_last_estimate_is_the_sample(images, clip):
     np.testing.assert_allclose(x, drawn, atol=1e-5)
 
 
+def test_the_mean_is_beside_what_the_network_predicts_from_noise(tmp_path):
+    """Of a network whose x0 is 0 everywhere, the distance is the mean image itself."""
+    config = image_config(diffusion__prediction="x0")
+    run = untrained(config, tmp_path / "run", step=2)
+    vars(run)["_averages"] = 2, jax.tree.map(jnp.zeros_like, run.params)
+    numbers = diffusion.draw_mean(PlotRequest(run), tmp_path / "mean.png")
+    mean = run.source[np.arange(len(run.source))]["x"].mean(axis=0)
+    rms = np.full(diffusion.NOISES, np.sqrt((mean**2).mean()))
+    np.testing.assert_allclose(numbers["rms_from_mean"], rms, rtol=1e-4)
+    alone = diffusion.draw_mean(PlotRequest(Experiment(config)), tmp_path / "one.png")
+    assert "rms_from_mean" not in alone
+    narrow, wide = (pixels(tmp_path / f"{k}.png").shape for k in ("one", "mean"))
+    assert narrow[0] < wide[0] and narrow[1] < wide[1]
+
+
 def pixels(path):
     with Image.open(path) as file:
         return np.asarray(file.convert("L"), np.int32)
@@ -273,7 +288,7 @@ def test_a_field_that_the_picture_sets_itself_is_refused(images, tmp_path):
     ("kind", "fields", "words"),
     [
         ("loss", {"num": 5}, "--num changes nothing in 'loss': it is for corr"),
-        ("mean", {"seed": 1}, "--seed changes nothing in 'mean'"),
+        ("mean", {"num": 5}, "--num changes nothing in 'mean'"),
         ("grid", {"steps": 9}, "--steps changes nothing in 'grid': it is for film."),
         ("grid", {"every": True}, "--all changes nothing in 'grid'"),
         ("all", {"nfe": (5,)}, "--nfe changes nothing in 'all': it is for nfe"),
