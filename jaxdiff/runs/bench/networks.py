@@ -56,7 +56,8 @@ def bench_networks(config: ConfigDict, num_seeds: int, out: Path) -> list[dict]:
     Columns: width and number of parameters; the loss on held-out examples, with the
     same noise for all models; the sliced Wasserstein distance of samples from the
     examples trained on, for tables also a two-sample test, and for images with
-    train.features and train.evaluate_every the Frechet distance and KID. All are means over seeds with their standard errors.
+    train.features and train.evaluate_every the Frechet distance and KID. All are means
+    over seeds with their standard errors.
 
     Errors: before any training, ValueError for a config that does not fit.
     """
