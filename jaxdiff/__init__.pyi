@@ -35,6 +35,7 @@ from jaxdiff.diffusion import sampling as sampling
 from jaxdiff.diffusion import scalings as scalings
 from jaxdiff.diffusion import schedules as schedules
 from jaxdiff.diffusion import solvers as solvers
+from jaxdiff.diffusion import term_weights as term_weights
 from jaxdiff.diffusion import times as times
 from jaxdiff.diffusion import types as types
 from jaxdiff.diffusion import upsampling as upsampling

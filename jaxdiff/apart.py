@@ -17,8 +17,11 @@ from jaxdiff.stopping import Noted, Stopped
 
 # Seconds between two checks for a signal.
 PAUSE = 0.1
-# What a function of jaxdiff raises where the cause is no bug.
-ERRORS = (ValueError, OSError, FloatingPointError, MemoryError)
+# What a function of jaxdiff raises where the cause is no bug; XLA's, of memory.
+ERRORS = (
+    *(ValueError, OSError, FloatingPointError, MemoryError),
+    jax.errors.JaxRuntimeError,
+)
 
 
 class Failed(ValueError):
@@ -28,16 +31,17 @@ class Failed(ValueError):
 def run_apart(signals: Noted, cpu_devices: int, function: Callable, *args: Any) -> Any:
     """function(*args) in a new process, with that many devices if they are of a CPU.
 
-    A signal that this process notes is handed on once; so is the end of this process,
-    by whatever cause.
+    If this process notes a signal or ends, the new one gets a SIGTERM. Ctrl-C reaches
+    this process alone.
     Errors: Failed; Stopped after a signal, when the function has ended.
     """
     context = mp.get_context("spawn")
     receive, send = context.Pipe(duplex=False)
     process = context.Process(target=_answer, args=(send, cpu_devices, function, args))
-    process.start()
+    with _without_interrupts():
+        process.start()
     send.close()  # the other process has its end of it
-    handed = 0
+    handed = False
     answer: tuple[str, Any] | None = None
     while answer is None and (receive.poll(PAUSE) or process.is_alive()):
         if receive.poll():
@@ -45,17 +49,30 @@ def run_apart(signals: Noted, cpu_devices: int, function: Callable, *args: Any) 
                 answer = receive.recv()
             break
         if signals.signum and not handed:
-            handed = signals.signum
-            os.kill(process.pid or 0, handed)
+            handed = True
+            os.kill(process.pid or 0, signal.SIGTERM)
     process.join()
     if signals.signum:
-        raise Stopped(signals.signum, "stopped; the same command resumes")
+        raise Stopped(signals.signum, "stopped")
     if answer is None:
         raise Failed(f"the process ended by itself ({_status(process.exitcode)})")
     word, result = answer
     if word != "done":
         raise Failed(result)
     return result
+
+
+@contextlib.contextmanager
+def _without_interrupts():
+    """A process that starts meanwhile never gets a Ctrl-C; this one gets it after."""
+    if not hasattr(signal, "pthread_sigmask"):
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _answer(send, cpu_devices, function, args) -> None:
@@ -69,7 +86,10 @@ def _answer(send, cpu_devices, function, args) -> None:
     try:
         send.send(("done", function(*args)))
     except ERRORS as error:
-        text = " ".join(str(error).split())
+        text = str(error)
+        if isinstance(error, jax.errors.JaxRuntimeError):
+            text = text.partition("\n")[0]  # a table of buffers follows
+        text = " ".join(text.split())
         send.send(("failed", text or type(error).__name__))
     except KeyboardInterrupt:  # the training loop has saved
         send.close()

@@ -24,7 +24,7 @@ from jaxdiff.arrays import require
 
 Home = ModuleType
 EMPTY = inspect.Parameter.empty
-# Names in a list that a reader may look through.
+# The longest list of names in an error.
 MANY = 40
 
 
@@ -208,12 +208,12 @@ def _types(maker):
 
 
 def hint(name: str, known: Iterable[str]) -> str:
-    """The end of an error about an unknown name: the nearest name, and all names unless
-    they are too many to read.
+    """The end of an error about an unknown name: the nearest name, and all names. If
+    they are more than MANY, only the nearest.
     """
     known = list(known)
     near = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
     did = f"; did you mean {near[0]!r}?" if near else "."
-    if near and len(known) > MANY:
-        return did
+    if len(known) > MANY:
+        return did.removesuffix(".")
     return f"{did} It has: {', '.join(known) or 'none'}"

@@ -3,7 +3,7 @@
 import ast
 import math
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from typing import Any, NamedTuple
 
 from ml_collections import ConfigDict
@@ -11,6 +11,7 @@ from ml_collections import ConfigDict
 from jaxdiff import fields, ranges
 from jaxdiff.arrays import require
 from jaxdiff.choices import hint, respec
+from jaxdiff.notes import note_once
 from jaxdiff.schema import flat, get_config
 from jaxdiff.train import lr_schedules
 
@@ -20,8 +21,8 @@ Fields = dict[str, Any]
 
 
 class Option(NamedTuple):
-    """One value of one thing that is varied: its column, its value there, its fields,
-    and its name in that of a case.
+    """A value to try. column: what is varied, as a field. value: as it is shown.
+    fields: {field: value} of the config. name: for the names of files.
     """
 
     column: str
@@ -30,11 +31,28 @@ class Option(NamedTuple):
     name: str
 
 
-def parse_over(base: ConfigDict, text: str) -> list[Option]:
-    """The values of "field=v1,v2", in order.
+def parse_axes(
+    base: ConfigDict, over: Sequence[str], given: Collection[str]
+) -> list[list[Option]]:
+    """The values of each "field=v1,v2", in order.
 
-    Errors: ValueError for a field that is none, and a value of another type.
+    given:  fields of `base` that flags have set.
+    Errors: ValueError for an unknown field, for a value of another type, and for a
+            field that is set or varied elsewhere.
     """
+    axes = [_parse_over(base, text) for text in over]
+    columns = [options[0].column for options in axes]
+    for column in columns:
+        require(columns.count(column) == 1, f"--over {column} is given twice")
+        # numbers over train.lr are peaks of the schedule that a flag may give
+        require(
+            column not in given or column == "train.lr",
+            f"--config.{column} and --over {column} set the same field: leave one out",
+        )
+    return axes
+
+
+def _parse_over(base: ConfigDict, text: str) -> list[Option]:
     field, equals, values = text.partition("=")
     require(equals and values, f"--over {text}: expected FIELD=VALUE,VALUE")
     options = []
@@ -50,15 +68,21 @@ def parse_over(base: ConfigDict, text: str) -> list[Option]:
 
 
 def with_values(base: ConfigDict, values: Fields, given: Collection[str]) -> ConfigDict:
-    """The base with other values; other choices set back what they do not take.
+    """The base with other values. Fields that another choice does not take return to
+    their defaults, with a note.
 
-    Errors: ValueError for what is out of range, or is not taken.
+    given:  fields that flags have set, which stay.
+    Errors: ValueError for a value out of range, and for a field that nothing takes.
     """
     config = base.copy_and_resolve_references()
     config.update_from_flattened_dict(values)
     config.auto = tuple(field for field in config.auto if field not in values)
-    if any(field in fields.CHOICES for field in values):
-        fields.settle(config, {*given, *values})
+    chosen = [f"{k}={v}" for k, v in values.items() if k in fields.CHOICES]
+    if chosen and (reset := sorted(fields.settle(config, {*given, *values}))):
+        note_once(
+            f"with {', '.join(chosen)} nothing takes the config's {', '.join(reset)}: "
+            "back at the default"
+        )
     ranges.check(config)
     fields.check(config)
     return config

@@ -71,6 +71,7 @@ OVER = flags.DEFINE_multi_string(
 )
 JSON = flags.DEFINE_string("json", None, "Also write the figures to this file.")
 OUT = flags.DEFINE_string("out", None, "Folder for the picture, where there is one.")
+FORCE = flags.DEFINE_bool("force", False, "Overwrite pictures that are there.")
 pages.define()
 
 KINDS = (
@@ -82,6 +83,8 @@ BESIDE = KINDS[:3]
 # Of made-up data, without a config.
 CLOSED_FORM = {"solvers": "orders.png", "guidance": "guidance.png"}
 DRAWS = {**CLOSED_FORM, "networks": "networks.png"}
+# With --over.
+GROWTH = ["growth.png", "growth.json"]
 
 
 def main(kind: str) -> None:
@@ -95,7 +98,7 @@ def main(kind: str) -> None:
         why = "does not go with --against" if AGAINST.value else f"not for {kind}"
         cli.fail(f"--over is for {', '.join(BESIDE)}, and {why}: leave it out")
     if (kind in DRAWS or OVER.value) and OUT.value is None:
-        file = DRAWS.get(kind, "growth.png")
+        file = DRAWS.get(kind, GROWTH[0])
         cli.fail(f"--out is missing: where shall {file} be written?")
     if OUT.value and kind in (*BESIDE, "iris") and not OVER.value:
         cli.fail(
@@ -103,11 +106,21 @@ def main(kind: str) -> None:
         )
     if kind not in CLOSED_FORM and CONFIG.value is None:
         cli.fail("--config is missing: --config=configs/digits.py, for example")
+    drawn = [DRAWS[kind]] if kind in DRAWS else GROWTH if OVER.value else []
+    there = [name for name in drawn if (Path(OUT.value) / name).exists()]
+    if there and not FORCE.value:
+        cli.fail(f"{OUT.value}: {' and '.join(there)} exist; --force overwrites")
     with cli.user_errors():
         rows = measure(kind)
     print_rows(rows)
-    if JSON.value:
-        write_text(Path(JSON.value), json.dumps(rows, indent=2, default=plain) + "\n")
+    with cli.user_errors():
+        if JSON.value:
+            text = json.dumps(rows, indent=2, default=plain) + "\n"
+            write_text(Path(JSON.value), text)
+    failed = [row for row in rows if row.get("problem")]
+    if failed:
+        why = [f"{row['field']}={row['value']}: {row['problem']}" for row in failed]
+        cli.fail(f"{len(failed)} of {len(rows)} values failed: {'; '.join(why)}")
 
 
 def plain(value: object) -> object:

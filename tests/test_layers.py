@@ -66,7 +66,7 @@ RULES: dict[str, set[str]] = {
     "jaxdiff.apart": {"jax", "tqdm", "jaxdiff.stopping"},
     "jaxdiff.variants": {
         *("ml_collections", "jaxdiff.arrays", "jaxdiff.choices", "jaxdiff.fields"),
-        *("jaxdiff.ranges", "jaxdiff.schema", "jaxdiff.train"),
+        *("jaxdiff.ranges", "jaxdiff.schema", "jaxdiff.train", "jaxdiff.notes"),
     },
     "jaxdiff.trust": {
         *("ml_collections", "jaxdiff.choices", "jaxdiff.notes", "jaxdiff.schema"),
@@ -128,7 +128,7 @@ FLOORS = (
     {"likelihood", "rules", "sampling", "upsampling", "moves"},
     {"density", "editing", "guidance", "inversion", "losses", "inverse_problems"},
     {"solvers", "bpd"},
-    {"fitted_grid", "orders", "sample_moments"},
+    {"fitted_grid", "orders", "sample_moments", "term_weights"},
 )
 
 

@@ -132,16 +132,6 @@ def moments(source: Source) -> Moments:
     return tuple(mean.tolist()), tuple(std.tolist())
 
 
-def mean_image(source: Source, most: int = 20_000) -> tuple[np.ndarray, int]:
-    """The mean f32[h, w, c] of up to `most` images evenly spread over the data, in
-    model units, and how many they are.
-    """
-    index = np.arange(0, len(source), -(-len(source) // most))
-    parts = np.array_split(index, -(-len(index) // 256))
-    total = sum(source[part]["x"].sum(0, dtype=np.float64) for part in parts)
-    return np.asarray(total / len(index), np.float32), len(index)
-
-
 def _ends(source: Source) -> tuple[np.float64, np.float64]:
     """Where 0 and 1 in the units of `moments` are in model units."""
     black, white = source.bounds or (0.0, 1.0)

@@ -51,7 +51,7 @@ class PmapStep:
         return state, metrics
 
     def lower(self, state: PyTree, batch: PyTree, key: jax.Array) -> Any:
-        """The program of a call, to compile; later calls of these shapes use it."""
+        """The step's program; when it is compiled, calls of its shapes need not."""
         return self._run.lower(state, batch, key, self._frozen)
 
 

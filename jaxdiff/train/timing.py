@@ -38,7 +38,7 @@ BFLOAT16_PEAKS = {
 
 @dataclass(frozen=True)
 class Spread:
-    """Of the times of several runs."""
+    """The times of several runs in short."""
 
     median: float
     low: float
@@ -50,7 +50,7 @@ class Spread:
 
 
 def spread(times: Any) -> Spread:
-    """Of f[n]."""
+    """The Spread of times f[n]."""
     low, high = float(np.min(times)), float(np.max(times))
     return Spread(float(np.median(times)), low, high, len(times))
 
@@ -116,8 +116,8 @@ def matmul_rate(dtype: str) -> float:
 
 
 def program_memory(compiled: Any) -> dict[str, float]:
-    """{title: MiB} on a device: arguments, results that do not take the place of one,
-    and what is kept in between; {} where the platform does not count.
+    """{title: MiB} of one device: arguments, outputs that do not reuse an argument's
+    buffer, and temporary buffers; {} where the platform does not count.
     """
     counts = compiled.memory_analysis()
     if not counts:

@@ -40,18 +40,6 @@ def test_what_was_done_is_put_in_words(sizes, words):
     assert images.rescaled(sizes, (6, 4, 3)) == words
 
 
-def test_the_mean_by_hand():
-    source = synthetic.make((4, 4, 1), 3, 300)
-    every = source[np.arange(300)]["x"]
-    mean, num = images.mean_image(source)
-    np.testing.assert_allclose(mean, every.mean(0), atol=1e-6)
-    assert num == 300 and mean.dtype == np.float32
-    # a hundred of them, evenly spread
-    mean, num = images.mean_image(source, 100)
-    np.testing.assert_allclose(mean, every[::3].mean(0), atol=1e-6)
-    assert num == 100
-
-
 def test_a_level_is_the_distance_of_neighbouring_pixels():
     """0 of the digits' 16 is black, 1 is the next level; of tables there are none."""
     source = digits.make()

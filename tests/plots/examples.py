@@ -249,6 +249,7 @@ EXAMPLES: dict[str, Callable[[Path], None]] = {
             }
             for label in ("ms per step", "compile, s", "peak device memory, MiB")
         },
+        time="ms per step",
     ),
     "shares.save_shares": partial(
         shares.save_shares,

@@ -32,7 +32,7 @@ def bench_step(config: ConfigDict, num_runs: int, against: str, python: str) -> 
     against: a name of peers.PEERS, also timed, in turn, by `python`; or "".
     Errors:  ValueError where the peer does not fit.
     """
-    run = _prepared(config, against, python)
+    run = prepared("step", config, against, python)
     devices, t = jax.devices(), config.train
     state = parallel.replicate(run.init(), devices)
     steps, source = np.arange(t.steps_per_call), run.experiment.source
@@ -50,6 +50,7 @@ def bench_step(config: ConfigDict, num_runs: int, against: str, python: str) -> 
         return metrics
 
     _, times = timing.measure(call, num_runs)
+    memory = timing.program_memory(compiled) | timing.peak_memory()
     params = box[0].params
     other = _beside(run, "step", call, params, num_runs, against, python)
     times = np.array(times) / t.steps_per_call
@@ -60,8 +61,7 @@ def bench_step(config: ConfigDict, num_runs: int, against: str, python: str) -> 
         "examples per second": t.batch_size / np.median(times),
         **_rates(config, flops, float(np.median(times))),
         "compile, s": seconds,
-        **timing.program_memory(compiled),
-        **timing.peak_memory(),
+        **memory,
         **other,
     }
 
@@ -71,28 +71,30 @@ def bench_forward(config: ConfigDict, num_runs: int, against: str, python: str) 
 
     Errors: ValueError for tasks other than diffusion, and as bench_step's.
     """
-    require(
-        config.task == "diffusion",
-        f"launch.bench forward is for task='diffusion', and this is {config.task!r}",
-    )
-    run = _prepared(config, against, python)
+    run = prepared("forward", config, against, python)
     params, num = run.init().params, config.train.batch_size
     x = jnp.zeros((num, *run.experiment.source.shape))
     cond = jax.tree.map(jnp.asarray, run.experiment.conditions(num))
     args = run.experiment.task.model(params), x, jnp.full(num, 0.5), cond
     evaluate = jax.jit(lambda denoise, *a: denoise(*a).x0)
-    first, times = timing.measure(lambda: evaluate(*args), num_runs)
-    other = _beside(
-        run, "forward", lambda: evaluate(*args), params, num_runs, against, python
-    )
+    start = time.perf_counter()
+    compiled = evaluate.lower(*args).compile()
+    seconds = time.perf_counter() - start
+
+    def call():
+        return evaluate(*args)
+
+    _, times = timing.measure(call, num_runs)
+    memory = timing.program_memory(compiled) | timing.peak_memory()
+    other = _beside(run, "forward", call, params, num_runs, against, python)
     flops = timing.count_flops(evaluate, *args)
     return {
         **_machine(config, params),
         "batch size": num,
         "ms": timing.spread(1e3 * np.array(times)),
         **_rates(config, flops, float(np.median(times))),
-        "compile and first call, s": first,
-        **timing.peak_memory(),
+        "compile, s": seconds,
+        **memory,
         **other,
     }
 
@@ -103,13 +105,8 @@ def bench_sample(config: ConfigDict, num_runs: int, against: str, python: str) -
     Args:   bench_step's.
     Errors: ValueError for an upsampler: part of its time is its base's. bench_step's.
     """
-    run = _prepared(config, against, python)
+    run = prepared("sample", config, against, python)
     experiment = run.experiment
-    require(
-        not experiment.is_upsampler,
-        "launch.bench sample is for models that make images by themselves, not for an "
-        "upsampler; measure its base",
-    )
     sampler, params = experiment.sampler(), run.init().params
     num, nfe = config.sampler.batch_size, sampler.nfe()
     cond = experiment.conditions(num)
@@ -118,6 +115,7 @@ def bench_sample(config: ConfigDict, num_runs: int, against: str, python: str) -
         return sampler.draw(params, config.seed, np.arange(num), cond)
 
     first, times = timing.measure(call, num_runs)
+    memory = timing.peak_memory()
     other = _beside(run, "sample", call, params, num_runs, against, python)
     seconds = float(np.median(times))
     x, t = jnp.zeros((num, *experiment.source.shape)), jnp.ones(())
@@ -132,16 +130,26 @@ def bench_sample(config: ConfigDict, num_runs: int, against: str, python: str) -
         "ms per NFE": 1e3 * seconds / nfe,
         **_rates(config, flops, seconds),
         "compile and first call, s": first,
-        **timing.peak_memory(),
+        **memory,
         **other,
     }
 
 
-def _prepared(config: ConfigDict, against: str, python: str) -> Run:
-    """The run, and before it is built, whether the peer fits."""
+def prepared(kind: str, config: ConfigDict, against: str = "", python: str = "") -> Run:
+    """The run that is measured. Errors: ValueError, as of bench_KIND."""
+    require(
+        kind == "step" or config.task == "diffusion",
+        f"launch.bench {kind} is for task='diffusion', and this is {config.task!r}",
+    )
     if against:
         peers.check(against, python, config)
-    return prepare(config, None)
+    run = prepare(config, None)
+    require(
+        kind != "sample" or not run.experiment.is_upsampler,
+        "launch.bench sample is for models that make images by themselves, not for an "
+        "upsampler; measure its base",
+    )
+    return run
 
 
 def _beside(

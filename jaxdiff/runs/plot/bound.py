@@ -1,8 +1,7 @@
 """The terms of the variational bound over t, beside the weights of the training loss.
 
 (1)  bound = prior + sum of L_t over the steps + decoder      likelihood.py, eq. 1
-(2)  L_t = w(t) |out - target|^2 + c                          likelihood.py, eq. 4
-(3)  loss = E over random t of f(t) |out - target|^2          losses.py, eq. 2
+(2)  L_t = w(t) |out - target|^2 + c,  loss = E f(t) |out - target|^2   term_weights.py
 
 All terms have the error of one network in them. Their sum is therefore an average over
 random t, which one loss trains. It differs from the bound in the weight alone: the
@@ -12,20 +11,14 @@ simple loss, f = 1, leaves w out.
 from pathlib import Path
 from typing import NamedTuple
 
-import jax
-import jax.numpy as jnp
 import numpy as np
 
 from jaxdiff import build
-from jaxdiff.diffusion.levels import coeffs
-from jaxdiff.diffusion.likelihood import step_weight
-from jaxdiff.diffusion.predictions import native_weight
-from jaxdiff.diffusion.weights import target_factor
+from jaxdiff.diffusion import term_weights
 from jaxdiff.metrics.averages import Average, average
 from jaxdiff.plots.stacks import Panel, save_stack
 from jaxdiff.runs.evaluate import likelihood
 from jaxdiff.runs.plot.spec import (
-    Experiment,
     Numbers,
     PlotRequest,
     PlotSpec,
@@ -35,8 +28,6 @@ from jaxdiff.runs.plot.spec import (
 
 # Steps of the bound, as launch.evaluate's; examples; the t that the title is about.
 STEPS, EXAMPLES, CLEANEST = 100, 100, 0.05
-# Of the density of training times: draws, which are evenly spread.
-DRAWS = 100_000
 
 
 class Terms(NamedTuple):
@@ -58,7 +49,9 @@ def draw_terms(request: PlotRequest, path: Path) -> Numbers:
     """L_t over t, their sum up to the bound, and the weights of bound and loss."""
     prepared = prepare(request)
     terms, record = bound_terms(prepared), prepared.record
-    weight = weights(request.run, terms.t, likelihood.fraction(record))
+    run, frac = request.run, likelihood.fraction(record)
+    objective = build.make_objective(run.config, run.source, run.schedule)
+    weight = term_weights.compare(objective, run.schedule, terms.t, 1 / STEPS, frac)
     kl = np.array(terms.steps)[:, 0]
     edge = max(CLEANEST, terms.t[-1])
     clean = terms.t <= edge + 1e-6
@@ -71,7 +64,7 @@ def draw_terms(request: PlotRequest, path: Path) -> Numbers:
         f"bits. Errors there count {times} in the loss trained on than in the bound."
     )
     axis = "time t at which a step starts (0 is data, 1 is noise)"
-    panels = _panels(request.run, terms, weight)
+    panels = _panels(run, terms, weight)
     save_stack(path, panels, xlabel=axis, title=title, shaded=(0.0, edge))
     return {k: record[k] for k in ("step", "num", "steps", "seed")} | {
         **{k: getattr(terms, k)._asdict() for k in ("bound", "prior", "decoder")},
@@ -131,33 +124,6 @@ def bound_terms(prepared: likelihood.Request) -> Terms:
         average(decoder),
         average(total, "bpd"),
     )
-
-
-def weights(run: Experiment, t: np.ndarray, frac: float = 0.0) -> dict[str, np.ndarray]:
-    """What the bound and the run's loss count |out - target|^2 with, mean 1, f64[n].
-
-    Args:    t: where steps of 1 / STEPS start.  frac: the bound's variance; a learned
-             one is not used.
-    Returns: "bound" and "loss", NaN where the output does not determine x0. That of the
-             loss is its weight times the density of its random t.
-    """
-    objective = build.make_objective(run.config, run.source, run.schedule)
-    time = jnp.asarray(t, jnp.float32)
-    c = coeffs(run.schedule, time)
-    row = objective.prediction(c)
-    kl = step_weight(run.schedule, time, time - 1 / STEPS, frac)
-    u = (jnp.arange(DRAWS) + 0.5) / DRAWS
-    # a time at the end of a step belongs to it, also where it was rounded up
-    drawn = np.asarray(jax.jit(objective.times)(u), np.float64) - 1e-6
-    density, _ = np.histogram(drawn, np.append(t[::-1] - 1 / STEPS, t[0]))
-    result = {
-        "bound": np.float64(kl) / np.float64(native_weight(row, c)),
-        "loss": np.float64(target_factor(objective.weight, row, c)) * density[::-1],
-    }
-    finite = np.isfinite(result["bound"]) & np.isfinite(result["loss"])
-    return {
-        k: np.where(finite, v / v[finite].mean(), np.nan) for k, v in result.items()
-    }
 
 
 def _misfit(request: PlotRequest) -> str:

@@ -14,11 +14,12 @@ import numpy as np
 
 from jaxdiff import build, choices, rng
 from jaxdiff.arrays import Array, PyTree
-from jaxdiff.data import images
+from jaxdiff.data import means
 from jaxdiff.data.batches import permutation
 from jaxdiff.data.orders import multiple
 from jaxdiff.diffusion import sampling, schedules
 from jaxdiff.diffusion.levels import coeffs
+from jaxdiff.notes import note
 from jaxdiff.plots import curves, pictures, tables
 from jaxdiff.runs import shared_pictures
 from jaxdiff.runs.plot.spec import (
@@ -38,6 +39,8 @@ from jaxdiff.runs.plot.spec import (
 TIMES = np.linspace(0.0, 1.0, 11)
 # Rows that a scatter plot can show; steps of the film; noises below the mean.
 MOST_ROWS, STEPS, NOISES = 2000, 5, 4
+# The least alpha with which eps gives x0.
+LEAST_ALPHA = 0.01
 
 
 def draw_schedules(request: PlotRequest, path: Path) -> Numbers:
@@ -171,34 +174,41 @@ def draw_samples(request: PlotRequest, path: Path) -> Numbers:
 
 
 def draw_mean(request: PlotRequest, path: Path) -> Numbers:
-    """The mean image, which is the best prediction of x0 from noise alone; below it,
-    what a trained network predicts of a few noises.
+    """The mean image, which is the best prediction of x0 from noise alone, and below it
+    what a trained network predicts of a few noises; given a class, beside its mean.
     """
-    run = request.run
-    image, num = images.mean_image(run.source)
-    rows = {f"mean of {num:,} images": run.pixels(image[None])}
-    numbers: Numbers = {"images": num, "mean": float(image.mean())}
+    run, names = request.run, []
+    image, num = means.mean_image(run.source)
+    rows, numbers = {f"mean of {num:,} images": image[None]}, {"images": num}
     if run.workdir and run.task.kind == "denoiser" and not run.is_upsampler:
         cond = run.conditions(NOISES)
-        x0, labels = from_noise(request, cond), run.labels_of(cond)
-        names = [] if labels is None else [run.source.class_names[k] for k in labels]
-        of = f" of {', '.join(names)}" * bool(names)
-        rows[f"predicted{of}\nfrom noise alone"] = run.pixels(x0)
-        error = np.sqrt(np.mean((x0 - image) ** 2, axis=tuple(range(1, x0.ndim))))
-        numbers |= {"step": run.step, "rms_from_mean": error}
-    pictures.save_rows(path, rows, cell=1.5)
+        if (labels := run.labels_of(cond)) is not None:
+            names = [run.source.class_names[k] for k in labels]
+            rows = {"mean of the class": means.class_means(run.source, labels.tolist())}
+        (mean,), x0 = rows.values(), from_noise(request, cond)
+        if x0 is not None:
+            rows["predicted\nfrom noise alone"] = x0
+            error = np.mean((x0 - mean) ** 2, axis=tuple(range(1, x0.ndim)))
+            numbers |= {"step": run.step, "rms_from_mean": np.sqrt(error)}
+    shown = {name: run.pixels(x) for name, x in rows.items()}
+    pictures.save_rows(path, shown, columns=names, cell=1.5)
     return numbers
 
 
-def from_noise(request: PlotRequest, cond: PyTree) -> np.ndarray:
-    """x0 f32[n, ...] as the network predicts it of noise at t = 1, without guidance.
+def from_noise(request: PlotRequest, cond: PyTree) -> np.ndarray | None:
+    """x0 f32[n, ...] as the network predicts it of noise at t = 1, without guidance;
+    None where x0 = (x - sigma eps) / alpha only enlarges errors of eps.
 
     cond: leading with n.
     """
-    run, shared = request.run, request.run.sampler().shared(request.run.params)
-    keys, t = request.keys(np.arange(NOISES)), jnp.ones(())
-    how = {"schedule": shared.schedule, "noise": shared.noise, "t": t}
-    x_T = sampling.init_noise(keys, run.source.shape, **how)
+    run, t = request.run, jnp.ones(())
+    d, alpha = run.config.diffusion, float(run.schedule.alpha(t))
+    if d.prediction == "eps" and alpha < LEAST_ALPHA:
+        note(f"eps does not give x0 from noise: alpha is {alpha:.2g} at t = 1")
+        return None
+    keys = request.keys(np.arange(NOISES))
+    how = {"schedule": run.schedule, "noise": run.sampler().shared(run.params).noise}
+    x_T = sampling.init_noise(keys, run.source.shape, **how, t=t)
     return np.asarray(_x0(run.model, x_T, t, cond))
 
 
@@ -250,9 +260,7 @@ SPECS = {
         pixels=True,
     ),
     "grid": _of_samples(draw_samples, pixels=True),
-    "mean": PlotSpec(
-        draw_mean, data=("images",), task="", takes=("seed",), pixels=True
-    ),
+    "mean": PlotSpec(draw_mean, data=("images",), task="", takes=(), pixels=True),
     "progress": PlotSpec(
         draw_progress, needs=always(("log",)), takes=(), misfit=_unmeasured
     ),

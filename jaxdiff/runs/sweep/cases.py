@@ -18,7 +18,7 @@ from jaxdiff.schema import flat
 from jaxdiff.variants import (
     Fields,
     Option,
-    parse_over,
+    parse_axes,
     parse_value,
     text_of,
     with_values,
@@ -62,15 +62,7 @@ def make_cases(
             fit, and for two cases that are the same.
     """
     require(over or change, "nothing is varied: give --over or --change")
-    axes = [parse_over(base, text) for text in over]
-    columns = [options[0].column for options in axes]
-    for column in columns:
-        require(columns.count(column) == 1, f"--over {column} is given twice")
-        # numbers over train.lr are peaks of the schedule that a flag may give
-        require(
-            column not in given or column == "train.lr",
-            f"--config.{column} and --over {column} set the same field: leave one out",
-        )
+    axes = parse_axes(base, over, given)
     if change:
         options = [_parse_change(base, text) for text in change]
         axes.insert(0, [Option(CHANGE, BASE, {}, BASE), *options])

@@ -6,7 +6,9 @@ import numpy as np
 import pytest
 
 from jaxdiff.apart import Failed
+from jaxdiff.plots import growth as picture
 from jaxdiff.runs.bench import growth
+from jaxdiff.stopping import Stopped
 from jaxdiff.train.timing import Spread
 from tests.runs.conftest import tiny_config
 
@@ -26,9 +28,12 @@ def calls(monkeypatch):
     """Without processes; the list of (devices, batch size) that were measured."""
     made = []
 
-    def run_apart(signals, devices, bench, config):
+    def run_apart(signals, devices, function, *args):
+        if function is growth._check:
+            return function(*args)
+        (config,) = args
         made.append((devices, config.train.batch_size, config.model.hidden))
-        return bench(config)
+        return function(config)
 
     monkeypatch.setattr(growth, "run_apart", run_apart)
     monkeypatch.setattr(growth.jax.config, "update", lambda *_: None)
@@ -61,7 +66,40 @@ def test_rows_are_of_each_value_and_equal_configs_are_measured_once(calls, tmp_p
     assert (tmp_path / "growth.png").stat().st_size > 10_000
 
 
-def test_curves_have_numbers_names_and_shapes_as_their_values():
+def test_where_values_are_drawn():
+    """Numbers at their place, shapes at their number of values, names side by side."""
+    for values, names, places in (
+        ([16, 4], ["16", "4"], [16, 4]),
+        ([0.001, 2e6], ["0.001", "2e+06"], [0.001, 2e6]),
+        ([(2, 3, 1), (4, 4, 1)], ["2x3x1", "4x4x1"], [6, 16]),
+        ([(8, 8, 1), (4, 16, 1)], ["8x8x1", "4x16x1"], None),
+        ([(1, 2), (1, 2, 2)], ["1x2", "1x2x2"], None),
+        ([True, False], ["True", "False"], None),
+        (["unet", "mlp"], ["unet", "mlp"], None),
+    ):
+        got, at = picture._places(values)
+        assert got == names
+        assert places is None if at is None else at.tolist() == places
+
+
+def test_what_was_measured_before_a_signal_stays(calls, tmp_path, monkeypatch, capsys):
+    measure = growth.run_apart
+
+    def stop(signals, devices, function, *args):
+        if len(calls) == 2:
+            raise Stopped(15, "stopped")
+        return measure(signals, devices, function, *args)
+
+    monkeypatch.setattr(growth, "run_apart", stop)
+    with pytest.raises(Stopped):
+        over = ["train.batch_size=16,8,24"]
+        growth.bench_growth("step", tiny_config(), over, [], 3, tmp_path)
+    assert "2 of 3 values are in" in capsys.readouterr().err
+    rows = json.loads((tmp_path / "growth.json").read_text())["rows"]
+    assert [row["value"] for row in rows] == [16, 8]
+
+
+def test_curves_keep_the_values_of_their_field():
     rows = [
         {"field": field, "value": value, "ms per step": 1.0, "memory, MiB": 2.0}
         for field, value in (
@@ -74,7 +112,7 @@ def test_curves_have_numbers_names_and_shapes_as_their_values():
     x = {field: curve.x for field, curve in panels["ms per step"].items()}
     assert x == {
         "train.batch_size": [4, 8],
-        "data.shape": [6.0],
+        "data.shape": [(2, 3, 1)],
         "model.name": ["unet"],
     }
     np.testing.assert_array_equal(

@@ -107,19 +107,35 @@ def test_the_films_last_estimate_is_the_sample(images, clip):
     np.testing.assert_allclose(x, drawn, atol=1e-5)
 
 
-def test_the_mean_is_beside_what_the_network_predicts_from_noise(tmp_path):
+@pytest.mark.parametrize("classes", [0, 3])
+def test_the_mean_is_beside_what_the_network_predicts_from_noise(classes, tmp_path):
     """Of a network whose x0 is 0 everywhere, the distance is the mean image itself."""
-    config = image_config(diffusion__prediction="x0")
+    config = image_config(diffusion__prediction="x0", data__num_classes=classes)
+    if not classes:
+        config.diffusion.update({"condition": "none", "label_dropout": 0.0})
+        config.sampler.guidance = 1.0
     run = untrained(config, tmp_path / "run", step=2)
     vars(run)["_averages"] = 2, jax.tree.map(jnp.zeros_like, run.params)
     numbers = diffusion.draw_mean(PlotRequest(run), tmp_path / "mean.png")
-    mean = run.source[np.arange(len(run.source))]["x"].mean(axis=0)
-    rms = np.full(diffusion.NOISES, np.sqrt((mean**2).mean()))
+    batch = run.source[np.arange(len(run.source))]
+    of = [batch["x"]] * diffusion.NOISES
+    if classes:
+        labels = run.labels_of(run.conditions(diffusion.NOISES))
+        of = [batch["x"][batch["cond"] == k] for k in labels]
+    rms = [np.sqrt((x.mean(axis=0) ** 2).mean()) for x in of]
     np.testing.assert_allclose(numbers["rms_from_mean"], rms, rtol=1e-4)
     alone = diffusion.draw_mean(PlotRequest(Experiment(config)), tmp_path / "one.png")
     assert "rms_from_mean" not in alone
     narrow, wide = (pixels(tmp_path / f"{k}.png").shape for k in ("one", "mean"))
     assert narrow[0] < wide[0] and narrow[1] < wide[1]
+
+
+def test_eps_gives_no_x0_from_noise_alone(tmp_path, capsys):
+    config = image_config(diffusion__prediction="eps", diffusion__schedule="cosine")
+    run = untrained(config, tmp_path / "run", step=2)
+    numbers = diffusion.draw_mean(PlotRequest(run), tmp_path / "mean.png")
+    assert "rms_from_mean" not in numbers
+    assert "eps does not give x0 from noise: alpha is" in capsys.readouterr().err
 
 
 def pixels(path):
@@ -288,7 +304,7 @@ def test_a_field_that_the_picture_sets_itself_is_refused(images, tmp_path):
     ("kind", "fields", "words"),
     [
         ("loss", {"num": 5}, "--num changes nothing in 'loss': it is for corr"),
-        ("mean", {"num": 5}, "--num changes nothing in 'mean'"),
+        ("mean", {"seed": 1}, "--seed changes nothing in 'mean'"),
         ("grid", {"steps": 9}, "--steps changes nothing in 'grid': it is for film."),
         ("grid", {"every": True}, "--all changes nothing in 'grid'"),
         ("all", {"nfe": (5,)}, "--nfe changes nothing in 'all': it is for nfe"),

@@ -1,18 +1,15 @@
 """A sweep as a whole: resumed, added to, refused; its means, table and pictures."""
 
 import json
-import os
-import signal
-import time
 
 import numpy as np
 import pytest
 from PIL import Image
 
+from jaxdiff import apart
 from jaxdiff.runs import workdir
-from jaxdiff.runs.sweep import apart, results, run, work
 from jaxdiff.runs.sweep import request as requests
-from jaxdiff.stopping import Noted, Stopped, noted
+from jaxdiff.runs.sweep import results, run, work
 from tests.runs.conftest import tiny_config, untrained
 
 
@@ -244,29 +241,3 @@ def test_means_over_seeds_leave_out_what_is_missing():
     (text,) = results.text_rows([mean], ["model.name", "seed"])
     assert text["loss"] == "2 ± 1" and text["parameters"] == "7"
     assert results.means(rows, ["model.name"]) == rows
-
-
-def double(x):
-    if x < 0:
-        raise ValueError("x must not\nbe negative")
-    if x == 0:
-        os.kill(os.getpid(), signal.SIGKILL)
-    while x == 7:
-        time.sleep(0.01)
-    return 2 * x
-
-
-def test_a_process_apart_gives_results_errors_and_its_end():
-    assert apart.run_apart(Noted(), 1, double, 4) == 8
-    with pytest.raises(apart.Failed, match=r"^x must not be negative$"):
-        apart.run_apart(Noted(), 1, double, -1)
-    with pytest.raises(apart.Failed, match="SIGKILL"):
-        apart.run_apart(Noted(), 1, double, 0)
-
-
-def test_a_signal_is_handed_on_and_ends_the_sweep():
-    with noted() as signals:
-        signals.arm()
-        os.kill(os.getpid(), signal.SIGTERM)
-        with pytest.raises(Stopped, match="the same command resumes"):
-            apart.run_apart(signals, 1, double, 7)
