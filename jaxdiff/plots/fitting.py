@@ -89,9 +89,11 @@ def _fit_names(axis: Axes, width: float) -> bool:
     names = along = _names(axis.xaxis)
     if len(names) > 1:
         size = _size(axis.xaxis.get_ticklabels()[0])
-        at = sorted(axis.xaxis.get_ticklocs())
-        low, high = sorted(axis.get_xlim())
-        gap = min(b - a for a, b in pairwise(at)) / (high - low) * _place(axis)[0]
+        places = axis.get_xaxis_transform().transform(
+            [(x, 0.0) for x in axis.xaxis.get_ticklocs()]
+        )
+        at = sorted(places[:, 0] / axis.get_figure(root=True).dpi)
+        gap = min(b - a for a, b in pairwise(at))
         wrapped = [texts.wrap(name, 0.95 * gap, size, cut=False) for name in names]
         if max(texts.width_of(name, size) for name in wrapped) > 0.97 * gap:
             wrapped = [texts.shorten(name, TURNED, size) for name in names]

@@ -54,17 +54,18 @@ def _draw(axis, curve, proportional):
     errors = np.maximum(0.0, [y - curve.low[order], curve.high[order] - y])
     style = {"color": styles.COLOURS[0], "marker": "o", "label": "measured"}
     axis.errorbar(x, y, errors, linestyle="solid" if numeric else "", **style)
-    axis.set_ylim(bottom=0.0)
     if not numeric or len(x) == 1:
         axis.set_xlim(x[0] - 0.5 - 0.1 * x[-1], x[-1] + 0.5 + 0.1 * x[-1])
     else:
         styles.scale(axis.xaxis, x)
     styles.scale(axis.yaxis, y)
+    if axis.get_yscale() == "linear":
+        axis.set_ylim(0.0, 1.1 * curve.high.max())
     if proportional and numeric and len(x) > 1 and x[0] > 0:
-        top, many = axis.get_ylim()[1], np.geomspace(x[0], x[-1], 100)
+        limits, many = axis.get_ylim(), np.geomspace(x[0], x[-1], 100)
         line = {"color": "0.6", "linestyle": "dashed", "linewidth": 1.0}
         axis.plot(many, y[0] * many / x[0], label="in proportion", **line)
-        axis.set_ylim(top=max(top, 1.1 * y.max()))
+        axis.set_ylim(limits)
     axis.set_xticks(x, names)
     axis.minorticks_off()
 
