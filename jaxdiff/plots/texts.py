@@ -9,6 +9,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from jaxdiff.plots.names import legible, other_fonts
+from jaxdiff.plots.page import page
 
 # Where a line may break: after a blank, and in a word that is too long after a sign.
 BLANKS, SIGNS = re.compile(r"(?<= )"), re.compile(r"(?<=[_,;:/=)\-])")
@@ -27,14 +28,16 @@ def height_of(text: str, size: float) -> float:
 
 
 def width_of(text: str, size: float) -> float:
-    """Inches of its longest line, in the font that it is drawn with."""
-    family = tuple(mpl.rcParams["font.family"])
-    return max(_width(line, size, family) for line in text.split("\n"))
+    """Inches of its longest line, in the font and at the resolution that it is drawn
+    with: a small letter is as wide as whole pixels are.
+    """
+    how = tuple(mpl.rcParams["font.family"]), page().resolution
+    return max(_width(line, size, *how) for line in text.split("\n"))
 
 
 @lru_cache(4096)
-def _width(line: str, size: float, family: tuple[str, ...]) -> float:
-    figure = Figure(dpi=200)
+def _width(line: str, size: float, family: tuple[str, ...], dpi: int) -> float:
+    figure = Figure(dpi=dpi)
     fonts = [*family, *other_fonts(line)]
     text = figure.text(0, 0, legible(line), size=size, family=fonts, parse_math=False)
     extent = text.get_window_extent(FigureCanvasAgg(figure).get_renderer())

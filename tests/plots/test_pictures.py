@@ -41,6 +41,16 @@ def test_channels_that_are_no_colours_are_drawn_as_their_mean(tmp_path, channels
     assert middle == (5 * (channels - 1),) * 3
 
 
+def test_names_keep_clear_of_the_edge(tmp_path):
+    """At a screen's resolution letters are wider than in print."""
+    images = np.zeros((2, 50, 50, 1), np.uint8)
+    names = ["smileys_emotion", "predicted\nfrom noise alone"]
+    pictures.save_grid(tmp_path / "grid.png", images, columns=1, names=names)
+    with Image.open(tmp_path / "grid.png") as file:
+        dark = np.asarray(file.convert("L")).min(axis=0) < 128
+    assert 3 <= np.argmax(dark) <= 12  # GAP is .06 inches
+
+
 def test_tile_by_hand():
     """Three 1x2 images in two columns, gaps of one, each pixel as it is."""
     images = np.array([[[1, 2]], [[3, 4]], [[5, 6]]], np.uint8)[..., None]
