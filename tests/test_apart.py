@@ -40,8 +40,16 @@ def test_exhausted_memory_is_one_line():
     assert "emory" in str(caught.value) and "\n" not in str(caught.value)
 
 
+@pytest.fixture
+def interruptible():
+    """Also in the background, where the shell makes the suite ignore Ctrl-C."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
 @pytest.mark.parametrize("signum", [signal.SIGTERM, signal.SIGINT])
-def test_a_signal_ends_the_process(signum):
+def test_a_signal_ends_the_process(signum, interruptible):
     with noted() as signals:
         signals.arm()
         os.kill(os.getpid(), signum)
