@@ -92,7 +92,9 @@ def _fit_names(axis: Axes, width: float) -> bool:
         places = axis.get_xaxis_transform().transform(
             [(x, 0.0) for x in axis.xaxis.get_ticklocs()]
         )
-        at = sorted(places[:, 0] / axis.get_figure(root=True).dpi)
+        figure = axis.get_figure(root=True)
+        assert figure
+        at = sorted(places[:, 0] / figure.dpi)
         gap = min(b - a for a, b in pairwise(at))
         wrapped = [texts.wrap(name, 0.95 * gap, size, cut=False) for name in names]
         if max(texts.width_of(name, size) for name in wrapped) > 0.97 * gap:
