@@ -106,6 +106,8 @@ def bench_growth(
     measured = [row for row in rows if not row["problem"]]
     if measured:
         growth.save_growth(out / PICTURE, panels(kind, measured), BENCHES[kind][1])
+    else:  # an older picture would stand beside other numbers
+        (out / PICTURE).unlink(missing_ok=True)
     names = ("field", "value", *shown(kind, measured), "problem")
     return [{name: row.get(name) for name in names} for row in rows]
 

@@ -66,6 +66,14 @@ def test_rows_are_of_each_value_and_equal_configs_are_measured_once(calls, tmp_p
     assert (tmp_path / "growth.png").stat().st_size > 10_000
 
 
+def test_no_older_picture_stays_where_every_value_fails(calls, tmp_path):
+    (tmp_path / "growth.png").write_text("of other numbers")
+    over = ["model.hidden=4"]
+    (row,) = growth.bench_growth("step", tiny_config(), over, [], 3, tmp_path)
+    assert row["problem"] == "memory is exhausted"
+    assert [path.name for path in tmp_path.iterdir()] == ["growth.json"]
+
+
 def test_where_values_are_drawn():
     """Numbers at their place, shapes at their number of values, names side by side."""
     for values, names, places in (
