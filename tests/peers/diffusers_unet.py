@@ -1,6 +1,6 @@
 """diffusers' UNet2DModel at a work of jaxdiff; needs torch and diffusers.
 
-`launch.bench step --config=bench:unet28 --against=diffusers` starts it. The network is
+`launch.bench step --config=bench --against=diffusers` starts it. The network is
 the one that jaxdiff's own would be written as, in channels_last.
 """
 

@@ -67,16 +67,22 @@ def bench_step(config: ConfigDict, num_runs: int, against: str, python: str) -> 
 
 
 def bench_forward(config: ConfigDict, num_runs: int, against: str, python: str) -> Row:
-    """One evaluation of the network on train.batch_size examples. Args: bench_step's.
+    """One evaluation of the network on train.batch_size examples, over all devices, as
+    the sampler does it. Args: bench_step's.
 
     Errors: ValueError for tasks other than diffusion, and as bench_step's.
     """
     run = prepared("forward", config, against, python)
-    params, num = run.init().params, config.train.batch_size
-    x = jnp.zeros((num, *run.experiment.source.shape))
+    devices, params, num = jax.devices(), run.init().params, config.train.batch_size
     cond = jax.tree.map(jnp.asarray, run.experiment.conditions(num))
-    args = run.experiment.task.model(params), x, jnp.full(num, 0.5), cond
-    evaluate = jax.jit(lambda denoise, *a: denoise(*a).x0)
+    batch = jnp.zeros((num, *run.experiment.source.shape)), jnp.full(num, 0.5), cond
+    model = parallel.replicate(run.experiment.task.model(params), devices)
+
+    def estimate(denoise, x, t, cond):
+        return denoise(x, t, cond).x0
+
+    evaluate = parallel.pmap_map(estimate, devices, (False, True, True, True))
+    args = model, *parallel.shard(batch, len(devices))
     start = time.perf_counter()
     compiled = evaluate.lower(*args).compile()
     seconds = time.perf_counter() - start
@@ -87,7 +93,7 @@ def bench_forward(config: ConfigDict, num_runs: int, against: str, python: str) 
     _, times = timing.measure(call, num_runs)
     memory = timing.program_memory(compiled) | timing.peak_memory()
     other = _beside(run, "forward", call, params, num_runs, against, python)
-    flops = timing.count_flops(evaluate, *args)
+    flops = timing.count_flops(estimate, model, *batch)
     return {
         **_machine(config, params),
         "batch size": num,
