@@ -2,6 +2,7 @@
 
 import ast
 import difflib
+import os
 import sys
 from itertools import pairwise
 from os.path import expanduser
@@ -24,14 +25,18 @@ def asks_for_help(argv: list[str]) -> bool:
 
 def print_help(argv: list[str]) -> None:
     """The flags of a launcher and the fields of its config; ends the program."""
-    full = "--helpfull" in argv
-    app.usage(shorthelp=not full, writeto_stdout=True)
+    full, text = "--helpfull" in argv, ""
     if "config" in flags.FLAGS:
         from jaxdiff import schema
 
         blocks = {k: v for k, v in schema.FIELDS.items() if isinstance(v, dict)}
         lines = [f"{name}: {', '.join(fields)}" for name, fields in blocks.items()]
-        print(FIELDS.format(blocks="\n    ".join(lines)))
+        text = FIELDS.format(blocks="\n    ".join(lines))
+    try:
+        app.usage(shorthelp=not full, writeto_stdout=True)
+        print(text, flush=True)
+    except BrokenPipeError:  # `head` has read enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     sys.exit(0)
 
 
