@@ -50,6 +50,7 @@ def get_config(variant: str = ""):
         {
             "batch_size": 128,
             "num_steps": 720,  # five epochs of 144
+            "cpu_devices": 2,
             "optimizer": "adam",
             "lr": "constant(peak=1e-3)",
             # none, as published: with averages, so short a run makes fewer eights
