@@ -148,7 +148,9 @@ def in_turn(
 ) -> dict[str, Any]:
     """Seconds a unit of ours, which is warm, and of the peer's, run by run.
 
-    A run is as many calls as take about a second; a call of ours is so many units.
+    A run is as many calls as take about a second, after as many that are not timed:
+    while the other side ran, a virtual machine may have given memory back to its host.
+    A call of ours is so many units.
     Errors: ValueError if the two networks differ in size.
     """
     theirs = peer.facts["parameters"]
@@ -170,6 +172,7 @@ def in_turn(
     times = {k: [] for k in clocks}
     for _ in range(num_runs):
         for k, f in clocks.items():
+            f(calls[k])
             times[k].append(f(calls[k]))
     ratios = np.divide(times["ours"], times["theirs"])
     ratio = np.median(times["ours"]) / np.median(times["theirs"])
