@@ -66,11 +66,12 @@ def draw_batches(
     varied: which leaves of `shared` lead with [k]: k samplers as one program, which
     gives f32[k, n, *shape] in batches of about batch_size / k images.
     """
-    devices, leaves = jax.local_devices(), jax.tree.leaves(shared)
+    num, key = len(images.seeds), jax.random.key(seed)
+    # a device without an image would take threads from the others
+    devices, leaves = jax.local_devices()[:num], jax.tree.leaves(shared)
     run = _pmapped(shape, tuple(devices), jax.tree.structure(shared), varied)
     k = len(leaves[varied[0]]) if varied else 1
     leaves = parallel.replicate(leaves, devices)  # once, not at every batch
-    num, key = len(images.seeds), jax.random.key(seed)
     size = min(max(1, batch_size // k), num)
     chunk = -(-size // len(devices)) * len(devices)
     memory.check_fits("sampler.batch_size", chunk * k, shape)

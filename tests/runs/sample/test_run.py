@@ -1,5 +1,6 @@
 """Sampling as a run: what it depends on, what it compiles, what it lowers for."""
 
+import chex
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -11,6 +12,7 @@ from jaxdiff.diffusion import sampling
 from jaxdiff.runs.experiment import Experiment, open_run
 from jaxdiff.runs.sample import run as sample
 from jaxdiff.runs.shared_pictures import save_samples
+from jaxdiff.train import parallel
 from jaxdiff.train.state import init_state, num_params
 from jaxdiff.train.step import make_train_step
 from tests.runs.conftest import SPECK, untrained
@@ -45,6 +47,27 @@ def test_other_numbers_compile_nothing(tiny, compilations):
     # and each of them did change the images
     for other in images[1:]:
         assert abs(other - a).max() > 1e-4
+
+
+def test_devices_without_an_image_do_nothing(tiny, monkeypatch):
+    """One image on four devices is drawn by one, and is what it is among others."""
+    used = []
+
+    def pmap_map(f, devices, split):
+        used.append(len(devices))
+        return real(f, devices, split)
+
+    real = parallel.pmap_map
+    monkeypatch.setattr(parallel, "pmap_map", pmap_map)
+    # a shape of its own, whose program no other test has made
+    run, params = initialised(tiny(**SPECK, data__shape=(6, 6, 1)))
+    sampler = run.sampler()
+    one, three, all_five = (
+        sampler.draw(params, 0, np.arange(n), run.conditions(n)) for n in (1, 3, 5)
+    )
+    assert used == [1, 3, 4]
+    chex.assert_trees_all_close(one, all_five[:1], atol=1e-5)
+    chex.assert_trees_all_close(three, all_five[:3], atol=1e-5)
 
 
 def test_another_trained_run_of_the_config_compiles_nothing(
