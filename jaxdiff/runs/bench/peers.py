@@ -146,11 +146,10 @@ def in_turn(
     num_runs: int,
     units: int = 1,
 ) -> dict[str, Any]:
-    """Seconds a unit of ours, which is warm, and of the peer's, run by run.
+    """Seconds a unit of ours, of which a call is so many, and of the peer's, by run.
 
     A run is as many calls as take about a second, after as many that are not timed:
-    while the other side ran, a virtual machine may have given memory back to its host.
-    A call of ours is so many units.
+    meanwhile a virtual machine may have given free memory back to its host.
     Errors: ValueError if the two networks differ in size.
     """
     theirs = peer.facts["parameters"]

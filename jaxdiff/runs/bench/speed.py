@@ -8,6 +8,7 @@ of its data sheet.
 
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import jax
@@ -87,9 +88,7 @@ def bench_forward(config: ConfigDict, num_runs: int, against: str, python: str) 
     compiled = evaluate.lower(*args).compile()
     seconds = time.perf_counter() - start
 
-    def call():
-        return evaluate(*args)
-
+    call = partial(evaluate, *args)
     _, times = timing.measure(call, num_runs)
     memory = timing.program_memory(compiled) | timing.peak_memory()
     other = _beside(run, "forward", call, params, num_runs, against, python)
