@@ -10,6 +10,8 @@ batches of 128 and 1.0 M, as many as a UNet2DModel of the same layers. In place 
 python -m launch.bench step --config=cifar10_ddpm:synthetic --against=diffusers \
     --config.train.batch_size=4 --config.model.norm_groups=32
 python -m launch.bench step --config=mnist_linear:synthetic --against=torch
+python -m launch.bench sample --config=mnist_linear:synthetic --against=torch \
+    --config.sampler.num_steps=40 --config.sampler.batch_size=64
 python -m launch.bench step --config=fashion_ddim:synthetic --against=keras
 python -m launch.bench iris --config=iris --peer_python=PYTHON
 
