@@ -1,8 +1,7 @@
 """The commands: python -m launch.NAME."""
 
 import sys
-
-from launch import allocator
+from importlib import import_module
 
 if sys.argv[0] == "-m":  # as `python -m` has it until it has found the module
-    allocator.use()
+    import_module("launch.allocator").use()

@@ -2,9 +2,9 @@
 
 On a CPU XLA takes the memory of a program's temporary arrays anew at every call, and
 Linux hands it out in pages of 4 KiB, each set to zero: 172,000 of them in a training
-step of a small U-Net, a quarter of its time. glibc takes larger pages only if the
-environment says so when a process starts, so a launcher starts itself once more, before
-it has imported anything.
+step of a small U-Net, a quarter of its time. glibc takes larger pages only by a
+variable that is set before a process starts, so a launcher starts itself once more,
+before it has imported anything.
 
 GLIBC_TUNABLES=glibc.malloc.hugetlb=0 turns it off.
 Source: glibc manual, "Memory Allocation Tunables"; Linux, transhuge.rst.
@@ -26,12 +26,12 @@ def use() -> None:
 
 
 def changes(environ, system: Path) -> dict[str, str]:
-    """What the environment lacks: {} where it asks for pages of some size already, or
-    where the system gives large ones always or never, as `system` says.
+    """What the environment lacks: {} where the tunable is set, or where the system gives
+    large pages always or never, by the file `system`.
     """
     given = environ.get(VARIABLE, "")
     try:
-        asked = "[madvise]" in system.read_text() and TUNABLE not in given
+        ours_to_choose = "[madvise]" in system.read_text() and TUNABLE not in given
     except OSError:  # no Linux
         return {}
-    return {VARIABLE: f"{given}:{TUNABLE}=1".strip(":")} if asked else {}
+    return {VARIABLE: f"{given}:{TUNABLE}=1".strip(":")} if ours_to_choose else {}

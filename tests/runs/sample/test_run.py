@@ -60,7 +60,7 @@ def test_devices_without_an_image_do_nothing(tiny, monkeypatch):
     real = parallel.pmap_map
     monkeypatch.setattr(parallel, "pmap_map", pmap_map)
     # a shape of its own, whose program no other test has made
-    run, params = initialised(tiny(**SPECK, data__shape=(6, 6, 1)))
+    run, params = initialised(tiny(**SPECK | {"data__shape": (6, 6, 1)}))
     sampler = run.sampler()
     one, three, all_five = (
         sampler.draw(params, 0, np.arange(n), run.conditions(n)) for n in (1, 3, 5)
