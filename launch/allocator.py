@@ -26,8 +26,8 @@ def use() -> None:
 
 
 def changes(environ, system: Path) -> dict[str, str]:
-    """What the environment lacks: {} where the tunable is set, or where the system gives
-    large pages always or never, by the file `system`.
+    """What the environment lacks: {} where the tunable is set, or where large pages are
+    given always or never, by the file `system`.
     """
     given = environ.get(VARIABLE, "")
     try:
