@@ -10,11 +10,13 @@ GLIBC_TUNABLES=glibc.malloc.hugetlb=0 turns it off.
 Source: glibc manual, "Memory Allocation Tunables"; Linux, transhuge.rst.
 """
 
+import contextlib
 import os
 import sys
 from pathlib import Path
 
 VARIABLE, TUNABLE = "GLIBC_TUNABLES", "glibc.malloc.hugetlb"
+ONCE = "JAXDIFF_STARTED_AGAIN"  # though something between resets the tunables
 SYSTEM = Path("/sys/kernel/mm/transparent_hugepage/enabled")
 
 
@@ -22,16 +24,18 @@ def use() -> None:
     """Start the command again, where that gives it larger pages."""
     changed = changes(os.environ, SYSTEM)
     if changed:
-        os.execve(sys.executable, sys.orig_argv, os.environ | changed)
+        with contextlib.suppress(OSError):  # then with small pages
+            os.execve(sys.executable, sys.orig_argv, os.environ | changed)
 
 
 def changes(environ, system: Path) -> dict[str, str]:
-    """What the environment lacks: {} where the tunable is set, or where large pages are
-    given always or never, by the file `system`.
+    """What the environment lacks: {} where the tunable is set, in a command that was
+    started again, or where large pages are given always or never, by the file `system`.
     """
     given = environ.get(VARIABLE, "")
     try:
-        ours_to_choose = "[madvise]" in system.read_text() and TUNABLE not in given
+        free = "[madvise]" in system.read_text() and TUNABLE not in given
     except OSError:  # no Linux
         return {}
-    return {VARIABLE: f"{given}:{TUNABLE}=1".strip(":")} if ours_to_choose else {}
+    new = {VARIABLE: f"{given}:{TUNABLE}=1".strip(":"), ONCE: "1"}
+    return new if free and ONCE not in environ else {}

@@ -8,7 +8,8 @@ import pytest
 
 from launch import allocator
 
-ON = {"GLIBC_TUNABLES": "glibc.malloc.hugetlb=1"}
+TUNABLES, ONCE = "GLIBC_TUNABLES", {"JAXDIFF_STARTED_AGAIN": "1"}
+ON = {TUNABLES: "glibc.malloc.hugetlb=1"} | ONCE
 
 
 @pytest.mark.parametrize(
@@ -19,7 +20,7 @@ ON = {"GLIBC_TUNABLES": "glibc.malloc.hugetlb=1"}
         (
             "always [madvise] never",
             "glibc.malloc.arena_max=1",
-            {"GLIBC_TUNABLES": "glibc.malloc.arena_max=1:glibc.malloc.hugetlb=1"},
+            {TUNABLES: "glibc.malloc.arena_max=1:glibc.malloc.hugetlb=1"} | ONCE,
         ),
         ("always [madvise] never", "glibc.malloc.hugetlb=0", {}),
         ("[always] madvise never", None, {}),
@@ -35,6 +36,8 @@ def test_the_environment_changes_only_where_that_matters(
         file.write_text(system + "\n")
     environ = {} if given is None else {"GLIBC_TUNABLES": given}
     assert allocator.changes(environ, file) == expected
+    # and never twice, should a wrapper of Python set the variable back
+    assert allocator.changes(environ | ONCE, file) == {}
 
 
 PROGRAM = """
@@ -54,13 +57,13 @@ def test_a_command_starts_again_once_as_the_same_process(tmp_path):
     words = ["--label=a b", "*"]
     done = subprocess.run(
         [sys.executable, "-c", PROGRAM, str(file), *words],
-        env={k: v for k, v in os.environ.items() if k != "GLIBC_TUNABLES"},
+        env={k: v for k, v in os.environ.items() if k not in ON},
         capture_output=True,
         text=True,
     )
     first, second, last = done.stdout.split("\n")[:3]
     assert first == second, done.stderr
-    assert last == "|".join([ON["GLIBC_TUNABLES"], *words])
+    assert last == "|".join([ON[TUNABLES], *words])
     assert done.returncode == 3
 
 
@@ -75,7 +78,7 @@ def test_a_launcher_starts_again_and_an_import_does_not(tmp_path, command, again
         "pathlib.Path.read_text = lambda path, *a, **k: ('[madvise]' if\n"
         "    'hugepage' in str(path) else read(path, *a, **k))\n"
     )
-    environ = {k: v for k, v in os.environ.items() if k != "GLIBC_TUNABLES"}
+    environ = {k: v for k, v in os.environ.items() if k not in ON}
     environ["PYTHONPATH"] = os.pathsep.join([str(tmp_path), os.getcwd()])
     done = subprocess.run(
         [sys.executable, *command], env=environ, capture_output=True, text=True
