@@ -15,6 +15,17 @@ from tests.runs.conftest import assert_same, at, numbers, read_state
 from tests.slow import slow_but
 
 
+@pytest.fixture(autouse=True)
+def not_ignored():
+    """nohup ignores SIGHUP, and shells SIGINT in what runs in the background."""
+    before = {one: signal.getsignal(one) for one in stopping.SIGNALS}
+    for one in before:
+        signal.signal(one, signal.SIG_DFL)
+    yield
+    for one, handler in before.items():
+        signal.signal(one, handler)
+
+
 def signalled(run, after, *signums):
     """The run, which gets signals in the middle of the step after `after` calls."""
     calls = []
