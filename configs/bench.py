@@ -19,7 +19,7 @@ What a step costs as the network and its work grow (a picture; 10 minutes):
 
 python -m launch.bench step --config=bench --out=out/growth \
     --over train.batch_size=16,32,64,128 --over model.channels=16,32,64 \
-    --over "data.shape=(14,14,1),(28,28,1),(56,56,1)" --over model.num_blocks=1,2,4 \
+    --over "data.shape=(16,16,1),(28,28,1),(56,56,1)" --over model.num_blocks=1,2,4 \
     --over train.cpu_devices=1,2
 python -m launch.bench sample --config=bench --out=out/growth_of_sampling \
     --over sampler.num_steps=5,10,20,50 --over sampler.batch_size=1,4,16,64

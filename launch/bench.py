@@ -13,7 +13,7 @@ measured in a process of its own, with its programs compiled anew:
 
 python -m launch.bench step --config=bench --out=out/growth \
     --over train.batch_size=16,32,64 --over model.channels=16,32,64 \
-    --over "data.shape=(14,14,1),(28,28,1)" --over train.cpu_devices=1,2
+    --over "data.shape=(16,16,1),(28,28,1)" --over train.cpu_devices=1,2
 
 Without a config, every solver's order of convergence where the truth is in closed form:
 
