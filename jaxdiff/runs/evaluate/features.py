@@ -256,7 +256,8 @@ class Reference:
 
     def _all(self) -> np.ndarray:
         """Features of all real images, from the workdir if it has them."""
-        path = self.run and self.run.path / REFERENCES / f"{self.checksum}.npz"
+        folder = self.run and self.run.workdir  # None where a run is only in memory
+        path = folder and folder / REFERENCES / f"{self.checksum}.npz"
         if path and path.is_file():
             return read_arrays(path, "features")["features"]
         real = np.concatenate([*self._blocks(0, len(self.index))])

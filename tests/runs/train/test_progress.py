@@ -76,6 +76,10 @@ def test_of_images_the_distances_that_the_metrics_give(classifier_run, tmp_path)
     assert got["frechet"] == pytest.approx(expected, rel=1e-3)
     assert {*got} == {"frechet", "kid", "kid_error"}
     assert [*(tmp_path / "run" / "references").iterdir()]
+    # a run in memory, of launch.bench or jaxdiff.fit, keeps no features
+    in_memory = setup.prepare(config, None)
+    assert in_memory.measure
+    assert in_memory.measure(run.params) == got
 
 
 def test_progress_is_drawn_of_older_logs(tmp_path):
