@@ -34,7 +34,7 @@ def print_help(argv: list[str]) -> None:
         text = FIELDS.format(blocks="\n    ".join(lines))
     try:
         app.usage(shorthelp=not full, writeto_stdout=True)
-        print(text, flush=True)
+        print(text, end="", flush=True)
     except BrokenPipeError:  # `head` has read enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     sys.exit(0)
