@@ -1,6 +1,8 @@
 """What the launchers make of errors, of near names and of --help."""
 
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -156,3 +158,14 @@ def test_the_home_folder_is_written_out(monkeypatch, word, expanded):
 
 def test_a_terminal_is_not_obeyed():
     assert printing.printable("größe \x1b[31m\u202e文") == "größe \\x1b[31m\\u202e文"
+
+
+def test_help_ends_quietly_when_nobody_reads_on():
+    """As `--help | head` does: the pipe has no reader when the text is written."""
+    pipe = subprocess.PIPE
+    command = [sys.executable, "-m", "launch.bench", "--help"]
+    with subprocess.Popen(command, stdout=pipe, stderr=pipe, text=True) as process:
+        assert process.stdout and process.stderr
+        process.stdout.close()
+        assert process.stderr.read() == ""
+    assert process.returncode == 0

@@ -68,6 +68,22 @@ def test_both_sides_are_timed_in_turn_and_the_ratio_is_of_medians(sleeper):
     assert len(calls) > 3 and row["its parameters"] == 1000
 
 
+def test_a_turn_begins_with_a_run_that_is_not_timed():
+    class Peer(peers.Running):
+        """Slow in the first run of every turn, as after a pause."""
+
+        def __init__(self):
+            facts = ("program", "threads", "dtype", "first")
+            self.facts = dict.fromkeys(facts, "") | {"parameters": 1}
+            self.runs = iter([1.0, *[9.0, 2.0] * 3])
+
+        def seconds(self, calls):
+            return next(self.runs)
+
+    row = peers.in_turn(lambda: None, Peer(), 1, 3)
+    assert row["its ms"].low == row["its ms"].high == 2000
+
+
 @pytest.mark.parametrize("kind", ["step", "forward", "sample"])
 def test_a_peer_is_given_the_works_size(sleeper, kind):
     config = smoke()
