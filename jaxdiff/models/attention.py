@@ -10,7 +10,7 @@ import jax
 import jax.numpy as jnp
 
 from jaxdiff.arrays import Array, Float
-from jaxdiff.models.sums import on_gpu
+from jaxdiff.models.backend import on_gpu
 
 __all__ = ["attend"]
 

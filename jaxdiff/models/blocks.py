@@ -10,7 +10,7 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from jaxdiff.arrays import Array, Float
+from jaxdiff.arrays import Array, Bool, Float
 from jaxdiff.models.attention import attend
 from jaxdiff.models.norms import GroupNorm, Norm
 from jaxdiff.models.remat import rematerialised
@@ -55,6 +55,16 @@ class SplitConv(nn.Module):
             x, kernel, (1, 1), [(1, 1)] * 2, dimension_numbers=dims
         )
         return y, jnp.asarray(bias)[None]
+
+
+class Keep(nn.Module):
+    """Which values dropout keeps, from the rng stream "dropout"."""
+
+    dropout: float
+
+    @nn.compact
+    def __call__(self, shape: tuple[int, ...]) -> Bool[Array, "..."]:
+        return jax.random.bernoulli(self.make_rng("dropout"), 1 - self.dropout, shape)
 
 
 class Residual(NamedTuple):
@@ -110,9 +120,11 @@ class ResBlock(nn.Module):
             gain, shift = jnp.split(self._project(emb, 2), 2, axis=-1)  # (b, f) each
         elif emb is not None:
             bias = bias + self._project(emb, 1)  # (b, f)
-        norm = GroupNorm(self.dtype, self.norm, True, name="norm_out")
-        h = norm(h, gain, shift, bias, train)  # (b, h, w, f)
-        h = nn.Dropout(self.dropout)(h, deterministic=not train)
+        norm = GroupNorm(self.dtype, self.norm, True, self.dropout, name="norm_out")
+        keep = None
+        if train and self.dropout > 0:
+            keep = Keep(self.dropout, name="Dropout_0")(h.shape)
+        h = norm(h, gain, shift, bias, keep, train)  # (b, h, w, f)
         h = conv(self.features, 3, self.dtype, "conv_out", zero=True)(h)
         if x.shape[-1] != self.features or (self.residual.project and self.resample):
             # A 1x1 convolution, which runs faster as a matrix product per pixel.

@@ -1,4 +1,7 @@
-"""Group normalisation, always computed in float32."""
+"""Group normalisation, always computed in float32.
+
+On a CUDA GPU kernels of our own compute it, and its gradient (norm_kernel.py).
+"""
 
 from functools import partial
 from typing import Any, NamedTuple
@@ -7,8 +10,10 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from jaxdiff.arrays import Array, Float
-from jaxdiff.models.sums import on_gpu, two_sums
+from jaxdiff.arrays import Array, Bool, Float
+from jaxdiff.models import norm_kernel
+from jaxdiff.models.backend import on_gpu
+from jaxdiff.models.norm_kernel import Form, Rows
 
 __all__ = ["GroupNorm", "Norm", "check_norm", "normalize"]
 
@@ -56,116 +61,119 @@ def group_mean(x: Float[Array, "b c"], norm: Norm) -> Float[Array, "b c"]:
     return jnp.broadcast_to(mean, (b, n, c // n)).reshape(b, c)
 
 
-@jax.custom_jvp
-def moments(x: Float[Array, "b h w c"]) -> tuple[Float[Array, "b c"], ...]:
-    """The first pixel, and the means over space of d and d^2, d = x - first.
-
-    The first pixel only keeps d small where the mean is far from 0, so that differences
-    of the two means stay exact. What is computed from all three does not depend on it,
-    so it counts as a constant in derivatives.
-    """
-    first = x[:, 0, 0, :].astype(jnp.float32)  # (b, c)
-    sums = two_sums(lambda x, first: (x - first, (x - first) ** 2), (x,), (first,))
-    pixels = x.shape[1] * x.shape[2]
-    return first, sums[0] / pixels, sums[1] / pixels
-
-
-@moments.defjvp
-def _(primals, tangents):
-    (x,), (dx,) = primals, tangents
-    first, *means = moments(x)
-    d, dx = x.astype(jnp.float32) - first[:, None, None, :], dx.astype(jnp.float32)
-    slopes = dx.mean((1, 2)), 2 * (d * dx).mean((1, 2))
-    return (first, *means), (jnp.zeros_like(first), *slopes)
-
-
-def standardize(
-    x: Float[Array, "b h w c"], norm: Norm, offset: Float[Array, "#b c"] | None = None
-) -> tuple[Array, Array, Array, Array]:
-    """Group norm as (x - first) mul + add, of the x returned: x, first, mul, add.
-
-    On a CPU that x has mean 0 already, and squares are summed of it: a training step of
-    a small U-Net takes .9 of the time it takes with `moments`.
-    """
-    if not on_gpu():
-        x = x.astype(jnp.float32)
-        x = x if offset is None else x + offset[:, None, None, :]
-        x = x - group_mean(x.mean((1, 2)), norm)[:, None, None, :]
-        mul = jax.lax.rsqrt(group_mean((x * x).mean((1, 2)), norm) + norm.eps)
-        return x, jnp.zeros_like(mul), mul, jnp.zeros_like(mul)
-    first, mean, square = moments(x)
-    var = square - mean * mean  # of each channel
-    from_group = mean + first + (0.0 if offset is None else offset)
-    from_group = from_group - group_mean(from_group, norm)
-    var = group_mean(var + from_group**2, norm)
-    mul = jax.lax.rsqrt(var + norm.eps)
-    return x, first, mul, (from_group - mean) * mul
-
-
-def affine(
-    swish: bool,
-    dtype: Any,
+def plain(
+    form: Form,
     x: Float[Array, "b h w c"],
-    first: Float[Array, "b c"],
-    mul: Float[Array, "b c"],
-    add: Float[Array, "b c"],
+    offset: Float[Array, "#b c"],
+    mul: Float[Array, "#b c"],
+    add: Float[Array, "#b c"],
+    keep: Bool[Array, "b h w c"] | None = None,
 ) -> Float[Array, "b h w c"]:
-    """(x - first) mul + add, and swish of it, in float32."""
-    first, mul, add = (v[:, None, None, :] for v in (first, mul, add))
-    y = (x.astype(jnp.float32) - first) * mul + add
-    return (nn.silu(y) if swish else y).astype(dtype)
+    """Equations 1 and 2 of norm_kernel.py, by XLA alone. It has every derivative.
+
+    It sums squares of what has mean 0 already: on a CPU a step of a small U-Net takes
+    .9 of the time that it takes with both sums in one pass.
+    """
+    norm = Norm(form.groups, form.eps)
+    x = x.astype(jnp.float32) + wide(offset)
+    x = x - wide(group_mean(x.mean((1, 2)), norm))
+    rstd = jax.lax.rsqrt(group_mean((x * x).mean((1, 2)), norm) + norm.eps)
+    return _finish(form, x * wide(rstd * mul) + wide(add), keep)
 
 
-# `affine` whose gradient keeps x alone, reads it twice and has no forward mode. On a
-# CPU, which is slower to take an exponential than to read one, it would be slower.
-affine_train = jax.custom_vjp(affine, nondiff_argnums=(0, 1))
+def from_rows(form: Form, x: Array, rows: Rows, keep: Array | None) -> Array:
+    """Equation 2, from what the kernels found."""
+    y = x.astype(jnp.float32) * wide(rows.scale) + wide(rows.bias)
+    return _finish(form, y, keep)
 
 
-def _forward(swish, dtype, *args):
-    return affine(swish, dtype, *args), args
+def _finish(form, y, keep):
+    y = (nn.silu(y) if form.swish else y).astype(form.dtype)
+    return y if keep is None else jnp.where(keep, y / form.share, jnp.zeros_like(y))
 
 
-def _backward(swish, dtype, args, g):
-    x, first, mul, add = args
-    dy, _ = _slopes(swish, x, g, *(v[:, None, None, :] for v in args[1:]))
-    dx = (dy * mul[:, None, None, :]).astype(x.dtype)
-    d_add, d_mul = two_sums(partial(_slopes, swish), (x, g), (first, mul, add))
-    return dx, -d_add * mul, d_mul, d_add
+def wide(row: Float[Array, "b c"]) -> Float[Array, "b 1 1 c"]:
+    """For arithmetic with images."""
+    return row[:, None, None, :]
 
 
-def _slopes(swish, x, g, first, mul, add):
-    """The gradient in y = (x - first) mul + add, and the one in mul, of each pixel."""
-    d, g = x.astype(jnp.float32) - first, g.astype(jnp.float32)
-    if swish:
-        y = d * mul + add
-        s = jax.nn.sigmoid(y)
-        g = g * s * (1 + y * (1 - s))
-    return g, g * d
+@partial(jax.custom_jvp, nondiff_argnums=(0,))
+def both_modes(form, x, offset, mul, add, keep):
+    """By the kernels; derivatives, in every mode, are those of `plain`."""
+    return from_rows(form, x, norm_kernel.forward(form, x, offset, mul, add), keep)
 
 
-affine_train.defvjp(_forward, _backward)
+@both_modes.defjvp
+def _(form, primals, tangents):
+    args, keep = primals[:-1], primals[-1]
+    _, slope = jax.jvp(lambda *a: plain(form, *a, keep), args, tangents[:-1])
+    return both_modes(form, *primals), slope
+
+
+@partial(jax.custom_vjp, nondiff_argnums=(0,))
+def reverse_mode(form, x, offset, mul, add, keep):
+    """By the kernels, the gradient too. It has no forward mode."""
+    return from_rows(form, x, norm_kernel.forward(form, x, offset, mul, add), keep)
+
+
+def _forward(form, x, offset, mul, add, keep):
+    rows = norm_kernel.forward(form, x, offset, mul, add)
+    return from_rows(form, x, rows, keep), (x, offset, mul, add, keep, rows)
+
+
+def _backward(form, kept, g):
+    x, offset, mul, add, keep, rows = kept
+    slopes = norm_kernel.backward(form, x, g, keep, mul, rows)
+    of_y = wide(rows.scale), wide(rows.bias), wide(rows.center)
+    dy, d = norm_kernel.slope(form, x, g, keep, of_y)
+    dx = dy * wide(rows.scale) - d * wide(slopes.by_x) - wide(slopes.by_1)
+    pairs = (slopes.offset, offset), (slopes.mul, mul), (slopes.add, add)
+    sums = (d if len(v) == len(d) else d.sum(0, keepdims=True) for d, v in pairs)
+    return dx.astype(x.dtype), *sums, None
+
+
+reverse_mode.defvjp(_forward, _backward)
+
+
+def group_norm(form: Form, *args: Array | None, train: bool = False) -> Array:
+    """`plain`, by the kernels on a CUDA GPU where they fit; args: those of `plain`.
+
+    With `train` the gradient is theirs too, and there is no forward mode.
+    """
+    if not on_gpu() or not norm_kernel.fits(args[0].shape, form.groups):
+        return plain(form, *args)
+    *arrays, keep = args
+    more = () if keep is None else (keep,)
+
+    def by(f):
+        return lambda *a: f(form, *a, *(() if more else (None,)))
+
+    kernel = by(reverse_mode if train else both_modes)
+    return jax.lax.platform_dependent(*arrays, *more, cuda=kernel, default=by(plain))
 
 
 def normalize(x: Float[Array, "b h w c"], norm: Norm) -> Float[Array, "b h w c"]:
     """Group normalisation without parameters, (x - mean) / sqrt(var + eps), f32."""
-    return affine(False, jnp.float32, *standardize(x, norm))
+    c = x.shape[-1]
+    form = Form(norm.count(c), norm.eps, False, jnp.float32)
+    zero = jnp.zeros((1, c))
+    return group_norm(form, x, zero, jnp.ones((1, c)), zero, None)
 
 
 class GroupNorm(nn.Module):
     """Group normalisation with a learned affine map, and optionally one from outside.
 
     y = (x + offset - mean) / sqrt(var + eps) scale + bias,  then  y (1 + gain) + shift,
-    then, with `swish`, swish(y)
+    then, with `swish`, swish(y),  then, with `keep`, dropout: y keep / (1 - dropout)
 
-    mean and var are those of x + offset over space and the channels of a group. Two
-    sums over the image give them, and two its gradient; all else is arithmetic on
-    (b, c), into which the affine maps fold.
+    mean and var are those of x + offset over space and the channels of a group.
     Source: Wu & He 2018, arXiv:1803.08494.
     """
 
     dtype: Any = jnp.float32
     norm: Norm = Norm()
     swish: bool = False
+    dropout: float = 0.0
 
     @nn.compact
     def __call__(
@@ -174,18 +182,19 @@ class GroupNorm(nn.Module):
         gain: Float[Array, "b c"] | None = None,
         shift: Float[Array, "b c"] | None = None,
         offset: Float[Array, "#b c"] | None = None,
+        keep: Bool[Array, "b h w c"] | None = None,
         train: bool = False,
     ) -> Float[Array, "b h w c"]:
         """With `train` a GPU's gradient is faster, and has no forward mode."""
         c = x.shape[-1]
-        scale = self.param("scale", nn.initializers.ones_init(), (c,))[None]  # (1, c)
-        bias = self.param("bias", nn.initializers.zeros_init(), (c,))[None]  # (1, c)
-        x, first, mul, add = standardize(x, self.norm, offset)
-        mul, add = mul * scale, add * scale + bias  # (b, c)
+        mul = self.param("scale", nn.initializers.ones_init(), (c,))[None]  # (1, c)
+        add = self.param("bias", nn.initializers.zeros_init(), (c,))[None]  # (1, c)
         if gain is not None:
             gain = 1.0 + gain.astype(jnp.float32)
-            mul, add = mul * gain, add * gain
+            mul, add = mul * gain, add * gain  # (b, c)
         if shift is not None:
             add = add + shift.astype(jnp.float32)
-        apply = affine_train if train and on_gpu() else affine
-        return apply(self.swish, self.dtype, x, first, mul, add)  # (b, h, w, c)
+        offset = jnp.zeros((1, c)) if offset is None else offset.astype(jnp.float32)
+        n, share = self.norm.count(c), 1.0 - self.dropout
+        form = Form(n, self.norm.eps, self.swish, self.dtype, share)
+        return group_norm(form, x, offset, mul, add, keep, train=train)  # (b, h, w, c)
