@@ -1,13 +1,17 @@
 """Optimisers from optax. Each name in `__all__` can be chosen by a config."""
 
+import jax
+import jax.numpy as jnp
 import optax
 
-from jaxdiff.arrays import require
+from jaxdiff.arrays import Array, Float, PyTree, require
 from jaxdiff.train.lr_schedules import LrSchedule
 
 __all__ = ["adam", "adamw"]
 
 Optimizer = optax.GradientTransformation
+# The least size of a leaf whose norm is a program of its own.
+LARGE = 1 << 14
 
 
 def adam(
@@ -50,4 +54,24 @@ def clipped(tx: Optimizer, max_norm: float) -> Optimizer:
     Errors: ValueError if max_norm < 0.
     """
     require(max_norm >= 0, f"clip_norm must be >= 0 (0 is off), got {max_norm=}")
-    return optax.chain(optax.clip_by_global_norm(max_norm), tx) if max_norm else tx
+    if not max_norm:
+        return tx
+
+    def clip(updates, state, params=None):
+        scale = max_norm / jnp.maximum(global_norm(updates), max_norm)
+        return jax.tree.map(lambda a: a * scale, updates), state
+
+    init = lambda params: optax.EmptyState()  # noqa: E731
+    return optax.chain(optax.GradientTransformation(init, clip), tx)
+
+
+def global_norm(tree: PyTree) -> Float[Array, ""]:
+    """The Euclidean norm of all leaves together.
+
+    Large leaves are summed along their last axis, and then all as one vector: a GPU
+    runs one program for hundreds of small leaves, not one each. XLA would take the sum
+    of the vector apart again, but for the barrier.
+    """
+    squares = [jnp.square(a) for a in jax.tree.leaves(tree)]
+    parts = [(a if a.size < LARGE else a.sum(-1)).ravel() for a in squares]
+    return jnp.sqrt(jax.lax.optimization_barrier(jnp.concatenate(parts)).sum())

@@ -18,6 +18,7 @@ import optax
 from jaxdiff.arrays import Array, Float, Int, PyTree
 from jaxdiff.rng import Keys, batch_keys
 from jaxdiff.train import ema as averaging
+from jaxdiff.train.optim import global_norm
 from jaxdiff.train.state import TrainState
 
 Metrics = dict[str, Float[Array, "..."]]
@@ -100,11 +101,12 @@ def make_train_step(
         grads, metrics = accumulated(state.params, context, keys, batch)
         if axis is not None:
             grads, metrics = jax.lax.pmean((grads, metrics), axis)
+        grads = _in_order(grads)
         updates, opt_state = tx.update(grads, state.opt_state, state.params)
         params = optax.apply_updates(state.params, updates)
         step = state.step + 1
         ema = averaging.advance(state.ema, params, step, decay)
-        metrics["grad_norm"] = optax.tree.norm(grads)
+        metrics["grad_norm"] = global_norm(grads)
         return TrainState(step, params, ema, opt_state), metrics
 
     def steps(state, batch, key, frozen=None):
@@ -122,3 +124,13 @@ def _place(axis):
 
 def _first(a):
     return a[0]
+
+
+def _in_order(grads):
+    """The same values, in memory as the parameters are.
+
+    A GPU's gradients of convolutions are transposed. XLA would transpose all that the
+    optimiser writes instead, and then copy it to where the donated state was.
+    """
+    flat = jax.lax.optimization_barrier(jax.tree.map(jnp.ravel, grads))
+    return jax.tree.map(lambda a, g: a.reshape(g.shape), flat, grads)
