@@ -4,4 +4,5 @@ import sys
 from importlib import import_module
 
 if sys.argv[0] == "-m":  # as `python -m` has it until it has found the module
+    import_module("launch.same_bits").use()
     import_module("launch.allocator").use()
