@@ -16,7 +16,8 @@ import sys
 from pathlib import Path
 
 VARIABLE, TUNABLE = "GLIBC_TUNABLES", "glibc.malloc.hugetlb"
-ONCE = "JAXDIFF_STARTED_AGAIN"  # though something between resets the tunables
+# it keeps a command from starting again for ever, if a wrapper resets the tunables
+ONCE = "JAXDIFF_STARTED_AGAIN"
 SYSTEM = Path("/sys/kernel/mm/transparent_hugepage/enabled")
 
 

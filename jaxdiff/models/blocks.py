@@ -123,6 +123,7 @@ class ResBlock(nn.Module):
         norm = GroupNorm(self.dtype, self.norm, True, self.dropout, name="norm_out")
         keep = None
         if train and self.dropout > 0:
+            # by this name it draws what nn.Dropout drew: old runs resume
             keep = Keep(self.dropout, name="Dropout_0")(h.shape)
         h = norm(h, gain, shift, bias, keep, train)  # (b, h, w, f)
         h = conv(self.features, 3, self.dtype, "conv_out", zero=True)(h)

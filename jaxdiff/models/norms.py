@@ -156,8 +156,8 @@ def normalize(x: Float[Array, "b h w c"], norm: Norm) -> Float[Array, "b h w c"]
     """Group normalisation without parameters, (x - mean) / sqrt(var + eps), f32."""
     c = x.shape[-1]
     form = Form(norm.count(c), norm.eps, False, jnp.float32)
-    zero = jnp.zeros((1, c))
-    return group_norm(form, x, zero, jnp.ones((1, c)), zero, None)
+    zero, one = (jnp.full((1, c), value, jnp.float32) for value in (0.0, 1.0))
+    return group_norm(form, x, zero, one, zero, None)
 
 
 class GroupNorm(nn.Module):
@@ -194,7 +194,8 @@ class GroupNorm(nn.Module):
             mul, add = mul * gain, add * gain  # (b, c)
         if shift is not None:
             add = add + shift.astype(jnp.float32)
-        offset = jnp.zeros((1, c)) if offset is None else offset.astype(jnp.float32)
+        offset = jnp.zeros((1, c), jnp.float32) if offset is None else offset
+        offset, mul, add = (a.astype(jnp.float32) for a in (offset, mul, add))
         n, share = self.norm.count(c), 1.0 - self.dropout
         form = Form(n, self.norm.eps, self.swish, self.dtype, share)
         return group_norm(form, x, offset, mul, add, keep, train=train)  # (b, h, w, c)

@@ -59,7 +59,7 @@ def clipped(tx: Optimizer, max_norm: float) -> Optimizer:
 
     def clip(updates, state, params=None):
         scale = max_norm / jnp.maximum(global_norm(updates), max_norm)
-        return jax.tree.map(lambda a: a * scale, updates), state
+        return jax.tree.map(lambda a: (a * scale).astype(a.dtype), updates), state
 
     init = lambda params: optax.EmptyState()  # noqa: E731
     return optax.chain(optax.GradientTransformation(init, clip), tx)
@@ -72,6 +72,8 @@ def global_norm(tree: PyTree) -> Float[Array, ""]:
     runs one program for hundreds of small leaves, not one each. XLA would take the sum
     of the vector apart again, but for the barrier.
     """
+    if not jax.tree.leaves(tree):
+        return jnp.zeros(())
     squares = [jnp.square(a) for a in jax.tree.leaves(tree)]
     parts = [(a if a.size < LARGE else a.sum(-1)).ravel() for a in squares]
     return jnp.sqrt(jax.lax.optimization_barrier(jnp.concatenate(parts)).sum())

@@ -18,6 +18,7 @@ ON = "--xla_gpu_exclude_nondeterministic_ops=true"
         ("--xla_dump_to=/tmp/a", f"--xla_dump_to=/tmp/a {ON}"),
         (ON.replace("true", "false"), ON.replace("true", "false")),
         (ON, ON),
+        ("flags.txt", "flags.txt"),  # XLA reads this file
     ],
 )
 def test_the_flag_is_added_where_jax_has_a_plugin(monkeypatch, given, expected):

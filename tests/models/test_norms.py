@@ -102,6 +102,18 @@ def test_the_layer_folds_all_its_maps_into_one(route):
     chex.assert_trees_all_close(got, np.float32(want), rtol=1e-4, atol=1e-5)
 
 
+def test_it_is_float32_under_x64_too(route):
+    layer = norms.GroupNorm(swish=True)
+    args = [jnp.asarray(a, jnp.float32) for a in inputs(0.0)]
+    params = {"params": {"scale": args[2][0], "bias": args[3][0]}}
+
+    def f(x):
+        return layer.apply(params, x, train=True) + norms.normalize(x, norms.Norm())
+
+    with jax.enable_x64(True):
+        assert "f64" not in str(jax.make_jaxpr(jax.grad(lambda x: f(x).sum()))(args[0]))
+
+
 def test_bfloat16_far_from_zero_has_the_statistics_of_float64(route):
     """Values at 100 are half a unit apart; the statistics are those of the values."""
     args = inputs(100.0)

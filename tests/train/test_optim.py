@@ -42,6 +42,14 @@ def test_clipping_is_optax_s(scale):
         chex.assert_trees_all_equal(got, jax.tree.map(jnp.negative, grads))
 
 
+def test_no_leaves_have_norm_0_and_every_leaf_keeps_its_dtype():
+    assert optim.global_norm({}) == 0
+    grads = {"a": jnp.ones(4, jnp.bfloat16), "b": jnp.ones(4)}
+    tx = optim.clipped(optax.identity(), 1.0)
+    clipped, _ = tx.update(grads, tx.init(grads))
+    chex.assert_trees_all_equal_dtypes(clipped, grads)
+
+
 def test_clipping_takes_only_a_positive_norm_and_0_is_off():
     tx = optax.sgd(1.0)
     assert optim.clipped(tx, 0.0) is tx
