@@ -66,7 +66,7 @@ def show(
     """
     which = jnp.searchsorted(edges, c.t)
 
-    def expert(k):
+    def expert(k: int | Array) -> Array:
         return network(jax.tree.map(lambda leaf: leaf[k], params), x_t, c, cond)
 
     if which.ndim == 0:

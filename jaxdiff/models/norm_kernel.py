@@ -21,7 +21,7 @@ from jaxdiff.arrays import Array, Bool, Float, Shaped
 triton: Any
 try:
     from jax.experimental.pallas import triton
-except ImportError:  # JAX 0.12 says that a later one will not have it
+except ImportError:  # JAX 0.12 warns that a later one will lack it
     triton = None
 
 __all__ = ["Form", "Rows", "Slopes", "backward", "fits", "forward", "slope"]
@@ -137,9 +137,9 @@ def backward(
     """From g, the gradient in y."""
 
     def term(*arrays):
-        *images, scale, bias, center = arrays
-        kept = images[2] != 0 if keep is not None else None
-        dy, d = slope(form, *images[:2], kept, (scale, bias, center))
+        x, g, *kept, scale, bias, center = arrays
+        kept = kept[0] != 0 if kept else None
+        dy, d = slope(form, x, g, kept, (scale, bias, center))
         return dy, dy * d
 
     images = [x, g] if keep is None else [x, g, keep]
@@ -240,7 +240,7 @@ def _rows(
             )
 
         def mean_of(v):
-            mean = jnp.where(inside, v, 0.0).sum(1, keepdims=True) / size
+            mean = jnp.where(inside, v, empty).sum(1, keepdims=True) / size
             return jnp.broadcast_to(mean, v.shape)
 
         for ref, value in zip(outs, formula(mean_of, *map(read, ins)), strict=True):

@@ -105,8 +105,10 @@ def both_modes(form, x, offset, mul, add, keep):
 
 @both_modes.defjvp
 def _(form, primals, tangents):
-    args, keep = primals[:-1], primals[-1]
-    _, slope = jax.jvp(lambda *a: plain(form, *a, keep), args, tangents[:-1])
+    def with_keep(x, offset, mul, add):
+        return plain(form, x, offset, mul, add, primals[-1])
+
+    _, slope = jax.jvp(with_keep, primals[:-1], tangents[:-1])
     return both_modes(form, *primals), slope
 
 
@@ -135,21 +137,30 @@ def _backward(form, kept, g):
 reverse_mode.defvjp(_forward, _backward)
 
 
-def group_norm(form: Form, *args: Array | None, train: bool = False) -> Array:
-    """`plain`, by the kernels on a CUDA GPU where they fit; args: those of `plain`.
+def group_norm(
+    form: Form,
+    x: Float[Array, "b h w c"],
+    offset: Float[Array, "#b c"],
+    mul: Float[Array, "#b c"],
+    add: Float[Array, "#b c"],
+    keep: Bool[Array, "b h w c"] | None = None,
+    train: bool = False,
+) -> Float[Array, "b h w c"]:
+    """`plain`, by the kernels on a CUDA GPU where they fit.
 
     With `train` the gradient is theirs too, and there is no forward mode.
     """
-    if not on_gpu() or not norm_kernel.fits(args[0].shape, form.groups):
-        return plain(form, *args)
-    *arrays, keep = args
-    more = () if keep is None else (keep,)
+    if not on_gpu() or not norm_kernel.fits(x.shape, form.groups):
+        return plain(form, x, offset, mul, add, keep)
+    arrays, rest = (x, offset, mul, add), (None,)
+    if keep is not None:
+        arrays, rest = (*arrays, keep), ()
 
-    def by(f):
-        return lambda *a: f(form, *a, *(() if more else (None,)))
+    def by(f: Any) -> Any:
+        return lambda *arrays: f(form, *arrays, *rest)
 
     kernel = by(reverse_mode if train else both_modes)
-    return jax.lax.platform_dependent(*arrays, *more, cuda=kernel, default=by(plain))
+    return jax.lax.platform_dependent(*arrays, cuda=kernel, default=by(plain))
 
 
 def normalize(x: Float[Array, "b h w c"], norm: Norm) -> Float[Array, "b h w c"]:
@@ -157,7 +168,7 @@ def normalize(x: Float[Array, "b h w c"], norm: Norm) -> Float[Array, "b h w c"]
     c = x.shape[-1]
     form = Form(norm.count(c), norm.eps, False, jnp.float32)
     zero, one = (jnp.full((1, c), value, jnp.float32) for value in (0.0, 1.0))
-    return group_norm(form, x, zero, one, zero, None)
+    return group_norm(form, x, zero, one, zero)
 
 
 class GroupNorm(nn.Module):
@@ -198,4 +209,4 @@ class GroupNorm(nn.Module):
         offset, mul, add = (a.astype(jnp.float32) for a in (offset, mul, add))
         n, share = self.norm.count(c), 1.0 - self.dropout
         form = Form(n, self.norm.eps, self.swish, self.dtype, share)
-        return group_norm(form, x, offset, mul, add, keep, train=train)  # (b, h, w, c)
+        return group_norm(form, x, offset, mul, add, keep, train)  # (b, h, w, c)

@@ -1,4 +1,4 @@
-"""Launchers ask a GPU for the same bits, unless they are told otherwise."""
+"""Launchers set the flag for the same bits on a GPU, unless it is set."""
 
 import os
 import subprocess
@@ -32,8 +32,8 @@ def test_the_flag_is_added_where_jax_has_a_plugin(monkeypatch, given, expected):
     assert environ == {"XLA_FLAGS": expected}
 
 
-def test_this_jax_knows_the_flag():
-    """XLA ends a process at a flag that it does not know."""
+def test_this_jax_has_the_flag():
+    """XLA ends a process at a flag that it does not have."""
     done = subprocess.run(
         [sys.executable, "-c", "import jax; print(jax.jit(lambda: 1)())"],
         env=os.environ | {"XLA_FLAGS": ON},
