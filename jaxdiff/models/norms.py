@@ -206,7 +206,7 @@ class GroupNorm(nn.Module):
         if shift is not None:
             add = add + shift.astype(jnp.float32)
         offset = jnp.zeros((1, c), jnp.float32) if offset is None else offset
-        offset, mul, add = (a.astype(jnp.float32) for a in (offset, mul, add))
+        offset, mul, add = (jnp.asarray(a, jnp.float32) for a in (offset, mul, add))
         n, share = self.norm.count(c), 1.0 - self.dropout
         form = Form(n, self.norm.eps, self.swish, self.dtype, share)
         return group_norm(form, x, offset, mul, add, keep, train)  # (b, h, w, c)
