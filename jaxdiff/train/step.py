@@ -101,7 +101,8 @@ def make_train_step(
         grads, metrics = accumulated(state.params, context, keys, batch)
         if axis is not None:
             grads, metrics = jax.lax.pmean((grads, metrics), axis)
-        grads = _in_order(grads)
+        if jax.default_backend() == "gpu":
+            grads = _in_order(grads)
         updates, opt_state = tx.update(grads, state.opt_state, state.params)
         params = optax.apply_updates(state.params, updates)
         step = state.step + 1

@@ -71,6 +71,21 @@ def test_one_step_by_hand():
     )
 
 
+def test_on_a_gpu_gradients_are_put_in_order_and_nothing_else_changes(monkeypatch):
+    tx, data = optax.adam(0.25), batch()
+    expected = one_device(start(tx), data, tx)
+
+    def barriers():
+        step = make_train_step(loss, tx, ema.constant(0.5), axis=None)
+        text = str(jax.make_jaxpr(step)(start(tx), data, jax.random.key(7)))
+        return text.count("optimization_barrier")
+
+    before = barriers()
+    monkeypatch.setattr(jax, "default_backend", lambda: "gpu")
+    assert barriers() == before + 1
+    close(one_device(start(tx), data, tx), expected)
+
+
 def test_a_step_draws_anew():
     tx = optax.sgd(0.0)
     _, metrics = one_device(start(tx), batch(), tx)
