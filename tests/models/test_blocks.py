@@ -1,6 +1,7 @@
 """Each piece against plain numpy, or against values small enough to work out."""
 
 import chex
+import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -34,6 +35,25 @@ def test_double_by_hand():
     x = jnp.array([[1.0, 2.0]])[None, :, :, None]
     want = np.array([[1.0, 1.0, 2.0, 2.0], [1.0, 1.0, 2.0, 2.0]])
     chex.assert_trees_all_equal(resampling.double(x)[0, :, :, 0], want)
+
+
+def test_dropout_keeps_what_a_flax_dropout_of_that_name_keeps():
+    """So a run from before this class resumes with the same draws."""
+
+    class Both(nn.Module):
+        module: type[nn.Module]
+
+        @nn.compact
+        def __call__(self, x):
+            drop = self.module(0.5, name="Dropout_0")
+            if self.module is blocks.Keep:
+                return drop(x.shape)
+            return drop(x, deterministic=False) > 0
+
+    x, rngs = jnp.ones((2, 4, 4, 8)), {"dropout": jax.random.key(3)}
+    ours, theirs = (Both(m).apply({}, x, rngs=rngs) for m in (blocks.Keep, nn.Dropout))
+    assert 0.3 < ours.mean() < 0.7
+    chex.assert_trees_all_equal(ours, theirs)
 
 
 def spread(row):
