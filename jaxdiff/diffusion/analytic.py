@@ -17,9 +17,8 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
+import scipy
 from jax.tree_util import Partial
-from scipy import optimize
-from scipy.special import ndtr
 
 from jaxdiff.arrays import Array, Float, PyTree, expand
 from jaxdiff.diffusion.types import Denoise, Denoised, Schedule, Times
@@ -119,13 +118,13 @@ def transport(
 
 def _cdf(law: Mixture, column: int, x: float) -> float:
     weights, means, stds = (np.asarray(a)[:, column] for a in law)
-    return float((weights * ndtr((x - means) / stds)).sum())
+    return float((weights * scipy.special.ndtr((x - means) / stds)).sum())
 
 
 def _invert(law: Mixture, column: int, level: float) -> float:
     """The quantile of a probability `level` in (0, 1)."""
     reach = np.max(np.abs(law.means[:, column]) + 40 * law.stds[:, column])
-    return optimize.root_scalar(
+    return scipy.optimize.root_scalar(
         lambda x: _cdf(law, column, x) - level,
         bracket=(-reach, reach),
         method="brentq",

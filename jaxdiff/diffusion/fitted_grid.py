@@ -15,7 +15,7 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from scipy import optimize
+import scipy
 
 from jaxdiff.arrays import Array, Float, Key, PyTree
 from jaxdiff.diffusion import grids, sampling
@@ -98,7 +98,7 @@ def fit(
         return float(loss), np.asarray(slope, np.float64)
 
     shares = np.maximum(-np.diff(np.concatenate([[1.0], start])), LEAST)
-    result = optimize.minimize(
+    result = scipy.optimize.minimize(
         value,
         np.log(shares),
         jac=True,

@@ -12,7 +12,7 @@ from collections.abc import Callable
 
 import jax.numpy as jnp
 import numpy as np
-from scipy import special
+import scipy
 
 from jaxdiff.arrays import require
 from jaxdiff.diffusion.respacing import respaced_steps
@@ -125,7 +125,7 @@ def beta(schedule: Schedule, num_steps: int, a: float = 0.6, b: float = 0.6) -> 
     """
     del schedule
     require((a > 0) & (b > 0), f"a and b must be above 0, got {a=}, {b=}")
-    return _checked(special.betaincinv(a, b, _even(num_steps)), num_steps)
+    return _checked(scipy.special.betaincinv(a, b, _even(num_steps)), num_steps)
 
 
 def discrete(

@@ -15,7 +15,7 @@ Source: the three-sample test of Meehan et al. 2020, arXiv:2004.05675, at a quan
 from typing import NamedTuple
 
 import numpy as np
-from scipy import stats
+import scipy
 
 from jaxdiff.arrays import require
 
@@ -49,9 +49,9 @@ def compare(samples: np.ndarray, baseline: np.ndarray) -> Copies:
     r = max(1, int(SHARE * (m + 1)))
     threshold = np.sort(baseline)[r - 1]
     k, expected = int((samples < threshold).sum()), r / (m + 1)
-    chances = stats.betabinom.pmf(np.arange(k, n + 1), n, r, m + 1 - r)
+    chances = scipy.stats.betabinom.pmf(np.arange(k, n + 1), n, r, m + 1 - r)
     p = float(chances.sum())
-    nearer = stats.rankdata(np.concatenate([samples, baseline]))[n:].sum()
+    nearer = scipy.stats.rankdata(np.concatenate([samples, baseline]))[n:].sum()
     auc = (nearer - m * (m + 1) / 2) / (n * m)
     share = k / n
     return Copies(

@@ -8,7 +8,7 @@ Source: Salimans et al. 2016, arXiv:1606.03498, section 4; ten parts.
 """
 
 import numpy as np
-from scipy.special import rel_entr
+import scipy
 
 from jaxdiff.arrays import require
 from jaxdiff.metrics.averages import Average, average
@@ -35,7 +35,7 @@ def inception_score(
     )
     p = np.random.default_rng(seed).permutation(p)
     scores = [
-        np.exp(rel_entr(part, part.mean(0)).sum(1).mean())
+        np.exp(scipy.special.rel_entr(part, part.mean(0)).sum(1).mean())
         for part in np.array_split(p, parts)
     ]
     return average(scores)

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 import numpy as np
-from scipy import ndimage
+import scipy
 
 
 class Codes(NamedTuple):
@@ -79,7 +79,7 @@ def density_map(
     ends = [(float(a), float(b)) for a, b in zip(low, high, strict=True)]
     counts = np.histogram2d(points[:, 0], points[:, 1], cells, ends)[0].T
     area = np.prod((high - low) / cells)
-    return ndimage.gaussian_filter(counts / (len(points) * area), 1.0)
+    return scipy.ndimage.gaussian_filter(counts / (len(points) * area), 1.0)
 
 
 def aggregate(

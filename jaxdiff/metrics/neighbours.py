@@ -17,8 +17,6 @@ arXiv:2002.09797, k = 5, lemma 2.
 from typing import NamedTuple
 
 import numpy as np
-from sklearn.metrics import pairwise_distances_chunked
-from sklearn.neighbors import NearestNeighbors
 
 from jaxdiff.arrays import require
 from jaxdiff.metrics.kernel import check_pair
@@ -60,6 +58,9 @@ def density_coverage(
 
 def _holding(centres, points, k):
     """How many balls hold each point, i64[points]; which hold any, bool[centres]."""
+    from sklearn.metrics import pairwise_distances_chunked  # slow to import
+    from sklearn.neighbors import NearestNeighbors
+
     centres, points = (np.asarray(a, np.float64) for a in (centres, points))
     check_pair(centres, points)
     require(

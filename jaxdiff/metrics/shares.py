@@ -3,7 +3,7 @@
 from typing import NamedTuple
 
 import numpy as np
-from scipy import stats
+import scipy
 
 
 class Shares(NamedTuple):
@@ -32,7 +32,7 @@ def p_value(counts: np.ndarray, expected: np.ndarray) -> float:
     if there.sum() < 2:
         return float("nan")
     counts = counts[there]
-    return float(stats.chisquare(counts, expected[there] * counts.sum()).pvalue)
+    return float(scipy.stats.chisquare(counts, expected[there] * counts.sum()).pvalue)
 
 
 def entropy(probabilities: np.ndarray) -> np.ndarray:

@@ -8,7 +8,7 @@ Source: Bonneel et al. 2015, "Sliced and Radon Wasserstein barycenters".
 """
 
 import numpy as np
-from scipy.stats import wasserstein_distance
+import scipy
 
 from jaxdiff.arrays import require
 from jaxdiff.metrics.kernel import check_pair
@@ -25,7 +25,7 @@ def sliced(x: np.ndarray, y: np.ndarray, num: int = 200, seed: int = 0) -> float
     v /= np.linalg.norm(v, axis=0)
     projected = (np.asarray(a, np.float64) @ v for a in (x, y))
     pairs = zip(*(p.T for p in projected), strict=True)
-    return float(np.mean([wasserstein_distance(a, b) for a, b in pairs]))
+    return float(np.mean([scipy.stats.wasserstein_distance(a, b) for a, b in pairs]))
 
 
 def columns(real: Columns, generated: Columns) -> dict[str, float]:
@@ -58,7 +58,7 @@ def correlation_gap(real: Columns, generated: Columns) -> float:
 def _column(real, generated):
     real, generated = np.asarray(real), np.asarray(generated)
     if real.dtype.kind in "fiu":
-        return float(wasserstein_distance(real, generated) / real.std())
+        return float(scipy.stats.wasserstein_distance(real, generated) / real.std())
     values = np.union1d(real, generated)
     shares = [(a[:, None] == values).mean(axis=0) for a in (real, generated)]
     return float(np.abs(shares[0] - shares[1]).sum() / 2)

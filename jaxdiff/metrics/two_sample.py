@@ -3,8 +3,6 @@
 from collections.abc import Callable, Mapping
 
 import numpy as np
-from sklearn.ensemble import RandomForestClassifier
-from sklearn.model_selection import StratifiedKFold, cross_val_score
 
 Columns = Mapping[str, np.ndarray]
 
@@ -46,11 +44,12 @@ def two_sample_accuracy(
     Returns: accuracy on held-out rows, mean over five folds.
     Source:  Lopez-Paz & Oquab 2017, arXiv:1610.06545, with a random forest.
     """
+    from sklearn.model_selection import StratifiedKFold, cross_val_score
+
     x = np.concatenate([real, generated])
     y = np.concatenate([np.zeros(len(real)), np.ones(len(generated))])
     folds = StratifiedKFold(5, shuffle=True, random_state=seed)
-    forest = RandomForestClassifier(random_state=seed)
-    return float(np.mean(cross_val_score(forest, x, y, cv=folds)))
+    return float(np.mean(cross_val_score(_forest(seed), x, y, cv=folds)))
 
 
 def table_accuracy(real: Columns, generated: Columns, seed: int = 0) -> float:
@@ -71,5 +70,10 @@ def train_on_generated(
 
     Source: "train on synthetic, test on real", Esteban et al. 2017, arXiv:1706.02633.
     """
-    forest = RandomForestClassifier(random_state=seed).fit(generated, labels)
-    return float(forest.score(real, real_labels))
+    return float(_forest(seed).fit(generated, labels).score(real, real_labels))
+
+
+def _forest(seed):
+    from sklearn.ensemble import RandomForestClassifier  # slow to import, seldom needed
+
+    return RandomForestClassifier(random_state=seed)

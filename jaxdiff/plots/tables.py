@@ -4,7 +4,6 @@ from pathlib import Path
 
 import numpy as np
 from matplotlib.lines import Line2D
-from sklearn.neighbors import KernelDensity
 
 from jaxdiff.plots import styles
 from jaxdiff.plots.saving import save_figure
@@ -158,6 +157,8 @@ def _heights(column, panels, limits):
             return np.histogram(v, edges)[0] / num
         if not len(v):
             return np.zeros_like(x)
+        from sklearn.neighbors import KernelDensity  # slow to import
+
         kernel = KernelDensity(bandwidth=bandwidth).fit(np.asarray(v)[:, None])
         return np.exp(kernel.score_samples(x[:, None])) * len(v) / num
 
