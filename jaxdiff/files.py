@@ -128,9 +128,10 @@ def beside(arrays: Mapping[str, Any], others: Mapping[str, Any]) -> dict[str, An
     return joined
 
 
-def read_json(path: Path) -> dict[str, Any]:
+def read_json(path: Path, cure: str = "bring it back from a copy") -> dict[str, Any]:
     """A file of one JSON object.
 
+    cure: what helps where the file is damaged.
     Errors: FileNotFoundError; ValueError that names a file which holds something else.
     """
     try:
@@ -139,8 +140,7 @@ def read_json(path: Path) -> dict[str, Any]:
             raise ValueError(f"{type(stored).__name__} instead of {{...}}")
     except (ValueError, RecursionError) as error:
         raise ValueError(
-            f"{path} is not valid JSON of a run: {error}; {DAMAGED}; delete it, or "
-            "bring it back from a copy"
+            f"{path} is not valid JSON of a run: {error}; {DAMAGED}; {cure}"
         ) from None
     return stored
 

@@ -107,6 +107,10 @@ class Experiment:
     def step(self) -> int:
         return self._averages[0]
 
+    def made(self) -> dict[str, Any]:
+        """The run in the record of what is made of it."""
+        return files.made_by(self.path, self.step)
+
     @property
     def params(self) -> PyTree:
         """The average of the parameters that config.sampler.ema chooses."""
@@ -184,8 +188,7 @@ class Experiment:
     def conditions(self, num: int, label: int | None = None) -> PyTree:
         """Of `num` samples: that class, or as many of each class as can be, in order.
 
-        Returns: i32[num]; for conditions other than labels, a tree of those of the
-                 first `num` examples; None for a model without a condition.
+        Returns: i32[num]; of other conditions those of the first examples, or None.
         Errors: ValueError for a label that is none of the classes.
         """
         classes, source = self.num_classes, self.source
@@ -218,8 +221,7 @@ class Experiment:
     ) -> Experiment:
         """The run that a field of the config names, whose parameters are read now.
 
-        alike: blocks and fields of the config in which it must equal this run; the
-        data are then this run's.
+        alike: blocks and fields that must equal this run's; so are then the data.
         Errors: ValueError, also for a run of another kind; FileNotFoundError.
         """
         block, name = field.split(".")
@@ -262,10 +264,9 @@ class Experiment:
         require(self.config.sampler.base, no_base(size))
         run = self._named_run("sampler.base", "denoiser")
         shape, inner = (size, size, source.shape[-1]), run.source
+        fits = inner.is_image and inner.shape == shape
         require(
-            inner.is_image
-            and inner.shape == shape
-            and self.num_classes in (0, run.num_classes),
+            fits and self.num_classes in (0, run.num_classes),
             f"sampler.base: {run.path} makes {inner.shape} of {run.num_classes} "
             f"classes, and this run enlarges {shape} of {self.num_classes}",
         )

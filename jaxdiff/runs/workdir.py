@@ -56,6 +56,14 @@ def read_config(workdir: Path) -> dict[str, Any]:
     return files.read_json(path)
 
 
+def made_by(workdir: Path, step: int) -> dict[str, Any]:
+    """The run in the record of what is made of it: one trained anew is another."""
+    from jaxdiff.train.checkpoint import fingerprint  # it imports JAX and orbax
+
+    made_of = fingerprint(workdir / CHECKPOINTS, step)
+    return {"workdir": str(workdir.resolve()), "step": step, "checkpoint": made_of}
+
+
 def check_out(out: Path, force: bool) -> None:
     """ValueError for an --out that holds something already, unless `force`."""
     require(
@@ -87,14 +95,16 @@ def check_new(workdir: Path, flag: str = "--workdir") -> None:
         raise ValueError(f"{workdir} is not empty and {holds}; give a new {flag}")
 
 
-def check_same(workdir: Path, config: ConfigDict) -> None:
+def check_same(workdir: Path, config: ConfigDict, flag: str = "--workdir") -> None:
     """ValueError listing every field that differs from the stored run's.
+
+    flag: that names the folder, for the message.
 
     Only more steps are allowed: they continue the run. How a run is logged, kept and
     previewed does not change its numbers, so those fields may differ too.
     """
     if not holds_run(workdir):
-        check_new(workdir)
+        check_new(workdir, flag)
         return
     names = (
         *("log_every", "sample_every", "checkpoint_every", "keep_last", "keep_every"),
@@ -109,7 +119,7 @@ def check_same(workdir: Path, config: ConfigDict) -> None:
     if others:
         raise ValueError(
             f"{workdir} holds a run of another config: {'; '.join(others)}. "
-            "Use another --workdir, or the stored values (more train.num_steps is fine)"
+            f"Use another {flag}, or the stored values (more train.num_steps is fine)"
         )
 
 

@@ -3,27 +3,24 @@
 import contextlib
 import re
 import time
-import zlib
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import jax
-import numpy as np
 import orbax.checkpoint as ocp
 from absl import logging
 from etils import epath
 
 from jaxdiff.arrays import PyTree
 from jaxdiff.files import writing
-from jaxdiff.notes import note_once
+from jaxdiff.train import checksums
 from jaxdiff.train.state import TrainState
 
 Manager = ocp.CheckpointManager
 Registry = ocp.handlers.DefaultCheckpointHandlerRegistry
-# Orbax's name of the tree in a checkpoint, and ours of the checksums beside it.
-ITEM, CHECKSUMS = "default", "checksums"
+ITEM = "default"  # orbax's name of the tree in a checkpoint
 # How tensorstore's errors begin: "RESOURCE_EXHAUSTED: ...". Any other is a bug.
 STATUS = re.compile(r"[A-Z][A-Z_]+: ")
 # How often, and after how many seconds, checkpoints that change are looked at again.
@@ -74,7 +71,7 @@ def save_tree(manager: Manager, step: int, tree: PyTree) -> None:
         # one device holds everything; with several, orbax lets each write a slice, and
         # compiles a program for every shape
         tree = jax.tree.map(_on_one_device, tree)
-    about: dict[str, Any] = {CHECKSUMS: checksums(tree)}
+    about: dict[str, Any] = {checksums.KEY: checksums.of(tree)}
     with _writing(manager):
         manager.save(step, args=ocp.args.StandardSave(tree, custom_metadata=about))
 
@@ -110,52 +107,31 @@ def _writing(manager: Manager) -> Iterator[None]:
         raise OSError(f"{manager.directory} cannot be written: {text}") from error
 
 
-def checksums(tree: PyTree) -> dict[str, str]:
-    """{path of an array: CRC-32 of its values}, of the arrays that this process has.
-
-    A checksum is of the bytes in memory, so that it also covers how they were written.
+def fingerprint(directory: Path, step: int | None = None) -> str:
+    """One checksum of all that was saved at a step, or last. A run that is trained anew
+    has another one. "" for a checkpoint without checksums, and for none.
     """
-    leaves, _ = jax.tree_util.tree_flatten_with_path(tree)
-    return {
-        _name(path): _checksum(a)
-        for path, a in leaves
-        if not isinstance(a, jax.Array) or a.is_fully_replicated
-    }
-
-
-def _checksum(a: Any) -> str:
-    values = np.ascontiguousarray(a)
-    return f"{zlib.crc32(values.reshape(-1).view(np.uint8).data):08x}"
+    if not directory.is_dir():
+        return ""
+    with open_manager(directory, keep_last=None) as manager:
+        step = manager.latest_step() if step is None else step
+        about = manager.item_metadata(step) if step in manager.all_steps() else None
+    return checksums.fingerprint(checksums.stored(about) or {})
 
 
 def _check_fits(manager: Manager, step: int, like: PyTree) -> dict[str, str] | None:
     """The checksums; ValueError for arrays of another shape, or that were not saved."""
     about = manager.item_metadata(step)
     leaves = jax.tree_util.tree_leaves_with_path(getattr(about, "tree", about))
-    stored = {_name(path): tuple(a.shape) for path, a in leaves}
+    stored = {checksums.name(path): tuple(a.shape) for path, a in leaves}
     for path, a in jax.tree_util.tree_leaves_with_path(like):
-        name = _name(path)
+        name = checksums.name(path)
         if stored.get(name) != tuple(a.shape):
             has = f"of shape {stored[name]}" if name in stored else "missing"
             raise ValueError(
                 f"{name} is {has} there, and the model of this config has {a.shape}"
             )
-    return (getattr(about, "custom_metadata", None) or {}).get(CHECKSUMS)
-
-
-def _name(path: tuple[Any, ...]) -> str:
-    return jax.tree_util.keystr(path, simple=True, separator="/")
-
-
-def _check(manager: Manager, stored: dict[str, str] | None, tree: PyTree) -> None:
-    """ValueError for an array that is not what was saved."""
-    if stored is None:
-        note_once(f"{manager.directory} was written without checksums: not verified")
-        return
-    read = checksums(tree)
-    damaged = [path for path in read if stored.get(path, read[path]) != read[path]]
-    if damaged:
-        raise ValueError(f"{damaged[0]} holds other values than were saved")
+    return checksums.stored(about)
 
 
 def _on_one_device(a: Any) -> Any:
@@ -188,7 +164,7 @@ def restore_part(manager: Manager, like: dict[str, PyTree]) -> dict[str, PyTree]
             partial_restore=True,
         )
         restored = manager.restore(step, args=args)
-        _check(manager, stored, restored)
+        checksums.check(manager.directory, stored, restored)
         return restored
 
     return _newest_whole(manager, read)
@@ -266,7 +242,7 @@ def restore_tree(manager: Manager, step: int, like: PyTree) -> Any:
     """
     stored = _check_fits(manager, step, like)
     restored = manager.restore(step, args=ocp.args.StandardRestore(_here(like)))
-    _check(manager, stored, restored)
+    checksums.check(manager.directory, stored, restored)
     return restored
 
 

@@ -1,6 +1,7 @@
 """Many samples in several files: the same samples, resumed after a stop."""
 
 import json
+import shutil
 
 import numpy as np
 import pytest
@@ -126,6 +127,28 @@ def test_another_run_does_not_resume_it(run, tmp_path):
     other = untrained(run.config, tmp_path / "other")
     with pytest.raises(ValueError, match="samples of another workdir"):
         draw(other, tmp_path / "out")
+
+
+def test_a_run_trained_anew_does_not_resume_it(run, tmp_path):
+    """Nor does a record of before checkpoints were in it change what resumes."""
+    first = untrained(run.config, tmp_path / "run")
+    draw(first, tmp_path / "out")
+    record = tmp_path / "out" / "sampling.json"
+    kept = record.read_text()
+    again = untrained(run.config, tmp_path / "run")  # the same bits
+    shards.list_files(tmp_path / "out")[-1].unlink()
+    draw(again, tmp_path / "out")
+    shutil.rmtree(tmp_path / "run")
+    config = run.config.copy_and_resolve_references()
+    config.seed += 1
+    other = untrained(config, tmp_path / "run")
+    shards.list_files(tmp_path / "out")[-1].unlink()
+    with pytest.raises(ValueError, match="samples of another checkpoint"):
+        draw(other, tmp_path / "out")
+    older = json.loads(kept)
+    del older["checkpoint"]
+    record.write_text(json.dumps(older))
+    draw(other, tmp_path / "out")
 
 
 def test_force_deletes_no_file_of_another_name(run, tmp_path):

@@ -13,7 +13,7 @@ import optax
 import pytest
 from absl import logging
 
-from jaxdiff.train import checkpoint, parallel
+from jaxdiff.train import checkpoint, checksums, parallel
 from jaxdiff.train.state import TrainState, init_state
 
 
@@ -197,7 +197,7 @@ def test_one_of_an_older_version_has_no_checksums(tmp_path, capsys):
     write(tmp_path, [1])
     path = tmp_path / "1" / checkpoint.ITEM / "_METADATA"
     about = json.loads(path.read_text())
-    assert about["custom_metadata"].pop(checkpoint.CHECKSUMS)
+    assert about["custom_metadata"].pop(checksums.KEY)
     path.write_text(json.dumps(about))
     for _ in range(2):
         same(restored(tmp_path), state_at(1))

@@ -87,8 +87,7 @@ def prepare(
         2 <= num <= size, f"--num_bpd must be from 2 to the data's {size}, got {num}"
     )
     record = {
-        "workdir": str(run.path.resolve()),
-        "step": run.step,
+        **run.made(),
         "ema": config.sampler.ema,
         "data": upgrades.identity(config, "data"),
         "estimates": [name for name in ESTIMATES if name in estimates],

@@ -141,7 +141,7 @@ def _check_result(path, about, force):
     """ValueError if the file is the result of another request."""
     if force or not path.is_file():
         return
-    stored = files.read_json(path).get("about", {})
+    stored = files.read_json(path, "delete it").get("about", {})
     text = f"{path}: 'about' must be {{...}}, got {stored!r}"
     require(isinstance(stored, dict), text)
     others = ", ".join(k for k, v in about.items() if stored.get(k) != v)

@@ -80,8 +80,7 @@ def prepare(
     require(shard >= 1, f"--shard must be at least 1, got {shard}")
     source = run.source
     record = {
-        "workdir": str(run.path.resolve()),
-        "step": run.step,
+        **run.made(),
         "num": num,
         "shard": shard,
         "seed": seed,

@@ -68,7 +68,8 @@ def prepare(
     parameters = {name: count for name, count in counts.items() if count is not None}
     request = Request(base, cases, evaluation, figures, out, trust, command, parameters)
     for name, some in request.runs.items():
-        files.check_same(out / name, files.recall(out / name, some[0].trained))
+        trained = files.recall(out / name, some[0].trained)
+        files.check_same(out / name, trained, "--out")
         require(
             evaluation or len(some) == 1,
             f"{' and '.join(case.name for case in some)} differ in sampling alone, "
@@ -87,7 +88,8 @@ def read(out: Path) -> dict[str, Any]:
     """
     path = out / RECORD
     if path.is_file():
-        raw = read_json(path)
+        cure = "bring it back from a copy, or choose another --out"
+        raw = read_json(path, cure)
         try:
             how = raw["evaluation"]
             how = how and Evaluation(**{**how, "metrics": (*how["metrics"],)})
@@ -97,11 +99,11 @@ def read(out: Path) -> dict[str, Any]:
             }
             for about in cases.values():
                 _ = about["fields"].items()
+                about["parameters"] = (count := about["parameters"]) and int(count)
             base = upgrades.upgrade(raw["base"])
         except (KeyError, TypeError, AttributeError, ValueError) as error:
             raise ValueError(
-                f"{path} is of no sweep, or damaged or edited ({error}); bring it back "
-                "from a copy, or choose another --out"
+                f"{path} is of no sweep, or damaged or edited ({error}); {cure}"
             ) from None
         return {"base": base, "cases": cases, "evaluation": how}
     if out.is_file() or not is_empty(out):

@@ -87,9 +87,10 @@ def _run_apart(request, name, cases, signals, problems) -> None:
 def _to_evaluate(request: Request, case: Case) -> tuple:
     """The arguments of work.evaluate, () for a case that needs none."""
     how, out = request.evaluation, request.out / EVALUATIONS / case.name
-    if not how or work.evaluated(out):
+    workdir = request.out / case.run
+    if not how or work.evaluated(out, workdir):
         return ()
-    return case.config, request.out / case.run, out, how, request.trust
+    return case.config, workdir, out, how, request.trust
 
 
 def run_one(request: Request, number: int) -> None:
@@ -131,11 +132,15 @@ def collect(request: Request, problems: dict[str, str]) -> list[dict[str, Any]]:
     problems: case -> why it failed.
     """
     states = {name: listing.read(request.out / name) for name in request.runs}
+    logs, unread = _logs(request)
     rows = []
     for case in request.cases:
-        state = states[case.run]
-        begun = files.holds_run(request.out / case.run)
-        done = work.evaluated(request.out / EVALUATIONS / case.name)
+        state, workdir = states[case.run], request.out / case.run
+        done, problem = {}, unread.get(case.run, state.problem)
+        try:
+            done = work.evaluated(request.out / EVALUATIONS / case.name, workdir)
+        except ValueError as error:
+            problem = str(error)
         rows.append(
             {
                 "case": case.name,
@@ -147,15 +152,25 @@ def collect(request: Request, problems: dict[str, str]) -> list[dict[str, Any]]:
                 "parameters": request.parameters.get(case.name),
                 "seconds": state.last.get("seconds"),
                 "state": "failed" if case.name in problems else state.word,
-                "problem": problems.get(case.name, state.problem * begun),
+                "problem": problems.get(case.name, problem * files.holds_run(workdir)),
             }
         )
     varied = [*request.cases[0].varied]
     table = results.means(rows, varied)
     write_json(request.out / RECORD, to_dict(request) | {"rows": rows, "means": table})
-    logs = {name: files.read_metrics(request.out / name) for name in request.runs}
     results.write(request.out, varied, rows, table, logs, request.figures)
     return rows
+
+
+def _logs(request):
+    """The rows of each log that can be read, and why the others cannot."""
+    logs, problems = {}, {}
+    for name in request.runs:
+        try:
+            logs[name] = files.read_metrics(request.out / name)
+        except ValueError as error:
+            logs[name], problems[name] = [], str(error)
+    return logs, problems
 
 
 TEXT = """#!/bin/bash

@@ -18,6 +18,7 @@ from jaxdiff.runs.evaluate.features import load_extractor
 from jaxdiff.runs.evaluate.metrics import choose
 from jaxdiff.runs.experiment import Experiment, open_run
 from jaxdiff.runs.train import loop, setup
+from jaxdiff.train.checkpoint import fingerprint
 from jaxdiff.train.state import num_params
 
 # Seconds to wait for a process that a kill of the sweep has left behind: it saves.
@@ -29,6 +30,7 @@ BPD = {
     "steps": 100,
     "cleanest": 0.0,
 }
+CURE = "delete it, and give the same command again"
 
 
 class Evaluation(NamedTuple):
@@ -106,7 +108,7 @@ def evaluate(
         num_real=how.num_real,
         seed=0,
         out=out,
-        force=False,
+        force=_is_stale(out, workdir),
         **BPD,
     )
     fields = [
@@ -119,15 +121,29 @@ def evaluate(
     evaluation.run(request, shlex.join(["python", "-m", "launch.evaluate", *flags]))
 
 
-def evaluated(out: Path) -> dict[str, float]:
-    """The figures of a finished evaluation and their errors, {} for none."""
+def evaluated(out: Path, workdir: Path) -> dict[str, float]:
+    """The figures of a finished evaluation and their errors, {} for none, and for one
+    of another run that was in this workdir before.
+
+    Errors: ValueError that names the file, for what is no evaluation.
+    """
     path = out / evaluation.RESULT
-    if not path.is_file():
+    if not path.is_file() or _is_stale(out, workdir):
         return {}
-    figures = {}
-    for row in read_json(path)["rows"]:
-        if isinstance(row["value"], int | float):
-            figures[row["metric"]] = row["value"]
-            if row["error"] is not None:
-                figures[f"{row['metric']}_error"] = row["error"]
+    stored, figures = read_json(path, CURE), {}
+    try:
+        for row in stored["rows"]:
+            name, value, error = row["metric"], row["value"], row["error"]
+            figures |= {} if value is None else {name: float(value)}
+            figures |= {} if error is None else {f"{name}_error": float(error)}
+    except (KeyError, TypeError, ValueError) as error:
+        raise ValueError(f"{path} is no evaluation ({error!r}): {CURE}") from None
     return figures
+
+
+def _is_stale(out: Path, workdir: Path) -> bool:
+    """Whether an evaluation, or its samples, are of another training of the run."""
+    records = [read_json(path, CURE) for path in out.glob("*/*.json")]
+    made_of = {record.get("checkpoint", "") for record in records} - {""}
+    now = fingerprint(workdir / files.CHECKPOINTS)
+    return bool(made_of) and made_of != {now}

@@ -1,6 +1,7 @@
 """A sweep as a whole: resumed, added to, refused; its means, table and pictures."""
 
 import json
+import shutil
 
 import numpy as np
 import pytest
@@ -224,6 +225,45 @@ def test_sampling_fields_share_a_run_and_are_evaluated(tmp_path, here):
     with pytest.raises(ValueError, match="--metrics has no 'mood'"):
         other = how._replace(metrics=("mood",))
         run.run(prepare(tmp_path / "b", ["seed=0,1"], evaluation=other))
+
+
+def test_a_run_trained_anew_is_evaluated_anew(tmp_path, here, monkeypatch):
+    how = work.Evaluation(("two_sample",), "", 20, 0)
+    run.run(prepare(tmp_path, ["seed=0"], evaluation=how))
+    path = tmp_path / "evaluations/seed=0/evaluation.json"
+    before = json.loads(path.read_text())
+    shutil.rmtree(tmp_path / "seed=0")
+
+    def other(config, folder, trust):
+        like = config.copy_and_resolve_references()
+        like.seed += 1
+        train(like, folder, trust)
+        workdir.save_config(folder, config)
+
+    monkeypatch.setattr(work, "train", other)
+    here.clear()
+    rows = run.collect(prepare(tmp_path, ["seed=0"]), {})
+    assert "two_sample_accuracy" not in rows[0]
+    run.run(prepare(tmp_path, ["seed=0"]))
+    assert [name for name, _ in here] == ["other", "evaluate"]
+    after = json.loads(path.read_text())
+    assert after["checkpoint"] != before["checkpoint"]
+
+
+@pytest.mark.parametrize(
+    "text", ["{}", "[]", '{"rows": null}', '{"rows": [{"metric": "kid"}]}', "{"]
+)
+def test_a_damaged_evaluation_or_log_is_a_problem_of_its_case(tmp_path, here, text):
+    how = work.Evaluation(("two_sample",), "", 20, 0)
+    run.run(prepare(tmp_path, ["seed=0,1,2"], evaluation=how))
+    (tmp_path / "evaluations/seed=0/evaluation.json").write_text(text)
+    (tmp_path / "seed=1/metrics.jsonl").write_text("garbage\n")
+    rows = run.gather(prepare(tmp_path, ["seed=0,1,2"], evaluation=how))
+    assert "seed=0/evaluation.json" in rows[0]["problem"]
+    assert "delete it" in rows[0]["problem"]
+    assert "metrics.jsonl" in rows[1]["problem"] and not rows[2]["problem"]
+    assert rows[2]["two_sample_accuracy"] <= 1
+    assert (tmp_path / "table.md").is_file() and (tmp_path / "losses.png").is_file()
 
 
 def test_means_over_seeds_leave_out_what_is_missing():
