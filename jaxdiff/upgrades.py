@@ -46,10 +46,12 @@ def upgrade(stored: Mapping[str, Any]) -> ConfigDict:
             )
         renamed = RENAMED.get(f"{field}={value}")
         fields[field] = renamed.partition("=")[2] if renamed else value
-    try:
-        config.update_from_flattened_dict(fields)
-    except TypeError as error:
-        raise ValueError(str(error)) from None
+    for field, value in fields.items():
+        try:
+            config.update_from_flattened_dict({field: value})
+        except TypeError:
+            like = type(known[field]).__name__
+            raise ValueError(f"{field} must be of type {like}, got {value!r}") from None
     return config
 
 

@@ -34,6 +34,7 @@ python -m launch.bench networks --config=configs/iris.py --out=out/networks
 """
 
 import json
+import shutil
 import sys
 from dataclasses import is_dataclass
 from pathlib import Path
@@ -71,7 +72,7 @@ OVER = flags.DEFINE_multi_string(
 )
 JSON = flags.DEFINE_string("json", None, "Also write the figures to this file.")
 OUT = flags.DEFINE_string("out", None, "Folder for the picture, where there is one.")
-FORCE = flags.DEFINE_bool("force", False, "Overwrite pictures that are there.")
+FORCE = flags.DEFINE_bool("force", False, "Overwrite files that are there.")
 pages.define()
 
 KINDS = (
@@ -80,36 +81,19 @@ KINDS = (
 )
 # What another project's network is timed at.
 BESIDE = KINDS[:3]
-# Of made-up data, without a config.
-CLOSED_FORM = {"solvers": "orders.png", "guidance": "guidance.png"}
-DRAWS = {**CLOSED_FORM, "networks": "networks.png"}
-# With --over.
-GROWTH = ["growth.png", "growth.json"]
+# Of made-up data in closed form: no config, and nothing that is repeated.
+CLOSED_FORM = ("solvers", "guidance")
+REPEATED = (*BESIDE, "iris", "networks")
+# The names of pictures; that of inference is drawn on request, with --out.
+PICTURES = {k: k for k in ("guidance", "networks", "inference")} | {"solvers": "orders"}
+GROWTH = "growth"  # with --over
 
 
 def main(kind: str) -> None:
     if kind not in KINDS:
         cli.fail(f"no measurement {kind!r}; there are: {', '.join(KINDS)}")
-    if AGAINST.value and kind not in BESIDE:
-        cli.fail(f"--against is for {', '.join(BESIDE)}, not for {kind}: leave it out")
-    if flags.FLAGS["peer_python"].present and not (AGAINST.value or kind == "iris"):
-        cli.fail("--peer_python changes nothing without --against: leave it out")
-    if OVER.value and (AGAINST.value or kind not in BESIDE):
-        why = "does not go with --against" if AGAINST.value else f"not for {kind}"
-        cli.fail(f"--over is for {', '.join(BESIDE)}, and {why}: leave it out")
-    if (kind in DRAWS or OVER.value) and OUT.value is None:
-        file = DRAWS.get(kind, GROWTH[0])
-        cli.fail(f"--out is missing: where shall {file} be written?")
-    if OUT.value and kind in (*BESIDE, "iris") and not OVER.value:
-        cli.fail(
-            f"--out: launch.bench {kind} draws nothing without --over: leave it out"
-        )
-    if kind not in CLOSED_FORM and CONFIG.value is None:
-        cli.fail("--config is missing: --config=configs/digits.py, for example")
-    drawn = [DRAWS[kind]] if kind in DRAWS else GROWTH if OVER.value else []
-    there = [name for name in drawn if (Path(OUT.value) / name).exists()]
-    if there and not FORCE.value:
-        cli.fail(f"{OUT.value}: {' and '.join(there)} exist; --force overwrites")
+    check_work(kind)
+    check_files(kind)
     with cli.user_errors():
         rows = measure(kind)
     print_rows(rows)
@@ -121,6 +105,56 @@ def main(kind: str) -> None:
     if failed:
         why = [f"{row['field']}={row['value']}: {row['problem']}" for row in failed]
         cli.fail(f"{len(failed)} of {len(rows)} values failed: {'; '.join(why)}")
+
+
+def check_work(kind: str) -> None:
+    """Fail for flags of what is measured that are missing, or that change nothing."""
+    if AGAINST.value and kind not in BESIDE:
+        cli.fail(f"--against is for {', '.join(BESIDE)}, not for {kind}: leave it out")
+    if flags.FLAGS["peer_python"].present and not (AGAINST.value or kind == "iris"):
+        cli.fail("--peer_python changes nothing without --against: leave it out")
+    if not shutil.which(PEER.value):
+        cli.fail(
+            f"--peer_python={PEER.value} is no program; give the Python that has the "
+            "other project, such as envs/torch/bin/python"
+        )
+    if OVER.value and (AGAINST.value or kind not in BESIDE):
+        why = "does not go with --against" if AGAINST.value else f"not for {kind}"
+        cli.fail(f"--over is for {', '.join(BESIDE)}, and {why}: leave it out")
+    if kind not in CLOSED_FORM and CONFIG.value is None:
+        cli.fail("--config is missing: --config=configs/digits.py, for example")
+    if kind in CLOSED_FORM and CONFIG.value is not None:
+        cli.fail(f"--config: {kind} is measured in closed form: leave it out")
+    if NUM_RUNS.value and kind not in REPEATED:
+        cli.fail(f"--num_runs is for {', '.join(REPEATED)}, not for {kind}")
+
+
+def check_files(kind: str) -> None:
+    """Fail for a place of results that is missing, not needed, or taken."""
+    from jaxdiff.plots.page import files_of
+
+    name = GROWTH if OVER.value else PICTURES.get(kind)
+    if name and kind != "inference" and OUT.value is None:
+        cli.fail(f"--out is missing: where shall {name}.png be written?")
+    if not name:
+        given = [k for k in ("out", *pages.NAMES[:3]) if flags.FLAGS[k].present]
+        if given:
+            cli.fail(
+                f"--{given[0]}: launch.bench {kind} draws nothing without --over: "
+                "leave it out"
+            )
+    picture = Path(OUT.value) / f"{name}.png" if OUT.value else None
+    files = [*files_of(picture), picture.with_suffix(".json")] if picture else []
+    files += [Path(JSON.value)] if JSON.value else []
+    there = [str(file) for file in files if file.exists()]
+    if there and not FORCE.value:
+        verb = "exist" if len(there) > 1 else "exists"
+        cli.fail(f"{' and '.join(there)} {verb}; --force overwrites")
+    folders = [str(file) for file in files if file.is_dir()]
+    if folders:
+        cli.fail(f"{folders[0]} is a folder; give the name of a file")
+    if FORCE.value and not files:
+        cli.fail("--force changes nothing where no file is written: leave it out")
 
 
 def plain(value: object) -> object:

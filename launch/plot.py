@@ -110,6 +110,8 @@ def main(kind: str) -> None:
         )
     if not all(n.isdecimal() and 0 < int(n) < 100_000 for n in NFE.value):
         cli.fail(f"--nfe must be numbers from 1, as in --nfe=25,250, got {NFE.value}")
+    if not all(BESIDE.value):
+        cli.fail("--beside has an empty name: --beside=runs/a,runs/b, for example")
     nfe, trust = tuple(map(int, NFE.value)), cli.trusts()
     with cli.user_errors():
         workdir = Path(WORKDIR.value) if WORKDIR.value else None

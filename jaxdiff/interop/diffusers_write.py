@@ -147,9 +147,11 @@ def _normal(run: Trained) -> tuple[Fields, list[str]]:
     norm = Norm(fields["model.norm_groups"])
     scales = (a for path, a in mapping.flat(run.params).items() if path[-5:] == "scale")
     groups = {norm.count(len(a)) for a in scales}
+    if not groups:  # its norms are others
+        return fields, [_text("model.name", fields["model.name"], "unet")]
     fields["model.norm_groups"] = max(groups)
     numbers, one = ", ".join(map(str, sorted(groups))), math.gcd(*groups)
-    text = f"model.norm_groups=0, which gives norms of {numbers} groups (one: {one})"
+    text = f"model.norm_groups=0, whose norms have {numbers} groups (a run with {one})"
     return fields, [text] * (len(groups) > 1)
 
 

@@ -106,7 +106,7 @@ def check_divides(batch_size: int, accumulate: int, num_devices: int) -> None:
     parts = num_devices * accumulate
     require(
         batch_size % parts == 0,
-        f"train.batch_size={batch_size} must divide by devices x train.accumulate = "
-        f"{num_devices} x {accumulate}; the nearest that does: "
+        f"train.batch_size={batch_size} must be divisible by devices x "
+        f"train.accumulate = {num_devices} x {accumulate}; the nearest that is: "
         f"{max(parts, round(batch_size / parts) * parts)}",
     )

@@ -14,6 +14,8 @@ def refused(tmp_path_factory):
     folder = tmp_path_factory.mktemp("bench")
     out = f"--out={folder / 'out'}"
     (folder / "growth.png").write_text("precious")
+    (folder / "pdf").mkdir()
+    (folder / "pdf" / "growth.pdf").write_text("precious")
     over = "--over=train.batch_size=4,8"
     return launch(
         {
@@ -24,6 +26,14 @@ def refused(tmp_path_factory):
             "there": (*COMMAND, over, f"--out={folder}"),
             "file": (*COMMAND, over, f"--out={folder / 'growth.png'}"),
             "field": (*COMMAND, "--over=train.batch=4", out),
+            "pdf": (*COMMAND, over, f"--out={folder / 'pdf'}", "--format=pdf"),
+            "json": (*COMMAND, f"--json={folder / 'growth.png'}"),
+            "folder": (*COMMAND, f"--json={folder}", "--force"),
+            "closed form": ("launch.bench", "guidance", *SMALL_IRIS, out),
+            "once": ("launch.bench", "solvers", "--num_runs=3", out),
+            "dpi": (*COMMAND, "--dpi=300"),
+            "forced": (*COMMAND, "--force"),
+            "python": ("launch.bench", "iris", *SMALL_IRIS, "--peer_python=nowhere/py"),
         }
     )
 
@@ -35,9 +45,17 @@ def refused(tmp_path_factory):
         "no over": "--out: launch.bench step draws nothing without --over",
         "kind": "--over is for step, forward, sample, and not for guidance",
         "against": "--over is for step, forward, sample, and does not go with",
-        "there": "growth.png exist; --force overwrites",
+        "there": "growth.png exists; --force overwrites",
         "file": "growth.png",
         "field": "no field 'train.batch'",
+        "pdf": "growth.pdf exists; --force overwrites",
+        "json": "growth.png exists; --force overwrites",
+        "folder": "is a folder; give the name of a file",
+        "closed form": "--config: guidance is measured in closed form: leave it out",
+        "once": "--num_runs is for step, forward, sample, iris, networks, not for",
+        "dpi": "--dpi: launch.bench step draws nothing without --over: leave it out",
+        "forced": "--force changes nothing where no file is written",
+        "python": "--peer_python=nowhere/py is no program; give the Python",
     }.items(),
 )
 def test_what_does_not_fit_is_one_line(name, words, refused):

@@ -75,7 +75,7 @@ def test_every_kind_that_fits_is_written_and_printed(outcomes):
         ("sampler of a loss", ("sampler.num_steps=3 changes nothing in 'loss'",)),
         ("no run", ("is not a run's workdir",)),
         ("no out", ("--out is missing",)),
-        ("again", ("film.png", "exist; --force")),
+        ("again", ("film.png", "exist")),
     ],
 )
 def test_a_mistake_is_one_line_and_no_picture(outcomes, name, words):

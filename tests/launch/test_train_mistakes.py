@@ -40,7 +40,7 @@ TRAIN = {
     "model for other data": ((IRIS, "--config.model.name=unet"), "shape|rows|image"),
     "batch for the devices": (
         (IRIS, "--config.train.cpu_devices=2", "--config.train.batch_size=5"),
-        "batch_size=5 must divide by devices .* 2 x 1; .*: 4",
+        "batch_size=5 must be divisible by devices .* 2 x 1; .*: 4",
     ),
     "no devices": ((IRIS, "--config.train.cpu_devices=0"), "from 1 to 256, got 0"),
     "no steps": ((IRIS, "--config.train.num_steps=0"), "num_steps must be at least 1"),

@@ -20,6 +20,7 @@ from jaxdiff.arrays import require
 from jaxdiff.files import write_numbers
 from jaxdiff.notes import note
 from jaxdiff.plots import growth
+from jaxdiff.plots.page import files_of
 from jaxdiff.runs.bench import speed
 from jaxdiff.schema import flat
 from jaxdiff.stopping import Noted, Stopped, noted
@@ -36,8 +37,7 @@ BENCHES: dict[str, tuple[Callable[..., Row], str]] = {
 }
 # Fields of these blocks change nothing, but for the ones named.
 IDLE = {
-    "step": ("sampler.", "train."),
-    "forward": ("sampler.", "train."),
+    **dict.fromkeys(("step", "forward"), ("sampler.", "train.")),
     "sample": ("train.",),
 }
 USED = {
@@ -97,17 +97,17 @@ def bench_growth(
             except Stopped:
                 note(f"{len(rows)} of {len(points)} values are in {out / RECORD}")
                 raise
-            about = {"field": point.field, "value": point.value, "problem": ""}
-            rows.append(about | results[key])
+            about = {"field": point.field, "value": point.value}
+            rows.append(about | {"problem": ""} | results[key])
             time = rows[-1]["problem"] or rows[-1][BENCHES[kind][1]]
             tqdm.write(f"{point.name}: {time}")
-            plain = json.loads(json.dumps(rows, default=vars))
-            write_numbers(out / RECORD, {"kind": kind, "rows": plain})
+            record = {"kind": kind, "rows": json.loads(json.dumps(rows, default=vars))}
+            write_numbers(out / RECORD, record)
     measured = [row for row in rows if not row["problem"]]
     if measured:
         growth.save_growth(out / PICTURE, panels(kind, measured), BENCHES[kind][1])
-    else:  # an older picture would stand beside other numbers
-        (out / PICTURE).unlink(missing_ok=True)
+    else:  # older pictures would stand beside other numbers
+        [file.unlink(missing_ok=True) for file in files_of(out / PICTURE)]
     names = ("field", "value", *shown(kind, measured), "problem")
     return [{name: row.get(name) for name in names} for row in rows]
 

@@ -16,7 +16,10 @@ DEPTH = 6
 # The last line of a log is at most so long, in bytes.
 TAIL = 65_536
 # Of a line of metrics.jsonl: how the run went, not how good it is.
-HOW = ("step", "lr", "epoch", "seconds", "examples_per_second", "grad_norm")
+HOW = (
+    *("step", "lr", "epoch", "loss_of_new_epoch"),
+    *("seconds", "examples_per_second", "grad_norm"),
+)
 # Columns of a row that a line of metrics.jsonl cannot fill.
 COLUMNS = ("run", "num_steps", "state", "age", "problem")
 # What a run measures of its data is no choice of anybody.
@@ -105,7 +108,9 @@ def read(workdir: Path) -> State:
     """The state of a run, whatever of it can be read."""
     fields, last, written, problems = {}, {}, None, []
     try:
-        fields = schema.flat(upgrades.upgrade(files.read_json(workdir / CONFIG)))
+        stored = files.read_json(workdir / CONFIG)
+        with files.named(workdir / CONFIG):
+            fields = schema.flat(upgrades.upgrade(stored))
     except (OSError, ValueError) as error:
         problems.append(" ".join(str(error).split()))
     log = workdir / METRICS

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from jaxdiff import schema, upgrades
+from jaxdiff.notes import note
 from jaxdiff.plots import losses
 from jaxdiff.runs.plot import spec
 from jaxdiff.runs.plot.spec import Experiment, Numbers, PlotRequest, PlotSpec, always
@@ -25,22 +26,26 @@ def draw_loss(request: PlotRequest, path: Path) -> Numbers:
     """
     runs = [request.run, *request.others]
     names = names_of(runs) if len(runs) > 1 else [""]
-    lines = {name: lines_of(run.log) for name, run in zip(names, runs, strict=True)}
-    name = loss_of(request.run)
+    kinds = [loss_of(run) for run in runs]
+    if len({*kinds}) > 1:
+        note("the losses are of different kinds: compare how they fall, not values")
+        names = [f"{n}: {kind}" for n, kind in zip(names, kinds, strict=True)]
+    lines = {n: lines_of(run.log) for n, run in zip(names, runs, strict=True)}
     means = epochs.means(request.run.log, request.run.config.train.batch_size)
     means = [] if request.others else means
     print(*epochs.in_words(means), sep="\n", end="\n" * bool(means))
     points = [(epoch.last, epoch.loss) for epoch in means]
+    name = kinds[0] if len({*kinds}) == 1 else "loss"
     losses.save_losses(path, lines, name=name, epochs=points)
     numbers = {label: _numbers(some) for label, some in lines.items()}
     first = numbers.pop(names[0])
-    about = {"loss": name, **first.pop(losses.TRAINING), **first}
+    about = {"loss": kinds[0], **first.pop(losses.TRAINING), **first}
     about["epochs"] = [epoch._asdict() for epoch in means]
     if not request.others:
         return about
     beside = [
-        {"workdir": str(run.workdir), "name": label, **numbers[label]}
-        for run, label in zip(request.others, names[1:], strict=True)
+        {"workdir": str(run.workdir), "name": label, "loss": kind, **numbers[label]}
+        for run, label, kind in zip(request.others, names[1:], kinds[1:], strict=True)
     ]
     return {"name": names[0], **about, "beside": beside}
 

@@ -148,7 +148,7 @@ def _needs(request: PlotRequest) -> tuple[str, ...]:
 
 def _few(request: PlotRequest) -> str:
     few = len(request.run.images) <= NEAREST
-    return is_upsampler(request) or ("needs more training images" if few else "")
+    return is_upsampler(request) or f"needs {NEAREST + 1} training images" * few
 
 
 SPECS: dict[str, Any] = {

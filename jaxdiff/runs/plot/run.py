@@ -48,13 +48,10 @@ def draw(
     FileNotFoundError for a run or data that do not exist.
     """
     paths = {name: out / f"{name}.png" for name in check(request, kind)}
-    files = [
-        file
-        for path in paths.values()
-        for file in (*files_of(path), path.with_suffix(".json"))
-    ]
-    there = [str(file) for file in files if file.exists()]
-    require(force or not there, f"{', '.join(there)} exist; --force overwrites")
+    files = [[*files_of(path), path.with_suffix(".json")] for path in paths.values()]
+    there = [str(file) for some in files for file in some if file.exists()]
+    verb = "exist" if len(there) > 1 else "exists"
+    require(force or not there, f"{', '.join(there)} {verb}; --force overwrites")
     of = {"workdir": str(request.run.workdir)} if request.run.workdir else {}
     with locked(out):
         for name, path in paths.items():
@@ -152,7 +149,7 @@ def _check_beside(request: PlotRequest, other: Experiment, kind: str) -> None:
         f"--beside={other.workdir} is drawn twice: name each run once, in --workdir "
         "or in --beside",
     )
-    # losses of other data can be compared, and latent spaces cannot
+    # losses may be of other data, and latent spaces may not
     data = workdir.differing(other.config, run.config, within=["data"])
     same_data = kind == "loss" or not data
     require(

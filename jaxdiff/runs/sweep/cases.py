@@ -14,6 +14,7 @@ from typing import NamedTuple
 from ml_collections import ConfigDict
 
 from jaxdiff.arrays import require
+from jaxdiff.plots.page import FORMATS
 from jaxdiff.schema import flat
 from jaxdiff.variants import (
     Fields,
@@ -29,7 +30,8 @@ BASE, CHANGE, SEED = "base", "change", "seed"
 SAMPLING = "sampler."
 # What else a sweep writes beside the folders of its runs.
 RECORD, EVALUATIONS, SCRIPT = "sweep.json", "evaluations", "sweep.sbatch"
-RESERVED = {RECORD, EVALUATIONS, SCRIPT, "table.md", "sweep.png", "losses.png"}
+PICTURES = {f"{name}.{kind}" for name in ("sweep", "losses") for kind in FORMATS}
+RESERVED = {RECORD, EVALUATIONS, SCRIPT, "table.md"} | PICTURES
 # The longest name of a folder, in bytes, which every file system takes.
 LONGEST = 200
 

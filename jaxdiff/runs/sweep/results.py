@@ -65,7 +65,7 @@ def check_figures(
     losses |= {f"validation_{name}" for name in losses}
     for name in figures:
         require(
-            name not in (*ABOUT, *varied, *(k for k in HOW if k != "grad_norm")),
+            name not in (*ABOUT, *varied, *HOW),
             f"--figure={name} is no figure of the model: loss is one, for example",
         )
         first = name.partition(":")[0].partition(",")[0]

@@ -129,15 +129,15 @@ def _with_data(config, workdir, source, trust) -> tuple[Experiment, Record]:
     data = plain.source if unread and source is None else source
     experiment = Experiment(config, workdir, data, trust)
     # a run that resumes reads and compares its data here
-    size, batch = len(experiment.source), config.train.batch_size
     if record and record.held:
         rows, images = experiment.source, experiment.images
         holdout.check_same(rows, images, config.data.holdout, record.total)
-    require(
-        size >= batch or not config.data.holdout,
-        f"data.holdout={config.data.holdout} leaves {size} examples to train on, fewer "
-        f"than train.batch_size={batch}; hold out fewer, or take smaller batches",
-    )
+    size, batch = len(experiment.source), config.train.batch_size
+    if config.data.holdout and size < batch:
+        note(
+            f"data.holdout={config.data.holdout} leaves {size} examples, fewer than "
+            f"train.batch_size={batch}: every batch has some of them more than once"
+        )
     if record is None or unread:
         given = source is not None
         record = records.of(experiment.source, config.data.path, given=given)

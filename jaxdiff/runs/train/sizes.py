@@ -55,7 +55,7 @@ def choose(config: ConfigDict, read: Callable[[ConfigDict], Source]) -> ConfigDi
     chosen["data.size"] = config.data.size
     config.update_from_flattened_dict({name: chosen[name] for name in names})
     text = ", ".join(f"{name}={chosen[name]}" for name in names)
-    note(f"chosen for {num:,} pictures: {text}")
+    note(f"chosen for {num:,} picture{'s' * (num != 1)}: {text}")
     return config
 
 

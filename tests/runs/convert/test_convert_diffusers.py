@@ -272,8 +272,14 @@ def test_what_diffusers_cannot_express_is_listed(tmp_path):
         write(tmp_path / "out", run)
     for field in ("diffusion.schedule", "time_feature", "sigma_data", "data.low"):
         assert field in str(error.value)
-    assert "model.norm_groups=0, which gives norms of " in str(error.value)
+    groups = "model.norm_groups=0, whose norms have 2, 4, 6, 8 groups (a run with 2)"
+    assert groups in str(error.value)
     assert "\n" not in str(error.value) and not (tmp_path / "out").exists()
+    other = run._replace(
+        fields=fields | {"model.name": "residual_unet"}, params={"in": {"bias": 1.0}}
+    )
+    with pytest.raises(ValueError, match=r"model.name=residual_unet \(unet\)"):
+        write(tmp_path / "out", other)
     several = schema.flat(schema.get_config()) | {
         "model.norm_groups": 4,
         "model.channels": 8,

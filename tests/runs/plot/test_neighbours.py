@@ -1,6 +1,7 @@
 """Samples beside their nearest training images, and the verdict on them."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -92,6 +93,18 @@ def test_losses_of_several_runs_are_in_one_picture(runs, tmp_path):
     assert record["name"] == "holdout=.5"
     assert [other["name"] for other in record["beside"]] == ["holdout="]
     assert record["beside"][0]["training"]["value"] == record["value"] == [1.0]
+
+
+def test_losses_of_different_kinds_are_named(runs, tmp_path, capsys):
+    held, config = runs["held"], runs["all"].config.copy_and_resolve_references()
+    config.diffusion.prediction = "eps"
+    request = PlotRequest(held, beside=replace(runs["all"], config=config))
+    plot.draw(request, "loss", tmp_path)
+    record = json.loads((tmp_path / "loss.json").read_text())
+    first, other = record["name"], record["beside"][0]["name"]
+    assert first.endswith(": mse of v, native weight"), first
+    assert other.endswith(": mse of eps, native weight"), other
+    assert "losses are of different kinds" in capsys.readouterr().err
 
 
 def test_too_few_samples_have_no_verdict():

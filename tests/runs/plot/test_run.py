@@ -179,7 +179,7 @@ def test_a_picture_is_overwritten_in_no_format(images, tmp_path):
     (tmp_path / "schedules.json").unlink()
     with (
         on_page(make_page(["png", "svg"])),
-        pytest.raises(ValueError, match=r"schedules.svg exist; --force"),
+        pytest.raises(ValueError, match=r"schedules.svg exists?; --force"),
     ):
         plot.draw(images, "schedules", tmp_path)
 
@@ -268,7 +268,7 @@ def test_pictures_are_not_overwritten_unasked(tmp_path):
     request = PlotRequest(Experiment(tiny_config()))
     (path,) = plot.draw(request, "schedules", tmp_path)
     path.write_bytes(b"mine")
-    with pytest.raises(ValueError, match=r"schedules.json exist; --force overwrites"):
+    with pytest.raises(ValueError, match=r"schedules.json exists?; --force overwrites"):
         plot.draw(request, "all", tmp_path)
     assert path.read_bytes() == b"mine" and len([*tmp_path.iterdir()]) == 2
     (tmp_path / "corruption.json").write_text("mine")

@@ -82,6 +82,8 @@ def test_commas_inside_brackets_and_quotes_do_not_separate():
         (["diffusion.sigma_data=0.5,5e-1"], [], "are the same"),
         (["train.clip_norm=0.0,-0.0"], [], "are the same"),
         ([], ["Table.md: seed=2"], "the sweep writes Table.md itself"),
+        ([], ["sweep.pdf: seed=2"], r"the sweep writes sweep\.pdf itself"),
+        ([], ["losses.svg: seed=2"], r"the sweep writes losses\.svg itself"),
         ([], ["evaluations: seed=2"], "the sweep writes evaluations itself"),
         (["seed=0,1,0"], [], "seed=0 and seed=0 are the same"),
         (["train.lr=1e-2,.01"], [], "are the same"),

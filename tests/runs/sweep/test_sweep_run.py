@@ -118,6 +118,7 @@ def test_another_sweep_or_folder_is_refused_and_nothing_written(tmp_path, here):
         (["loss", ""], "--figure is empty"),
         (["seconds"], "--figure=seconds is no figure"),
         (["train.lr"], r"--figure=train\.lr is no figure"),
+        (["grad_norm"], "--figure=grad_norm is no figure of the model"),
         (["frechett"], "did you mean 'frechet'"),
         (["two_sample"], "did you mean 'two_sample_accuracy'"),
         (["frechet"], "needs frechet among --metrics"),

@@ -313,7 +313,7 @@ def test_a_preview_that_a_stop_prevented_is_made_up_for(tmp_path, whole, num_ste
 @pytest.mark.parametrize(
     ("fields", "message"),
     [
-        ({"batch_size": 6}, "train.batch_size=6 must divide by devices"),
+        ({"batch_size": 6}, "train.batch_size=6 must be divisible by devices"),
         ({"steps_per_call": 3}, "train.log_every=2 must be a multiple of train.steps"),
         ({"num_steps": 0}, "train.num_steps must be at least 1"),
         ({"keep_last": 0}, "train.keep_last must be at least 1"),

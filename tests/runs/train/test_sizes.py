@@ -49,6 +49,17 @@ def test_the_rule_by_hand(args, multipliers, batch, steps, preview):
         assert given == {**chosen, "data.size": 32}
 
 
+def test_few_pictures_may_be_held_out(tmp_path, capsys):
+    write(tmp_path / "pictures", 8)
+    config = config_of(tmp_path / "pictures", **{"data.holdout": ".3"})
+    source = setup.prepare(config, tmp_path / "run").experiment.source
+    assert 0 < len(source) < 8 and len(source) + len(source.holdout()) == 8
+    assert "chosen for 8 pictures" in capsys.readouterr().err
+    write(tmp_path / "one", 1)
+    setup.prepare(config_of(tmp_path / "one"), tmp_path / "run")
+    assert "chosen for 1 picture:" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("classes", [(), ("a", "b")])
 @pytest.mark.parametrize(("side", "size"), [((40, 52), 32), ((9, 52), 16)])
 def test_a_folder_is_all_that_a_run_needs(classes, side, size, tmp_path, capsys):
