@@ -3,7 +3,7 @@
 TFDS_DATA_DIR=... python -m launch.train --config=configs/mnist_linear.py \
     --workdir=runs/mnist_linear
 
-Five epochs of 18,435 images; about two minutes on two CPU cores. The network gets
+Five epochs of 18,435 images; two to four minutes on two CPU cores. The network gets
 neither time nor label, predicts x0, and sampling starts from uniform noise.
 
 Four improvements, each alone and all together, beside this config: another noise
