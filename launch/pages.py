@@ -16,8 +16,8 @@ def define(*, images: bool = False) -> None:
     flags.DEFINE_integer(
         "columns",
         0,
-        "Width of a figure in columns of a paper: 1 (3.25 inches) or 2 (6.75). By "
-        "default figures have any size, for a screen.",
+        "Width of a figure in columns of a paper, at most: 1 (3.25 inches) or 2 "
+        "(6.75). By default figures have any size, for a screen.",
         lower_bound=0,
         upper_bound=2,
     )

@@ -102,6 +102,8 @@ def _size(data: ConfigDict, faster: bool) -> int:
     if data.name != "folder":
         return 0
     side = folder.typical_side(data.path, data.rules)
+    if side < PIXELS[0]:
+        note(f"most pictures are narrower than {PIXELS[0]} pixels, and are enlarged")
     smaller = [s for s in PIXELS if s <= side and (faster or s <= LARGEST_ON_CPU)]
     return max(smaller, default=PIXELS[0])
 

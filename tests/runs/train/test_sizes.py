@@ -70,7 +70,8 @@ def test_a_folder_is_all_that_a_run_needs(classes, side, size, tmp_path, capsys)
     assert source.shape == (size, size, 3) and source.num_classes == len(classes)
     assert run.experiment.num_classes == len(classes)
     assert config.auto == () and config.data.size == size
-    (line,) = capsys.readouterr().err.splitlines()
+    *small, line = capsys.readouterr().err.splitlines()
+    assert ["are enlarged" in note for note in small] == [True] * (size == 16)
     assert line.startswith(f"note: chosen for {3 * max(1, len(classes))} pictures: ")
     assert f"data.size={size}, " in line and "train.num_steps=1000" in line
 
