@@ -133,19 +133,27 @@ def check_files(kind: str) -> None:
     """Fail for a place of results that is missing, not needed, or taken."""
     from jaxdiff.plots.page import files_of
 
-    name = GROWTH if OVER.value else PICTURES.get(kind)
-    if name and kind != "inference" and OUT.value is None:
+    name, optional = GROWTH if OVER.value else PICTURES.get(kind), kind == "inference"
+    if name and not optional and OUT.value is None:
         cli.fail(f"--out is missing: where shall {name}.png be written?")
-    if not name:
+    if not name or (optional and OUT.value is None):
         given = [k for k in ("out", *pages.NAMES[:3]) if flags.FLAGS[k].present]
+        need = "--out" if optional else "--over"
         if given:
             cli.fail(
-                f"--{given[0]}: launch.bench {kind} draws nothing without --over: "
+                f"--{given[0]}: launch.bench {kind} draws nothing without {need}: "
                 "leave it out"
             )
     picture = Path(OUT.value) / f"{name}.png" if OUT.value else None
-    files = [*files_of(picture), picture.with_suffix(".json")] if picture else []
-    files += [Path(JSON.value)] if JSON.value else []
+    files = files_of(picture) if picture else []
+    files += [picture.with_suffix(".json")] if picture and not optional else []
+    if JSON.value:
+        path = Path(JSON.value)
+        if path in files:
+            cli.fail(f"--json={path} is written anyway; give another name")
+        if not next(folder for folder in path.parents if folder.exists()).is_dir():
+            cli.fail(f"--json={path}: {path.parent} is no folder")
+        files.append(path)
     there = [str(file) for file in files if file.exists()]
     if there and not FORCE.value:
         verb = "exist" if len(there) > 1 else "exists"

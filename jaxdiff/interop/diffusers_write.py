@@ -147,8 +147,8 @@ def _normal(run: Trained) -> tuple[Fields, list[str]]:
     norm = Norm(fields["model.norm_groups"])
     scales = (a for path, a in mapping.flat(run.params).items() if path[-5:] == "scale")
     groups = {norm.count(len(a)) for a in scales}
-    if not groups:  # its norms are others
-        return fields, [_text("model.name", fields["model.name"], "unet")]
+    if not groups:  # of another network, whose name is refused
+        return fields, []
     fields["model.norm_groups"] = max(groups)
     numbers, one = ", ".join(map(str, sorted(groups))), math.gcd(*groups)
     text = f"model.norm_groups=0, whose norms have {numbers} groups (a run with {one})"

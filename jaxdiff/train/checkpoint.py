@@ -107,16 +107,19 @@ def _writing(manager: Manager) -> Iterator[None]:
         raise OSError(f"{manager.directory} cannot be written: {text}") from error
 
 
-def fingerprint(directory: Path, step: int | None = None) -> str:
-    """One checksum of all that was saved at a step, or last. A run that is trained anew
-    has another one. "" for a checkpoint without checksums, and for none.
+def fingerprint(directory: Path, step: int) -> str:
+    """One checksum of all that was saved at a step. A run that is trained anew has
+    another one. "" for no checkpoint, one without checksums, or one that cannot be read
+    (which whoever needs its arrays reports).
     """
-    if not directory.is_dir():
+    if not (directory / str(step) / ITEM).is_dir():
         return ""
-    with open_manager(directory, keep_last=None) as manager:
-        step = manager.latest_step() if step is None else step
-        about = manager.item_metadata(step) if step in manager.all_steps() else None
-    return checksums.fingerprint(checksums.stored(about) or {})
+    try:
+        with open_manager(directory, keep_last=None) as manager:
+            sums = checksums.stored(manager.item_metadata(step))
+    except Exception:  # orbax raises many kinds for a damaged checkpoint
+        return ""
+    return checksums.fingerprint(sums or {})
 
 
 def _check_fits(manager: Manager, step: int, like: PyTree) -> dict[str, str] | None:

@@ -206,7 +206,7 @@ def test_shard_and_unshard_by_hand():
 
 def test_a_batch_that_does_not_divide_names_the_nearest():
     parallel.check_divides(12, 3, 4)
-    with pytest.raises(ValueError, match=r"batch_size=30 .* 4 x 2; .* does: 32"):
+    with pytest.raises(ValueError, match=r"batch_size=30 .* 4 x 2; .* is: 32"):
         parallel.check_divides(30, 2, 4)
 
 

@@ -1,8 +1,9 @@
 """What a sweep does in processes of their own: check, train, evaluate."""
 
 import shlex
+import shutil
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 from ml_collections import ConfigDict
@@ -12,6 +13,7 @@ from jaxdiff.arrays import require
 from jaxdiff.data.source import Source
 from jaxdiff.files import read_json
 from jaxdiff.lock import locked
+from jaxdiff.notes import note
 from jaxdiff.runs import workdir as files
 from jaxdiff.runs.evaluate import run as evaluation
 from jaxdiff.runs.evaluate.features import load_extractor
@@ -99,6 +101,7 @@ def evaluate(
     config: ConfigDict, workdir: Path, out: Path, how: Evaluation, trust: bool
 ) -> None:
     """As launch.evaluate does, into OUT/evaluation.json."""
+    _drop_stale(out, workdir)
     request = evaluation.prepare(
         open_run(workdir, config, trust=trust),
         metrics=[*how.metrics],
@@ -108,7 +111,7 @@ def evaluate(
         num_real=how.num_real,
         seed=0,
         out=out,
-        force=_is_stale(out, workdir),
+        force=False,
         **BPD,
     )
     fields = [
@@ -128,9 +131,11 @@ def evaluated(out: Path, workdir: Path) -> dict[str, float]:
     Errors: ValueError that names the file, for what is no evaluation.
     """
     path = out / evaluation.RESULT
-    if not path.is_file() or _is_stale(out, workdir):
+    if not (path.is_file() and files.holds_run(workdir)):
         return {}
     stored, figures = read_json(path, CURE), {}
+    if _is_stale(stored, workdir):
+        return {}
     try:
         for row in stored["rows"]:
             name, value, error = row["metric"], row["value"], row["error"]
@@ -141,9 +146,22 @@ def evaluated(out: Path, workdir: Path) -> dict[str, float]:
     return figures
 
 
-def _is_stale(out: Path, workdir: Path) -> bool:
-    """Whether an evaluation, or its samples, are of another training of the run."""
-    records = [read_json(path, CURE) for path in out.glob("*/*.json")]
-    made_of = {record.get("checkpoint", "") for record in records} - {""}
-    now = fingerprint(workdir / files.CHECKPOINTS)
-    return bool(made_of) and made_of != {now}
+def _drop_stale(out: Path, workdir: Path) -> None:
+    """Delete what was made of another run that was in this workdir before."""
+    result = out / evaluation.RESULT
+    if result.is_file() and _is_stale(read_json(result, CURE), workdir):
+        result.unlink()
+    for path in out.glob("*/*.json"):
+        cure = f"delete {path.parent}, and give the same command again"
+        if _is_stale(read_json(path, cure), workdir):
+            note(f"{path.parent} is of another training of {workdir}: made anew")
+            shutil.rmtree(path.parent)
+
+
+def _is_stale(record: dict[str, Any], workdir: Path) -> bool:
+    """Whether a record of an evaluation or of samples is of another training."""
+    inner = record.get("bpd")  # of an evaluation without samples
+    record = inner if isinstance(inner, dict) and "step" not in record else record
+    made_of, step = record.get("checkpoint"), record.get("step", -1)
+    now = made_of and fingerprint(workdir / files.CHECKPOINTS, step)
+    return bool(now) and now != made_of

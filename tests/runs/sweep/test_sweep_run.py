@@ -247,8 +247,17 @@ def test_a_run_trained_anew_is_evaluated_anew(tmp_path, here, monkeypatch):
     assert "two_sample_accuracy" not in rows[0]
     run.run(prepare(tmp_path, ["seed=0"]))
     assert [name for name, _ in here] == ["other", "evaluate"]
-    after = json.loads(path.read_text())
-    assert after["checkpoint"] != before["checkpoint"]
+    after = path.read_text()
+    assert json.loads(after)["checkpoint"] != before["checkpoint"]
+    path.write_text(json.dumps(before))  # as after a kill, when samples are new
+    here.clear()
+    (tmp_path / "seed=0" / "checkpoints" / "9").mkdir()  # of a stop
+    run.run(prepare(tmp_path, ["seed=0"]))
+    assert [name for name, _ in here] == ["evaluate"]
+    assert json.loads(path.read_text()) == json.loads(after)
+    here.clear()
+    run.run(prepare(tmp_path, ["seed=0"]))
+    assert not here
 
 
 @pytest.mark.parametrize(
