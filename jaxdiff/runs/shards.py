@@ -61,7 +61,8 @@ def resumes(
         stored["sampler"] = json.loads(json.dumps(today.to_dict()))
     record = json.loads(json.dumps(record))
     if not (stored.get("checkpoint") and record.get("checkpoint")):  # of an older run
-        stored.pop("checkpoint", None), record.pop("checkpoint", None)
+        for some in (stored, record):
+            some.pop("checkpoint", None)
     names = split(record["num"], record["shard"], stem)
     complete = all((out / name).is_file() for name in (*names, *last))
     changed = [k for k in record if stored and stored.get(k) != record[k]]

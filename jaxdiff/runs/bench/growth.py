@@ -97,17 +97,17 @@ def bench_growth(
             except Stopped:
                 note(f"{len(rows)} of {len(points)} values are in {out / RECORD}")
                 raise
-            about = {"field": point.field, "value": point.value}
-            rows.append(about | {"problem": ""} | results[key])
+            about = {"field": point.field, "value": point.value, "problem": ""}
+            rows.append(about | results[key])
             time = rows[-1]["problem"] or rows[-1][BENCHES[kind][1]]
             tqdm.write(f"{point.name}: {time}")
-            record = {"kind": kind, "rows": json.loads(json.dumps(rows, default=vars))}
-            write_numbers(out / RECORD, record)
+            plain = json.loads(json.dumps(rows, default=vars))
+            write_numbers(out / RECORD, {"kind": kind, "rows": plain})
     measured = [row for row in rows if not row["problem"]]
+    for file in files_of(out / PICTURE):  # an older one is of other numbers
+        file.unlink(missing_ok=True)
     if measured:
         growth.save_growth(out / PICTURE, panels(kind, measured), BENCHES[kind][1])
-    else:  # older pictures would stand beside other numbers
-        [file.unlink(missing_ok=True) for file in files_of(out / PICTURE)]
     names = ("field", "value", *shown(kind, measured), "problem")
     return [{name: row.get(name) for name in names} for row in rows]
 
