@@ -151,7 +151,7 @@ def _normal(run: Trained) -> tuple[Fields, list[str]]:
         return fields, []
     fields["model.norm_groups"] = max(groups)
     numbers, one = ", ".join(map(str, sorted(groups))), math.gcd(*groups)
-    text = f"model.norm_groups=0, whose norms have {numbers} groups (a run with {one})"
+    text = f"model.norm_groups=0 ({one}), whose norms have {numbers} groups"
     return fields, [text] * (len(groups) > 1)
 
 

@@ -108,7 +108,7 @@ class Experiment:
         return self._averages[0]
 
     def made(self) -> dict[str, Any]:
-        """The run in the record of what is made of it."""
+        """What a record of samples or figures has of this run."""
         return files.made_by(self.path, self.step)
 
     @property

@@ -57,7 +57,9 @@ def read_config(workdir: Path) -> dict[str, Any]:
 
 
 def made_by(workdir: Path, step: int) -> dict[str, Any]:
-    """The run in the record of what is made of it: one trained anew is another."""
+    """What a record of samples or figures has of their run: a run that is trained
+    anew has another checkpoint.
+    """
     from jaxdiff.train.checkpoint import fingerprint  # it imports JAX and orbax
 
     made_of = fingerprint(workdir / CHECKPOINTS, step)

@@ -272,7 +272,7 @@ def test_what_diffusers_cannot_express_is_listed(tmp_path):
         write(tmp_path / "out", run)
     for field in ("diffusion.schedule", "time_feature", "sigma_data", "data.low"):
         assert field in str(error.value)
-    groups = "model.norm_groups=0, whose norms have 2, 4, 6, 8 groups (a run with 2)"
+    groups = "model.norm_groups=0 (2), whose norms have 2, 4, 6, 8 groups"
     assert groups in str(error.value)
     assert "\n" not in str(error.value) and not (tmp_path / "out").exists()
     other = run._replace(
