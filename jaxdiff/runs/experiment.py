@@ -7,7 +7,7 @@ that it names (a first stage, a base, a classifier, a weaker model) are experime
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -33,6 +33,7 @@ from jaxdiff.train import snapshots
 # What a run that guides another must have in common with it.
 ALIKE = ("data", "diffusion.schedule", "diffusion.scaling", "diffusion.noise")
 HELD = ("data.holdout",)
+NAMED = ("classifier", "weak", "base")  # other runs that a sampler takes
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,6 +46,7 @@ class Experiment:
     workdir: Path | None = None
     data: Source | None = None
     trust: bool = False
+    _runs: dict[tuple[str, Path], Experiment] = field(default_factory=dict, repr=False)
 
     @cached_property
     def source(self) -> Source:
@@ -64,7 +66,7 @@ class Experiment:
     @property
     def autoencoder(self) -> Experiment:
         """The run whose codes are the data. Errors: ValueError, FileNotFoundError."""
-        return self._named_run("data.path", "autoencoder")
+        return self._run("data.path", "autoencoder")
 
     @cached_property
     def images(self) -> Source:
@@ -107,9 +109,10 @@ class Experiment:
     def step(self) -> int:
         return self._averages[0]
 
-    def made(self) -> dict[str, Any]:
-        """What a record of samples or figures has of this run."""
-        return files.made_by(self.path, self.step)
+    def made(self, named: Sequence[str] = NAMED) -> dict[str, Any]:
+        """What a record has of this run and of those that its sampler names."""
+        s, made = self.config.sampler, files.made_by(self.path, self.step)
+        return made | {f"{n}_run": getattr(self, n).made() for n in named if s[n]}
 
     @property
     def params(self) -> PyTree:
@@ -129,7 +132,17 @@ class Experiment:
     @property
     def classifier(self) -> Experiment:
         """The classifier that guides. Errors: ValueError, FileNotFoundError."""
-        return self._named_run("sampler.classifier", "classifier", ALIKE)
+        return self._run("sampler.classifier", "classifier", ALIKE)
+
+    @property
+    def weak(self) -> Experiment:
+        also = (*ALIKE, "diffusion.condition")
+        return self._run("sampler.weak", "denoiser", also)
+
+    @property
+    def base(self) -> Experiment:
+        require(self.config.sampler.base, no_base(self.config.diffusion.low_size))
+        return self._run("sampler.base", "denoiser")
 
     @property
     def is_upsampler(self) -> bool:
@@ -146,8 +159,8 @@ class Experiment:
         """The same run with other fields of config.sampler; what is read stays read."""
         config = self.config.copy_and_resolve_references()
         config.sampler.update(fields)
-        other, same = replace(self, config=config), ("source", "task")
-        made = {name: getattr(self, name) for name in (*same, "_runs")}
+        other = replace(self, config=config)
+        made = {name: getattr(self, name) for name in ("source", "task")}
         equal = config.sampler.ema == self.config.sampler.ema
         kept = ("images", "log", "schedule", *(("_averages", "model") if equal else ()))
         vars(other).update({k: vars(self)[k] for k in kept if k in vars(self)} | made)
@@ -155,10 +168,8 @@ class Experiment:
 
     def measured(self) -> Experiment:
         """The same run, whose config holds what was measured of its data."""
-        source = self.source
-        other = replace(self, config=build.measured(self.config, source), data=source)
-        vars(other)["_runs"] = self._runs  # a first stage stays read
-        return other
+        config = build.measured(self.config, self.source)
+        return replace(self, config=config, data=self.source)
 
     def on_holdout(self) -> Experiment:
         """The same run, with what it holds out as its data if that is anything."""
@@ -175,12 +186,10 @@ class Experiment:
         Errors: ValueError, FileNotFoundError for what does not fit.
         """
         s = self.config.sampler
-        also = (*ALIKE, "diffusion.condition")
-        weak = self._named_run("sampler.weak", "denoiser", also) if s.weak else None
         guides = Guides(
             self.classifier.model if s.classifier else None,
-            weak.model if weak else None,
-            self._base() if with_base and self.is_upsampler else None,
+            self.weak.model if s.weak else None,
+            self._small() if with_base and self.is_upsampler else None,
         )
         parts = self.config, self.source, self.task, self.schedule
         return make_sampler(*parts, guides, **how)
@@ -193,8 +202,7 @@ class Experiment:
         """
         classes, source = self.num_classes, self.source
         if label is not None:
-            text = f"--label {label}: this model was trained without labels"
-            require(classes > 0, text)
+            require(classes, f"--label {label}: this model was trained without labels")
             return np.full(num, source.class_of(label), np.int32)
         if classes:
             return (np.arange(num) * classes // num).astype(np.int32)
@@ -202,7 +210,7 @@ class Experiment:
         return source[np.arange(num) % len(source)]["cond"] if takes else None
 
     def labels_of(self, cond: PyTree) -> np.ndarray | None:
-        """The class labels i32[n] of conditions; None where these are no labels."""
+        """The labels i32[n] of conditions; None where these are no labels."""
         return cond if self.num_classes else None
 
     def pixels(self, x: Any) -> np.ndarray:
@@ -212,13 +220,7 @@ class Experiment:
         pixels = pictures.to_uint8(values, self.source.peak)
         return pixels.reshape(*x.shape[: -len(shape)], *pixels.shape[1:])
 
-    @cached_property
-    def _runs(self) -> dict[tuple[str, Path], Experiment]:
-        return {}
-
-    def _named_run(
-        self, field: str, kind: str, alike: Sequence[str] = ()
-    ) -> Experiment:
+    def _run(self, field: str, kind: str, alike: Sequence[str] = ()) -> Experiment:
         """The run that a field of the config names, whose parameters are read now.
 
         alike: blocks and fields that must equal this run's; so are then the data.
@@ -236,7 +238,7 @@ class Experiment:
         held = config.data.holdout == self.config.data.holdout
         differ = files.differing(config, self.config, within=alike, but=HELD)
         data = self.source if alike and held else None
-        run = replace(self, config=config, workdir=folder, data=data)
+        run = Experiment(config, folder, data, self.trust)
         if rules := [text for text in differ if text.startswith("data.rules=")]:
             # older rules may read the same files as other classes or columns
             theirs = replace(run, data=None).source
@@ -258,11 +260,9 @@ class Experiment:
             compare.peek(run.record, run.source, config.data.path)
         return run
 
-    def _base(self) -> Base:
+    def _small(self) -> Base:
         """The run of an upsampler's small images, as it makes them alone."""
-        size, source = self.config.diffusion.low_size, self.source
-        require(self.config.sampler.base, no_base(size))
-        run = self._named_run("sampler.base", "denoiser")
+        run, size, source = self.base, self.config.diffusion.low_size, self.source
         shape, inner = (size, size, source.shape[-1]), run.source
         fits = inner.is_image and inner.shape == shape
         require(

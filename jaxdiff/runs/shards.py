@@ -60,13 +60,16 @@ def resumes(
             today = upgrades.upgrade({"sampler": stored["sampler"]}).sampler
         stored["sampler"] = json.loads(json.dumps(today.to_dict()))
     record = json.loads(json.dumps(record))
-    if not (stored.get("checkpoint") and record.get("checkpoint")):  # of an older run
-        for some in (stored, record):
-            some.pop("checkpoint", None)
+    for name in {*stored, *record}:
+        of_runs = name == "checkpoint" or name.endswith("_run")
+        if of_runs and not (stored.get(name) and record.get(name)):  # of an older run
+            for some in (stored, record):
+                some.pop(name, None)
     names = split(record["num"], record["shard"], stem)
     complete = all((out / name).is_file() for name in (*names, *last))
     changed = [k for k in record if stored and stored.get(k) != record[k]]
-    reason = f": it holds samples of another {changed[0]}" if changed else ""
+    what = changed[0].replace("_", " ") if changed else ""
+    reason = what and f": it holds samples of another {what}"
     require(
         stored == record and (keep_complete or not complete),
         f"--out {out} is not empty{reason}; choose another folder, or --force to "

@@ -8,7 +8,9 @@ import pytest
 
 from jaxdiff.runs import shards
 from jaxdiff.runs.evaluate import folders
+from jaxdiff.runs.experiment import open_run
 from jaxdiff.runs.sample import run as sample
+from jaxdiff.runs.sweep import work
 from tests.runs.conftest import IMAGES, tiny_config, untrained
 
 
@@ -149,6 +151,29 @@ def test_a_run_trained_anew_does_not_resume_it(run, tmp_path):
     del older["checkpoint"]
     record.write_text(json.dumps(older))
     draw(other, tmp_path / "out")
+
+
+def test_a_guide_trained_anew_does_not_resume_it(run, tmp_path):
+    """It does where the guide was only opened again."""
+    weak = untrained(run.config, tmp_path / "weak")
+    fields = {"weak": str(tmp_path / "weak"), "weak_scale": 2.0}
+
+    def guided():
+        return open_run(run.path).with_sampler(**fields)
+
+    draw(guided(), tmp_path / "out")
+    record = json.loads((tmp_path / "out" / "sampling.json").read_text())
+    assert record["weak_run"] == weak.made()
+    shards.list_files(tmp_path / "out")[-1].unlink()
+    draw(guided(), tmp_path / "out")
+    shutil.rmtree(tmp_path / "weak")
+    config = run.config.copy_and_resolve_references()
+    config.seed += 1
+    untrained(config, tmp_path / "weak")
+    shards.list_files(tmp_path / "out")[-1].unlink()
+    with pytest.raises(ValueError, match="samples of another weak run"):
+        draw(guided(), tmp_path / "out")
+    assert work.is_stale(record, run.path)
 
 
 def test_force_deletes_no_file_of_another_name(run, tmp_path):

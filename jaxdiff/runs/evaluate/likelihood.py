@@ -87,7 +87,7 @@ def prepare(
         2 <= num <= size, f"--num_bpd must be from 2 to the data's {size}, got {num}"
     )
     record = {
-        **run.made(),
+        **run.made(named=()),
         "ema": config.sampler.ema,
         "data": upgrades.identity(config, "data"),
         "estimates": [name for name in ESTIMATES if name in estimates],

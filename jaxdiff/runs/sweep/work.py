@@ -134,7 +134,7 @@ def evaluated(out: Path, workdir: Path) -> dict[str, float]:
     if not (path.is_file() and files.holds_run(workdir)):
         return {}
     stored, figures = read_json(path, CURE), {}
-    if _is_stale(stored, workdir):
+    if is_stale(stored, workdir):
         return {}
     try:
         for row in stored["rows"]:
@@ -149,19 +149,24 @@ def evaluated(out: Path, workdir: Path) -> dict[str, float]:
 def _drop_stale(out: Path, workdir: Path) -> None:
     """Delete what was made of another run that was in this workdir before."""
     result = out / evaluation.RESULT
-    if result.is_file() and _is_stale(read_json(result, CURE), workdir):
+    if result.is_file() and is_stale(read_json(result, CURE), workdir):
         result.unlink()
     for path in out.glob("*/*.json"):
         cure = f"delete {path.parent}, and give the same command again"
-        if _is_stale(read_json(path, cure), workdir):
+        if is_stale(read_json(path, cure), workdir):
             note(f"{path.parent} is of another training of {workdir}: made anew")
             shutil.rmtree(path.parent)
 
 
-def _is_stale(record: dict[str, Any], workdir: Path) -> bool:
-    """Whether a record of an evaluation or of samples is of another training."""
+def is_stale(record: dict[str, Any], workdir: Path) -> bool:
+    """Whether a record of an evaluation or of samples is of another training, of this
+    run or of one that its sampler names.
+    """
     inner = record.get("bpd")  # of an evaluation without samples
     record = inner if isinstance(inner, dict) and "step" not in record else record
     made_of, step = record.get("checkpoint"), record.get("step", -1)
     now = made_of and fingerprint(workdir / files.CHECKPOINTS, step)
-    return bool(now) and now != made_of
+    if now and now != made_of:
+        return True
+    others = [v for name, v in record.items() if name.endswith("_run")]
+    return any(is_stale(other, Path(other["workdir"])) for other in others)
