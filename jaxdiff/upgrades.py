@@ -47,11 +47,15 @@ def upgrade(stored: Mapping[str, Any]) -> ConfigDict:
         renamed = RENAMED.get(f"{field}={value}")
         fields[field] = renamed.partition("=")[2] if renamed else value
     for field, value in fields.items():
+        like = type(known[field])
+        fits = like is bool or not isinstance(value, bool)  # True is an int to Python
         try:
             config.update_from_flattened_dict({field: value})
         except TypeError:
-            like = type(known[field]).__name__
-            raise ValueError(f"{field} must be of type {like}, got {value!r}") from None
+            fits = False
+        if not fits:
+            text = f"{field} must be of type {like.__name__}, got {value!r}"
+            raise ValueError(text)
     return config
 
 

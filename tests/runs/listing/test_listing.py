@@ -65,14 +65,15 @@ def test_what_cannot_be_read_is_listed_with_the_reason(folder):
     assert by_name["e"]["state"] == "not started"
 
 
-def test_what_is_no_figure_or_of_another_type(folder, tmp_path):
+@pytest.mark.parametrize("value", ["two", True])
+def test_what_is_no_figure_or_of_another_type(folder, tmp_path, value):
     config = json.loads((folder / "a/config.json").read_text())
-    config["train"]["num_steps"] = "two"
+    config["train"]["num_steps"] = value
     (tmp_path / "config.json").write_text(json.dumps(config))
     line = {"step": 8, "loss": 1.0, "loss_of_new_epoch": 0.5}
     (tmp_path / "metrics.jsonl").write_text(json.dumps(line) + "\n")
     state = listing.read(tmp_path)
-    text = f"{tmp_path}/config.json: train.num_steps must be of type int, got 'two'"
+    text = f"{tmp_path}/config.json: train.num_steps must be of type int, got {value!r}"
     assert state.problem == text
     assert listing.figures_of(state.last) == {"loss": 1.0}
 
