@@ -25,6 +25,7 @@ def make_denoise(
     schedule: Schedule,
     prediction: Prediction,
     learned_variance: bool = False,
+    scalar_times: bool = False,
 ) -> Denoise:
     """Turn a network into a denoiser: its output becomes an estimate of x0.
 
@@ -35,15 +36,18 @@ def make_denoise(
              prediction: what the network predicts, the row (a, b).
              learned_variance: the last axis of `out` is twice that of x_t, and its
              second half is v, with var_frac = (v + 1) / 2.
+             scalar_times: the network is given Coeffs of f[] where t is f[].
     Returns: Denoise. It gives x0 and, with learned_variance, var_frac.
     Source:  Nichol & Dhariwal 2021, arXiv:2102.09672, eq. 15, for the variance.
     """
     split = _split if learned_variance else _whole
-    return Partial(_denoise, Partial(split), network, schedule, prediction)
+    at = Partial(_times if scalar_times else _time_each)
+    return Partial(_denoise, Partial(split), at, network, schedule, prediction)
 
 
 def _denoise(
     split: Partial,
+    at: Partial,
     network: Network,
     schedule: Schedule,
     prediction: Prediction,
@@ -51,9 +55,17 @@ def _denoise(
     t: Times,
     cond: PyTree,
 ) -> Denoised:
-    c = coeffs(schedule, jnp.broadcast_to(t, x_t.shape[:1]))
+    c = coeffs(schedule, at(t, x_t))
     out, var_frac = split(network(x_t, c, cond))
     return Denoised(to_x0(prediction(c), c, x_t, out), var_frac)
+
+
+def _times(t: Times, x_t: Array) -> Array:
+    return jnp.asarray(t, x_t.dtype)
+
+
+def _time_each(t: Times, x_t: Array) -> Array:
+    return jnp.broadcast_to(t, x_t.shape[:1])
 
 
 def _whole(out: Array) -> tuple[Array, None]:

@@ -153,6 +153,8 @@ def _regressed(
     r = sigma**2 / (alpha**2 + sigma**2)
     hedge = (ridge + jnp.finfo(x_t.dtype).eps) * jnp.broadcast_to(r, cov.shape)
     among = jnp.where(m[:, :, None] * m[:, None, :] > 0, cov, 0.0)
+    # at t = 0 nothing is uncertain, and nothing is moved
+    hedge = jnp.where(hedge > 0, hedge, 1.0)
     among = among + eye[None] * jnp.where(m[:, :, None] > 0, hedge, 1.0)
     gap = m * (_like(x_t, values) - x0)
     shift = cov @ (m[..., None] * jnp.linalg.solve(among, gap[..., None]))

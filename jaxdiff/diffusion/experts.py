@@ -65,9 +65,10 @@ def show(
     Returns: out, f32[b, ...].
     """
     which = jnp.searchsorted(edges, c.t)
+    each = jax.tree.map(lambda a: jnp.broadcast_to(a, x_t.shape[:1]), c)
 
     def expert(k: int | Array) -> Array:
-        return network(jax.tree.map(lambda leaf: leaf[k], params), x_t, c, cond)
+        return network(jax.tree.map(lambda leaf: leaf[k], params), x_t, each, cond)
 
     if which.ndim == 0:
         return expert(which)

@@ -19,6 +19,7 @@ from jax.tree_util import Partial
 
 from jaxdiff.arrays import Array, Float, Int, PyTree, expand, require
 from jaxdiff.diffusion import conditions
+from jaxdiff.diffusion.denoisers import noise_of
 from jaxdiff.diffusion.rules import linear
 from jaxdiff.diffusion.types import Denoise, Denoised, Rule, Scale, Schedule, Times
 
@@ -156,10 +157,9 @@ def cfg(
 def _doubled(
     denoise: Denoise, null: PyTree, x_t: Float[Array, "b ..."], t: Times, cond: PyTree
 ) -> tuple[Denoised, Denoised]:
-    times = jnp.broadcast_to(t, x_t.shape[:1])
     both = denoise(
         jnp.concatenate([x_t, x_t]),
-        jnp.concatenate([times, times]),
+        jnp.concatenate([t, t]) if jnp.ndim(t) else t,
         conditions.double(null, cond),
     )
     given = jax.tree.map(lambda a: jnp.split(a, 2)[0], both)
@@ -177,11 +177,17 @@ def _guided(
     cond: PyTree,
 ) -> Denoised:
     main, guide = pair(x_t, t, cond)
-    if schedule is not None:
-        ratio = schedule.sigma(t) / jnp.maximum(schedule.alpha(t), 1e-12)
-        inside = (ratio >= interval[0]) & (ratio <= interval[1])
-        scale = jnp.where(inside, scale, 1.0)
-    return rule(schedule, scale, x_t, t, main, guide)
+    if schedule is None:
+        return rule(schedule, scale, x_t, t, main, guide)
+    alpha, sigma = schedule.alpha(t), schedule.sigma(t)
+    ratio = sigma / jnp.maximum(alpha, 1e-12)
+    inside = (ratio >= interval[0]) & (ratio <= interval[1])
+    guided = rule(schedule, jnp.where(inside, scale, 1.0), x_t, t, main, guide)
+    if guided.eps is None:
+        return guided
+    # of CFG++, whose noise is the guide's at any scale
+    eps = noise_of(main, x_t, alpha, sigma)
+    return guided._replace(eps=jnp.where(expand(inside, x_t), guided.eps, eps))
 
 
 def autoguidance(
@@ -215,4 +221,4 @@ def _per_example(scale: Scale, x_t: Float[Array, "b ..."]) -> Scale | Array:
     """A scale that multiplies x_t. Numbers are returned as they are, so that their type
     stays weak.
     """
-    return expand(scale, x_t) if isinstance(scale, Array) and scale.ndim else scale
+    return expand(jnp.asarray(scale), x_t) if jnp.ndim(scale) else scale

@@ -4,7 +4,8 @@
      over the steps t -> s of the times 1 = t_0 > ... > t_n = 0. The step to 0 is the
      decoder, -log P(x0), a probability of levels or a density. p(x_s | x_t) is the
      posterior at x0_hat, with the learned variance or with one between the small and
-     the large (posterior.py, eq. 4).
+     the large (posterior.py, eq. 4). The decoder's is at least (sigma(0) / alpha(0))^2:
+     where training keeps noise at t = 0, x0 is known no better, however short the step.
 (2)  -log p(x0) <= prior + 1/2 integral of e^lam |x0 - x0_hat|^2 d lam + decoder
      This is the limit of (1) for many steps; lam is the log-SNR. The decoder is that of
      the cleanest time, N(x_t / alpha, (sigma / alpha)^2).
@@ -129,11 +130,18 @@ def step_bpd(
     t_, s_ = expand(t, x0), expand(s, x0)
     then = None if before is None else expand(before, x0)
     log_var = log_variance(schedule, t_, s_, denoised.var_frac, then)
+    log_var = jnp.where(s_ <= 0, jnp.maximum(log_var, _least(schedule, t_)), log_var)
     true_log_var = log_variance(schedule, t_, s_, jnp.zeros_like(t_))
     kl = kl_normal(mean, true_log_var, guess, log_var)
     nll = -decoder(x0, guess, 0.5 * log_var)
     nats = jnp.where(s <= 0, mean_of_each(nll), mean_of_each(kl))
     return nats / jnp.log(2.0)
+
+
+def _least(schedule: Schedule, like: Array) -> Array:
+    """log (sigma(0) / alpha(0))^2, the least variance of the decoder. Finite."""
+    zero, tiny = jnp.zeros((), like.dtype), jnp.finfo(like.dtype).tiny
+    return 2 * jnp.log(jnp.maximum(schedule.sigma(zero), tiny) / schedule.alpha(zero))
 
 
 def step_weight(

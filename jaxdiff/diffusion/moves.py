@@ -94,9 +94,16 @@ def noise_at(x: Array, x0: Array, here: Level) -> Array:
     return (x - here[0] * x0) / here[1]
 
 
+def root(square: Array) -> Array:
+    """The square root, with the derivative 0 at 0, where the true one is infinite: with
+    it, a factor of 0 gives NaN."""
+    positive = square > 0
+    return jnp.where(positive, jnp.sqrt(jnp.where(positive, square, 1.0)), 0.0)
+
+
 def sigma_down(there: Level, share: Scalar) -> Level:
     """The level that equation 3 moves to before it adds sigma_s share z."""
-    return there[0], there[1] * jnp.sqrt((1 - share) * (1 + share))
+    return there[0], there[1] * root((1 - share) * (1 + share))
 
 
 def ancestral_share(eta: Scalar | float, here: Level, there: Level) -> Scalar:
@@ -104,8 +111,8 @@ def ancestral_share(eta: Scalar | float, here: Level, there: Level) -> Scalar:
 
     Upwards (inversion.py), where snr_t > snr_s, the share is 0.
     """
-    root = jnp.minimum(here[0] * there[1] / (there[0] * here[1]), 1.0)
-    return eta * jnp.sqrt((1 - root) * (1 + root))
+    ratio = jnp.minimum(here[0] * there[1] / (there[0] * here[1]), 1.0)
+    return eta * root((1 - ratio) * (1 + ratio))
 
 
 class Churn(NamedTuple):

@@ -88,7 +88,8 @@ def _rescaled(
     def spread(x: Array) -> Array:
         return jnp.std(x, axis=axes, keepdims=True)
 
-    ratio = spread(main.x0) / jnp.maximum(spread(guided.x0), 1e-12)
+    whole = spread(guided.x0)
+    ratio = jnp.where(whole > 0, spread(main.x0) / jnp.maximum(whole, 1e-12), 1.0)
     return guided._replace(x0=guided.x0 * (phi * ratio + (1 - phi)), eps=None)
 
 
@@ -159,7 +160,8 @@ def _plus_plus(
 def zero_star(zero: float | Float[Array, ""] = 0.0) -> Rule:
     """CFG-Zero*, equation 5: n's velocity is multiplied by <m, n> / <n, n>, per image.
 
-    Args:   zero: for t > 1 - zero the velocity is 0 and nothing moves.
+    Args:   zero: for t > 1 - zero the velocity is 0, and x_t stays as it is on
+            `linear_mix` and `edm`; on other schedules a step scales it a little.
     Errors: ValueError if zero is outside [0, 1).
     Source: Fan et al. 2025, arXiv:2503.18886, for flows; here for every schedule.
     """
@@ -180,7 +182,8 @@ def _zero_star(
     alpha, sigma, d_alpha, d_sigma = (
         expand(v, x_t) for v in (c.alpha, c.sigma, c.d_alpha, c.d_sigma)
     )
-    drift = d_sigma / sigma  # v = of_x0 x0 + drift x_t
+    # v = of_x0 x0 + drift x_t; at sigma = 0, x0 is x_t / alpha whatever v is
+    drift = d_sigma / jnp.where(sigma > 0, sigma, 1.0)
     of_x0 = d_alpha - drift * alpha
     axes = tuple(range(1, x_t.ndim))
     v_main, v_guide = (of_x0 * den.x0 + drift * x_t for den in (main, guide))
@@ -189,4 +192,5 @@ def _zero_star(
     match = match / jnp.maximum(size, jnp.finfo(x_t.dtype).tiny)
     v = match * v_guide + _beside(scale, x_t) * (v_main - match * v_guide)
     v = jnp.where(expand(c.t, x_t) > 1 - zero, 0.0, v)
-    return main._replace(x0=(v - drift * x_t) / of_x0, eps=None)
+    x0 = jnp.where(sigma > 0, (v - drift * x_t) / of_x0, x_t / alpha)
+    return main._replace(x0=x0, eps=None)

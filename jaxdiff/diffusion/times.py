@@ -110,7 +110,8 @@ def lognormal_sigma(
     """log(sigma / alpha) ~ N(mean, std^2), the noise levels of EDM.
 
     A sampled level above the schedule's highest gives a t above 1. EDM's schedule,
-    sigma_max t^rho, is defined there too.
+    sigma_max t^rho, is defined there too. One below the lowest gives a t below 0, where
+    no sampler goes: on `angle`, whose lowest is .33, half of the default levels.
 
     Args:    schedule: its t_of turns the level into a time.
              mean, std: of log(sigma / alpha), no unit.
@@ -133,7 +134,7 @@ def log_uniform_sigma(
 ) -> TimeSampler:
     """log(sigma / alpha) ~ U(log low, log high), the noise levels of the VE SDE.
 
-    A level above the schedule's highest gives a t above 1, as for `lognormal_sigma`.
+    A level beyond the schedule's ends gives a t beyond [0, 1], as in `lognormal_sigma`.
 
     Args:    schedule: its t_of turns the level into a time.
              low, high: of sigma / alpha, no unit.
@@ -141,7 +142,7 @@ def log_uniform_sigma(
     Errors:  ValueError unless 0 < low < high.
     Source:  Song et al. 2021, arXiv:2011.13456, eq. 31.
     """
-    require(0 < low < high, f"need 0 < low < high, got {low=}, {high=}")
+    require((0 < low) & (low < high), f"need 0 < low < high, got {low=}, {high=}")
     return Partial(_log_uniform_sigma, schedule.t_of, low, high)
 
 

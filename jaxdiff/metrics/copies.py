@@ -1,9 +1,10 @@
 """Whether samples are copies of training examples, by their nearest ones.
 
 (1)  d(x) = the distance from x to the nearest training example
-(2)  c = the r-th smallest d of m held-out examples,   r = floor(SHARE (m + 1)), >= 1
-(3)  k of n samples have d < c. Of n more held-out examples k ~ BetaBinomial(n, r, m + 1
-     - r), whatever their distribution, if no two d are equal: P(d < c) is that of an
+(2)  c = the r-th smallest d of m held-out examples,   r = floor(SHARE (m + 1)), >= 1.
+     Where several have d = c, as duplicates of training examples do, r counts them all
+(3)  k of n samples have d <= c. Of n more held-out examples k ~ BetaBinomial(n, r, m +
+     1 - r), whatever their distribution, if no two d are equal: P(d <= c) is that of an
      order statistic, Beta(r, m + 1 - r). p is the probability of k or more
 (4)  samples are copies if p < ALPHA and k / n > TIMES r / (m + 1)
 
@@ -46,11 +47,11 @@ def compare(samples: np.ndarray, baseline: np.ndarray) -> Copies:
     """
     n, m = len(samples), len(baseline)
     require(n > 0 and m > 0, f"need distances of both sets, got {n} and {m}")
-    r = max(1, int(SHARE * (m + 1)))
-    threshold = np.sort(baseline)[r - 1]
-    k, expected = int((samples < threshold).sum()), r / (m + 1)
+    threshold = np.sort(baseline)[max(1, int(SHARE * (m + 1))) - 1]
+    r, k = (int((d <= threshold).sum()) for d in (baseline, samples))
+    expected = r / (m + 1)
     chances = scipy.stats.betabinom.pmf(np.arange(k, n + 1), n, r, m + 1 - r)
-    p = float(chances.sum())
+    p = min(float(chances.sum()), 1.0)
     nearer = scipy.stats.rankdata(np.concatenate([samples, baseline]))[n:].sum()
     auc = (nearer - m * (m + 1) / 2) / (n * m)
     share = k / n

@@ -113,7 +113,8 @@ def as_rows(counts: Counts, target: str) -> list[dict[str, Any]]:
     classes, sizes, within = counts.classes, counts.sizes, counts.within
 
     def line(question, measure, hits, totals):
-        shares = dict(zip(classes, map(float, hits / totals), strict=True))
+        rows = zip(classes, hits, totals, strict=True)
+        shares = {name: hit / n if n else None for name, hit, n in rows}
         overall = float(hits.sum() / totals.sum())
         return {"question": question, "measure": measure, **shares, "all": overall}
 

@@ -59,7 +59,6 @@ def density_coverage(
 def _holding(centres, points, k):
     """How many balls hold each point, i64[points]; which hold any, bool[centres]."""
     from sklearn.metrics import pairwise_distances_chunked  # slow to import
-    from sklearn.neighbors import NearestNeighbors
 
     centres, points = (np.asarray(a, np.float64) for a in (centres, points))
     check_pair(centres, points)
@@ -67,8 +66,13 @@ def _holding(centres, points, k):
         1 <= k < len(centres),
         f"k={k} nearest others need at least {k + 1} rows, got {len(centres)}",
     )
-    near = NearestNeighbors(n_neighbors=k).fit(centres).kneighbors()[0]
-    radius = near[:, -1]
+    centres, points = centres - centres.mean(axis=0), points - centres.mean(axis=0)
+    # distances are roots of differences of squares, which rounding decides near 0
+    longest = max(np.linalg.norm(a, axis=1).max() for a in (centres, points))
+    slack = 4 * np.sqrt(np.finfo(float).eps) * longest
+    among = pairwise_distances_chunked(centres)
+    near = [np.partition(part, k, axis=1)[:, k] for part in among]  # 0 is the centre
+    radius = np.concatenate(near) + slack
     balls, held = [], np.zeros(len(centres), bool)
     for part in pairwise_distances_chunked(points, centres):
         inside = part <= radius

@@ -2,8 +2,9 @@
 
 (1)  W1(a, b) = integral of |F_a - F_b|, how far the mass of a must move to become b
 (2)  sliced = mean over directions v, uniform on the sphere, of W1(x.v, y.v)
-(3)  of a numeric column: W1 divided by the real column's standard deviation; of text:
-     the share of rows that would have to change (total variation)
+(3)  of a numeric column: W1 divided by the real column's standard deviation; of text,
+     and where the real column is constant: the share of rows that would have to change
+     (total variation)
 Source: Bonneel et al. 2015, "Sliced and Radon Wasserstein barycenters".
 """
 
@@ -43,21 +44,30 @@ def columns(real: Columns, generated: Columns) -> dict[str, float]:
 def correlation_gap(real: Columns, generated: Columns) -> float:
     """The mean |difference| between the correlations of all pairs of numeric columns.
 
+    A constant column has the correlation 0 with every other.
     Errors: ValueError for fewer than two numeric columns.
     """
     names = [name for name, v in real.items() if np.asarray(v).dtype.kind in "fiu"]
     require(len(names) >= 2, f"correlations need two columns of numbers, got {names}")
     of_real, of_generated = (
-        np.corrcoef([np.asarray(table[name], np.float64) for name in names])
+        _correlations(np.array([table[name] for name in names], np.float64))
         for table in (real, generated)
     )
     pairs = np.triu_indices(len(names), 1)
     return float(np.abs(of_real - of_generated)[pairs].mean())
 
 
+def _correlations(rows):
+    apart = rows - rows.mean(axis=1, keepdims=True)
+    apart[rows.min(axis=1) == rows.max(axis=1)] = 0  # rounding aside
+    lengths = np.linalg.norm(apart, axis=1, keepdims=True)
+    units = apart / np.where(lengths > 0, lengths, 1)
+    return units @ units.T
+
+
 def _column(real, generated):
     real, generated = np.asarray(real), np.asarray(generated)
-    if real.dtype.kind in "fiu":
+    if real.dtype.kind in "fiu" and real.std() > 0:
         return float(scipy.stats.wasserstein_distance(real, generated) / real.std())
     values = np.union1d(real, generated)
     shares = [(a[:, None] == values).mean(axis=0) for a in (real, generated)]

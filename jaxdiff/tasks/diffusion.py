@@ -111,6 +111,7 @@ def make(
             schedule=objective.schedule,
             prediction=objective.prediction,
             learned_variance=objective.learned_variance,
+            scalar_times=num_experts > 1,
         )
 
     def embed(params, t, cond):

@@ -25,8 +25,12 @@ def constant(peak: float, num_steps: int, warmup: int = 0) -> LrSchedule:
 def cosine(
     peak: float, num_steps: int, warmup: int = 0, end: float = 0.0
 ) -> LrSchedule:
-    """Half a cosine from peak to `end` at the last step."""
+    """Half a cosine from peak to `end` at the last step.
+
+    Errors: ValueError if end < 0.
+    """
     _check(peak, warmup)
+    require(end >= 0, f"the rate at the end must be at least 0, got {end=}")
     left = max(num_steps - warmup, 1)
     fall = optax.cosine_decay_schedule(peak, left, alpha=end / peak)
     return _warmed(fall, peak, warmup)
@@ -35,7 +39,11 @@ def cosine(
 def linear(
     peak: float, num_steps: int, warmup: int = 0, end: float = 0.0
 ) -> LrSchedule:
-    """A straight line from peak to `end` at the last step."""
+    """A straight line from peak to `end` at the last step.
+
+    Errors: ValueError if end < 0.
+    """
+    require(end >= 0, f"the rate at the end must be at least 0, got {end=}")
     left = max(num_steps - warmup, 1)
     return _warmed(optax.linear_schedule(peak, end, left), peak, warmup)
 

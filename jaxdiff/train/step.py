@@ -4,7 +4,9 @@
 (2)  params <- params + tx(grads);   ema <- beta(n) ema + (1 - beta(n)) params
 
 Example i of the global batch draws from fold_in(fold_in(seed, step), i) on whichever
-device it is, so splitting the batch over devices or micro-batches changes no draw.
+device it is, so splitting the batch over devices or micro-batches changes no draw. A
+network's dropout is the exception: flax draws one mask for all examples of a part, from
+the key of the first.
 """
 
 from collections.abc import Callable

@@ -197,6 +197,17 @@ def test_no_signal_means_no_shift():
         chex.assert_trees_all_close(x0, np.tile([1.5, *MEAN[1:]], (2, 1)), rtol=1e-6)
 
 
+@pytest.mark.parametrize("name", ["linear_mix", "edm", "linear_beta", "cosine"])
+def test_without_noise_regression_moves_nothing(name):
+    """At t = 0, x0 is x_t, but for what is given."""
+    schedule = getattr(schedules, name)()
+    x = jnp.array([[0.3, -0.4, 0.1], [1.0, 2.0, 3.0]])
+    mask = jnp.array([[1.0, 0, 0]])
+    args = Partial(lambda x, t, cond: Denoised(x)), schedule, x + 1, mask
+    x0 = editing.regress()(*args)(x, jnp.zeros(()), None).x0
+    chex.assert_trees_all_close(x0, x + mask, rtol=1e-6)
+
+
 def test_each_repeat_renoises_by_the_forward_transition():
     """A solver that only scales: x_s = 2 x; three repeats, each z by its own key."""
 

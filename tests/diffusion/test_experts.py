@@ -5,10 +5,13 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from jax.tree_util import Partial
 
 from jaxdiff.choices import members
-from jaxdiff.diffusion import experts, schedules, times
+from jaxdiff.diffusion import experts, guidance, predictions, sampling, schedules, times
+from jaxdiff.diffusion.denoisers import make_denoise
 from jaxdiff.diffusion.levels import coeffs
+from jaxdiff.diffusion.solvers import ddim
 
 SCHEDULE = schedules.cosine()
 
@@ -48,6 +51,25 @@ def test_the_network_of_its_time_answers_for_each_example():
         c = coeffs(SCHEDULE, one)
         same = experts.show(times_a_number, edges, factors, x, c, 0.0)
         chex.assert_trees_all_equal(same[i], out[i])
+
+
+def test_a_sampler_runs_one_network_a_step():
+    """Also with guidance, whose batch is doubled."""
+    edges, ran = experts.make_edges(times.uniform(SCHEDULE), 4), []
+
+    def network(k, x_t, c, cond):
+        chex.assert_shape(c.t, x_t.shape[:1])
+        jax.debug.callback(lambda k: ran.append(int(k)), k)
+        return x_t
+
+    shown = Partial(experts.show, Partial(network), edges, jnp.arange(4))
+    how = {"schedule": SCHEDULE, "prediction": predictions.x0(), "scalar_times": True}
+    denoise = guidance.cfg(make_denoise(shown, **how), 9, 2.0)
+    ts, keys = jnp.linspace(1, 0, 9), jax.random.split(jax.random.key(0), 2)
+    labels = jnp.array([0, 1])
+    sampling.sample(keys, denoise, ddim.make(SCHEDULE), ts, jnp.ones((2, 3)), labels)
+    jax.effects_barrier()
+    assert sorted(ran) == [0, 0, 1, 1, 2, 2, 3, 3]
 
 
 def test_an_example_trains_the_network_of_its_time_alone():

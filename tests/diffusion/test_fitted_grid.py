@@ -8,7 +8,7 @@ import pytest
 from jax.tree_util import Partial
 
 from jaxdiff import rng
-from jaxdiff.diffusion import fitted_grid, grids, noises, schedules
+from jaxdiff.diffusion import fitted_grid, grids, noises, schedules, solvers
 from jaxdiff.diffusion.solvers import ddim
 from jaxdiff.diffusion.types import Denoised
 
@@ -58,8 +58,25 @@ def test_the_fitted_grid_is_the_best_on_new_noises(curve, steps):
     assert 1 < len(calls) <= fitted_grid.MAX_ITERATIONS
 
 
-def test_the_slope_is_that_of_the_loss():
+@pytest.mark.parametrize("name", ["dpmpp_2m", "dpmpp_3m"])
+def test_grids_of_multistep_solvers_are_fitted_too(name):
     system = system_of("cosine")
+    solver = getattr(solvers, name).make(system.schedule)
+    system = system._replace(solver=solver)
+    known = paths_of(system, jnp.arange(32))
+    start = fitted_grid.known_grids(system.schedule, 4)["uniform"]
+    before = fitted_grid.error(system, start, known)
+    fitted = fitted_grid.fit(system, start, known)
+    assert fitted_grid.error(system, fitted, known) < 0.6 * before
+
+
+@pytest.mark.parametrize(
+    "solver", ["heun", "dpmpp_2m", "dpmpp_3m", "dpmpp_2m_sde", "dpmpp_3m_sde", "ddpm"]
+)
+def test_the_slope_is_that_of_the_loss(solver):
+    system = system_of("cosine")
+    made = getattr(solvers, solver).make(system.schedule)
+    system = system._replace(solver=made)
     known, z = paths_of(system, jnp.arange(8)), jnp.array([-4.0, 0.3, -0.2, 0.1])
     _, slope = fitted_grid._loss_and_slope(z, system, known)
     for i, partial in enumerate(np.asarray(slope)):

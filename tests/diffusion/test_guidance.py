@@ -31,7 +31,7 @@ T = jnp.array(0.5)
 
 def toy(x_t, t, cond):
     """x0 = x_t label + t, eps and var_frac other multiples of it."""
-    x0 = x_t * cond[:, None] + t[:, None]
+    x0 = x_t * cond[:, None] + jnp.broadcast_to(t, x_t.shape[:1])[:, None]
     return Denoised(x0, var_frac=0.1 * x0, eps=-2 * x0)
 
 
@@ -60,9 +60,11 @@ def test_guidance_is_one_doubled_batch():
         return toy(x_t, t, cond)
 
     cfg(Partial(denoise), NULL, 3.0)(X_T, T, LABELS)
-    ((x_t, t, cond),) = calls
+    cfg(Partial(denoise), NULL, 3.0)(X_T, jnp.array([0.1, 0.2, 0.3]), LABELS)
+    (x_t, t, cond), (_, times, _) = calls
     chex.assert_trees_all_equal(x_t, np.concatenate([X_T, X_T]))
-    chex.assert_trees_all_equal(t, np.full(6, 0.5))
+    assert t.shape == () and float(t) == 0.5
+    chex.assert_trees_all_close(times, np.array([0.1, 0.2, 0.3] * 2, np.float32))
     chex.assert_trees_all_equal(cond, np.asarray([1, 2, 3, NULL, NULL, NULL]))
 
 

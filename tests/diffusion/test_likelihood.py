@@ -215,6 +215,22 @@ def test_more_steps_bring_the_discrete_bound_to_the_continuous(x64):
     assert abs(means[1]) < 4 * errors[1]
 
 
+@pytest.mark.parametrize("name", ["angle", "linear_log_snr"])
+def test_many_short_steps_do_no_harm_where_training_keeps_noise_at_zero(name, x64):
+    """Closed form, given the times: x0 given x_t has the variance v / (1 + v snr)."""
+    schedule = getattr(schedules, name)()
+    x0, keys = of_normal()
+    given = keys, Partial(normal, schedule), schedule
+    ts, zero = jnp.linspace(1, 0, 401), jnp.zeros(())
+    bound = discrete(*given, ts, x0, decoder=likelihood.density())
+    snr = np.asarray((schedule.alpha(ts[:-1]) / schedule.sigma(ts[:-1])) ** 2)
+    var = STD**2 / (1 + STD**2 * snr[:, None])
+    steps = (np.diff(snr)[:, None] * var[:-1]).sum(axis=0)
+    least = float((schedule.sigma(zero) / schedule.alpha(zero)) ** 2)
+    decoder = np.log(2 * np.pi * least) + var[-1] / least
+    agrees(bound.total - bound.prior, 0.5 * (steps + decoder).mean() / BITS)
+
+
 def test_levels_are_the_published_likelihood_in_any_units(assert_listed, x64):
     def log_p(level, mean, log_std, low, high):
         unit = (high - low) / 2

@@ -106,6 +106,32 @@ def test_outside_its_interval_there_is_no_guidance():
         chex.assert_trees_all_close(x0, N + scale * (C - N), rtol=1e-5, atol=1e-6)
 
 
+def test_outside_its_interval_cfg_plus_plus_keeps_the_main_noise_too():
+    def doubled(x, t, cond):
+        return Denoised(jnp.concatenate([C, N]))
+
+    def noise(interval):
+        how = {"schedule": SCHEDULE, "rule": rules.plus_plus(), "interval": interval}
+        return cfg(Partial(doubled), 9, 1.0, **how)(X, T, jnp.array([0, 1])).eps
+
+    # of the linear mix eps = (x - (1 - t) x0) / t
+    for interval, x0 in (((0.5, 2.0), N), ((2.0, 9.0), C)):
+        chex.assert_trees_all_close(noise(interval), (X - 0.4 * x0) / 0.6, rtol=1e-5)
+
+
+def test_rescaled_keeps_what_has_no_spread():
+    flat = Denoised(jnp.full((2, 1), 0.8))
+    got = rules.rescaled()(SCHEDULE, 1.0, jnp.ones((2, 1)), T, flat, flat)
+    chex.assert_trees_all_close(got.x0, flat.x0)
+
+
+@pytest.mark.parametrize("name", ["linear_mix", "edm", "linear_beta"])
+def test_zero_star_is_x_t_at_the_data(name):
+    schedule = getattr(schedules, name)()
+    x0 = guided(rules.zero_star(), 3.0, jnp.zeros(()), schedule).x0
+    chex.assert_trees_all_close(x0, X / schedule.alpha(jnp.zeros(())), rtol=1e-5)
+
+
 def test_autoguidance_leads_away_from_the_weaker():
     def model(x0, x, t, cond):
         return Denoised(x0 * cond[:, None, None])

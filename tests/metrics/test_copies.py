@@ -8,12 +8,12 @@ from jaxdiff.metrics import copies
 
 def test_the_counts_by_hand():
     baseline = np.arange(1.0, 40.0)  # 39: the second smallest is at 5 % of 40
-    samples = np.array([0.5, 1.5, 2.0, 3.0])
+    samples = np.array([0.5, 1.5, 2.5, 3.0])
     result = copies.compare(samples, baseline)
     assert result.threshold == 2.0 and result.expected == 2 / 40
     assert result.share == 0.5 and result.error == 0.25
-    # of 4 x 39 pairs, nearer: 39, 38, 37 and half of one tie, 36 and half of one
-    assert result.auc == pytest.approx((39 + 38 + 37.5 + 36.5) / 156)
+    # of 4 x 39 pairs, nearer: 39, 38, 37, and 36 and half of one tie
+    assert result.auc == pytest.approx((39 + 38 + 37 + 36.5) / 156)
     # two of four below the second of 39: the places of all 43 are equally likely
     assert result.p == pytest.approx(_by_counting(2, 4, 39, 2))
     assert not result.copies
@@ -27,6 +27,16 @@ def _by_counting(k, n, m, r):
         return comb(r - 1 + j, j) * comb(m - r + n - j, n - j) / comb(n + m, n)
 
     return sum(exactly(j) for j in range(k, n + 1))
+
+
+def test_copies_are_seen_beside_held_out_duplicates():
+    """Six of 100 held-out examples are training examples: r is 6, not 5."""
+    baseline = np.concatenate([np.zeros(6), np.ones(94)])
+    result = copies.compare(np.zeros(500), baseline)
+    assert result.expected == 6 / 101 and result.share == 1 and result.copies
+    alike = copies.compare(np.repeat(baseline, 5), baseline)
+    assert not alike.copies and alike.share == 0.06
+    assert copies.compare(np.ones(500), baseline).p <= 1
 
 
 def test_exact_copies_are_copies_and_more_of_the_same_are_not():

@@ -95,3 +95,5 @@ def test_shares_by_hand():
     assert (y["a"], y["b"], y["all"]) == (0.5, 1.0, 14 / 16)
     assert (every["a"], every["b"], every["all"]) == (6 / 8, 18 / 24, 24 / 32)
     assert every["question"] == "all given kind"
+    none = inference.Counts(["a", "b"], np.array([[3, 0], [0, 0]]), {"x": np.ones(2)})
+    assert inference.as_rows(none, "kind")[0]["b"] is None

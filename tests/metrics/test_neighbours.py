@@ -58,6 +58,18 @@ def test_what_is_missing_lowers_recall_and_what_is_wrong_precision():
     assert wide.precision < 0.2
 
 
+@pytest.mark.parametrize("d", [2, 64, 512])
+def test_rounding_decides_nothing_at_the_surface(d):
+    """A set beside itself: each ball holds its centre and k others."""
+    rng, k = np.random.default_rng(d), 5
+    x = rng.normal(size=(60, d))
+    assert precision_recall(x, x.copy(), k) == (1, 1)
+    assert density_coverage(x, x.copy(), k) == (pytest.approx((k + 1) / k), 1)
+    point = np.repeat(rng.normal(size=(1, d)), 20, axis=0)
+    assert precision_recall(point, point[:10], k) == (1, 1)
+    assert density_coverage(point, point[:10], k) == (20 / k, 1)
+
+
 def test_mistakes():
     x = np.zeros((3, 2))
     with pytest.raises(ValueError, match="k=3 nearest others need at least 4 rows"):

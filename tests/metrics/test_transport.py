@@ -24,6 +24,16 @@ def test_columns_are_in_deviations_and_shares():
     assert columns(real, real) == {"number": 0, "text": 0}
 
 
+def test_a_constant_column_is_compared_as_text_is():
+    same, other = np.array([1.0, 1.0, 1.0]), np.array([1.0, 2.0, 2.5])
+    made = {"a": same, "b": other}
+    result = columns({"a": same, "b": same}, made)
+    assert result["a"] == 0 and result["b"] == pytest.approx(2 / 3)
+    # the correlation of a constant is 0, and that of b with itself moved is 1
+    real = {"a": other, "b": other}
+    assert correlation_gap(real, made) == pytest.approx(1.0)
+
+
 def test_correlations_of_tables_by_hand():
     x = np.arange(4.0)
     real = {"a": x, "b": x, "c": -x}  # correlations 1, -1, -1

@@ -48,6 +48,12 @@ def test_lr_errors(name):
         make(peak=1.0, num_steps=10, warmup=-1)
 
 
+@pytest.mark.parametrize("name", ["linear", "cosine"])
+def test_a_rate_does_not_end_below_zero(name):
+    with pytest.raises(ValueError, match=r"at least 0, got end=-0\.1"):
+        getattr(lr_schedules, name)(peak=1.0, num_steps=10, end=-0.1)
+
+
 GRADS = np.array([[0.5, -2.0, 0.0], [1.5, 1.0, 3.0]])
 START = np.array([1.0, -1.0, 2.0])
 

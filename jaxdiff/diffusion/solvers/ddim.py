@@ -1,12 +1,11 @@
 """Denoising diffusion implicit models."""
 
-import jax.numpy as jnp
 from jax.tree_util import Partial
 
 from jaxdiff.arrays import Array, Float, require
 from jaxdiff.diffusion.denoisers import noise_of
 from jaxdiff.diffusion.levels import level
-from jaxdiff.diffusion.moves import ancestral_share
+from jaxdiff.diffusion.moves import ancestral_share, root
 from jaxdiff.diffusion.sampling import make_solver
 from jaxdiff.diffusion.types import BoundDenoise, Schedule, Solver, StepNoise
 
@@ -43,5 +42,5 @@ def _step(
     eps = noise_of(den, x, *here)
     # up and down are shares of sigma_s, because sqrt(1 - share^2) is exact at eta = 0
     share = ancestral_share(eta, here, there)
-    down = jnp.sqrt((1 - share) * (1 + share))
+    down = root((1 - share) * (1 + share))
     return there[0] * den.x0 + there[1] * (down * eps + share * noise()), state

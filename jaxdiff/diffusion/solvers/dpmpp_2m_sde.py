@@ -11,6 +11,7 @@ from jaxdiff.diffusion.moves import (
     make_memory,
     move,
     remember,
+    root,
     sigma_down,
 )
 from jaxdiff.diffusion.sampling import make_solver
@@ -55,6 +56,6 @@ def _step(
     on = (past.count > 0) & (there[1] > 0)
     before = jnp.where(on, lam - past.nodes[0], 1.0)
     ahead = x0 + jnp.where(on, 0.5 * h / before, 0.0) * (x0 - past.values[0])
-    share = jnp.sqrt(-jnp.expm1(-2 * eta * h))
+    share = root(-jnp.expm1(-2 * eta * h))
     x = move(x, ahead, here, sigma_down(there, share))
     return x + there[1] * share * noise(), remember(past, x0, lam)

@@ -12,6 +12,7 @@ from jaxdiff.diffusion.moves import (
     mean_over,
     move,
     remember,
+    root,
     sigma_down,
 )
 from jaxdiff.diffusion.sampling import make_solver
@@ -58,6 +59,6 @@ def _step(
     to = half_log_snr(there)
     h = to - past.nodes[0]
     mean = mean_over(past, to, (1 + eta) * h)
-    share = jnp.sqrt(-jnp.expm1(-2 * eta * h))
+    share = root(-jnp.expm1(-2 * eta * h))
     x = move(x, jnp.where(there[1] > 0, mean, x0), here, sigma_down(there, share))
     return x + there[1] * share * noise(), past
