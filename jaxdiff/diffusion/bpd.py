@@ -12,18 +12,21 @@ are of a density in model units, and can be negative.
 Source: Theis et al. 2016, arXiv:1511.01844, section 3.1, for (1).
 """
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 
 from jaxdiff import rng
-from jaxdiff.arrays import Array, Float, Key, PyTree
+from jaxdiff.arrays import Array, Float, Key, PyTree, require
 from jaxdiff.diffusion import likelihood
 from jaxdiff.diffusion.types import Denoise, Schedule
 
 __all__ = ["continuous", "discrete", "flow"]
 
+# Nearer to the data than this sigma / alpha, noise is lost in float32's rounding.
+LEAST = 1e-6
 # Of so few values the exact divergence costs no more than a few probes.
 FEW = 16
 
@@ -89,6 +92,21 @@ def discrete(
     bound = likelihood.discrete(*args, decoder=model.decoder, frac=model.frac)
     at = jnp.maximum(model.schedule.log_snr(ts[:-2]), likelihood.NOISIEST)
     return _parts(bound, at, x0)
+
+
+def check_steps(schedule: Schedule, num: int, estimates: Sequence[str]) -> None:
+    """Errors: ValueError where there are too few steps, or where those of the discrete
+    bound come too near to the data.
+    """
+    require(num >= 2, f"--steps must be at least 2, got {num}")
+    t = jnp.asarray(1 / num)
+    ratio = float(schedule.sigma(t) / schedule.alpha(t))
+    require(
+        ratio >= LEAST or "discrete" not in estimates,
+        f"the estimate 'discrete' in {num} steps ends at sigma / alpha = {ratio:.1g}, "
+        f"less than {LEAST:g}, which float32 does not resolve on this schedule; take "
+        "the estimate 'continuous', or fewer steps",
+    )
 
 
 def _parts(

@@ -140,6 +140,9 @@ def discrete(
     linspace:  i = round(k (total - 1) / (n - 1))   includes both ends
     trailing:  i = round(total - k total / n) - 1   includes the noisiest entry
 
+    A single step begins at the cleanest entry with leading and linspace, as in their
+    codes, and at the noisiest with trailing.
+
     Errors: ValueError for an unknown spacing, or for more steps than entries.
     Source: Lin et al. 2023, arXiv:2305.08891, table 2.
     """

@@ -51,18 +51,20 @@ def linear(
 def inverse_sqrt(
     peak: float, num_steps: int, warmup: int = 0, hold: int = 70_000
 ) -> LrSchedule:
-    """peak / sqrt(max(n / hold, 1)), constant for the first `hold` steps.
+    """peak min(n / warmup, 1) / sqrt(max(n / hold, 1)) after n steps.
 
     Errors: ValueError if hold <= 0.
     Source: Karras et al. 2024, arXiv:2312.02696, eq. 67.
     """
     del num_steps
     require(hold > 0, f"hold must be > 0, got {hold=}")
+    _check(peak, warmup)
 
-    def fall(count):
-        return peak / jnp.sqrt(jnp.maximum(count / hold, 1.0))
+    def rate(count):
+        rise = jnp.minimum(count / warmup, 1.0) if warmup else 1.0
+        return peak * rise / jnp.sqrt(jnp.maximum(count / hold, 1.0))
 
-    return _warmed(fall, peak, warmup)
+    return rate
 
 
 def oddities(

@@ -150,3 +150,12 @@ def test_of_independent_values_one_probe_has_the_exact_trace(x64):
     keys, x0 = draw((4, bpd.FEW + 1))
     results = estimate("flow", make(), keys, x0)
     chex.assert_trees_all_close(results["total"], bits(x0), atol=1e-4)
+
+
+def test_steps_that_float32_does_not_resolve_are_refused():
+    # of edm, sigma = 80 t^7: 80 / 8^7 is 4e-5, and 80 / 20^7 is 6e-8
+    bpd.check_steps(schedules.edm(), 8, ["discrete"])
+    bpd.check_steps(schedules.edm(), 20, ["continuous"])
+    bpd.check_steps(schedules.cosine(), 1000, ["discrete"])
+    with pytest.raises(ValueError, match=r"20 steps ends at sigma / alpha = 6e-08"):
+        bpd.check_steps(schedules.edm(), 20, ["continuous", "discrete"])

@@ -30,7 +30,8 @@ from jaxdiff.train import lr_schedules, optim
             {5: 1.0, 10: 2.0, 35: 1.55, 60: 1.1, 110: 0.2, 120: 0.2},
         ),
         ("inverse_sqrt", {"hold": 100}, {0: 2.0, 100: 2.0, 400: 1.0, 1600: 0.5}),
-        ("inverse_sqrt", {"hold": 100, "warmup": 10}, {5: 1.0, 410: 1.0}),
+        ("inverse_sqrt", {"hold": 100, "warmup": 10}, {5: 1.0, 400: 1.0}),
+        ("inverse_sqrt", {"hold": 4, "warmup": 8}, {4: 1.0, 16: 1.0}),
     ],
 )
 def test_lr_by_hand(name, fields, points):

@@ -75,13 +75,13 @@ def prepare(
     require(estimates and not unknown, why)
     if "flow" in estimates:
         require_extra("the estimate 'flow'", "diffrax", "likelihood")
-    require(steps >= 2, f"--steps must be at least 2, got {steps}")
     require(0 <= cleanest < 1, f"--cleanest must be from 0 to 1, got {cleanest}")
     require(
         run.task.kind == "denoiser" and not run.is_upsampler,
         "bpd needs a model that makes data by itself: no classifier, autoencoder or "
         "upsampler",
     )
+    bpd.check_steps(run.schedule, steps, estimates)
     size, config = len(run.source), run.config
     require(
         2 <= num <= size, f"--num_bpd must be from 2 to the data's {size}, got {num}"
