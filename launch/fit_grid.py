@@ -33,7 +33,7 @@ def main() -> None:
 
     if OUT.value is None:
         cli.fail("--out is missing: where shall the pictures be written?")
-    if not all(step.isdigit() for step in STEPS.value):
+    if not all(step.isascii() and step.isdigit() for step in STEPS.value):
         cli.fail(f"--steps must be numbers, as in --steps=5,10, got {STEPS.value}")
     with cli.user_errors():
         request = fit_grid.prepare(

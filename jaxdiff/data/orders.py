@@ -32,6 +32,9 @@ def even_order(
         labels = np.concatenate(parts)
     if label is not None:
         index, labels = index[labels == label], labels[labels == label][:num]
+    if len(index) < 4:
+        of = "" if label is None else f" of class {label}"
+        raise ValueError(f"the data have {len(index)} images{of}: 4 or more are needed")
     if not 4 <= (num or len(index)) <= len(index):
         raise ValueError(
             f"num_real must be from 4 to the {len(index)} images that there are, got "

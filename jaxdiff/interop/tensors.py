@@ -5,6 +5,7 @@ command that makes a safetensors file of one, where torch is installed.
 """
 
 import contextlib
+import zipfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -83,6 +84,11 @@ def write(
         part.write_bytes(save(arrays, {**(about or {})} or None))
 
 
+def _holds_pickle(path: Path) -> bool:
+    with zipfile.ZipFile(path) as archive:
+        return any(name.endswith(".pkl") for name in archive.namelist())
+
+
 @contextlib.contextmanager
 def _opened(path: Path, cure: str) -> Iterator[Any]:
     package, line = _package(path), cure or convert_line(path)
@@ -90,6 +96,11 @@ def _opened(path: Path, cure: str) -> Iterator[Any]:
         raise FileNotFoundError(f"there is no file {path} of weights; {line}")
     with path.open("rb") as raw:
         head = raw.read(9)
+    if zipfile.is_zipfile(path) and not _holds_pickle(path):
+        raise ValueError(
+            f"{path} is an archive without weights, such as an .npz or a file of "
+            f"launch.export, and not a safetensors file; {line}"
+        )
     # the length of a safetensors file's header may begin like a pickle; then comes {
     require(
         head[8:] == b"{" or not head.startswith(PICKLES),

@@ -102,8 +102,20 @@ def read(
 ) -> Iterator[tuple[Path, dict[str, np.ndarray]]]:
     """Every file and its arrays, one in memory at a time.
 
-    Errors: ValueError that names a damaged or incomplete file.
+    Errors: ValueError that names a damaged file, and for files that are missing by the
+            record beside them.
     """
+    path = _record_path(out, stem)
+    record = files.read_json(path) if path.is_file() else {}
+    there = {file.name for file in list_files(out, stem)}
+    if {"num", "shard"} <= record.keys():
+        names = split(record["num"], record["shard"], stem)
+        missing = [name for name in names if name not in there]
+        require(
+            not missing,
+            f"{out}/{''.join(missing[:1])} is missing, one of {len(names)} files by "
+            f"{path.name} there; finish them with the command that began them",
+        )
     for path in list_files(out, stem):
         yield path, files.read_arrays(path, cure="sample again")
 

@@ -36,6 +36,11 @@ def test_any_first_images_have_the_proportion_of_classes():
             even_order(skewed, num, label=1)
     with pytest.raises(ValueError, match=r"from 4 to the 90 images .* got 91"):
         even_order(skewed, 91)
+    few = replace(
+        skewed, load=lambda i: source.load(i) | {"cond": (i >= 88).astype(np.int32)}
+    )
+    with pytest.raises(ValueError, match="the data have 2 images of class 1: 4 or"):
+        even_order(few, label=1)
 
 
 def test_classes_take_turns_in_the_order_that_each_has():

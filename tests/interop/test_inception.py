@@ -148,6 +148,10 @@ def test_other_files_are_refused(tmp_path):
     path.write_bytes(b"PK\x03\x04 a pickle in an archive, as torch.save writes")
     with pytest.raises(ValueError, match=r"is a pickle.*; to convert pt_inception"):
         inception.load(path)
+    with path.open("wb") as file:
+        np.savez(file, a=np.ones(2))
+    with pytest.raises(ValueError, match=r"is an archive without weights"):
+        inception.load(path)
 
 
 def test_the_package_that_is_missing_is_named(monkeypatch, tmp_path):

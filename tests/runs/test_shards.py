@@ -153,6 +153,17 @@ def test_a_run_trained_anew_does_not_resume_it(run, tmp_path):
     draw(other, tmp_path / "out")
 
 
+def test_files_that_are_missing_are_not_passed_over(run, tmp_path):
+    """Samples are ordered by class: without the last file, classes would be missing."""
+    draw(run, tmp_path / "out")
+    shards.list_files(tmp_path / "out")[-1].unlink()
+    text = r"samples-00002\.npz is missing, one of 3 files by sampling\.json"
+    with pytest.raises(ValueError, match=text):
+        folders.read(tmp_path / "out", run.source)
+    (tmp_path / "out" / "sampling.json").unlink()
+    assert len(folders.read(tmp_path / "out", run.source).pixels) == 8
+
+
 def test_a_guide_trained_anew_does_not_resume_it(run, tmp_path):
     """It does where the guide was only opened again."""
     weak = untrained(run.config, tmp_path / "weak")

@@ -69,6 +69,8 @@ def _write(request: EditRequest, result: EditResult, out: Path) -> None:
     out.mkdir(parents=True, exist_ok=True)
     save_arrays(out / RESULT, request, result)
     if request.png:
+        for old in out.glob("[0-9]" * 6 + ".png"):  # of an edit with more results
+            old.unlink()
         pixels = pictures.to_uint8(result.values, request.source.peak)
         for i, image in enumerate(pixels.reshape(-1, *request.source.shape)):
             save_image(out / f"{i:06d}.png", image)

@@ -57,6 +57,8 @@ def prepare(
         "a grid is fitted to a model that makes images by itself, not to an upsampler",
     )
     files.check_used(run.path, config, files.KNOWN, files.NEEDS_KNOWN)
+    fitted = "sampler.grid", "sampler.num_steps"
+    files.check_used(run.path, config, fitted, "does not count: --steps are fitted")
     shared = run.sampler().shared(run.params)
     system = System(shared.denoise, shared.solver, shared.schedule, shared.noise)
     require(

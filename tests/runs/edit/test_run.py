@@ -9,6 +9,7 @@ import pytest
 from PIL import Image
 
 from jaxdiff.runs.edit import inputs, invert
+from jaxdiff.runs.edit import run as edit
 from jaxdiff.runs.edit.known import LUMA
 from jaxdiff.runs.edit.request import EditRequest
 from jaxdiff.runs.experiment import Experiment
@@ -191,6 +192,15 @@ def test_a_condition_of_any_kind_goes_with_its_image(runs, tmp_path):
 def test_other_sizes_are_resized_on_request(edited, files):
     request, _ = edited("vary", images=[str(files / "wide.png")], resize=True)
     assert request.inputs().values.shape == (1, 8, 8, 1)
+
+
+def test_pictures_of_an_edit_before_do_not_stay(edited, runs, tmp_path):
+    edited("vary", index=["0:2"], num=2, png=True)
+    (tmp_path / "out" / "mine.png").touch()
+    request = EditRequest(runs["grey"], index=["0"], num=1, png=True)
+    edit.run("vary", request, tmp_path / "out", force=True)
+    pictures = {path.name for path in (tmp_path / "out").glob("*.png")}
+    assert pictures == {"000000.png", "edit.png", "mine.png"}
 
 
 def test_an_edit_that_was_cut_short_is_made_anew(edited, tmp_path):

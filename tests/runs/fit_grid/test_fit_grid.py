@@ -37,6 +37,14 @@ def test_a_run_gives_options_that_sample(tmp_path):
             fit_grid.prepare(run, out=tmp_path / "out", **fields)
 
 
+@pytest.mark.parametrize("fields", [{"grid": "karras"}, {"num_steps": 7}])
+def test_fields_that_are_fitted_are_refused(tmp_path, fields):
+    run = untrained(tiny_config(), tmp_path / "run").with_sampler(**fields)
+    given = {"out": tmp_path / "out", "steps": [2], "num": 4, "seed": 0, "force": False}
+    with pytest.raises(ValueError, match="does not count: --steps are fitted"):
+        fit_grid.prepare(run, **given)
+
+
 def test_a_solver_that_draws_noise_is_refused(tmp_path):
     config = tiny_config(sampler__solver="ddpm")
     run = untrained(config, tmp_path / "run")
