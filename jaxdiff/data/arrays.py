@@ -123,14 +123,16 @@ def _is_columns(data: Any) -> bool:
     )
 
 
+def is_pictured(values: np.ndarray) -> bool:
+    """Whether these are images, or rows of floats, and no column of a table."""
+    rows = values.ndim == 2 and values.shape[1] > 1 and values.dtype.kind == "f"
+    return values.ndim >= 3 or rows
+
+
 def _of_columns(data: dict[str, Any], low: float) -> Source:
     """Images, or rows, and their labels if one of the values has them; else a table."""
     some = {name: np.asarray(v) for name, v in data.items()}
-    pictures = [
-        name
-        for name, v in some.items()
-        if v.ndim >= 3 or (v.ndim == 2 and v.shape[1] > 1 and v.dtype.kind == "f")
-    ]
+    pictures = [name for name, v in some.items() if is_pictured(v)]
     if not pictures:
         return table.from_columns({k: _flat(k, v) for k, v in some.items()})
     others = [name for name in data if name not in pictures]

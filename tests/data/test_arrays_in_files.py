@@ -104,6 +104,64 @@ def test_an_npz_of_columns_is_a_table(tmp_path):
     assert rows.layout.names == ("x0", "x1") and rows.class_names == ("1", "3")
 
 
+COLUMN = np.arange(6.0)
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        ("epoch", "train_loss", "val_loss"),
+        ("train_speed", "height"),
+        ("test_score", "height"),
+        ("train_loss", "val_loss"),
+    ],
+)
+def test_in_a_table_the_names_of_splits_are_those_of_columns(tmp_path, names):
+    path = str(tmp_path / "a.npz")
+    np.savez(path, **{name: COLUMN + i for i, name in enumerate(names)})
+    assert npz.make(path).layout.names == names
+    with pytest.raises(ValueError, match=r"split='val': .* has none; its arrays are"):
+        npz.make(path, split="val")
+
+
+def test_tables_of_other_lengths_are_splits(tmp_path):
+    path = str(tmp_path / "a.npz")
+    ends = {"train": COLUMN, "test": COLUMN[:3]}
+    np.savez(path, **{f"{n}_{s}": v for s, v in ends.items() for n in "ab"})
+    train, test = npz.make(path), npz.make(path, split="test")
+    assert train.layout.names == ("a", "b") and (len(train), len(test)) == (6, 3)
+
+
+def test_arrays_of_no_split_beside_splits_are_named(tmp_path):
+    path = str(tmp_path / "a.npz")
+    np.savez(path, x_train=PIXELS, y_train=LABELS, x_test=PIXELS, class_names=["a"])
+    source = npz.make(path)
+    assert len(source) == 6 and source.class_names == ("1", "3")
+    assert source.notes == (f"{path}: left out 1 arrays of no split: class_names",)
+    # one array of images, whose name says so, and its labels
+    np.savez(path, train_images=PIXELS, labels=LABELS)
+    assert npz.make(path).class_names == ("1", "3") and not npz.make(path).notes
+
+
+def test_every_bit_of_a_damaged_file_names_it(tmp_path):
+    path = tmp_path / "a.npz"
+    np.savez_compressed(path, a=COLUMN, b=COLUMN)
+    whole, refused = path.read_bytes(), 0
+    flipped = [
+        whole[:at] + bytes([whole[at] ^ 1 << at % 8]) + whole[at + 1 :]
+        for at in range(0, len(whole), 3)
+    ]
+    cut = [whole[:size] for size in (0, 1, 30, len(whole) // 2, len(whole) - 1)]
+    for content in (*flipped, *cut):
+        path.write_bytes(content)
+        try:
+            npz.make(str(path))
+        except ValueError as error:
+            assert f"data.path={path}" in str(error) and "\n" not in str(error)
+            refused += 1
+    assert refused > 20 + len(cut)
+
+
 def test_other_files_are_refused(tmp_path):
     path = tmp_path / "a.npz"
     with pytest.raises(FileNotFoundError, match=r"there is no file .*a\.npz"):
