@@ -108,12 +108,36 @@ def _of_values(values: np.ndarray, low: float) -> Source:
     if values.dtype.kind == "f" and values.ndim == 2 and n:
         columns = {f"x{i}": column for i, column in enumerate(values.T)}
         return table.from_columns(columns, rounded=False)
-    cure = ""
-    if values.ndim in (3, 4):
-        cure = "; bring images to 0...255: (255 * x).round().astype(np.uint8)"
+    cure = _to_bytes(values) if values.ndim in (3, 4) else ""
     raise ValueError(
-        f"data must be {SHAPES}; got {values.dtype} of shape {values.shape}{cure}"
+        f"data must be {SHAPES}; got {values.dtype} of shape {values.shape}"
+        + (cure and f"; bring images to 0...255: {cure}")
     )
+
+
+def _to_bytes(x: np.ndarray) -> str:
+    """What makes uint8 images of x, by its type and range, as Python; "" if unknown."""
+    if x.dtype == bool:
+        return "255 * x.astype(np.uint8)"
+    if x.dtype.kind not in "iuf" or x.dtype == np.uint8 or not x.size:
+        return ""
+    low, high = x.min(), x.max()
+    if not (np.isfinite(low) and np.isfinite(high)):
+        return "replace what is not finite first"
+    scaled = "np.interp(x, (x.min(), x.max()), (0, 255))"
+    if x.dtype.kind == "f" and low >= 0 and high <= 1:
+        scaled = "(255 * x)"
+    elif x.dtype.kind == "f" and low >= -1 and high <= 1:
+        scaled = "((x + 1) * 127.5)"
+    elif low >= 0 and high <= 255:
+        return (
+            "x.astype(np.uint8)"
+            if x.dtype.kind != "f"
+            else "x.round().astype(np.uint8)"
+        )
+    elif low >= 0:
+        scaled = "(255 * (x / x.max()))"
+    return f"{scaled}.round().astype(np.uint8)"
 
 
 def _is_columns(data: Any) -> bool:

@@ -6,7 +6,7 @@ import hashlib
 import numpy as np
 import pytest
 
-from jaxdiff.data import huggingface, mnist, npz
+from jaxdiff.data import arrays, huggingface, mnist, npz
 from tests.data.test_sources import mnist as write_mnist
 
 PIXELS = np.arange(96, dtype=np.uint8).reshape(6, 4, 4)
@@ -81,9 +81,9 @@ def test_an_npz_with_splits_is_that_of_its_split(tmp_path):
     path = str(tmp_path / "a.npz")
     for names in (("x_{}", "y_{}"), ("{}_images", "{}_labels")):
         x, y = names
-        arrays = {x.format("train"): PIXELS, y.format("train"): LABELS[:, None]}
-        arrays |= {x.format("test"): PIXELS[:2], y.format("test"): LABELS[:2, None]}
-        np.savez(path, **arrays)
+        values = {x.format("train"): PIXELS, y.format("train"): LABELS[:, None]}
+        values |= {x.format("test"): PIXELS[:2], y.format("test"): LABELS[:2, None]}
+        np.savez(path, **values)
         train, test = npz.make(path), npz.make(path, split="test")
         assert (len(train), len(test)) == (6, 2)
         assert train.class_names == ("1", "3") and train.shape == (4, 4, 1)
@@ -175,6 +175,31 @@ def test_other_files_are_refused(tmp_path):
     np.savez(path, x=PIXELS / 255.0)
     with pytest.raises(ValueError, match=r"a\.npz: data must be uint8 images"):
         npz.make(str(path))
+
+
+LEVELS = np.arange(256).reshape(1, 16, 16)
+
+
+@pytest.mark.parametrize(
+    ("x", "pixels"),
+    [
+        (LEVELS, LEVELS),
+        (LEVELS.astype(np.float32), LEVELS),
+        ((LEVELS / 255).astype(np.float32), LEVELS),
+        ((LEVELS / 127.5 - 1).astype(np.float32), LEVELS),
+        (LEVELS > 9, 255 * (LEVELS > 9)),
+        ((257 * LEVELS).astype(np.uint16), LEVELS),
+        ((LEVELS - 128).astype(np.int8), LEVELS),
+        (1e3 * LEVELS - 7.0, LEVELS),
+    ],
+    ids=lambda x: f"{x.dtype}",
+)
+def test_the_cure_for_images_that_are_not_uint8_keeps_them(x, pixels):
+    with pytest.raises(ValueError, match="bring images to 0") as error:
+        arrays.as_source(x)
+    cured = eval(str(error.value).rpartition("255: ")[2], {"np": np, "x": x})
+    assert cured.dtype == np.uint8
+    np.testing.assert_array_equal(cured, pixels)
 
 
 def test_a_hub_data_set_needs_a_name_or_a_folder():
