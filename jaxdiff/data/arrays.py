@@ -70,8 +70,10 @@ def of_arrays_and_labels(
         return source
     labels = np.asarray(labels)
     labels = labels[:, 0] if labels.ndim == 2 and labels.shape[1] == 1 else labels
+    if labels.dtype.kind == "S" and labels.ndim == 1:
+        labels = np.array(table.plain("labels", labels))
     mixed = labels.dtype == object and not all(isinstance(v, str) for v in labels.flat)
-    if labels.shape != (len(values),) or labels.dtype.kind not in "iubUSO" or mixed:
+    if labels.shape != (len(values),) or labels.dtype.kind not in "iubUO" or mixed:
         raise ValueError(
             f"labels must be {len(values)} integers or texts, one an example, got "
             f"{labels.dtype} {labels.shape}"

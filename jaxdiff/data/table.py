@@ -83,7 +83,7 @@ def from_columns(
             kinds.is_numeric refuses, over 256 categories, or a column that is the same
             in every row.
     """
-    data = {str(name): _plain(v) for name, v in columns.items()}
+    data = {str(name): plain(name, v) for name, v in columns.items()}
     lengths = {name: len(v) for name, v in data.items()}
     if not data or not min(lengths.values()):
         raise ValueError(f"{where}the table has no rows; give at least two")
@@ -198,9 +198,16 @@ def _no_column(name: str, data: Mapping[str, Any]) -> str:
     )
 
 
-def _plain(values: Any) -> list[Any]:
-    """Python numbers and strings from an array, a list or a Series."""
-    return np.asarray(values).tolist() if hasattr(values, "dtype") else list(values)
+def plain(name: Any, values: Any) -> list[Any]:
+    """Python numbers and strings from an array, a list or a Series; bytes are UTF-8."""
+    values = np.asarray(values).tolist() if hasattr(values, "dtype") else list(values)
+    try:
+        return [v.decode() if isinstance(v, bytes) else v for v in values]
+    except UnicodeDecodeError as error:
+        raise ValueError(
+            f"{name} must be UTF-8 text, got {error.object!r}; decode it: "
+            f"[v.decode('latin-1') for v in {name}]"
+        ) from None
 
 
 def _decimals(numbers: np.ndarray) -> int | None:

@@ -104,6 +104,22 @@ def test_an_npz_of_columns_is_a_table(tmp_path):
     assert rows.layout.names == ("x0", "x1") and rows.class_names == ("1", "3")
 
 
+def test_bytes_are_text(tmp_path):
+    path, kinds = (
+        str(tmp_path / "a.npz"),
+        np.array([b"a", "\xe9".encode()])[LABELS // 3],
+    )
+    np.savez(path, x=PIXELS, y=kinds)
+    assert npz.make(path).class_names == ("a", "\xe9")
+    np.savez(path, height=COLUMN, kind=kinds)
+    assert npz.make(path).layout["kind"].categories == ("a", "\xe9")
+    for name in ("height", "images"):
+        values = PIXELS if name == "images" else COLUMN
+        np.savez(path, **{name: values, "kind": np.array([b"\xe9", b"b"])[LABELS // 3]})
+        with pytest.raises(ValueError, match=r"a\.npz: (kind|labels) must be UTF-8"):
+            npz.make(path)
+
+
 COLUMN = np.arange(6.0)
 
 
