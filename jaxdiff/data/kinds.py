@@ -17,6 +17,9 @@ import numpy as np
 from jaxdiff.data.layout import Column, as_number
 from jaxdiff.data.reading import shown
 
+# A whole number as text, as far as it is a number to as_number: below 1e309.
+WHOLE = re.compile(r"[+-]?[0-9]{1,310}")
+
 # Values that are missing, in lower case. Words such as "none" can be categories.
 MISSING = frozenset({"", "na", "n/a", "#n/a", "<na>", "nan", "null", "?"})
 
@@ -34,14 +37,17 @@ def is_numeric(
     *,
     where: str = "",
     name_row: Callable[[int], str] = "row {}".format,
+    has_fields: bool = False,
 ) -> bool:
     """Whether a column holds numbers; otherwise it holds categories.
 
     Args:   values: text, or Python's numbers, bools and None.
             categorical: columns that hold categories whatever their values are.
             where, name_row: what messages call the table and row i.
-    Errors: ValueError, with row, column, value and cure, for a missing value and for a
-            column of which only some values are numbers.
+            has_fields: see table.from_columns.
+    Errors: ValueError, with row, column, value and cure, for a missing value, for a
+            column of which only some values are numbers, and for whole numbers that a
+            float64 would change.
     """
     forced = name in categorical
 
@@ -56,11 +62,20 @@ def is_numeric(
     if forced:
         return False
     numbers = [_is_number(v) for v in values]
-    declare = (
-        f'If the column holds categories, set --config.data.categorical="({name!r},)"'
-    )
+    how = "write them as words"
+    if has_fields:
+        how = f'set --config.data.categorical="({name!r},)"'
+    declare = f"If the column holds categories, {how}"
     cure = f"correct it or remove the row. {declare}"
     if all(numbers):
+        for i, value in enumerate(values):
+            if _is_inexact(value):
+                cure = f"{declare}; otherwise {leave_out(has_fields)}"
+                raise refuse(
+                    i,
+                    "is a whole number beyond 2^53, which a float64 cannot hold "
+                    f"exactly. {cure}",
+                )
         return True
     if all(isinstance(v, str) and v.isdecimal() and v.isascii() for v in values):
         return False  # codes
@@ -81,6 +96,12 @@ def is_numeric(
     return False
 
 
+def leave_out(has_fields: bool) -> str:
+    """The cure for a column that cannot be used; see table.from_columns."""
+    by = " by naming the others in data.columns" if has_fields else ""
+    return f"leave the column out{by}"
+
+
 def is_missing(value: Any, missing: Collection[str] = MISSING) -> bool:
     # NaN is the one value that differs from itself (pandas writes NaN for None)
     if value is None or value != value:
@@ -96,6 +117,13 @@ def is_code(value: Any) -> bool:
 def _is_number(value: Any) -> bool:
     is_other = isinstance(value, bool) or is_code(value)
     return not is_other and as_number(value) is not None
+
+
+def _is_inexact(value: Any) -> bool:
+    """Whether it is a whole number that float() changes."""
+    if isinstance(value, str):
+        value = int(value) if WHOLE.fullmatch(value.strip()) else 0
+    return isinstance(value, int | np.integer) and int(value) != float(value)
 
 
 def describe(column: Column, values: Sequence[Any]) -> str:

@@ -167,6 +167,6 @@ def as_number(value: Any) -> float | None:
         return None  # float() reads "1_000", "infinity" and digits of other scripts
     try:
         number = float(value)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         return None
     return number if np.isfinite(number) else None

@@ -56,6 +56,7 @@ def make(
         rounded=rounded,
         where=where,
         name_row=lambda i: f"line {i + 2}",
+        has_fields=True,
     )
     between = reading.SEPARATORS[cells.separator]
     head = f"{where}{len(source)} rows, cells separated by {between}"
@@ -71,6 +72,7 @@ def from_columns(
     rounded: bool = True,
     where: str = "",
     name_row: Callable[[int], str] = "row {}".format,
+    has_fields: bool = False,
 ) -> Source:
     """A source from {name: sequence of n values}, or anything with such items().
 
@@ -79,6 +81,8 @@ def from_columns(
             rounded: decode numbers to as many decimals as the column itself has, so
                 that counts stay whole and lengths in tenths stay in tenths.
             where, name_row: what error messages call the table and row i.
+            has_fields: whether a config can set data.columns and data.categorical,
+            which cures then name.
     Errors: ValueError for no columns or rows, columns of different length, whatever
             kinds.is_numeric refuses, over 256 categories, or a column that is the same
             in every row.
@@ -97,14 +101,19 @@ def from_columns(
     parts, blocks, start = [], [], 0
     for name, values in data.items():
         numeric = kinds.is_numeric(
-            name, values, categorical, where=where, name_row=name_row
+            name,
+            values,
+            categorical,
+            where=where,
+            name_row=name_row,
+            has_fields=has_fields,
         )
         categories = tuple([] if numeric else sorted({str(v) for v in values}))
         if len(categories) > MAX_CATEGORIES:
             raise ValueError(
                 f"{where}column {name!r} has {len(categories)} categories "
                 f"({reading.shown(categories[0])}, ...), the most is {MAX_CATEGORIES}; "
-                "leave the column out by naming the others in columns"
+                f"{kinds.leave_out(has_fields)}"
             )
         block = _numbers(values) if numeric else _one_hot(values, categories)
         decimals = None if categories or not rounded else _decimals(block)
@@ -117,8 +126,8 @@ def from_columns(
         if np.ptp(raw[:, column.start : column.stop], axis=0).max() == 0:
             raise ValueError(
                 f"{where}column {column.name!r} is {data[column.name][0]} in every "
-                "row: its std is 0 and it cannot be standardised; leave it out by "
-                "naming the others in columns"
+                "row: its std is 0 and it cannot be standardised; "
+                f"{kinds.leave_out(has_fields)}"
             )
     source = _standardised(tuple(parts), raw, where)
     lines = (kinds.describe(column, data[column.name]) for column in parts)

@@ -93,6 +93,11 @@ def test_spreadsheet_habits_are_read(csv_file, newline):
         ("a,b\n1,7\n2,7\n", "column 'b' is 7 in every row.*std is 0"),
         ("a,b\n1,u\n2,u\n", "column 'b' is u in every row"),
         ("a,b\n0.1,1\n0.1,2\n0.1,3\n", "column 'a' is 0.1 in every row"),
+        (
+            "id,b\n9007199254740992,1\n9007199254740993,2\n",
+            "line 3, column 'id': '9007199254740993' is a whole number beyond 2.53, "
+            r"which .*config\.data\.categorical=\"\('id',\)\"; .* in data\.columns",
+        ),
         ('a,b\n1,"2\n3,4\n', "line 2, column 'b': .*a line break"),
         ("a,b\n1e300,1\n1e308,2\n", "column 'a' has numbers from"),
         ("a\n" + "".join(f"{i}\n" for i in range(300)) + "1.5x\n", "line 302.*'1.5x'"),
@@ -144,6 +149,30 @@ def test_from_columns(kind):
 def test_from_columns_names_the_missing_row(gap):
     with pytest.raises(ValueError, match="row 1, column 'a'"):
         table.from_columns({"a": [1.0, gap, 2.0]})
+
+
+@pytest.mark.parametrize(
+    ("values", "words"),
+    [
+        (
+            [2**60 + 1, 1],
+            "row 0, column 'a': '1152921504606846977' is a whole n",
+        ),
+        ([7, 7], "column 'a' is 7 in every row.*; leave the column out$"),
+        ([f"k{i}" for i in range(300)], "has 300 categories .*leave the column out$"),
+        (["S", "38"], "remove the row. If the column holds categories, write them as"),
+        ([10**400, 1], "row 0, column 'a'.* is not a number"),
+    ],
+)
+def test_cures_outside_a_config_name_no_field(values, words):
+    with pytest.raises(ValueError, match=words) as error:
+        table.from_columns({"a": values})
+    assert "columns" not in str(error.value) and "--config" not in str(error.value)
+
+
+def test_whole_numbers_that_a_float_holds_are_numbers():
+    values = [2**53, 10**20, "100000000000000000000", -(2**62)]
+    assert table.from_columns({"a": values}).layout["a"].categories == ()
 
 
 def test_samples_written_are_read_back_the_same(tmp_path):
