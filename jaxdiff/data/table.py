@@ -172,9 +172,10 @@ def _standardised(
     for column in columns:
         if not good[column.start : column.stop].all():
             values = raw[:, column.start]
+            do = "divide" if np.abs(values).max() > 1 else "multiply"
             raise ValueError(
                 f"{where}column {column.name!r} has numbers from {values.min():g} to "
-                f"{values.max():g}, whose mean or deviation is out of range; divide "
+                f"{values.max():g}, whose mean or deviation is out of range; {do} "
                 "it by a power of ten"
             )
     x = ((raw - layout.mean) / layout.std).astype(np.float32)

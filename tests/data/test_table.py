@@ -288,7 +288,15 @@ def test_the_checksum_is_of_the_content_and_not_of_the_place(csv_file, tmp_path)
         table.make(str(moved), checksum=source.checksum)
 
 
-@pytest.mark.parametrize("values", [[1e300, -1e300, 1e308], [1e-320, 2e-320, 3e-320]])
-def test_moments_out_of_range_name_their_column(values):
-    with pytest.raises(ValueError, match=r"column 'a' has numbers from .* by a power"):
+@pytest.mark.parametrize(
+    ("values", "cure"),
+    [
+        ([1e300, -1e300, 1e308], "divide"),
+        ([1e-320, 2e-320, 3e-320], "multiply"),
+        ([0.0, 0.0, 1e-299], "multiply"),
+    ],
+)
+def test_moments_out_of_range_name_their_column(values, cure):
+    words = f"column 'a' has numbers from .* out of range; {cure} it by a power of ten"
+    with pytest.raises(ValueError, match=words):
         table.from_columns({"b": [1.0, 2.0, 4.0], "a": values})
