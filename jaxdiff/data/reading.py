@@ -179,12 +179,6 @@ def _check_row(path: str, line: int, row: list[str], header: list[str]) -> None:
 
 
 def _check_header(path: str, header: list[str]) -> None:
-    for name, count in Counter(header).items():
-        if not name or count > 1:
-            raise ValueError(
-                f"{path}: the header has {count} column(s) named {name!r}; give every "
-                "column another name"
-            )
     numbers = {i: name for i, name in enumerate(header) if as_number(name) is not None}
     # as pandas numbers columns that have no names
     counted = len(numbers) > 1 and all(name == str(i) for i, name in numbers.items())
@@ -196,6 +190,12 @@ def _check_header(path: str, header: list[str]) -> None:
             "row, put a line of names above it; if these are names, put a letter "
             f"before each, as in x{name}"
         )
+    for name, count in Counter(header).items():
+        if not name or count > 1:
+            raise ValueError(
+                f"{path}: the header has {count} column(s) named {name!r}; give every "
+                "column another name"
+            )
 
 
 def _stripped(cell: str) -> str:

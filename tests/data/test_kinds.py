@@ -136,6 +136,10 @@ def test_cells_may_be_separated_by(tmp_path, separator):
             "5.1,3.5,x\n4.9,3.0,y\n",
             r"line 1, holds numbers .*a line of names.*as in x5",
         ),
+        (
+            "5.1,3.5,1.4,1.4\n4.9,3.0,1.4,0.2\n",
+            r"line 1, holds numbers .*a line of names.*as in x5",
+        ),
         ("2019,2020\n1,2\n", r"put a letter before each, as in x2019"),
         ("0\n1\n2\n", "holds numbers"),
         ("a,b\n1,\x1b[31mred\n", r"line 2, column 'b': '\\x1b\[31mred' holds"),
