@@ -23,8 +23,10 @@ WHOLE = re.compile(r"[+-]?[0-9]{1,310}")
 # Values that are missing, in lower case. Words such as "none" can be categories.
 MISSING = frozenset({"", "na", "n/a", "#n/a", "<na>", "nan", "null", "?"})
 
-# What people write around numbers, and programs do not read.
-ORNAMENTS = re.compile(r"[\s,'\u2019_%$€£¥]")
+# What people write around numbers, and programs do not read: beside these characters
+# Unicode's currency signs and invisible ones.
+ORNAMENTS = re.compile(r"[\s,'\u2019_%\u2030\u00b0]")
+ORNAMENTAL = ("Sc", "Cf")
 
 # Categories that a line about a column lists, at most.
 MOST_LISTED = 8
@@ -184,4 +186,5 @@ def _is_ornamented(value: Any) -> bool:
     if not isinstance(value, str):
         return False
     text = unicodedata.normalize("NFKC", value).replace("\N{MINUS SIGN}", "-")
+    text = "".join(c for c in text if unicodedata.category(c) not in ORNAMENTAL)
     return as_number(ORNAMENTS.sub("", text)) is not None

@@ -85,10 +85,23 @@ def test_what_are_categories(cells, categories):
     assert table.from_columns({"k": cells}).layout["k"].categories == categories
 
 
-@pytest.mark.parametrize("cells", [("1,5", "2,5"), ("5 %", "7 %"), ("$3", "€4")])
+# currency signs and a degree; then characters that no reader sees
+SIGNS = ("€", "₹", "¢", "₿", "°", "‰", *"\u200e\u200b\u00ad\u2060\ufeff")
+
+
+@pytest.mark.parametrize(
+    "cells",
+    [
+        *[("1,5", "2,5"), ("5 %", "7 %"), ("$3", "€4")],
+        *[(f"1{sign}", f"{sign}2.5") for sign in SIGNS],
+    ],
+)
 def test_a_column_of_numbers_for_people_is_refused(cells):
-    with pytest.raises(ValueError, match=r"row 0, column 'v'.*point before decimals"):
+    with pytest.raises(
+        ValueError, match=r"row 0, column 'v'.*point before decimals"
+    ) as error:
         table.from_columns({"v": cells})
+    assert str(error.value).isprintable()
 
 
 def test_the_rarer_kind_is_named():
