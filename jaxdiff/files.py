@@ -135,13 +135,37 @@ def read_json(path: Path, cure: str = "bring it back from a copy") -> dict[str, 
     Errors: FileNotFoundError; ValueError that names a file which holds something else.
     """
     try:
-        stored = json.loads(path.read_text(encoding="utf-8"))
+        text = path.read_text(encoding="utf-8")
+        stored = json.loads(text, object_pairs_hook=_each_once)
         if not isinstance(stored, dict):
             raise ValueError(f"{type(stored).__name__} instead of {{...}}")
     except (ValueError, RecursionError) as error:
         raise ValueError(
             f"{path} is not valid JSON of a run: {error}; {DAMAGED}; {cure}"
         ) from None
+    return stored
+
+
+def whole_number(text: str) -> int:
+    """For json.loads, whose whole numbers have no largest one.
+
+    Errors: ValueError for what no float can hold.
+    """
+    number = int(text)
+    try:
+        float(number)
+    except OverflowError:
+        raise ValueError(f"{text[:40]}... is too large a number") from None
+    return number
+
+
+def _each_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """A JSON object; json.loads alone would keep the last of two values of a name."""
+    stored = dict(pairs)
+    if len(stored) < len(pairs):
+        names = [name for name, _ in pairs]
+        twice = next(name for name in names if names.count(name) > 1)
+        raise ValueError(f"{twice!r} is there more than once")
     return stored
 
 

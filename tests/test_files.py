@@ -48,6 +48,13 @@ def test_what_is_no_json_is_named(tmp_path, text):
         files.read_json(path)
 
 
+def test_a_name_that_is_there_twice_is_named(tmp_path):
+    path = tmp_path / "config.json"
+    path.write_text('{"data": {"low": 0.0, "path": "a", "low": -1.0}}')
+    with pytest.raises(ValueError, match=r"config\.json .*'low' is there more than on"):
+        files.read_json(path)
+
+
 def test_every_bit_of_an_archive_that_cannot_be_read_names_the_file(tmp_path):
     path = tmp_path / "samples.npz"
     np.savez_compressed(path, values=np.arange(3), labels=np.arange(3))
