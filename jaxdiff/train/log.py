@@ -83,7 +83,7 @@ def read(path: Path) -> list[dict[str, Any]]:
 
 def _row(path, number, line):
     try:
-        row = json.loads(line)
+        row = json.loads(line, parse_int=files.whole_number)
         if not isinstance(row["step"], int) or not isinstance(row["loss"], int | float):
             raise TypeError
     except (ValueError, KeyError, TypeError, RecursionError):

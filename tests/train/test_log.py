@@ -51,6 +51,8 @@ def test_a_line_cut_short_by_a_kill_is_dropped(tmp_path):
         b"x\r{}",
         b"\xff\x00",
         b"[" * 10_000,
+        b'{"step": 2, "loss": ' + b"1" * 400 + b"}",
+        b'{"step": 2, "loss": 1.0, "grad_norm": ' + b"1" * 400 + b"}",
     ],
 )
 def test_a_garbled_line_is_named_with_its_cure(tmp_path, line):

@@ -157,7 +157,7 @@ def last_line(log: Path) -> dict[str, Any]:
     if not lines:
         return {}
     try:
-        row = json.loads(lines[-1])
+        row = json.loads(lines[-1], parse_int=files.whole_number)
         if not (isinstance(row, dict) and type(row["step"]) is int):
             raise TypeError
     except (ValueError, KeyError, TypeError, RecursionError):
