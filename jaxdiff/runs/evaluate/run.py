@@ -16,6 +16,7 @@ from jaxdiff.data.batches import permutation
 from jaxdiff.data.folder import Pictures
 from jaxdiff.lock import locked
 from jaxdiff.metrics import frechet
+from jaxdiff.runs import shards
 from jaxdiff.runs.evaluate import folders, likelihood
 from jaxdiff.runs.evaluate.features import Reference, load_extractor
 from jaxdiff.runs.evaluate.metrics import METRICS, Pair, choose
@@ -211,7 +212,8 @@ def _columns(request):
     source, seed = request.run.source, request.about["seed"]
     index = permutation(0, 0, len(source))[: request.about["num_real"]]
     real = source.decode(source[index]["x"])
-    generated = folders.read_columns(request.out / SAMPLES, real)
+    parts = shards.split(request.sampling.num, request.sampling.record["shard"])
+    generated = folders.read_columns(request.out / SAMPLES, source.layout, parts)
     return Pair(real, generated, seed), {"real_rows": len(index)}
 
 
@@ -224,6 +226,9 @@ def _features(request):
         folders.check_finite(some, features)
         rows.append((features, shares, some.labels))
     features, probabilities, labels = zip(*rows, strict=True)
+    n = sum(map(len, features))
+    num = n if given else request.sampling.num
+    require(n == num, f"{folder} has {n} images of {num}; draw them anew with --force")
     pair = Pair(
         reference.real,
         np.concatenate(features),

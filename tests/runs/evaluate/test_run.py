@@ -193,6 +193,61 @@ def test_a_table_needs_no_features(table, tmp_path):
         evaluated(table, tmp_path / "no", features=tmp_path)
 
 
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (lambda v: v[:5], r"'a' must be 40 values, finite numbers, got float64 \(5,\)"),
+        (lambda v: None, "there is no column 'a'"),
+        (lambda v: v[0], r"must be 40 values, .* got float64 \(\)"),
+        (
+            lambda v: np.where(np.arange(40) == 3, np.nan, v),
+            "finite numbers, got 'nan'",
+        ),
+        (lambda v: v.astype(str), "finite numbers, got <U"),
+    ],
+)
+def test_kept_rows_that_are_not_those_of_the_request(table, tmp_path, change, words):
+    source = table[0].source
+    name = next(c.name for c in source.layout.columns if not c.categories)
+    _check_kept(table, tmp_path, name, change, words.replace("'a'", repr(name)))
+
+
+def test_kept_rows_of_an_unknown_category(tmp_path):
+    run = untrained(
+        tiny_config(data__name="iris", diffusion__condition="none"), tmp_path / "run"
+    )
+    words = "'class' must be 40 values, of the data's categories, got 'rose'"
+    _check_kept((run, None), tmp_path, "class", lambda v: ["rose", *v[1:]], words)
+
+
+def _check_kept(case, tmp_path, name, change, words):
+    """Evaluated again, after `change` of a column of the samples, nothing is kept."""
+    fields = {"metrics": ["columns"]}
+    evaluated(case, tmp_path / "out", **fields)
+    path = tmp_path / "out" / "samples" / "samples.npz"
+    with np.load(path) as file:
+        kept = dict(file)
+    changed = {**kept, name: change(kept[name])}
+    np.savez(path, **{k: v for k, v in changed.items() if v is not None})
+    with pytest.raises(
+        ValueError, match=rf"samples\.npz: .*{words}.*; delete the file"
+    ):
+        evaluated(case, tmp_path / "out", **fields)
+    path.unlink()
+    evaluated(case, tmp_path / "out", **fields)
+
+
+def test_fewer_kept_images_than_requested(images, tmp_path):
+    fields = {"metrics": ["frechet"]}
+    evaluated(images, tmp_path / "out", **fields)
+    path = tmp_path / "out" / "samples" / "samples.npz"
+    with np.load(path) as file:
+        kept = dict(file)
+    np.savez(path, **{**kept, "values": kept["values"][:9], "labels": np.zeros(9, int)})
+    with pytest.raises(ValueError, match="samples has 9 images of 40; draw them anew"):
+        evaluated(images, tmp_path / "out", **fields)
+
+
 def test_bpd_add_up_and_do_not_depend_on_the_files(table, tmp_path, monkeypatch):
     estimates = [*likelihood.ESTIMATES]
 
