@@ -178,7 +178,6 @@ def read_file(
     """
     try:
         with Image.open(file) as image:
-            image.load()
             fitted = images.fit(images.to_channels(image, channels), goal, crop)
     # Pillow's decoders raise all of these for broken bytes.
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:

@@ -11,6 +11,7 @@ import numpy as np
 from PIL import Image, ImageOps
 from tqdm.auto import tqdm
 
+from jaxdiff.data import depth
 from jaxdiff.data.decoders import Pixels, Standardised
 from jaxdiff.data.fingerprints import of_arrays
 from jaxdiff.data.source import Batch, Moments, Source
@@ -241,8 +242,9 @@ def to_channels(image: Image.Image, channels: int) -> Image.Image:
 
     Errors: ValueError for more than 8 bits per channel, which Pillow would cut off.
     """
-    if image.mode.startswith(("I", "F")):
+    if image.mode.startswith(("I", "F")) or depth.is_cut_off(image):
         raise ValueError(f"has Pillow mode {image.mode}, more than 8 bits a value")
+    image.load()
     image = ImageOps.exif_transpose(image)
     if image.has_transparency_data:
         white = Image.new("RGBA", image.size, "white")

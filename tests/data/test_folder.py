@@ -1,5 +1,10 @@
 """Image folders: what is read, what is refused."""
 
+import io
+import struct
+import zlib
+from functools import partial
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -142,6 +147,62 @@ def test_sixteen_bits_are_refused_not_cut_off(tmp_path):
     Image.fromarray(np.full((4, 4), 40_000, np.uint16)).save(tmp_path / "deep.png")
     with pytest.raises(ValueError, match=r"deep\.png.*8 bits"):
         folder.make(str(tmp_path))
+
+
+def chunk(kind, content):
+    check = struct.pack(">I", zlib.crc32(kind + content))
+    return struct.pack(">I", len(content)) + kind + content + check
+
+
+def png(bits):
+    """An RGB of 4x4, black, with as many bits a value."""
+    head = struct.pack(">IIBBBBB", 4, 4, bits, 2, 0, 0, 0)
+    data = zlib.compress(bytes(4 * (1 + 12 * bits // 8)))
+    parts = ((b"IHDR", head), (b"IDAT", data), (b"IEND", b""))
+    return b"\x89PNG\r\n\x1a\n" + b"".join(chunk(*part) for part in parts)
+
+
+def tiff(bits, planes=1):
+    """The same, uncompressed."""
+    size = 48 * bits // 8
+    fields = {256: 4, 257: 4, 258: 134, 259: 1, 262: 2, 273: 140, 277: 3}
+    fields |= {278: 4, 279: size, 284: planes}
+    tags = b"".join(
+        struct.pack("<HHII", tag, 3, 3 if tag == 258 else 1, value)
+        for tag, value in fields.items()
+    )
+    head = b"II*\0" + struct.pack("<IH", 8, len(fields)) + tags + bytes(4)
+    return head + struct.pack("<3H", bits, bits, bits) + bytes(size)
+
+
+def ppm(bits):
+    return b"P6 4 4 %d\n" % (2**bits - 1) + bytes(48 * bits // 8)
+
+
+def sgi(bits):
+    file = io.BytesIO()
+    Image.new("RGB", (4, 4)).save(file, "SGI", bpc=bits // 8)
+    return file.getvalue()
+
+
+@pytest.mark.parametrize("form", [png, tiff, partial(tiff, planes=2), ppm, sgi])
+def test_sixteen_bits_of_colours_are_refused_not_cut_off(tmp_path, form):
+    ending = getattr(form, "func", form).__name__
+    (tmp_path / f"a.{ending}").write_bytes(form(8))
+    assert folder.make(str(tmp_path)).shape == (4, 4, 3)
+    (tmp_path / f"b.{ending}").write_bytes(form(16))
+    with pytest.raises(ValueError, match=rf"b\.{ending}.*more than 8 bits a value"):
+        folder.make(str(tmp_path))
+
+
+def test_sixteen_bits_a_pixel_are_read(tmp_path):
+    """A BMP of 5 bits of red, 6 of green and 5 of blue."""
+    head = struct.pack("<IiiHHIIiiII", 56, 4, 4, 1, 16, 3, 32, 0, 0, 0, 0)
+    masks = struct.pack("<4I", 0xF800, 0x7E0, 0x1F, 0)
+    start = b"BM" + struct.pack("<IHHI", 70 + 32, 0, 0, 70)
+    (tmp_path / "a.bmp").write_bytes(start + head + masks + bytes(32))
+    (tmp_path / "b.pbm").write_bytes(b"P1\n4 4\n" + b"0 1 1 0\n" * 4)
+    assert folder.make(str(tmp_path)).shape == (4, 4, 3)
 
 
 def test_pictures_of_other_size_are_named(tmp_path):
