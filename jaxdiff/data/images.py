@@ -163,12 +163,18 @@ def keep_labels(
 
     Args:    all_labels: i[n].  labels: the classes to keep; () for all.
     Returns: indices i64[m] of the kept examples, their new labels i32[m], class names.
+    Errors:  ValueError where no example is kept.
     """
     if not labels:
         return np.arange(len(all_labels)), all_labels.astype(np.int32), (*class_names,)
     new = np.full(len(class_names), -1, np.int32)
     new[list(labels)] = np.arange(len(labels))
     index = np.flatnonzero(new[all_labels] >= 0)
+    if not len(index):
+        raise ValueError(
+            f"data.labels={tuple(labels)}: there is no example of that; the data have "
+            f"the classes {', '.join(map(str, np.unique(all_labels)))}"
+        )
     return index, new[all_labels[index]], tuple(class_names[k] for k in labels)
 
 

@@ -7,6 +7,7 @@ Source: LeCun, Cortes and Burges, "The MNIST database of handwritten digits".
 
 import gzip
 import hashlib
+import math
 import urllib.request
 from pathlib import Path
 
@@ -58,6 +59,8 @@ def make(
         raise ValueError(
             f"{files[0]} has {len(pixels)} images, {files[1]} {len(digit)}"
         )
+    if not pixels.size:
+        raise ValueError(f"{files[0]} has no pixels: {pixels.shape}; get it again")
     classes = tuple(map(str, range(max(10, int(digit.max()) + 1))))
     images.check_labels(labels, len(classes))
     index, kept, classes = images.keep_labels(digit, labels, classes)
@@ -95,7 +98,7 @@ def _read(file: Path, axes: int) -> np.ndarray:
         raise ValueError(f"{file} cannot be read: {error}") from None
     head = 4 * (1 + axes)
     magic, *shape = np.frombuffer(content[:head].ljust(head, b"\0"), ">u4").tolist()
-    if magic != 0x800 + axes or len(content) != head + int(np.prod(shape)):
+    if magic != 0x800 + axes or len(content) != head + math.prod(shape):
         raise ValueError(
             f"{file} is no IDX file of {axes} axes, or it is cut short; get it again"
         )

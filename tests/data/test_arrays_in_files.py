@@ -28,6 +28,18 @@ def test_mnist_is_read_as_it_is_and_compressed(tmp_path):
     ]
 
 
+def test_mnist_without_examples_is_named(tmp_path):
+    write_mnist(tmp_path)
+    with pytest.raises(
+        ValueError, match=r"data\.labels=\(9,\): .* classes 0, 1, 2, 3$"
+    ):
+        mnist.make(str(tmp_path), labels=(9,))
+    (tmp_path / "train-images-idx3-ubyte").write_bytes(b"\0\0\x08\x03" + bytes(12))
+    (tmp_path / "train-labels-idx1-ubyte").write_bytes(b"\0\0\x08\x01" + bytes(4))
+    with pytest.raises(ValueError, match="train-images-idx3-ubyte has no pixels"):
+        mnist.make(str(tmp_path))
+
+
 def test_mnist_is_downloaded_on_request_alone(tmp_path, monkeypatch):
     """From a folder that stands for the server; a file there already is kept."""
     server, folder = tmp_path / "server", tmp_path / "mine"
@@ -59,6 +71,9 @@ def test_mnist_is_downloaded_on_request_alone(tmp_path, monkeypatch):
         (b"", "no IDX file of 3 axes"),
         (b"\x00\x00\x08\x01" + b"\0" * 12, "no IDX file of 3 axes"),
         (b"\x00\x00\x08\x03\x00\x00\x00\x04" + b"\0" * 8 + b"1", "or it is cut short"),
+        # 2^31 x 2^31 x 4 values are 0 in 64 bits
+        (b"\0\0\x08\x03" + b"\x80\0\0\0" * 2 + b"\0\0\0\x04", "no IDX file of 3 axes"),
+        (b"\0\0\x08\x03" + b"\0\0\0\x04" + b"\0" * 8, "has no pixels"),
     ],
 )
 def test_damaged_files_are_named(content, words, tmp_path):
