@@ -12,6 +12,7 @@ from PIL import Image
 
 from jaxdiff.data import images, listing
 from jaxdiff.data.source import Source, of_files
+from jaxdiff.notes import note
 
 MAX_BYTES = 4 * 2**30
 # Pictures whose sizes are read, at most.
@@ -63,10 +64,12 @@ def make(
         raise ValueError(f"channels must be 1 (grey) or 3 (RGB), got {channels=}")
     listed = listing.find(path, rules)
     files, labels, names, _ = listed
-    read = partial(read_file, goal=goal, crop=crop, channels=channels)
+    several: set[Path] = set()
+    read = partial(read_file, goal=goal, crop=crop, channels=channels, several=several)
     pixels = _decode(path, files, read)
     source = images.from_array(pixels, labels, names, low=low)
-    source = replace(source, notes=listed.notes(path))
+    notes = (*listed.notes(path), *listing.first_frames(path, several))
+    source = replace(source, notes=notes)
     return of_files(source, files, Path(path).expanduser(), checksum)
 
 
@@ -126,17 +129,20 @@ def read_like(path: Path, source: Source) -> Pictures:
     files, labels, names, _ = listing.find_and_note(str(path))
     if labels is not None:
         labels = _class_numbers(path, names, source)[labels]
-    sizes = set()
+    sizes, several = set(), set()
 
     def read(index: np.ndarray) -> np.ndarray:
         some = []
         for i in index:
-            pixels = read_file(files[i], None, False, source.shape[-1])
+            channels = source.shape[-1]
+            pixels = read_file(files[i], None, False, channels, several)
             sizes.add(pixels.shape[:2])
             some.append(images.rescale(pixels, source.shape, files[i]))
         return np.stack(some)
 
     pixels = images.fill(read, len(files), source.shape, f"decoding {path}")
+    for line in listing.first_frames(str(path), several):
+        note(line)
     resized = images.rescaled(sizes, source.shape)
     return Pictures(path, pixels, labels, resized, files)
 
@@ -170,14 +176,21 @@ def _class_numbers(path: Path, names: Sequence[str], source: Source) -> np.ndarr
 
 
 def read_file(
-    file: Path, goal: tuple[int, int] | None, crop: bool, channels: int
+    file: Path,
+    goal: tuple[int, int] | None,
+    crop: bool,
+    channels: int,
+    several: set[Path] | None = None,
 ) -> np.ndarray:
-    """One picture as uint8[h, w, channels].
+    """One picture as uint8[h, w, channels]; of several frames or pages the first.
 
+    several: gets the file if it has several.
     Errors: ValueError that names the file if it is broken.
     """
     try:
         with Image.open(file) as image:
+            if several is not None and getattr(image, "is_animated", False):
+                several.add(file)
             fitted = images.fit(images.to_channels(image, channels), goal, crop)
     # Pillow's decoders raise all of these for broken bytes.
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
@@ -203,9 +216,12 @@ def read_all(
             raise FileNotFoundError(f"--image: there is no file or folder {text!r}")
         files += listing.find_and_note(text).files if path.is_dir() else [path]
     goal, pixels = (shape[0], shape[1]) if resize else None, []
+    several: set[Path] = set()
     for file in files:
-        pixels.append(read_file(file, goal, True, shape[-1]))
+        pixels.append(read_file(file, goal, True, shape[-1], several))
         check_size(str(file), pixels[-1], shape, "--resize brings it to that")
+    for line in listing.first_frames("--image", several):
+        note(line)
     return np.stack(pixels), files
 
 

@@ -1,7 +1,7 @@
 """Which pictures a folder holds, in which order, and what else is in it."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -142,6 +142,15 @@ def find_and_note(path: str) -> Listing:
     for line in listing.notes(path)[1:]:
         note(line)
     return listing
+
+
+def first_frames(path: str, several: Collection[Path]) -> tuple[str, ...]:
+    """A line about the pictures of `path` that have several frames, if there are."""
+    if not several:
+        return ()
+    n, names = len(several), few([file.name for file in sorted(several)])
+    have = "pictures have" if n > 1 else "picture has"
+    return (f"{path}: {n} {have} several frames; the first is taken: {names}",)
 
 
 def few(names: Sequence[str]) -> str:

@@ -64,6 +64,22 @@ def test_what_is_left_out_is_counted_and_named(tmp_path, capsys, classes):
     assert capsys.readouterr().err == f"note: {source.notes[1]}\n"
 
 
+@pytest.mark.parametrize("ending", ["gif", "png", "tif", "webp"])
+def test_pictures_of_several_frames_are_counted_and_named(tmp_path, capsys, ending):
+    first, *others = (Image.new("RGB", (4, 4), (v, v, v)) for v in (0, 90, 200))
+    save(tmp_path / "a.png", 9)
+    assert len(folder.make(str(tmp_path)).notes) == 1
+    several = {"save_all": True, "append_images": others}
+    first.save(tmp_path / f"b.{ending}", **several)
+    line = f": 1 picture has several frames; the first is taken: b.{ending}"
+    source = folder.make(str(tmp_path))
+    assert source.notes[1:] == (f"{tmp_path}{line}",)
+    assert source.decode(source[np.array([1])]["x"]).max() < 3
+    folder.read_all([str(tmp_path)], (4, 4, 3), resize=False)
+    folder.read_like(tmp_path, source)
+    assert capsys.readouterr().err == f"note: --image{line}\nnote: {tmp_path}{line}\n"
+
+
 def test_many_that_are_left_out_are_a_short_line(tmp_path):
     save(tmp_path / "a.png")
     for k in range(1000):
