@@ -17,6 +17,8 @@ from jaxdiff.notes import note
 MAX_BYTES = 4 * 2**30
 # Pictures whose sizes are read, at most.
 MEASURED = 500
+# What Pillow's decoders raise for broken bytes; IndexError for a later frame of a GIF.
+BROKEN = (OSError, SyntaxError, ValueError, IndexError, Image.DecompressionBombError)
 
 
 class Pictures(NamedTuple):
@@ -192,8 +194,7 @@ def read_file(
             if several is not None and getattr(image, "is_animated", False):
                 several.add(file)
             fitted = images.fit(images.to_channels(image, channels), goal, crop)
-    # Pillow's decoders raise all of these for broken bytes.
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+    except BROKEN as error:
         raise ValueError(
             f"{file} cannot be used as a picture: {error}; replace or remove it"
         ) from error
