@@ -1,4 +1,4 @@
-"""How many bits a value a picture has, where Pillow does not say so by its mode."""
+"""The bits of a value of a picture, where Pillow's mode leaves them open."""
 
 import re
 
@@ -14,7 +14,8 @@ DEEP = re.compile(r";16[BLN]$")
 def is_cut_off(image: Image.Image) -> bool:
     """Whether Pillow reads 8 of more bits: its only mode of colours has 8 of each.
 
-    What the decoder gets says so, until the picture is loaded; a TIFF's tags always.
+    It can be read off what the decoder gets, until the picture is loaded, and in a TIFF
+    off a tag.
     """
     bits = getattr(image, "tag_v2", {}).get(BITS_PER_SAMPLE, 8)
     if max(np.atleast_1d(bits)) > 8:

@@ -8,12 +8,14 @@ import csv
 import io
 import re
 from collections import Counter
+from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 
-from jaxdiff.data.layout import Columns, as_number
+from jaxdiff import files
+from jaxdiff.data.layout import Columns, Layout, as_number
 
 # What may stand between cells, and its name.
 SEPARATORS = {",": "a comma", ";": "a semicolon", "\t": "a tab", "|": "a bar"}
@@ -82,6 +84,34 @@ def write(path: Path, columns: Columns) -> None:
         values = [np.asarray(v).tolist() for v in columns.values()]
         for row in zip(*values, strict=True):
             writer.writerow([_without_formula(v) for v in row])
+
+
+def of_arrays(sizes: Mapping[Path, int], layout: Layout, cure: str) -> Columns:
+    """The columns of a table, out of .npz files of decoded rows.
+
+    Args:   sizes: {file: its rows}.  cure: what helps where a file is another one.
+    Errors: ValueError that names the file which lacks rows or a column, or has values
+            that are none of it.
+    """
+    parts = []
+    for path, n in sizes.items():
+        parts.append(files.read_arrays(path, *layout.names, cure=cure))
+        for column in layout.columns:
+            values, text = parts[-1][column.name], column.categories
+            good = np.array(False)
+            if text or values.dtype.kind in "fiu":
+                good = np.isin(values, text) if text else np.isfinite(values)
+            if values.shape == (n,) and good.all():
+                continue
+            got = f"{values.dtype} {values.shape}"
+            if values.shape == (n,) == good.shape:
+                got = shown(values[~good][0])
+            what = "of the data's categories" if text else "finite numbers"
+            raise ValueError(
+                f"{path}: column {column.name!r} must be {n} values, {what}, got {got};"
+                f" {cure}"
+            )
+    return {k: np.concatenate([arrays[k] for arrays in parts]) for k in layout.names}
 
 
 def shown(cell: object) -> str:

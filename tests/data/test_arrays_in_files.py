@@ -169,7 +169,7 @@ def test_arrays_of_no_split_beside_splits_are_named(tmp_path):
     source = npz.make(path)
     assert len(source) == 6 and source.class_names == ("1", "3")
     assert source.notes == (f"{path}: left out 1 arrays of no split: class_names",)
-    # one array of images, whose name says so, and its labels
+    # one array of images and its labels are no splits
     np.savez(path, train_images=PIXELS, labels=LABELS)
     assert npz.make(path).class_names == ("1", "3") and not npz.make(path).notes
 

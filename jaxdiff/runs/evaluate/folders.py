@@ -1,23 +1,17 @@
 """Folders of samples read back, as pixels of one size: ours, or anybody's pictures."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 
-from jaxdiff import files
 from jaxdiff.arrays import require
 from jaxdiff.data import folder as picture_folder
-from jaxdiff.data import images
+from jaxdiff.data import images, reading
 from jaxdiff.data.folder import Pictures
-from jaxdiff.data.layout import Columns, Layout
-from jaxdiff.data.reading import shown
-from jaxdiff.data.source import Source
+from jaxdiff.data.source import Columns, Layout, Source
 from jaxdiff.plots.pictures import to_uint8
 from jaxdiff.runs import shards
-
-# What helps where samples that are there already are not what they should be.
-CURE = "delete the file, or use --force"
 
 
 def read(folder: Path, source: Source) -> Pictures:
@@ -36,19 +30,19 @@ def read(folder: Path, source: Source) -> Pictures:
     )
     if not shards.list_files(folder):
         return picture_folder.read_like(folder, source)
-    _, pixels, labels, resized, paths = zip(*stream(folder, source), strict=True)
+    _, pixels, labels, resized, files = zip(*stream(folder, source), strict=True)
     return Pictures(
         folder,
         np.concatenate(pixels),
         None if labels[0] is None else np.concatenate(labels),
         max(resized),
-        [file for some in paths for file in some],
+        [file for some in files for file in some],
     )
 
 
 def of_class(samples: Pictures, label: int) -> Pictures:
     """Those of one class. Errors: ValueError for unknown labels, and for none left."""
-    folder, pixels, labels, _, paths = samples
+    folder, pixels, labels, _, files = samples
     if labels is None:
         raise ValueError(
             f"--label {label}: the images in {folder} have no known classes; put them "
@@ -56,8 +50,8 @@ def of_class(samples: Pictures, label: int) -> Pictures:
         )
     rows = labels == label
     require(rows.any(), f"--label {label}: {folder} has no image of that class")
-    paths = [file for file, chosen in zip(paths, rows, strict=True) if chosen]
-    return samples._replace(pixels=pixels[rows], labels=labels[rows], files=paths)
+    files = [file for file, chosen in zip(files, rows, strict=True) if chosen]
+    return samples._replace(pixels=pixels[rows], labels=labels[rows], files=files)
 
 
 def check_finite(samples: Pictures, features: np.ndarray) -> None:
@@ -83,39 +77,10 @@ def stream(folder: Path, source: Source) -> Iterator[Pictures]:
         yield Pictures(folder, fitted, labels, resized, [path] * len(pixels))
 
 
-def read_columns(
-    folder: Path, layout: Layout, parts: Mapping[str, np.ndarray]
-) -> Columns:
-    """The columns of a table that launch.sample wrote, in all files together.
-
-    parts: {name of a file: numbers i64[n] of its rows}, as shards.split has them.
-    Errors: ValueError that names the file which lacks rows or a column, or has values
-            that are none of it.
-    """
-    rows = []
-    for name, numbers in parts.items():
-        path = folder / name
-        arrays = files.read_arrays(path, cure=CURE)
-        for column in layout.columns:
-            _check_column(path, column, arrays.get(column.name), len(numbers))
-        rows.append(arrays)
-    return {k: np.concatenate([arrays[k] for arrays in rows]) for k in layout.names}
-
-
-def _check_column(path, column, values, n):
-    require(values is not None, f"{path}: there is no column {column.name!r}; {CURE}")
-    if column.categories:
-        what, good = "of the data's categories", np.isin(values, column.categories)
-    else:
-        number = values.dtype.kind in "fiu"
-        what, good = "finite numbers", np.isfinite(values) if number else np.False_
-    got = f"{values.dtype} {values.shape}"
-    if values.shape == (n,) and good.shape == (n,) and not good.all():
-        got = shown(values[~good][0])
-    require(
-        values.shape == (n,) and good.all(),
-        f"{path}: column {column.name!r} must be {n} values, {what}, got {got}; {CURE}",
-    )
+def read_columns(folder: Path, layout: Layout, num: int, shard: int) -> Columns:
+    """The rows of a table that launch.sample wrote. Errors: as reading.of_arrays."""
+    sizes = {folder / k: len(v) for k, v in shards.split(num, shard).items()}
+    return reading.of_arrays(sizes, layout, "delete the file, or use --force")
 
 
 def _checked(path, arrays, source):

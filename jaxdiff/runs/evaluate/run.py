@@ -16,7 +16,6 @@ from jaxdiff.data.batches import permutation
 from jaxdiff.data.folder import Pictures
 from jaxdiff.lock import locked
 from jaxdiff.metrics import frechet
-from jaxdiff.runs import shards
 from jaxdiff.runs.evaluate import folders, likelihood
 from jaxdiff.runs.evaluate.features import Reference, load_extractor
 from jaxdiff.runs.evaluate.metrics import METRICS, Pair, choose
@@ -209,26 +208,23 @@ def _compared(request: Request) -> tuple[Pair, dict[str, Any]]:
 
 
 def _columns(request):
-    source, seed = request.run.source, request.about["seed"]
+    source, drawn = request.run.source, request.sampling
     index = permutation(0, 0, len(source))[: request.about["num_real"]]
     real = source.decode(source[index]["x"])
-    parts = shards.split(request.sampling.num, request.sampling.record["shard"])
-    generated = folders.read_columns(request.out / SAMPLES, source.layout, parts)
-    return Pair(real, generated, seed), {"real_rows": len(index)}
+    generated = folders.read_columns(drawn.out, source.layout, drawn.num, SHARD)
+    return Pair(real, generated, request.about["seed"]), {"real_rows": len(index)}
 
 
 def _features(request):
     reference, folder = request.reference, request.out / SAMPLES
     given, rows = request.images, []
     for some in [given] if given else folders.stream(folder, reference.source):
-        both = reference.extractor.features_and_probabilities
-        features, shares = both(some.pixels)
+        features, shares = reference.extractor.features_and_probabilities(some.pixels)
         folders.check_finite(some, features)
         rows.append((features, shares, some.labels))
     features, probabilities, labels = zip(*rows, strict=True)
-    n = sum(map(len, features))
-    num = n if given else request.sampling.num
-    require(n == num, f"{folder} has {n} images of {num}; draw them anew with --force")
+    few = not given and sum(map(len, features)) != request.sampling.num
+    require(not few, f"{folder} has not --num images; draw them anew with --force")
     pair = Pair(
         reference.real,
         np.concatenate(features),
