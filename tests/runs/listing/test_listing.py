@@ -145,3 +145,9 @@ def test_a_config_without_a_number_of_steps_is_named(tmp_path):
     path.write_text(json.dumps(config))
     (row,) = listing.rows_of(tmp_path)
     assert "train.num_steps is None" in row["problem"] and row["step"] == 8
+
+
+def test_a_figure_that_no_float_can_hold_is_a_problem_of_its_run(tmp_path):
+    log = write_run(tmp_path / "a", 4) / workdir.METRICS
+    log.write_text('{"step": 4, "loss": ' + "1" * 400 + "}\n")
+    assert "metrics.jsonl: the last line" in rows(tmp_path)["a"]["problem"]
