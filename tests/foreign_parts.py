@@ -82,3 +82,31 @@ def _step(schedule, share, denoise, noise, x, t, s, state):
 def distance():
     """The root of one and the squared error, less one."""
     return Partial(lambda error: jnp.sqrt(1 + error**2) - 1)
+
+
+class Odd(nn.Module):
+    """A network that gives something else than the values of x."""
+
+    kind: str
+
+    @nn.compact
+    def __call__(self, x, t, cond=None, *, train=False):
+        one, more = nn.Dense(1)(x), nn.Dense(x.shape[-1] + 1)(x)
+        return {"one": one, "more": more, "pair": (x, t), "none": None}[self.kind]
+
+
+class Trainless(nn.Module):
+    """A network without the argument `train`."""
+
+    @nn.compact
+    def __call__(self, x, t, cond=None):
+        return nn.Dense(x.shape[-1])(x)
+
+
+def odd(*, shape, kind: str):
+    del shape
+    return Trainless() if kind == "trainless" else Odd(kind)
+
+
+def mean_distance():
+    return Partial(lambda error: jnp.mean(error**2))

@@ -55,6 +55,43 @@ def test_a_run_of_somebodys_own_parts(name, tmp_path):
     np.testing.assert_allclose(one[1].x, 2 * one[0].x, rtol=1e-5)
 
 
+@pytest.mark.parametrize(
+    ("changed", "words"),
+    [
+        ({"model.name": "odd(kind='one')"}, r"odd gives f32\[2, 1\], .*f32\[2, 2\]"),
+        (
+            {"model.name": "odd(kind='more')"},
+            r"the network of model.name=.*odd gives f32\[2, 3\]",
+        ),
+        (
+            {"model.name": "odd(kind='pair')"},
+            "odd (gives tuple|does not fit: TypeCheck)",
+        ),
+        (
+            {"model.name": "odd(kind='none')"},
+            "odd (gives NoneType|does not fit: TypeCheck)",
+        ),
+        (
+            {"model.name": "odd(kind='trainless')"},
+            "model.name=.*odd does not fit: TypeError: .*'train'",
+        ),
+        (
+            {"diffusion.distance": "mean_distance"},
+            r"diffusion.distance=.*mean_distance gives f32\[\]",
+        ),
+    ],
+)
+def test_a_part_that_does_not_fit_is_named_before_anything_is_written(
+    changed, words, tmp_path
+):
+    given = {field: f"{PARTS}.{name}" for field, name in changed.items()}
+    with pytest.raises(ValueError, match=words) as error:
+        jaxdiff.fit({**RUN, **given}, workdir=tmp_path / "run")
+    text = str(error.value)
+    assert "\n" not in text and all(choices.name_of(v) in text for v in given.values())
+    assert not (tmp_path / "run").exists()
+
+
 def config_of(**values):
     config = schema.get_config()
     config.update_from_flattened_dict(

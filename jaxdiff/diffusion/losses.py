@@ -89,18 +89,37 @@ def denoising_loss(
              x0: f32[b, ...].  cond: any condition that the network takes, or None.
              objective: what to minimise.
     Returns: loss f32[b], {"x0_mae": f32[b]}.
+    Errors: ValueError for a part whose result has another shape: it would broadcast.
     """
     c, x_t, eps = noised(keys, x0, objective)
+    _check_shape("diffusion.times gives", c.t, x0.shape[:1])
+    _check_shape("diffusion.noise gives", eps, x0.shape)
     row = objective.prediction(c)
     output = network(x_t, c, cond)
+    width = x0.shape[-1] * (2 if objective.learned_variance else 1)
+    _check_shape("the network of model.name gives", output, (*x0.shape[:-1], width))
     out = jnp.split(output, 2, -1)[0] if objective.learned_variance else output
     error = objective.distance(out - make_target(row, x0, eps))
+    _check_shape("diffusion.distance gives", error, x0.shape)
     loss = target_factor(objective.weight, row, c) * mean_of_each(error)
+    _check_shape("diffusion.weight makes the loss", loss, x0.shape[:1])
     metrics = {"x0_mae": mean_of_each(jnp.abs(to_x0(row, c, x_t, out) - x0))}
     if objective.bound_weight:
         bound = _bound(objective, c, x0, x_t, output)
         loss = loss + objective.bound_weight * objective.bound_steps * bound
     return loss, metrics
+
+
+def _check_shape(what: str, value: PyTree, shape: tuple[int, ...]) -> None:
+    """ValueError for what is no array f[*shape]."""
+    dims = ", ".join(map(str, shape))
+    got = type(value).__name__
+    if isinstance(value, jax.Array):
+        got = jax.typeof(value).str_short(short_dtypes=True).replace(",", ", ")
+    require(
+        isinstance(value, jax.Array) and value.shape == shape,
+        f"{what} {got}, and these data need f32[{dims}]",
+    )
 
 
 def _bound(

@@ -1,21 +1,22 @@
 """A training run: checked and built before anything is written, and its steps."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 from ml_collections import ConfigDict
 
-from jaxdiff import build, choices, fields, ranges
+from jaxdiff import build, choices, fields, ranges, rng
 from jaxdiff.arrays import PyTree, require
 from jaxdiff.data import holdout
 from jaxdiff.data import record as records
 from jaxdiff.data.batches import batch_at, batches, permutation
 from jaxdiff.data.record import Record
-from jaxdiff.data.source import Batch, Source
+from jaxdiff.data.source import Batch, Source, map_arrays
 from jaxdiff.notes import note
 from jaxdiff.runs import workdir as files
 from jaxdiff.runs.experiment import Experiment
@@ -24,9 +25,10 @@ from jaxdiff.runs.train.progress import Measure, make_measure
 from jaxdiff.tasks.task import Task
 from jaxdiff.train import lr_schedules, memory, optim, parallel, timing, trackers
 from jaxdiff.train.state import TrainState, init_state
-from jaxdiff.train.step import Step, make_train_step
+from jaxdiff.train.step import Context, Step, make_train_step
 from jaxdiff.train.trackers import Start
 from jaxdiff.train.validation import PAIRS, Validate, make_validate
+from jaxdiff.trust import foreign
 
 # Fields of config.train that steps_per_call divides.
 EVERY = (
@@ -95,7 +97,7 @@ def prepare(
     for text in lr_schedules.oddities(lr, t.num_steps, before, done):
         note(f"train.lr={t.lr}: {text}")
     step = make_step(config, task, parallel.AXIS, t.accumulate)
-    jax.eval_shape(task.init, jax.random.key(0))  # a network that does not fit
+    _trace(task, experiment.source, foreign(config))
     run = Run(
         experiment,
         choices.pick(preview, task.kind)(experiment),
@@ -109,6 +111,37 @@ def prepare(
     )
     feed_from(run, t.num_steps)  # of no batches: checks its arguments
     return run
+
+
+def _trace(task: Task, source: Source, parts: Mapping[str, str]) -> None:
+    """Trace the loss of two examples, by their shapes alone: parts that do not fit.
+
+    parts:  of somebody's own, {field: name}, which the error names.
+    Errors: ValueError; of jaxdiff's own parts whatever they raise.
+    """
+    example = source.example or source.load(np.arange(1))
+    batch = {"x": np.empty((1, *source.shape), np.float32), **example}
+    batch = map_arrays(lambda a: np.repeat(a, 2, axis=0), batch)
+
+    def loss(key, batch):
+        params, steps = task.init(key), jnp.zeros((), jnp.int32)
+        keys = rng.batch_keys(key, jnp.arange(2), 2)
+        return task.loss(params, keys, batch, Context(steps, params, task.frozen))
+
+    try:
+        jax.eval_shape(loss, jax.random.key(0), batch)
+    except Exception as error:
+        text, kind = (str(error).splitlines() or [""])[0], type(error).__name__
+        names = {f"{field} ": f"{field}={name} " for field, name in parts.items()}
+        named = [field for field in names if field in text]
+        used = [k for k in names if k.startswith(("model", "diffusion", "data"))]
+        if isinstance(error, ValueError) and named:
+            text = text.replace(named[0], names[named[0]])
+        elif used:
+            text = f"{'or '.join(names[k] for k in used)}does not fit: {kind}: {text}"
+        else:
+            raise
+        raise ValueError(text) from error
 
 
 def _make_tracker(spec: str) -> Start:
