@@ -11,6 +11,7 @@ import jaxdiff.tasks
 from configs import base
 from jaxdiff import build, choices
 from jaxdiff.data import synthetic
+from jaxdiff.diffusion import grids
 
 
 def make_task(config, source):
@@ -67,6 +68,24 @@ def test_objective_and_sampler_share_the_schedule():
     config.sampler.num_steps = 4
     grid = np.asarray(build.make_grid(config, build.make_schedule(config)))
     np.testing.assert_allclose(grid, [1, 0.75, 0.5, 0.25, 0], atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    "ts",
+    [
+        *(np.linspace(0, 1, 5), np.linspace(1, 0, 4), np.linspace(1, 0.1, 5)),
+        *(np.linspace(1.5, 0, 5), np.linspace(1, 0, 5) * np.nan, None),
+        *(np.linspace(1, 0, 5)[:, None], [1, 0.5, 0.5, 0.2, 0]),
+    ],
+)
+def test_a_grid_of_ones_own_is_checked_before_it_is_traced(ts, monkeypatch):
+    config = tiny()
+    config.sampler.update({"grid": "uniform", "num_steps": 4})
+    monkeypatch.setattr(grids, "uniform", lambda schedule, num_steps: ts)
+    message = r"sampler\.grid=uniform must give num_steps \+ 1 = 5 times that fall"
+    with pytest.raises(ValueError, match=message) as error:
+        build.make_grid(config, build.make_schedule(config))
+    assert "\n" not in str(error.value)
 
 
 def test_optimizer_comes_with_its_clip_and_its_lr():

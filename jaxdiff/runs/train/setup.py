@@ -134,7 +134,7 @@ def _trace(task: Task, source: Source, parts: Mapping[str, str]) -> None:
         text, kind = (str(error).splitlines() or [""])[0], type(error).__name__
         names = {f"{field} ": f"{field}={name} " for field, name in parts.items()}
         named = [field for field in names if field in text]
-        used = [k for k in names if k.startswith(("model", "diffusion", "data"))]
+        used = [k for k in names if k.startswith(("model.", "diffusion."))]
         if isinstance(error, ValueError) and named:
             text = text.replace(named[0], names[named[0]])
         elif used:
