@@ -15,6 +15,14 @@ from jaxdiff.data import arrays
 from jaxdiff.notes import note
 from jaxdiff.runs.train import loop, setup
 
+# Fields of config.data that count for given examples too, and those that name the data
+# set of a config, which is not read where examples are given.
+TAKEN = ("low", "holdout", "flip")
+NAMING = (
+    *("name", "path", "dataset", "split", "data_dir", "download", "checksum", "rules"),
+    *("shape", "num_classes", "num_examples"),  # of synthetic data
+)
+
 
 def fit(
     config: ConfigDict | Mapping[str, Any],
@@ -31,20 +39,16 @@ def fit(
             data: instead of config.data, what data/arrays.py takes: arrays, (images,
             labels), a DataFrame, a datasets.Dataset, a Source, or an object with
             __len__ and __getitem__. data.low is the value of black in model units.
+            The data set that a file of configs/ names is not read then; other fields
+            of config.data, but low, holdout and flip, are refused.
             trust: import the code outside jaxdiff that runs named by the config name.
     Errors: ValueError, FileNotFoundError before anything is written;
             FloatingPointError as runs/train/loop.py; KeyboardInterrupt once an
             interrupted run is saved.
     """
-    if data is not None and not isinstance(config, ConfigDict):
-        ignored = [f for f in schema.flat(config) if f.startswith("data.")]
-        require(
-            {*ignored} <= {"data.low", "data.holdout"},
-            f"of config.data, {', '.join(ignored)} change nothing in examples given as "
-            "data=, except data.low and data.holdout: leave them out, and give the "
-            "examples as they shall be",
-        )
-    config, folder = _config(config), Path(workdir).expanduser()
+    given, config, folder = config, _config(config), Path(workdir).expanduser()
+    if data is not None:
+        _check_data_fields(given)
     source = None
     if data is not None:
         source = arrays.as_source(data, low=config.data.low)
@@ -57,10 +61,31 @@ def fit(
     return Model(run.experiment)
 
 
-def _config(config: ConfigDict | Mapping[str, Any]) -> ConfigDict:
+def _check_data_fields(config: ConfigDict | Mapping[str, Any]) -> None:
+    """ValueError for fields of config.data that given examples do not heed."""
+    values = {k: v for k, v in schema.flat(config).items() if k.startswith("data.")}
+    ignored, heeded = [*values], TAKEN
+    if isinstance(config, ConfigDict):  # a whole config: what it names is not read
+        defaults, heeded = schema.flat(schema.get_config()), TAKEN + NAMING
+        ignored = [field for field in values if values[field] != defaults.get(field)]
+    ignored = [field for field in ignored if field.removeprefix("data.") not in heeded]
+    require(
+        not ignored,
+        f"of config.data, {', '.join(ignored)} change nothing in examples given as "
+        f"data=; only {', '.join(f'data.{name}' for name in TAKEN)} do. Leave them "
+        "out, and give the examples as they shall be",
+    )
+
+
+def _config(config: Any) -> ConfigDict:
     """A whole config. Errors: ValueError for an unknown field, or another type."""
     if isinstance(config, ConfigDict):
         return config
+    require(
+        isinstance(config, Mapping),
+        "config must be what get_config() of a file of configs/ gives, or {field: "
+        f"value}}, got {config!r}",
+    )
     whole, given = schema.get_config(), schema.flat(config)
     known = schema.flat(whole)
     for field in given:

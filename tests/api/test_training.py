@@ -5,6 +5,7 @@ import pytest
 from PIL import Image
 
 import jaxdiff
+from jaxdiff import schema
 from jaxdiff.api import training
 from jaxdiff.data import arrays
 from jaxdiff.data.source import Source
@@ -190,8 +191,29 @@ def test_mistakes_write_nothing(config, words, tmp_path):
     assert not (tmp_path / "run").exists()
 
 
-def test_fields_of_data_beside_the_data_are_refused(tmp_path):
-    config = {**TINY, "data.labels": (1,), "data.low": 0.0}
+def whole(**data):
+    config = schema.get_config()
+    config.data.update({"name": "synthetic", "shape": (2,), "low": 0.0, **data})
+    return config
+
+
+@pytest.mark.parametrize(
+    "config",
+    [
+        {**TINY, "data.labels": (1,), "data.low": 0.0},
+        *(whole(labels=(1,)), whole(standardise=True, labels=(2,))),
+    ],
+)
+def test_fields_of_data_beside_the_data_are_refused(config, tmp_path):
     with pytest.raises(ValueError, match=r"data\.labels.* change nothing in examples"):
         jaxdiff.fit(config, data=TABLE, workdir=tmp_path / "a")
     assert not (tmp_path / "a").exists()
+
+
+def test_the_data_set_that_a_whole_config_names_is_not_read():
+    training._check_data_fields(whole(flip=True, holdout=".1", num_examples=7))
+
+
+def test_a_config_is_no_path():
+    with pytest.raises(ValueError, match=r"config must be .*got 'configs/digits.py'"):
+        training._config("configs/digits.py")
