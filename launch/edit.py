@@ -59,16 +59,6 @@ PNG = flags.DEFINE_bool("png", False, "Also write every result as a PNG of its o
 FORCE = flags.DEFINE_bool("force", False, "Write into a folder that is not empty.")
 pages.define()
 
-# Flags that only some kinds take.
-ONLY = {
-    "strength": ("vary",),
-    "mask": ("inpaint",),
-    "factor": ("upscale",),
-    "every": ("invert",),
-    "nfe": ("invert",),
-    "method": ("inpaint", "upscale", "colourise"),
-}
-
 
 def main(kind: str) -> None:
     from jaxdiff.runs.edit import run as edit
@@ -76,10 +66,8 @@ def main(kind: str) -> None:
 
     if OUT.value is None:
         cli.fail("--out is missing: where shall the results be written?")
-    for name, kinds in ONLY.items():
-        if flags.FLAGS[name].present and kind in edit.KINDS and kind not in kinds:
-            cli.fail(f"--{name} is for {', '.join(kinds)}, and not for {kind}")
     with cli.user_errors():
+        edit.check_taken(kind, [n for n in edit.ONLY if flags.FLAGS[n].present])
         run = open_run(Path(WORKDIR.value), flags.FLAGS.config, trust=cli.trusts())
         request = edit.EditRequest(
             run=run,

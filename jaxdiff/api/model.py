@@ -124,8 +124,8 @@ class Model:
         mask: str | Path | np.ndarray = "",
         num: int | None = None,
         seed: int = 0,
-        strength: float = 0.6,
-        factor: int = 2,
+        strength: float | None = None,
+        factor: int | None = None,
         method: str = "",
         resize: bool = False,
         **fields: Any,
@@ -140,6 +140,11 @@ class Model:
                 fields: of config.sampler, as in `sample`.
         Errors: ValueError, FileNotFoundError.
         """
+        own = {"strength": strength, "factor": factor, "method": method or None}
+        named = isinstance(mask, str | Path)
+        own["mask"] = (str(mask) or None) if named else np.asarray(mask)
+        own = {name: value for name, value in own.items() if value is not None}
+        edits.check_taken(kind, own, flag="")
         one = isinstance(data_index, int | np.integer)
         index = [data_index] if one else [*data_index]
         _check_seed(seed)
@@ -150,11 +155,8 @@ class Model:
             num=num,
             seed=seed,
             label=self._class(label),
-            mask=mask if isinstance(mask, np.ndarray) else str(mask),
-            strength=strength,
-            factor=factor,
-            method=method,
             resize=resize,
+            **own,
         )
         return Edited(request, edits.run(kind, request))
 

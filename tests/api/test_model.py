@@ -173,6 +173,16 @@ def test_log_prob_is_the_flows_bits_in_nats(table):
         (lambda i, t: t.edit("vary", data_index=0), "for models of pixels"),
         (lambda i, t: i.edit("varry", data_index=0), "did you mean 'vary'"),
         (lambda i, t: i.edit("vary"), "which image"),
+        (lambda i, t: i.edit("vary", data_index=0, mask="top"), "mask is for inpaint,"),
+        (lambda i, t: i.edit("vary", data_index=0, method="x"), "method is for inp"),
+        (
+            lambda i, t: i.edit("inpaint", data_index=0, mask="top", strength=0.1),
+            "strength is for vary, and not for inpaint",
+        ),
+        (
+            lambda i, t: i.edit("inpaint", data_index=0, mask="top", method="nonsense"),
+            "has no 'nonsense'",
+        ),
         (lambda i, t: i.edit("vary", data_index=0, seed=2**32), "seed must be"),
         (lambda i, t: i.edit("vary", np.zeros((8, 8, 1))), "uint8 .*got float64"),
         (lambda i, t: i.edit("vary", np.zeros((4, 4, 1), "u1")), "uint8 of shape"),

@@ -1,5 +1,6 @@
 """Editing images with a trained run: all kinds by name, and what they write."""
 
+from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
@@ -24,10 +25,32 @@ KINDS = {
     "invert": invert.invert,
     "interpolate": invert.interpolate,
 }
+# Arguments that only some kinds take.
+ONLY = {
+    "strength": ("vary",),
+    "mask": ("inpaint",),
+    "factor": ("upscale",),
+    "every": ("invert",),
+    "nfe": ("invert",),
+    "method": ("inpaint", "upscale", "colourise"),
+}
 # Rows of edit.png, and results in each, at most.
 MOST = 16
 # The first and the last file of an edit.
 RESULT, PICTURE = "edited.npz", "edit.png"
+
+
+def check_taken(kind: str, given: Iterable[str], flag: str = "--") -> None:
+    """ValueError for an argument that is given to a kind which does not take it.
+
+    flag: what its name begins with.
+    """
+    require(kind in KINDS, f"no edit {kind!r}{hint(kind, KINDS)}")
+    for name in given:
+        kinds = ONLY[name]
+        require(
+            kind in kinds, f"{flag}{name} is for {', '.join(kinds)}, and not for {kind}"
+        )
 
 
 def run(
