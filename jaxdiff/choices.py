@@ -15,10 +15,14 @@ import importlib.util
 import inspect
 import math
 import pkgutil
+import sys
 from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from types import MappingProxyType, ModuleType
 from typing import Any, get_args
+
+import jax
+from jax.tree_util import Partial
 
 from jaxdiff.arrays import require
 
@@ -73,6 +77,13 @@ def _imported(name):
     except ModuleNotFoundError as error:
         if not f"{name}.".startswith(f"{error.name}."):
             raise  # of what that package imports itself
+        above, _, missing = str(error.name).rpartition(".")
+        home = sys.modules.get(above)  # imported before what it lacks
+        if home:
+            known = [k for k, v in vars(home).items() if callable(v) and k[0] != "_"]
+            raise ValueError(
+                f"{name!r}: {above} has no {missing!r}{hint(missing, known)}"
+            ) from None
         raise ValueError(
             f"{name!r}: there is no module {error.name!r} here; install the package, "
             "or start in the folder that it lies in"
@@ -107,7 +118,15 @@ def choose(
             field in bound or field in given or parameters[field].default is not EMPTY,
             f"{spec!r} lacks {field}: write {name}({field}=...)",
         )
-    return partial(maker, **bound)
+    return partial(_make, partial(maker, **bound))
+
+
+def _make(maker, *args, **kwargs):
+    """What a maker makes, with a Partial for each plain function in it, so that JAX
+    takes it as a value.
+    """
+    made = maker(*args, **kwargs)
+    return jax.tree.map(lambda leaf: Partial(leaf) if callable(leaf) else leaf, made)
 
 
 def parse(home: Home, spec: str) -> tuple[str, dict[str, Any]]:
@@ -174,7 +193,19 @@ def from_block(home: Home, block: Mapping[str, Any], **derived: Any) -> Any:
         require(field not in fields, f"{name}({field}=...): the config has {field} too")
     takes = inspect.signature(maker).parameters
     given = {k: v for k, v in fields.items() if k in takes}
-    return maker(**given, **_fitted(maker, extra, name))
+    given |= _fitted(maker, extra, name)
+    _check_complete(maker, given, block["name"], name)
+    return maker(**given)
+
+
+def _check_complete(maker, given, spec, name):
+    """ValueError for a parameter without a default and without a value."""
+    for field, parameter in inspect.signature(maker).parameters.items():
+        single = parameter.kind not in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD)
+        require(
+            field in given or parameter.default is not EMPTY or not single,
+            f"{spec!r} lacks {field}: write {name}({field}=...)",
+        )
 
 
 def _fitted(maker, fields, name):

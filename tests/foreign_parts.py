@@ -12,6 +12,7 @@ from jax.tree_util import Partial
 from jaxdiff.data import table
 from jaxdiff.diffusion import grids
 from jaxdiff.diffusion.sampling import make_solver
+from jaxdiff.diffusion.types import Schedule
 from jaxdiff.models.pytrees import PytreeNetwork
 
 # The solver's grid, where sampler.grid is "auto".
@@ -110,3 +111,30 @@ def odd(*, shape, kind: str):
 
 def mean_distance():
     return Partial(lambda error: jnp.mean(error**2))
+
+
+def needs_width(*, width: int):
+    raise AssertionError(width)
+
+
+def plain_schedule():
+    return Schedule(
+        lambda t: 1 - t,
+        lambda t: t,
+        lambda t: 2 * jnp.log((1 - t) / t),
+        lambda log_snr: jax.nn.sigmoid(-log_snr / 2),
+    )
+
+
+def plain_prediction():
+    return lambda c: (jnp.zeros_like(c.t), jnp.ones_like(c.t))
+
+
+def plain_solver(schedule):
+    return make_solver(lambda *args: _step(schedule, 1.0, *args))
+
+
+def plain_rule():
+    return lambda schedule, scale, x_t, t, main, guide: main._replace(
+        x0=guide.x0 + scale * (main.x0 - guide.x0)
+    )

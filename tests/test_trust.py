@@ -28,6 +28,7 @@ RUN = {
     "train.num_preview": 4,
     "sampler.num_steps": 3,
 }
+PLAIN = "schedule", "prediction", "solver", "rule"
 NETWORKS = {"linen": "linen", "nnx": "module(width=4)", "equinox": "equinox"}
 
 
@@ -92,6 +93,29 @@ def test_a_part_that_does_not_fit_is_named_before_anything_is_written(
     assert not (tmp_path / "run").exists()
 
 
+def test_parts_of_plain_functions_are_sampled(tmp_path):
+    """A schedule, a prediction, a solver and a rule, none of them a Partial."""
+    plain = {
+        **{f"diffusion.{name}": f"{PARTS}.plain_{name}" for name in PLAIN[:2]},
+        **{f"sampler.{name}": f"{PARTS}.plain_{name}" for name in PLAIN[2:]},
+        "data.name": "synthetic",
+        "data.shape": (2,),
+        "model.name": "mlp",
+        "model.hidden": 8,
+        "sampler.guidance": 2.0,
+    }
+    model = jaxdiff.fit({**RUN, **plain}, workdir=tmp_path / "run")
+    like = model.sample(4, solver="ddim", rule="linear", grid="karras").x
+    np.testing.assert_allclose(model.sample(4).x, like, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("field", ["data.name", "model.name"])
+def test_an_argument_without_a_value_is_named(field, tmp_path):
+    name = f"{PARTS}.needs_width"
+    with pytest.raises(ValueError, match=r"needs_width' lacks width: write .*\(width="):
+        jaxdiff.fit({**RUN, field: name}, workdir=tmp_path / "run")
+
+
 def config_of(**values):
     config = schema.get_config()
     config.update_from_flattened_dict(
@@ -111,8 +135,9 @@ def test_the_grid_that_a_solver_states_is_taken():
     ("name", "words"),
     [
         ("nopackage.solver", "no module 'nopackage' here; install the package, or st"),
-        (f"{PARTS}.nosolver", "no module 'tests.foreign_parts.nosolver' here"),
-        (f"{PARTS}.GRID.x", "no module 'tests.foreign_parts.GRID' here"),
+        (f"{PARTS}.sollver", "foreign_parts has no 'sollver'; did you mean 'solver'"),
+        (f"{PARTS}.GRIT.x", "tests.foreign_parts has no 'GRIT'; did you mean 'GRID'"),
+        ("tests.foreign_part.x", "tests has no 'foreign_part'"),
         ("jaxdiff.diffusion.levels", "is a module without a function `make`"),
         ("math.pi", "is no function"),
         (f"{PARTS}.solver(shares=1.0)", "no field 'shares'; did you mean 'share'"),

@@ -145,9 +145,10 @@ def check_used(
 
     unused: fields, or beginnings of their names.  why: they have none, after the name.
     """
+    stored = load_config(workdir, True)  # of a run that was trusted when it was opened
     changed = [
         f"--config.{field}={new!r} {why}. Leave it out"
-        for field, (_, new) in changes(load_config(workdir, config), config).items()
+        for field, (_, new) in changes(stored, config).items()
         if field.startswith((*unused,))
     ]
     require(not changed, "".join(changed[:1]))
