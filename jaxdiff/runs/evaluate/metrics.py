@@ -78,13 +78,21 @@ def _columns(pair):
     return {f"apart: {name}": value for name, value in distances.items()}
 
 
-def _of_file(make: Callable) -> Metric:
-    """Of its DATA, from what it makes: (real, generated, seed) -> name -> value."""
-    compare = make()
-    return Metric(
-        import_module(make.__module__).DATA,
-        lambda pair: compare(pair.real, pair.generated, pair.seed),
-    )
+def _of_file(name: str, make: Callable) -> Metric:
+    """Of its DATA, from what it makes: (real, generated, seed) -> name -> value.
+
+    Without DATA it is for nothing: an error only where it is chosen.
+    """
+
+    def compute(pair: Pair) -> dict[str, Any]:
+        values = make()(pair.real, pair.generated, pair.seed)
+        try:
+            return {str(k): float(v) for k, v in values.items()}
+        except (AttributeError, TypeError, ValueError):
+            text = f"the metric {name} must give {{name: number}}, got {values!r}"
+            raise ValueError(text) from None
+
+    return Metric(getattr(import_module(make.__module__), "DATA", ()), compute)
 
 
 IMAGES, TABLES = ("images",), ("tables",)
@@ -101,7 +109,7 @@ METRICS = {
         TABLES, lambda p: {"correlation_gap": correlation_gap(*p.both)}, numbers=2
     ),
     "bpd": Metric(IMAGES + TABLES, lambda p: p.bpd, samples=False),
-} | {name: _of_file(make) for name, make in members(metric_home).items()}
+} | {name: _of_file(name, make) for name, make in members(metric_home).items()}
 
 
 def choose(
@@ -142,6 +150,8 @@ def _misfit(name: str, source: Source, labelled: bool) -> str:
     metric, kind = METRICS[name], "images" if source.is_image else "tables"
     columns = source.layout.columns if source.layout else ()
     numbers = sum(not column.categories for column in columns)
+    if not metric.data:
+        return "lacks DATA: write DATA = ('tables',) or ('images',) in its file"
     if kind not in metric.data:
         return f"is for {metric.data[0]}; this run makes {kind}"
     if metric.numbers > numbers:
