@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from functools import partial
 from pathlib import Path
 
@@ -12,6 +12,7 @@ from tqdm.auto import tqdm
 
 from jaxdiff.arrays import PyTree
 from jaxdiff.data import record as records
+from jaxdiff.data.batches import batch_at
 from jaxdiff.lock import locked
 from jaxdiff.plots import losses
 from jaxdiff.runs import shared_pictures
@@ -20,7 +21,7 @@ from jaxdiff.runs.train.progress import Measure
 from jaxdiff.runs.train.setup import Run, updates
 from jaxdiff.runs.train.watch import Watch
 from jaxdiff.stopping import Stopped, noted
-from jaxdiff.train import checkpoint, memory, parallel, snapshots
+from jaxdiff.train import checkpoint, faults, memory, parallel, snapshots
 from jaxdiff.train.ema import primary
 from jaxdiff.train.state import Span, TrainState, all_finite, num_params
 from jaxdiff.train.validation import lines_of
@@ -60,16 +61,26 @@ def run(run: Run) -> TrainState:
                     checkpoints.save(state)
                     break
         except FloatingPointError as error:
-            raise FloatingPointError(
-                f"{error}; {checkpoints.kept()}. A lower learning rate (train.lr) or "
-                "train.clip_norm may cure it"
-            ) from None
+            cure = _cure(run, watch.unseen)
+            raise FloatingPointError(f"{error}; {checkpoints.kept()}. {cure}") from None
     if signals.signum:
         text = f"stopped at step {int(state.step)}; the same command resumes"
         tqdm.write(text)
         raise Stopped(signals.signum, text)
     watch.finish()
     return state
+
+
+def _cure(run: Run, steps: Iterable[int]) -> str:
+    """Of a loss that was not finite in one of these steps: of the data first."""
+    config, source = run.experiment.config, run.experiment.source
+    for step in steps:
+        size, seed = config.train.batch_size, config.seed
+        batch = batch_at(source, step - 1, batch_size=size, seed=seed)
+        fault = faults.in_words(batch, source.num_classes)
+        if fault:
+            return f"In step {step} {fault}: mend the data"
+    return "A lower learning rate (train.lr) or train.clip_norm may cure it"
 
 
 def _steps(

@@ -124,6 +124,11 @@ class Watch:
         self._pending, self._flushed = [], self._last
         self.restart()
 
+    @property
+    def unseen(self) -> range:
+        """The steps whose metrics were not found to be finite yet."""
+        return range(self._flushed + 1, self._last + 1)
+
     def show(self, step: int, path: Path) -> None:
         """Samples, to the trackers."""
         if self._log:

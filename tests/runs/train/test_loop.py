@@ -146,9 +146,9 @@ def test_a_nan_in_the_data_stops_the_run(tmp_path, whole):
     experiment = replace(run.experiment, data=replace(source, load=load))
     with pytest.raises(FloatingPointError) as error:
         loop.run(run._replace(experiment=experiment))
-    assert f"not finite at step {first} (steps {low + 1} to {low + 4})" in str(
-        error.value
-    )
+    text = str(error.value)
+    assert f"not finite at step {first} (steps {low + 1} to {low + 4})" in text
+    assert f"In step {first} batch['x'] is not finite in 1 of 8 examples: mend" in text
     stored = read_state(tmp_path / "run", run)
     if low:
         assert stored is not None and int(stored.step) == low
