@@ -2,7 +2,9 @@
 
 from importlib.util import find_spec
 
+import jax
 from jax.core import Tracer
+from jax.tree_util import Partial
 from jaxtyping import Array, Bool, Float, Int, Key, PyTree, Shaped, UInt8
 
 __all__ = [
@@ -14,6 +16,7 @@ __all__ = [
     "PyTree",
     "Shaped",
     "UInt8",
+    "as_value",
     "expand",
     "mean_of_each",
     "require",
@@ -33,6 +36,11 @@ def expand(a: Shaped[Array, "*b"], like: Shaped[Array, "*s"]) -> Shaped[Array, "
 def mean_of_each(a: Float[Array, "b ..."]) -> Float[Array, "b"]:
     """The mean over the values of each example, f[b, ...] -> f[b]."""
     return a.mean(axis=tuple(range(1, a.ndim)))
+
+
+def as_value(tree: PyTree) -> PyTree:
+    """The tree with a Partial for each plain function, which JAX takes as a value."""
+    return jax.tree.map(lambda leaf: Partial(leaf) if callable(leaf) else leaf, tree)
 
 
 def require(condition: object, message: str) -> None:

@@ -4,7 +4,6 @@ import re
 from collections.abc import Callable
 from functools import partial
 
-import numpy as np
 from ml_collections import ConfigDict
 
 from jaxdiff import data as data_home
@@ -34,7 +33,7 @@ from jaxdiff.diffusion import (
 )
 from jaxdiff.diffusion import solvers as solver_home
 from jaxdiff.diffusion.losses import Objective
-from jaxdiff.diffusion.sampling import error_gain
+from jaxdiff.diffusion.sampling import check_grid, error_gain
 from jaxdiff.diffusion.types import Edit, Rule, Schedule, Solver
 from jaxdiff.tasks.task import Task
 from jaxdiff.train import ema, lr_schedules, optim
@@ -281,22 +280,7 @@ def grid_of_steps(config: ConfigDict, schedule: Schedule, num_steps: int) -> gri
     grid, stated = config.sampler.grid, _stated(config)
     make = choose(grids, grid, {"num_steps": "sampler.num_steps"})
     how = {"stated": stated} if parse(grids, grid)[0] == "auto" else {}
-    ts = np.asarray(make(schedule, num_steps, **how))
-    _check_grid(grid, ts, num_steps)
-    return ts
-
-
-def _check_grid(grid, ts, num_steps):
-    """In a run the times are traced, so that `sampling.sample` cannot check them."""
-    one = ts.dtype.kind in "fiu" and ts.ndim == 1
-    shown = np.array2string(ts, precision=3, threshold=8).replace("\n", "")
-    require(
-        one
-        and len(ts) == num_steps + 1
-        and bool((np.diff(ts) < 0).all() and ts[0] <= 1 and ts[-1] == 0),
-        f"sampler.grid={grid} must give num_steps + 1 = {num_steps + 1} times that "
-        f"fall, from at most 1 to 0, got {shown}",
-    )
+    return check_grid(grid, make(schedule, num_steps, **how), num_steps)
 
 
 def _stated(config):

@@ -21,10 +21,7 @@ from functools import partial
 from types import MappingProxyType, ModuleType
 from typing import Any, get_args
 
-import jax
-from jax.tree_util import Partial
-
-from jaxdiff.arrays import require
+from jaxdiff.arrays import as_value, require
 
 Home = ModuleType
 EMPTY = inspect.Parameter.empty
@@ -122,11 +119,7 @@ def choose(
 
 
 def _make(maker, *args, **kwargs):
-    """What a maker makes, with a Partial for each plain function in it, so that JAX
-    takes it as a value.
-    """
-    made = maker(*args, **kwargs)
-    return jax.tree.map(lambda leaf: Partial(leaf) if callable(leaf) else leaf, made)
+    return as_value(maker(*args, **kwargs))
 
 
 def parse(home: Home, spec: str) -> tuple[str, dict[str, Any]]:

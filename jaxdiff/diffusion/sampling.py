@@ -14,7 +14,7 @@ values: another eta, guidance scale or seed compiles nothing. The loop is one
 from bisect import bisect_right
 from collections.abc import Callable
 from functools import cache, partial
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -195,6 +195,23 @@ def run_along(
     steps = (jnp.arange(ts.shape[0] - 1), ts[:-1], ts[1:])
     (x, _), records = jax.lax.scan(body, (x_T, solver.init(x_T)), steps)
     return (x, records) if trace else x
+
+
+def check_grid(name: str, times: Any, num_steps: int) -> np.ndarray:
+    """The times of the grid of that name, f[num_steps + 1], for a config.
+
+    In a run they are traced, so that `sample` cannot check them.
+    Errors: ValueError for other numbers than fall from at most 1 to 0.
+    """
+    ts = np.asarray(times)
+    fits = ts.dtype.kind in "fiu" and ts.shape == (num_steps + 1,)
+    shown = np.array2string(ts, precision=3, threshold=8).replace("\n", "")
+    require(
+        fits and bool((np.diff(ts) < 0).all() and ts[0] <= 1 and ts[-1] == 0),
+        f"sampler.grid={name} must give num_steps + 1 = {num_steps + 1} times that "
+        f"fall, from at most 1 to 0, got {shown}",
+    )
+    return ts
 
 
 def error_gain(schedule: Schedule, ts: np.ndarray) -> float:

@@ -34,3 +34,12 @@ def average(values: Any, name: str = "values") -> Average:
     if bad:
         raise FloatingPointError(f"{bad} of {len(v)} {name} are not finite")
     return Average(float(v.mean()), float(v.std(ddof=1) / np.sqrt(len(v))))
+
+
+def floats(name: str, values: Any) -> dict[str, float]:
+    """What the metric of that name gave. Errors: ValueError for no {name: number}."""
+    try:
+        return {str(key): float(value) for key, value in values.items()}
+    except (AttributeError, TypeError, ValueError):
+        text = f"the metric {name} must give {{name: number}}, got {values!r}"
+        raise ValueError(text) from None

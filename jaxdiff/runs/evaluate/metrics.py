@@ -15,7 +15,7 @@ from jaxdiff.arrays import require
 from jaxdiff.choices import hint, members
 from jaxdiff.data.source import Source
 from jaxdiff.metrics import transport
-from jaxdiff.metrics.averages import average
+from jaxdiff.metrics.averages import average, floats
 from jaxdiff.metrics.inception_score import inception_score
 from jaxdiff.metrics.neighbours import density_coverage, precision_recall
 from jaxdiff.metrics.transport import correlation_gap, sliced
@@ -79,20 +79,9 @@ def _columns(pair):
 
 
 def _of_file(name: str, make: Callable) -> Metric:
-    """Of its DATA, from what it makes: (real, generated, seed) -> name -> value.
-
-    Without DATA it is for nothing: an error only where it is chosen.
-    """
-
-    def compute(pair: Pair) -> dict[str, Any]:
-        values = make()(pair.real, pair.generated, pair.seed)
-        try:
-            return {str(k): float(v) for k, v in values.items()}
-        except (AttributeError, TypeError, ValueError):
-            text = f"the metric {name} must give {{name: number}}, got {values!r}"
-            raise ValueError(text) from None
-
-    return Metric(getattr(import_module(make.__module__), "DATA", ()), compute)
+    """Of its DATA, from what it makes. Without DATA it cannot be chosen."""
+    data = getattr(import_module(make.__module__), "DATA", ())
+    return Metric(data, lambda p: floats(name, make()(p.real, p.generated, p.seed)))
 
 
 IMAGES, TABLES = ("images",), ("tables",)
