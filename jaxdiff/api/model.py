@@ -41,7 +41,16 @@ def load(workdir: str | Path, *, trust: bool = False, data: Any = None) -> "Mode
     Errors: FileNotFoundError for what is no run or has no checkpoint; ValueError.
     """
     source = None if data is None else arrays.as_source(data)
-    return Model(open_run(Path(workdir).expanduser(), source=source, trust=trust))
+    return Model(open_run(folder_of(workdir), source=source, trust=trust))
+
+
+def folder_of(workdir: Any) -> Path:
+    """A workdir as a path. Errors: ValueError for what is none."""
+    require(
+        isinstance(workdir, str | Path),
+        f"workdir must be a text or a Path, got {workdir!r}",
+    )
+    return Path(workdir).expanduser()
 
 
 @dataclass(frozen=True, eq=False)
@@ -91,7 +100,8 @@ class Model:
         fix: Mapping[str, Any] | None = None,
         **fields: Any,
     ) -> Samples:
-        """Draw samples, the same as `launch.sample` with these fields.
+        """Draw samples, the same as `launch.sample` with these fields: bit for bit
+        with as many devices.
 
         Args:   num: how many.  label: one class, by name or number; by default all.
                 seed: sample i depends on (seed, i), and on its class, alone.
@@ -99,13 +109,10 @@ class Model:
                 fields: of config.sampler: solver, guidance, steps (num_steps), ...
         Errors: ValueError.
         """
-        require(
-            isinstance(num, int | np.integer) and 1 <= num <= sampling.MOST,
-            f"num must be a whole number from 1 up, got {num!r}",
-        )
+        _check_whole("num", num, 1, sampling.MOST)
         run = self._with(fields)
         _check_seed(seed)
-        texts = [f"{name}={value}" for name, value in (fix or {}).items()]
+        texts = _texts(fix or {})
         known = given.parse(run.source, texts) if texts else None
         if not known:
             files.check_used(run.path, run.config, files.KNOWN, files.NEEDS_KNOWN)
@@ -121,7 +128,7 @@ class Model:
         *,
         data_index: int | Iterable[int] = (),
         label: int | str | None = None,
-        mask: str | Path | np.ndarray = "",
+        mask: str | Path | np.ndarray | Sequence[Any] = "",
         num: int | None = None,
         seed: int = 0,
         strength: float | None = None,
@@ -140,11 +147,11 @@ class Model:
                 fields: of config.sampler, as in `sample`.
         Errors: ValueError, FileNotFoundError.
         """
-        own = {"strength": strength, "factor": factor, "method": method or None}
+        special = {"strength": strength, "factor": factor, "method": method or None}
         named = isinstance(mask, str | Path)
-        own["mask"] = (str(mask) or None) if named else np.asarray(mask)
-        own = {name: value for name, value in own.items() if value is not None}
-        edits.check_taken(kind, own, flag="")
+        special["mask"] = (str(mask) or None) if named else np.asarray(mask)
+        special = {name: value for name, value in special.items() if value is not None}
+        edits.check_taken(kind, special, flag="")
         one = isinstance(data_index, int | np.integer)
         index = [data_index] if one else [*data_index]
         _check_seed(seed)
@@ -156,7 +163,7 @@ class Model:
             seed=seed,
             label=self._class(label),
             resize=resize,
-            **own,
+            **special,
         )
         return Edited(request, edits.run(kind, request))
 
@@ -210,6 +217,13 @@ class Model:
             "log_prob needs a model that makes data by itself",
         )
         if source.layout:
+            x = x.values if isinstance(x, Samples) else x
+            names = ", ".join(source.layout.names)
+            require(
+                hasattr(x, "items"),
+                f"log_prob of a table needs {{column: values}} or a DataFrame, of the "
+                f"columns {names}; got {type(x).__name__}",
+            )
             columns: Columns = {str(name): np.asarray(v) for name, v in x.items()}
             missing = [name for name in source.layout.names if name not in columns]
             require(not missing, f"log_prob needs every column; {missing} are missing")
@@ -252,10 +266,21 @@ class Model:
 
 def _check_seed(seed: Any) -> None:
     """ValueError for what is no whole number of 32 bits: JAX takes the last 32."""
+    _check_whole("seed", seed, 0, ranges.SEED)
+
+
+def _check_whole(name: str, value: Any, low: int, high: int) -> None:
+    whole = isinstance(value, int | np.integer) and not isinstance(value, bool)
     require(
-        isinstance(seed, int | np.integer) and 0 <= seed <= ranges.SEED,
-        f"seed must be a whole number from 0 to {ranges.SEED}, got {seed!r}",
+        whole and low <= value <= high,
+        f"{name} must be a whole number from {low} to {high}, got {value!r}",
     )
+
+
+def _texts(fix: Any) -> list[str]:
+    """COLUMN=VALUE of each column. Errors: ValueError for what is no mapping."""
+    require(isinstance(fix, Mapping), f"fix must be {{column: value}}, got {fix!r}")
+    return [f"{name}={value}" for name, value in fix.items()]
 
 
 def _pictures(images: Any) -> Sequence[str] | np.ndarray:

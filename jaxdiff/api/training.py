@@ -9,7 +9,7 @@ import jax
 from ml_collections import ConfigDict
 
 from jaxdiff import fields, schema
-from jaxdiff.api.model import Model
+from jaxdiff.api.model import Model, folder_of
 from jaxdiff.arrays import require
 from jaxdiff.data import arrays
 from jaxdiff.notes import note
@@ -46,7 +46,7 @@ def fit(
             FloatingPointError as runs/train/loop.py; KeyboardInterrupt once an
             interrupted run is saved.
     """
-    given, config, folder = config, _config(config), Path(workdir).expanduser()
+    given, config, folder = config, _config(config), folder_of(workdir)
     if data is not None:
         _check_data_fields(given)
     source = None

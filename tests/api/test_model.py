@@ -11,6 +11,7 @@ from PIL import Image
 
 import jaxdiff
 from jaxdiff import files
+from jaxdiff.api import model
 from jaxdiff.runs.edit import run as edit
 from jaxdiff.runs.edit.request import EditRequest
 from jaxdiff.runs.experiment import open_run
@@ -85,8 +86,8 @@ def test_samples_are_those_of_the_launcher(case, workdirs, tmp_path, request):
     expected = launched(run, tmp_path / "out", fix=texts, **fields)
     if "num_steps" in sampling:
         sampling["steps"] = sampling.pop("num_steps")  # its short name
-    model = request.getfixturevalue(kind)
-    samples = model.sample(**fields, fix=fix, **sampling)
+    opened = request.getfixturevalue(kind)
+    samples = opened.sample(**fields, fix=fix, **sampling)
     samples.save(tmp_path / "mine.npz")
     chex.assert_trees_all_equal(files.read_arrays(tmp_path / "mine.npz"), expected)
     assert len(samples) == fields["num"]
@@ -149,6 +150,8 @@ def test_log_prob_is_the_flows_bits_in_nats(table):
     args = table.denoiser, table.schedule, jnp.asarray(rows)
     expected = jax.jit(partial(density.log_density, cleanest=0.01))(*args)
     got = table.log_prob(values)
+    drawn = table.sample(2)
+    np.testing.assert_array_equal(table.log_prob(drawn), table.log_prob(drawn.values))
     np.testing.assert_allclose(got, expected.log_p, rtol=1e-4)
 
 
@@ -158,7 +161,17 @@ def test_log_prob_is_the_flows_bits_in_nats(table):
         (lambda i, t: i.sample(guidence=2), "no field 'guidence'; did you mean 'guid"),
         (lambda i, t: i.sample(steps=0), "num_steps must be at least 1, got 0"),
         (lambda i, t: i.sample(steps="few"), "num_steps"),
-        (lambda i, t: i.sample(0), "num must be a whole number from 1 up, got 0"),
+        (lambda i, t: i.sample(0), "num must be a whole number from 1 to 1.*, got 0"),
+        (lambda i, t: i.sample(10**12), "from 1 to 100000000, got 1000000000000"),
+        (lambda i, t: i.sample(True), "num must be a whole number .*, got True"),
+        (lambda i, t: i.sample(seed=True), "seed must be a whole .*, got True"),
+        (lambda i, t: model._texts("a=1"), "fix must be .column: value., got 'a=1'"),
+        (lambda i, t: model.folder_of(None), "workdir must be a text .* got None"),
+        (lambda i, t: t.log_prob(np.zeros((2, 2))), "length .cm., class; got ndarray"),
+        (
+            lambda i, t: i.edit("inpaint", data_index=0, mask=[[True]]),
+            r"mask must be bool of shape .8, 8., .* got bool \(1, 1\)",
+        ),
         (lambda i, t: i.sample(seed=2**32), "seed must be .* to 4294967295, got 4294"),
         (lambda i, t: i.sample(seed=-1), "seed must be .*, got -1"),
         (lambda i, t: i.sample(steps=2, num_steps=3), "steps and num_steps are one"),
