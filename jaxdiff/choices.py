@@ -115,10 +115,17 @@ def choose(
             field in bound or field in given or parameters[field].default is not EMPTY,
             f"{spec!r} lacks {field}: write {name}({field}=...)",
         )
-    return partial(_make, partial(maker, **bound))
+    return partial(_make, spec, partial(maker, **bound))
 
 
-def _make(maker, *args, **kwargs):
+def _make(spec, maker, *args, **kwargs):
+    try:
+        inspect.signature(maker).bind(*args, **kwargs)
+    except TypeError as error:
+        raise ValueError(
+            f"{spec!r} must take {len(args) + len(kwargs)} argument(s), as others that "
+            f"can be chosen there do: {error}"
+        ) from None
     return as_value(maker(*args, **kwargs))
 
 

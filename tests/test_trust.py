@@ -150,6 +150,12 @@ def test_mistakes_in_a_dotted_name(name, words):
         choices.choose(solvers, name)
 
 
+def test_a_maker_of_other_arguments_is_named():
+    made = choices.choose(solvers, f"{PARTS}.plain_schedule")
+    with pytest.raises(ValueError, match=r"plain_schedule' must take 1 argument"):
+        made("schedule")
+
+
 def test_a_module_with_a_make_is_a_choice_too():
     maker = choices.pick(solvers, "jaxdiff.diffusion.solvers.ddim")
     assert maker is choices.pick(solvers, "ddim")
