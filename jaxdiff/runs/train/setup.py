@@ -97,7 +97,9 @@ def prepare(
     for text in lr_schedules.oddities(lr, t.num_steps, before, done):
         note(f"train.lr={t.lr}: {text}")
     step = make_step(config, task, parallel.AXIS, t.accumulate)
-    _trace(task, experiment.source, foreign(config))
+    jax.eval_shape(task.init, jax.random.key(0))  # a network that does not fit
+    if source is not None or foreign(config):  # of a large network it takes a second
+        _trace(task, experiment.source, foreign(config))
     run = Run(
         experiment,
         choices.pick(preview, task.kind)(experiment),
