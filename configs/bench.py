@@ -15,6 +15,17 @@ python -m launch.bench sample --config=mnist_linear:synthetic --against=torch \
 python -m launch.bench step --config=fashion_ddim:synthetic --against=keras
 python -m launch.bench iris --config=iris --peer_python=PYTHON
 
+On a GPU PyTorch's networks are compiled, and compute in bfloat16 where ours does (with
+XLA_PYTHON_CLIENT_PREALLOCATE=false both fit into its memory):
+
+python -m launch.bench step --config=cifar10_ddpm:synthetic --against=diffusers \
+    --config.model.dtype=bfloat16 --config.model.norm_groups=32 --peer_python=PYTHON
+python -m launch.bench sample --config=cifar10_ddpm:synthetic --against=diffusers \
+    --config.model.dtype=bfloat16 --config.model.norm_groups=32 --peer_python=PYTHON \
+    --config.sampler.solver=ddim --config.sampler.num_steps=50
+python -m launch.bench step --config=imagenet64_adm:synthetic \
+    --config.train.batch_size=64
+
 What a step costs as the network and its work grow (a picture; 10 minutes):
 
 python -m launch.bench step --config=bench --out=out/growth \

@@ -6,7 +6,7 @@
 import itertools
 
 import torch
-from protocol import serve, torch_facts, torch_step
+from protocol import serve, torch_ready, torch_step
 from torch import nn
 from torch.nn import functional as F
 
@@ -34,25 +34,30 @@ class BasicUNet(nn.Module):
 def make(work):
     h, w, channels = work["shape"]
     model = BasicUNet(channels)
-    facts, shape = torch_facts(torch, model), (work["batch"], channels, h, w)
+    model, device, arithmetic, facts = torch_ready(torch, model, work)
+    shape = work["batch"], channels, h, w
 
     @torch.no_grad()
     def sample():
-        x = torch.rand(shape)
+        x = torch.rand(shape, device=device)
         for i in range(work["steps"]):
             share = 1 / (work["steps"] - i)
-            x = x * (1 - share) + model(x) * share
-        return x.numpy()
+            with arithmetic():
+                x = x * (1 - share) + model(x) * share
+        return x
 
-    x0 = torch.rand(shape)
+    x0 = torch.rand(shape, device=device)
 
     def loss():
-        t = torch.rand(shape[0])[:, None, None, None]
-        return F.mse_loss(model(x0 * (1 - t) + torch.rand_like(x0) * t), x0)
+        t = torch.rand(shape[0], device=device)[:, None, None, None]
+        with arithmetic():
+            out = model(x0 * (1 - t) + torch.rand_like(x0) * t)
+        return F.mse_loss(out.float(), x0)
 
     @torch.no_grad()
     def forward():
-        return model(x0)
+        with arithmetic():
+            return model(x0)
 
     step = torch_step(torch, model, work, loss)
     return {"sample": sample, "forward": forward, "step": step}[work["what"]], facts

@@ -100,6 +100,7 @@ def work_of(name: str, what: str, config: ConfigDict, source: Source) -> dict[st
         "batch": s.batch_size if what == "sample" else t.batch_size,
         "steps": s.num_steps,
         "lr": 1e-3,
+        "dtype": config.model.dtype,
         "clip_norm": t.clip_norm,
         "averages": t.ema != "constant(decay=0.0)",
         **PEERS[name].work(config, source),
