@@ -147,7 +147,8 @@ class Model:
                 fields: of config.sampler, as in `sample`.
         Errors: ValueError, FileNotFoundError.
         """
-        special = {"strength": strength, "factor": factor, "method": method or None}
+        special = {"num": num, "strength": strength, "factor": factor}
+        special["method"] = method or None
         named = isinstance(mask, str | Path)
         special["mask"] = (str(mask) or None) if named else np.asarray(mask)
         special = {name: value for name, value in special.items() if value is not None}
@@ -159,7 +160,6 @@ class Model:
             self._with(fields),
             images=_pictures(images),
             index=[str(i) for i in index],
-            num=num,
             seed=seed,
             label=self._class(label),
             resize=resize,

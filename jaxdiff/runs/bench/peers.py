@@ -54,9 +54,8 @@ def _unet(config: ConfigDict, source: Source) -> dict[str, Any]:
 
 
 def _widths(config: ConfigDict, source: Source) -> dict[str, Any]:
-    m = config.model
     names = ("channels", "multipliers", "num_blocks")
-    return {name: m[name] for name in names}
+    return {name: config.model[name] for name in names}
 
 
 PEERS = {

@@ -27,6 +27,7 @@ KINDS = {
 }
 # Arguments that only some kinds take.
 ONLY = {
+    "num": ("vary", "inpaint", "upscale", "colourise", "interpolate"),
     "strength": ("vary",),
     "mask": ("inpaint",),
     "factor": ("upscale",),
@@ -76,9 +77,12 @@ def run(
         "launch.edit is for models that make images by themselves; this run enlarges "
         "the images of another run: edit with that one",
     )
-    if kind != "inpaint":
-        run = request.run
-        workdir.check_used(run.path, run.config, workdir.KNOWN, workdir.NEEDS_KNOWN)
+    if kind != "inpaint" or request.method:
+        run, why = request.run, workdir.NEEDS_KNOWN
+        why = (
+            f"does not count with --method={request.method}" if request.method else why
+        )
+        workdir.check_used(run.path, run.config, workdir.KNOWN, why)
     if not out:
         return KINDS[kind](request)
     with locked(out):

@@ -30,6 +30,11 @@ MISTAKES = {
     "num": ("vary", {"index": ["0"], "num": 0}, "--num must be at least 1, got 0"),
     "label": ("vary", {"index": ["0"], "label": 3}, "label must be from 0 to 2"),
     "steps": ("vary", {"index": ["0"], "num_steps": 0}, "num_steps must be at least 1"),
+    "method and known": (
+        "inpaint",
+        {"index": ["0"], "mask": "top", "method": "pigdm", "known": "resample"},
+        "sampler.known='resample' does not count with --method=pigdm",
+    ),
     "no mask": ("inpaint", {"index": ["0"]}, "--mask is missing"),
     "mask file": ("inpaint", {"index": ["0"], "mask": "m.png"}, "'m.png'.*top, bottom"),
     "mask size": (
