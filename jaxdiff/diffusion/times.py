@@ -130,7 +130,7 @@ def _lognormal_sigma(
 
 
 def log_uniform_sigma(
-    schedule: Schedule, low: float = 0.02, high: float = 100.0
+    schedule: Schedule, low: float | Array = 0.02, high: float | Array = 100.0
 ) -> TimeSampler:
     """log(sigma / alpha) ~ U(log low, log high), the noise levels of the VE SDE.
 

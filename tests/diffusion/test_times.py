@@ -97,3 +97,12 @@ def test_noises_have_their_law(noise, cdf):
 def test_wrong_arguments_are_named(make, message):
     with pytest.raises(ValueError, match=message):
         make(schedules.cosine())
+
+
+def test_levels_can_be_mapped_over():
+    def levels(low):
+        return times.log_uniform_sigma(schedules.edm(), low=low)(jnp.array([0.1, 0.9]))
+
+    lows = jnp.array([0.01, 0.1])
+    expected = jnp.stack([levels(0.01), levels(0.1)])
+    chex.assert_trees_all_close(jax.vmap(levels)(lows), expected, rtol=1e-5)
