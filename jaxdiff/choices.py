@@ -109,12 +109,7 @@ def choose(
             f"{name}({field}=...): {given.get(field)} sets {field}; leave it out here",
         )
     bound = _fitted(maker, fields, name)
-    parameters = inspect.signature(maker).parameters
-    for field in _types(maker):
-        require(
-            field in bound or field in given or parameters[field].default is not EMPTY,
-            f"{spec!r} lacks {field}: write {name}({field}=...)",
-        )
+    _check_complete(maker, _types(maker), {*bound, *given}, spec, name)
     return partial(_make, spec, partial(maker, **bound))
 
 
@@ -194,16 +189,18 @@ def from_block(home: Home, block: Mapping[str, Any], **derived: Any) -> Any:
     takes = inspect.signature(maker).parameters
     given = {k: v for k, v in fields.items() if k in takes}
     given |= _fitted(maker, extra, name)
-    _check_complete(maker, given, block["name"], name)
+    several = inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD
+    single = [k for k, parameter in takes.items() if parameter.kind not in several]
+    _check_complete(maker, single, given, block["name"], name)
     return maker(**given)
 
 
-def _check_complete(maker, given, spec, name):
-    """ValueError for a parameter without a default and without a value."""
-    for field, parameter in inspect.signature(maker).parameters.items():
-        single = parameter.kind not in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD)
+def _check_complete(maker, fields, given, spec, name):
+    """ValueError for one of the fields that has neither a value nor a default."""
+    parameters = inspect.signature(maker).parameters
+    for field in fields:
         require(
-            field in given or parameter.default is not EMPTY or not single,
+            field in given or parameters[field].default is not EMPTY,
             f"{spec!r} lacks {field}: write {name}({field}=...)",
         )
 

@@ -1,8 +1,9 @@
-"""Titles of metrics, with their directions."""
+"""Titles of metrics: every metric has one, with its direction."""
 
 import pytest
 
 from jaxdiff.metrics import titles
+from jaxdiff.runs.evaluate.metrics import METRICS
 
 
 @pytest.mark.parametrize(
@@ -19,6 +20,14 @@ from jaxdiff.metrics import titles
 )
 def test_a_number_has_the_direction_of_its_metric(name, better):
     assert titles.title(name).better == better
+
+
+def test_every_metric_of_an_evaluation_has_a_title():
+    # the names of two metrics' numbers are others than theirs
+    of = {"inception": "inception_score", "columns": "apart"}
+    of |= {"two_sample": "two_sample_accuracy", "correlations": "correlation_gap"}
+    for name in METRICS:
+        assert of.get(name, name) in titles.TITLES
 
 
 def test_a_metric_without_a_title_is_called_by_its_name():

@@ -224,7 +224,7 @@ def _features(request):
         rows.append((features, shares, some.labels))
     features, probabilities, labels = zip(*rows, strict=True)
     few = not given and sum(map(len, features)) != request.sampling.num
-    require(not few, f"{folder} has not --num images; draw them anew with --force")
+    require(not few, f"{folder} does not hold --num images; draw them anew: --force")
     pair = Pair(
         reference.real,
         np.concatenate(features),

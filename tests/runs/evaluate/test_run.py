@@ -243,7 +243,7 @@ def test_fewer_kept_images_than_requested(images, tmp_path):
         kept = dict(file)
     np.savez(path, **{**kept, "values": kept["values"][:9], "labels": np.zeros(9, int)})
     with pytest.raises(
-        ValueError, match="samples has not --num images; draw them anew"
+        ValueError, match="samples does not hold --num images; draw them anew"
     ):
         evaluated(images, tmp_path / "out", **fields)
 
